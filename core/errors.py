@@ -1,0 +1,55 @@
+"""One error family: each says what went wrong and what to do next, and survives a pickle round trip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class SegueError(Exception):
+    """Base of every error a person may see.
+
+    ``message`` is one line that names the thing that failed; ``hint`` says what to do next.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.hint), self.__dict__
+
+
+class UsageError(SegueError):
+    """The request itself cannot be carried out as written (exit code 2)."""
+
+
+class SettingsError(UsageError):
+    """A setting is unknown, malformed or contradicts another."""
+
+
+class MediaError(SegueError):
+    """One input file cannot be used; the other files of the run go on."""
+
+
+class StoreError(SegueError):
+    """The checkpoint store cannot keep its promise (disk full, read-only, foreign, vanished)."""
+
+
+class DiskFullError(StoreError):
+    """There is no room for a record: nothing was lost, and a later run continues."""
+
+
+class EngineError(SegueError):
+    """An engine cannot be loaded or used at all: the stage cannot go on."""
+
+
+class EngineMissingError(EngineError):
+    """A provider's package or model is not installed; the hint names what to install."""
+
+
+class UnitError(SegueError):
+    """One unit of work failed and will not succeed by being repeated now; its job goes on."""

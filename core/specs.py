@@ -1,0 +1,51 @@
+"""What an engine is, as far as its output depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """Everything about an engine that changes what it outputs; frozen into the job and into every key.
+
+    Batch size, device, host and worker are not here: they must not change the output.
+    """
+
+    #: Factory name: ``faster-whisper``, ``openai``, ``llama``, ``fake``.
+    provider: str
+    #: The model as a person names it: a name, a hub id, or a local directory's own name.
+    model: str
+    #: Digest of the model's files, or the revision a remote endpoint states; never empty for local models.
+    revision: str
+    #: Arithmetic the model runs in: ``int8``, ``int8_float16``, ``float16``, ``q4_k_m``; empty for a remote endpoint.
+    compute_type: str = ""
+    #: Other options that change the output, as sorted (name, value) pairs; values are text.
+    options: tuple[tuple[str, str], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back; it is what keys hash."""
+        return {
+            "provider": self.provider,
+            "model": self.model,
+            "revision": self.revision,
+            "compute_type": self.compute_type,
+            "options": [list(pair) for pair in self.options],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> EngineSpec:
+        """The spec that `as_json` wrote. Raises KeyError or TypeError for anything else."""
+        return cls(
+            provider=str(value["provider"]),
+            model=str(value["model"]),
+            revision=str(value["revision"]),
+            compute_type=str(value["compute_type"]),
+            options=tuple((str(name), str(text)) for name, text in value["options"]),
+        )
+
+    def describe(self) -> str:
+        """One short line for a person: ``faster-whisper base int8``."""
+        return " ".join(part for part in (self.provider, self.model, self.compute_type) if part)
