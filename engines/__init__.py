@@ -1,0 +1,1 @@
+"""The stages' engines: interface -> provider -> factory, one folder a stage."""

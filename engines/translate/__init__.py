@@ -1,0 +1,1 @@
+"""Lines of one language to lines of another."""
