@@ -1,0 +1,100 @@
+# One command each. Needs Python 3.11 or newer and make; everything else goes into .venv.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint check docs bench storm lock clean distclean
+
+# The first of these that is 3.11 or newer is used; `make setup PYTHON=/path/to/python` chooses another.
+PYTHON ?=
+CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14 python)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Processes that the tests are spread over; the tests of one file stay together.
+WORKERS ?= 2
+# Passed on to pytest, the benchmarks or the storm: make test ARGS='-k resume'
+ARGS ?=
+SEED ?= $(shell date +%s)
+SECONDS ?= 60
+# setuptools comes from the lock when the lock has it, so that nothing unlocked runs.
+ISOLATION := $(if $(shell grep -s '^setuptools==' requirements.lock),--no-build-isolation)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: $(READY) ## .venv with everything that Segue and its local engines need
+
+$(READY): pyproject.toml requirements.lock
+	@set -e; found=; \
+	for python in $(CANDIDATES); do \
+		if "$$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "make setup: no Python 3.11 or newer among: $(CANDIDATES). Install one, or run: make setup PYTHON=/path/to/python3" >&2; \
+		exit 1; \
+	fi; \
+	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		rm -rf $(VENV); \
+		echo "making $(VENV) with $$("$$found" --version)"; \
+		if "$$found" -c 'import ensurepip' 2>/dev/null; then \
+			"$$found" -m venv $(VENV); \
+		else \
+			"$$found" -m venv --without-pip $(VENV) && "$$found" -m pip --python $(BIN)/python install --quiet pip || { \
+				echo "make setup: $$found has neither ensurepip nor pip. Install its venv package (Debian: python3-venv), or run: make setup PYTHON=/path/to/python3" >&2; \
+				exit 1; \
+			}; \
+		fi; \
+	fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(ISOLATION) -e .
+	@touch $@
+
+# The packaged models need no model hub; SEGUE_TRANSCRIBER_MODEL and SEGUE_TRANSLATOR_MODEL choose others.
+demo: setup ## the main job on a real sample with real models: subtitles in Spanish and Japanese
+	@SEGUE_HOME="$(CURDIR)/demo/out/.segue" \
+	SEGUE_TRANSCRIBER_MODEL="$${SEGUE_TRANSCRIBER_MODEL:-base}" \
+	SEGUE_TRANSLATOR_MODEL="$${SEGUE_TRANSLATOR_MODEL:-gemma3-270m}" \
+	$(BIN)/segue run demo/sample.mp4 --to es,ja --out demo/out
+
+test: setup ## the tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+lint: setup ## ruff, mypy in strict mode, import contracts, docs against --help
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python docs/commands.py --check
+
+check: lint test ## lint, then the tests
+
+docs: setup ## writes docs/commands.md again from --help
+	$(BIN)/python docs/commands.py --write
+
+bench: setup ## measurements, printed as ratios within one run
+	$(BIN)/python -m bench $(ARGS)
+
+storm: setup ## kills runs at random moments: make storm SECONDS=600 SEED=7
+	$(BIN)/python -m bench.storm --seconds $(SECONDS) --seed $(SEED) $(ARGS)
+
+# uv resolves; the export carries hashes and no registry's address. UPGRADE=1 takes newer versions.
+lock: ## requirements.lock again from pyproject.toml
+	@set -e; found=; \
+	for python in $(CANDIDATES); do \
+		if "$$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	[ -n "$$found" ] || { echo "make lock: no Python 3.11 or newer among: $(CANDIDATES)" >&2; exit 1; }; \
+	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	"$$found" -m venv "$$folder/uv"; "$$folder/uv/bin/pip" install --quiet --disable-pip-version-check uv; \
+	"$$folder/uv/bin/uv" export --quiet $(if $(UPGRADE),--upgrade) --all-extras --all-groups --no-emit-project --no-header \
+		--format requirements-txt --output-file "$$folder/requirements.lock" >/dev/null; \
+	if grep -nE '://|^-|^ *--(index|extra-index|find-links|trusted)' "$$folder/requirements.lock"; then \
+		echo "make lock: the lines above name a registry; requirements.lock stays as it is" >&2; exit 1; \
+	fi; \
+	cp "$$folder/requirements.lock" requirements.lock; \
+	echo "requirements.lock: $$(grep -c '==' requirements.lock) packages"
+
+clean: ## what runs left behind, except .venv
+	rm -rf build dist *.egg-info demo/out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## .venv as well
+	rm -rf $(VENV)

@@ -1,0 +1,108 @@
+"""Records: write-once files named by the digest of everything that determines them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+from cache import names
+from cache.checked import read_checked, settle
+from cache.envelope import Record, RecordHead, decode_head, decode_record, encode_record
+from cache.faults import Damage
+from cache.publish import PutOutcome
+from cache.volume import Pending, Volume
+from core.keys import is_digest
+
+#: Files of one group that are open at once; a larger group is committed in several rounds.
+GROUP_FILES = 128
+#: Bytes that hold the header of any ordinary record.
+_HEAD_BYTES = 4096
+
+
+class Records:
+    """The folder ``objects`` of one store."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+
+    @staticmethod
+    def parts(key: str) -> tuple[str, str, str]:
+        """Where a record lies below home. Raises ValueError for what is no key."""
+        return names.OBJECTS, names.record_shard(key), key
+
+    def has(self, key: str) -> bool:
+        if self._volume.filesystem.exists(self._volume.path(self.parts(key))):
+            return True
+        self._volume.confirm()
+        return False
+
+    def missing(self, keys: Iterable[str]) -> set[str]:
+        self._volume.confirm()
+        objects, exists = f"{self._volume.home}/{names.OBJECTS}", self._volume.filesystem.exists
+        return {key for key in keys if not exists(f"{objects}/{names.record_shard(key)}/{key}")}
+
+    def get(self, key: str) -> Record | None:
+        return read_checked(self._volume, self.parts(key), partial(decode_record, key=key))
+
+    def put_many(self, records: Sequence[Record]) -> list[PutOutcome]:
+        files = [(self.parts(record.key), encode_record(record)) for record in records]
+        self._volume.confirm()
+        outcomes: list[PutOutcome] = []
+        for start in range(0, len(files), GROUP_FILES):
+            outcomes += self._put_group(files[start : start + GROUP_FILES])
+        return outcomes
+
+    def _put_group(self, files: Sequence[tuple[tuple[str, str, str], bytes]]) -> list[PutOutcome]:
+        pendings: list[Pending] = []
+        failure: OSError | None = None
+        try:
+            for parts, data in files:
+                try:
+                    pendings.append(self._volume.write_file(parts, data))
+                except OSError as error:  # What is written already is still committed.
+                    failure = error
+                    break
+        except BaseException:
+            for pending in pendings:
+                self._volume.discard(pending)
+            raise
+        outcomes = self._volume.commit(pendings, self._settle)
+        if failure is not None:
+            raise failure
+        return outcomes
+
+    def _settle(self, pending: Pending) -> bool:
+        return settle(self._volume, pending, partial(decode_record, key=pending.parts[-1]))
+
+    def keys(self) -> Iterator[str]:
+        """Every key present, in order."""
+        objects = f"{self._volume.home}/{names.OBJECTS}"
+        for shard in self._volume.filesystem.names(objects):
+            if shard in names.SHARDS:
+                for name in self._volume.filesystem.names(f"{objects}/{shard}"):
+                    if name.startswith(shard) and is_digest(name):
+                        yield name
+
+    def head(self, key: str) -> RecordHead | None:
+        """What a record says about itself, its payload unread; None when it is missing or its head is damaged."""
+        filesystem = self._volume.filesystem
+        try:
+            fd = filesystem.open_read(self._volume.path(self.parts(key)))
+        except FileNotFoundError:
+            return None
+        try:
+            size = filesystem.size_of(fd)
+            head = decode_head(filesystem.read_at(fd, _HEAD_BYTES, 0), key, size)
+            return head or decode_head(filesystem.read_at(fd, size, 0), key, size)
+        except Damage:
+            return None
+        finally:
+            filesystem.close(fd)
+
+    def is_sound(self, path: str, key: str) -> bool:
+        """True when the file at ``path`` is the record ``key``; nothing is moved."""
+        try:
+            decode_record(self._volume.filesystem.read(path), key)
+        except Damage:
+            return False
+        return True

@@ -1,0 +1,258 @@
+"""The checkpoint store: what is in it survives any crash and is what was written, or counts as missing.
+
+Layout under home: ``store.json`` (identity), ``objects/ab/<key>`` (records), ``blobs/<digest>`` (large payloads),
+``quarantine/`` (what failed its check), and the named files of `cache.names.NAMED_ROOTS`. Nothing is ever
+overwritten, nothing depends on file locks, and several processes may share one store.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from cache import names, removal, survey
+from cache.blobs import BlobReader, BlobWriter, open_blob, verify_blob
+from cache.documents import Documents, document_parts, state_parts
+from cache.envelope import Record
+from cache.faults import FULL_HINT, faults
+from cache.filesystem import Filesystem
+from cache.identity import Identity
+from cache.journal import Journal, Journals
+from cache.publish import PutOutcome
+from cache.records import Records
+from cache.removal import Ages, Removal
+from cache.survey import Progress, StoreStats, VerifyReport
+from cache.volume import Volume
+from core.errors import DiskFullError
+from core.keys import Digest
+
+__all__ = ["Ages", "Identity", "Journal", "PutOutcome", "Record", "Removal", "Store", "StoreStats", "VerifyReport"]
+
+
+def _say_nothing(_line: str) -> None:
+    """The notice of those who do not listen."""
+
+
+def _no_progress(_done: int, _total: int) -> None:
+    """The progress of those who do not watch."""
+
+
+class Store:
+    """One opened store. Methods raise StoreError (DiskFullError when there is no room) and nothing else of the
+    operating system's; ValueError for what is no key, digest, kind or name. Safe to use from several threads.
+    """
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+        self._records = Records(volume)
+        self._documents = Documents(volume)
+        self._journals = Journals(volume)
+
+    @classmethod
+    def open(
+        cls,
+        home: Path,
+        *,
+        create: bool = True,
+        filesystem: Filesystem | None = None,
+        notice: Callable[[str], None] = _say_nothing,
+    ) -> Store:
+        """The store at ``home``, founded if there is none and ``create`` allows it.
+
+        ``notice`` is told in one line about each file that was found damaged. Raises StoreError for a folder that is
+        no store, is damaged beyond its copy, has a format this program does not know, or lies on a disk that cannot
+        publish without replacing.
+        """
+        absolute = str(Path(home).expanduser().absolute())
+        with faults("opening the store", absolute):
+            return cls(Volume(absolute, filesystem or Filesystem(), notice, create=create))
+
+    @property
+    def home(self) -> Path:
+        return Path(self._volume.home)
+
+    @property
+    def identity(self) -> Identity:
+        return self._volume.identity
+
+    def close(self) -> None:
+        """Ends the threads. Calling it twice is harmless; nothing is flushed, because nothing waits."""
+        self._volume.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Records
+
+    def has(self, key: str) -> bool:
+        """True when a record of that name is there: for scheduling only, `get` decides whether it can be used."""
+        with faults("looking for a record", self._volume.home):
+            return self._records.has(key)
+
+    def missing(self, keys: Iterable[str]) -> set[str]:
+        """Those of ``keys`` that `has` denies."""
+        with faults("looking for records", self._volume.home):
+            return self._records.missing(keys)
+
+    def get(self, key: str) -> Record | None:
+        """The record, every byte checked; None when it is missing, or was damaged and is now in quarantine."""
+        with faults("reading a record", self._volume.home):
+            return self._records.get(key)
+
+    def put(self, record: Record) -> PutOutcome:
+        """Makes one record durable; see `put_many`."""
+        return self.put_many([record])[0]
+
+    def put_many(self, records: Sequence[Record]) -> list[PutOutcome]:
+        """Makes all records durable in one round of fsyncs; an outcome for each, in order.
+
+        When one cannot be written, the others of its group that can be are still committed before the error is
+        raised: `missing` tells which. A record whose key has a sound record already is dropped (LOST_RACE).
+        """
+        if not records:
+            return []
+        with faults("writing records", self._volume.home):
+            return self._records.put_many(records)
+
+    # Blobs
+
+    def blob_writer(self, kind: str) -> BlobWriter:
+        """``with store.blob_writer("audio") as writer: writer.write(...)``; afterwards ``writer.digest`` names it."""
+        return BlobWriter(self._volume, kind)
+
+    def has_blob(self, digest: str) -> bool:
+        """True when a blob of that name is there; `open_blob` and its reads decide whether it can be used."""
+        with faults("looking for a blob", self._volume.home):
+            if self._volume.filesystem.exists(self._volume.path((names.BLOBS, names.check_blob(digest)))):
+                return True
+            self._volume.confirm()
+            return False
+
+    def open_blob(self, digest: str) -> BlobReader | None:
+        """A reader of slices; None when the blob is missing, or its footer was damaged and it is in quarantine."""
+        with faults("opening a blob", self._volume.home):
+            return open_blob(self._volume, Digest(digest))
+
+    def verify_blob(self, digest: str) -> bool:
+        """Reads a whole blob; True when it is sound. A damaged one is moved to quarantine."""
+        with faults("reading a blob", self._volume.home):
+            return verify_blob(self._volume, Digest(digest))
+
+    # Named files
+
+    def write_once(self, parts: Sequence[str], payload: bytes) -> PutOutcome:
+        """Makes a document durable, such as ``("jobs", id, "plan.json")``. The first one stays: read it on LOST_RACE.
+
+        The file holds the payload first and a line with its checksum after it.
+        """
+        with faults("writing a document", self._volume.home):
+            return self._documents.write_once(parts, payload)
+
+    def read_document(self, parts: Sequence[str]) -> bytes | None:
+        """A document's payload; None when it is missing, or was damaged and is now in quarantine."""
+        with faults("reading a document", self._volume.home):
+            return self._documents.read(document_parts(parts))
+
+    def append(self, parts: Sequence[str], entries: Sequence[Mapping[str, Any]], *, durable: bool = True) -> None:
+        """Adds JSON objects to a journal, such as ``("attempts", "x.jsonl")``, in one write; durable if asked.
+
+        Any number of processes of one machine may append; on a network disk each writer needs its own journal.
+        """
+        if entries:
+            with faults("writing a journal", self._volume.home):
+                self._journals.append(parts, entries, durable=durable)
+
+    def read_journal(self, parts: Sequence[str]) -> Journal:
+        """The journal's sound entries and how many lines were not; empty when there is no such file."""
+        with faults("reading a journal", self._volume.home):
+            return self._journals.read(parts)
+
+    def replace_state(self, parts: Sequence[str], payload: bytes) -> None:
+        """Writes a state, such as ``("state", "outputs.state")``, over the old one: all of it or nothing."""
+        with faults("writing a state", self._volume.home):
+            self._documents.replace(parts, payload)
+
+    def read_state(self, parts: Sequence[str]) -> bytes | None:
+        """A state's payload; None when it is missing, or was damaged and is now in quarantine."""
+        with faults("reading a state", self._volume.home):
+            return self._documents.read(state_parts(parts))
+
+    def children(self, parts: Sequence[str]) -> tuple[str, ...]:
+        """The names in a folder of named files, such as ``("jobs",)``, sorted; empty when there is no such folder."""
+        path = self._volume.path(names.check_parts(parts))
+        with faults("listing a folder", self._volume.home):
+            try:
+                found = self._volume.filesystem.names(path)
+            except (FileNotFoundError, NotADirectoryError):
+                self._volume.confirm()
+                return ()
+        return tuple(name for name in found if not names.is_temp(name))
+
+    # Room
+
+    def free_bytes(self) -> int:
+        """Bytes that may still be written on the store's disk."""
+        with faults("measuring free space", self._volume.home):
+            self._volume.confirm()
+            return self._volume.filesystem.free_bytes(self._volume.home)
+
+    def require_space(self, needed: int) -> None:
+        """Raises DiskFullError when fewer than ``needed`` bytes are free: ask before computing, not after."""
+        free = self.free_bytes()
+        if free < needed:
+            raise DiskFullError(
+                f"{self._volume.home} has {free // 1_000_000} MB free and {needed // 1_000_000} MB are needed",
+                FULL_HINT,
+            )
+
+    # Care
+
+    def stats(self) -> StoreStats:
+        """What lies in the store; reads every record's head, not its payload."""
+        with faults("looking over the store", self._volume.home):
+            self._volume.confirm()
+            return survey.take_stats(self._volume, self._records)
+
+    def verify(self, progress: Progress = _no_progress) -> VerifyReport:
+        """Reads every byte of the store; ``progress(done, total)`` is called after each file."""
+        with faults("verifying the store", self._volume.home):
+            self._volume.confirm()
+            return survey.verify_all(self._volume, self._records, self._documents, progress)
+
+    def gc(
+        self,
+        keep_keys: Collection[str],
+        keep_blobs: Collection[str],
+        *,
+        dry_run: bool,
+        ages: Ages | None = None,
+        now_s: float | None = None,
+    ) -> Removal:
+        """Deletes records and blobs that are old enough and in no keep set (give sets), and old leftovers.
+
+        A job that is planned meanwhile may find one of its records gone: it is then computed again.
+        """
+        moment = time.time() if now_s is None else now_s
+        with faults("collecting garbage", self._volume.home):
+            self._volume.confirm()
+            return removal.collect_garbage(
+                self._volume, keep_keys, keep_blobs, ages or Ages(), now_s=moment, dry_run=dry_run
+            )
+
+    def purge(
+        self,
+        *,
+        keys: Collection[str] = (),
+        blobs: Collection[str] = (),
+        trees: Collection[Sequence[str]] = (),
+        dry_run: bool,
+    ) -> Removal:
+        """Deletes exactly these, durably: records, blobs, and named files or folders with all that is below them."""
+        with faults("purging", self._volume.home):
+            self._volume.confirm()
+            return removal.purge(self._volume, keys, blobs, trees, dry_run=dry_run)

@@ -1,0 +1,227 @@
+"""Looking over a whole store: what is in it, and whether every byte is still the one that was written."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from os import stat_result
+
+from cache import names
+from cache.blobs import is_sound_blob, read_layout, verify_blob
+from cache.documents import Documents
+from cache.faults import Damage
+from cache.journal import decode_lines
+from cache.publish import place
+from cache.records import Records
+from cache.volume import Volume
+from core.keys import Digest, is_digest
+
+Progress = Callable[[int, int], None]
+UNREADABLE_KIND = "(unreadable)"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many files, and how many bytes they have."""
+
+    files: int = 0
+    bytes: int = 0
+
+    def plus(self, size: int) -> Tally:
+        return Tally(self.files + 1, self.bytes + size)
+
+
+@dataclass(frozen=True)
+class StoreStats:
+    """What lies in a store."""
+
+    #: Records by kind; a record whose head cannot be read counts as ``(unreadable)``.
+    records: dict[str, Tally] = field(default_factory=dict)
+    #: Blobs by kind.
+    blobs: dict[str, Tally] = field(default_factory=dict)
+    #: Plans, journals, states.
+    documents: Tally = field(default_factory=Tally)
+    quarantine: Tally = field(default_factory=Tally)
+    #: Unfinished files, of writers that are at work or were killed.
+    unfinished: Tally = field(default_factory=Tally)
+    #: Bytes that may still be written on the disk.
+    free_bytes: int = 0
+
+
+@dataclass
+class VerifyReport:
+    """What a check of every byte found. Damaged files are in quarantine afterwards and count as missing."""
+
+    records_ok: int = 0
+    records_damaged: int = 0
+    blobs_ok: int = 0
+    blobs_damaged: int = 0
+    documents_ok: int = 0
+    documents_damaged: int = 0
+    #: Lines of journals that a crash tore; they are skipped when read.
+    journal_lines_damaged: int = 0
+    #: Sound files that were found in quarantine and put back.
+    restored: int = 0
+    #: Files in quarantine now.
+    quarantined: int = 0
+
+    @property
+    def damaged(self) -> int:
+        return self.records_damaged + self.blobs_damaged + self.documents_damaged
+
+
+def blob_names(volume: Volume) -> Iterator[Digest]:
+    """The digest of every blob present, in order."""
+    for name in volume.filesystem.names(volume.path((names.BLOBS,))):
+        if is_digest(name):
+            yield Digest(name)
+
+
+def all_named_files(volume: Volume) -> Iterator[tuple[tuple[str, ...], stat_result]]:
+    """Every file that a caller named (documents, journals, states, and their unfinished ones), with its facts."""
+    for root in names.NAMED_ROOTS:
+        if volume.filesystem.exists(volume.path((root,))):
+            yield from named_files(volume, (root,))
+
+
+def named_files(volume: Volume, parts: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], stat_result]]:
+    """Every named file in one folder and below it."""
+    filesystem = volume.filesystem
+    for name in filesystem.names(volume.path(parts)):
+        below = (*parts, name)
+        try:
+            facts = filesystem.stat(volume.path(below))
+            if stat.S_ISDIR(facts.st_mode):
+                yield from named_files(volume, below)
+            else:
+                yield below, facts
+        except FileNotFoundError:
+            continue
+
+
+def store_files(volume: Volume, folder: tuple[str, ...]) -> Iterator[tuple[str, stat_result]]:
+    """Every name in one of the store's own folders, with its facts; what vanishes meanwhile is left out."""
+    path = volume.path(folder)
+    for name in volume.filesystem.names(path):
+        try:
+            yield name, volume.filesystem.stat(f"{path}/{name}")
+        except FileNotFoundError:
+            continue
+
+
+def record_folders(volume: Volume) -> Iterator[tuple[str, str]]:
+    """The shards that exist, as parts."""
+    for shard in volume.filesystem.names(volume.path((names.OBJECTS,))):
+        if shard in names.SHARDS:
+            yield names.OBJECTS, shard
+
+
+def take_stats(volume: Volume, records: Records) -> StoreStats:
+    by_kind: dict[str, Tally] = {}
+    blobs: dict[str, Tally] = {}
+    documents = quarantine = unfinished = Tally()
+    for folder in record_folders(volume):
+        for name, facts in store_files(volume, folder):
+            if names.is_temp(name):
+                unfinished = unfinished.plus(facts.st_size)
+            elif is_digest(name):
+                head = records.head(name) if stat.S_ISREG(facts.st_mode) and name.startswith(folder[1]) else None
+                kind = head.kind if head else UNREADABLE_KIND
+                by_kind[kind] = by_kind.get(kind, Tally()).plus(facts.st_size)
+    for name, facts in store_files(volume, (names.BLOBS,)):
+        if names.is_temp(name):
+            unfinished = unfinished.plus(facts.st_size)
+        elif is_digest(name):
+            kind = _blob_kind(volume, name)
+            blobs[kind] = blobs.get(kind, Tally()).plus(facts.st_size)
+    for _, facts in store_files(volume, (names.QUARANTINE,)):
+        quarantine = quarantine.plus(facts.st_size)
+    for parts, facts in all_named_files(volume):
+        if names.is_temp(parts[-1]):
+            unfinished = unfinished.plus(facts.st_size)
+        else:
+            documents = documents.plus(facts.st_size)
+    free = volume.filesystem.free_bytes(volume.home)
+    return StoreStats(by_kind, blobs, documents, quarantine, unfinished, free)
+
+
+def _blob_kind(volume: Volume, digest: str) -> str:
+    try:
+        fd = volume.filesystem.open_read(volume.path((names.BLOBS, digest)))
+    except OSError:
+        return UNREADABLE_KIND
+    try:
+        return read_layout(volume.filesystem, fd, digest).kind
+    except (Damage, OSError):
+        return UNREADABLE_KIND
+    finally:
+        volume.filesystem.close(fd)
+
+
+def verify_all(volume: Volume, records: Records, documents: Documents, progress: Progress) -> VerifyReport:
+    report = VerifyReport()
+    report.restored = _restore_sound(volume, records, documents)
+    keys, blobs, named = list(records.keys()), list(blob_names(volume)), list(all_named_files(volume))
+    total = len(keys) + len(blobs) + len(named)
+    done = 0
+    for key in keys:
+        if records.get(key) is not None:
+            report.records_ok += 1
+        else:
+            report.records_damaged += 1
+        done += 1
+        progress(done, total)
+    for digest in blobs:
+        if verify_blob(volume, digest):
+            report.blobs_ok += 1
+        else:
+            report.blobs_damaged += 1
+        done += 1
+        progress(done, total)
+    for parts, _ in named:
+        _verify_named(volume, documents, parts, report)
+        done += 1
+        progress(done, total)
+    report.quarantined = len(volume.filesystem.names(volume.path((names.QUARANTINE,))))
+    return report
+
+
+def _verify_named(volume: Volume, documents: Documents, parts: tuple[str, ...], report: VerifyReport) -> None:
+    if names.is_temp(parts[-1]):
+        return
+    if parts[-1].endswith(names.JOURNAL_SUFFIX):
+        report.journal_lines_damaged += decode_lines(volume.read(volume.path(parts)) or b"").damaged
+    elif documents.read(parts) is not None:
+        report.documents_ok += 1
+    else:
+        report.documents_damaged += 1
+
+
+def _restore_sound(volume: Volume, records: Records, documents: Documents) -> int:
+    """Puts back what is in quarantine and sound: a passing read error, or a race that a crash cut short."""
+    restored = 0
+    for name in volume.filesystem.names(volume.path((names.QUARANTINE,))):
+        parts = names.quarantined_parts(name)
+        if parts is None:
+            continue
+        path = volume.path((names.QUARANTINE, name))
+        try:
+            if _belongs(volume, records, documents, path, parts):
+                volume.ensure_directory(parts[:-1])
+                place(volume.filesystem, volume.identity.publish, path, volume.path(parts))
+                volume.filesystem.fsync_directory(volume.path(parts[:-1]))
+                restored += 1
+        except FileExistsError:
+            continue
+        except OSError as error:
+            volume.notice(f"{path} cannot be put back: {error.strerror}")
+    return restored
+
+
+def _belongs(volume: Volume, records: Records, documents: Documents, path: str, parts: tuple[str, ...]) -> bool:
+    if len(parts) == 3 and parts[0] == names.OBJECTS and is_digest(parts[2]) and parts[2].startswith(parts[1]):
+        return records.is_sound(path, parts[2])
+    if len(parts) == 2 and parts[0] == names.BLOBS and is_digest(parts[1]):
+        return is_sound_blob(volume.filesystem, path, parts[1])
+    return parts[0] in names.NAMED_ROOTS and documents.is_sound(path, names.check_parts(parts))

@@ -1,0 +1,43 @@
+"""What every command shares: settings from flags, the runtime they make, and how notes reach the person."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.runtime import Runtime
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
+HomeFlag = Annotated[
+    Path | None,
+    typer.Option("--home", help="Where jobs, records and audio live. [SEGUE_HOME]", show_default=False),
+]
+DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted; delete nothing.")]
+JobArgument = Annotated[
+    str, typer.Argument(metavar="JOB", help="A job's id, the start of one, a media file's name, or 'last'.")
+]
+
+
+def open_runtime(flags: Mapping[str, Any]) -> Runtime:
+    """The runtime for this command; flags that were not given are None. Raises SettingsError."""
+    from pipeline.runtime import Runtime, load_settings, unknown_names
+
+    for name in unknown_names():
+        note(f"{name} is not a setting of Segue and is ignored (see 'segue settings')")
+    return Runtime(load_settings(flags), note)
+
+
+def note(line: str) -> None:
+    """One line on standard error, so that pipes stay clean."""
+    print(f"segue: {line}", file=sys.stderr, flush=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(value, ensure_ascii=False, indent=1))

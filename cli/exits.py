@@ -1,0 +1,55 @@
+"""Exit codes, and how an error becomes one line and a code."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import traceback
+from enum import IntEnum
+from pathlib import Path
+
+from core.errors import EngineError, SegueError, StoreError, UsageError
+
+
+class Exit(IntEnum):
+    """What Segue's exit codes mean."""
+
+    DONE = 0
+    #: A defect in Segue; it never happens.
+    CRASH = 1
+    #: The command, a setting or the machine's set-up does not allow it.
+    USAGE = 2
+    #: Finished, but something failed or is partial.
+    INCOMPLETE = 3
+    #: Interrupted; the same command continues.
+    INTERRUPTED = 75
+
+
+def code_of(error: SegueError) -> Exit:
+    """The exit code for an error that ended a command."""
+    if isinstance(error, StoreError):
+        return Exit.INTERRUPTED
+    return Exit.USAGE if isinstance(error, (UsageError, EngineError)) else Exit.INCOMPLETE
+
+
+def report_error(error: SegueError, *, as_json: bool) -> Exit:
+    """Says what went wrong and what to do: on standard error for people, on standard output as JSON if asked."""
+    if as_json:
+        print(json.dumps({"error": {"message": error.message, "hint": error.hint}}, ensure_ascii=False))
+    print(f"segue: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"       {error.hint}", file=sys.stderr)
+    return code_of(error)
+
+
+def report_crash(error: BaseException) -> Exit:
+    """Keeps the traceback for whoever mends Segue, and tells the user one line and where it is."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="segue-crash-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as handle:
+        traceback.print_exception(error, file=handle)
+    name = Path(handle.name)
+    print(f"segue: this is a defect in Segue: {type(error).__name__}: {error}", file=sys.stderr)
+    print(f"       finished work is safe; please report it with {name}", file=sys.stderr)
+    return Exit.CRASH

@@ -1,0 +1,53 @@
+"""``segue export``: a job's outputs again, in other formats or elsewhere; no engine runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.context import HomeFlag, JobArgument, JsonFlag, open_runtime, print_json
+from core.errors import UsageError
+
+
+def export_command(
+    job: JobArgument,
+    format: Annotated[  # noqa: A002
+        str, typer.Option("--format", help="Formats, separated by commas: srt,vtt,ass,ttml,json.")
+    ] = "srt,vtt,json",
+    out: Annotated[Path | None, typer.Option("--out", help="Folder; default: where the job's outputs are.")] = None,
+    bilingual: Annotated[bool, typer.Option("--bilingual", help="Also stack source and translation.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that Segue did not write.")] = False,
+    home: HomeFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Write a job's subtitles in any format, from its records. A job with gaps gives .partial files."""
+    from dataclasses import replace
+
+    from pipeline.delivery import write_outputs
+    from pipeline.documents import outputs_of
+    from pipeline.jobs import find_job
+    from pipeline.requests import parse_formats
+    from pipeline.standing import assembly_of
+
+    store = open_runtime({"home": home}).store
+    folder = find_job(store, job)
+    assembly = assembly_of(folder)
+    wishes = [delivery for delivery, _ in folder.results()]
+    if assembly is None or not wishes:
+        raise UsageError(f"job {folder.job_id[:12]} has nothing to export yet", "run it first: segue run MEDIA --to es")
+    written: list[Path] = []
+    with_json = "json" in format.lower().split(",")
+    for wish in wishes:
+        delivery = replace(wish, formats=parse_formats(format), bilingual=bilingual, force=force)
+        if out is not None:
+            delivery = replace(delivery, folder=out.absolute())
+        outputs = outputs_of(assembly, delivery)
+        wanted = {path: data for path, data in outputs.items() if with_json or path.suffix != ".json"}
+        written.extend(path for path in write_outputs(delivery, wanted, store) if path not in written)
+    if json:
+        print_json({"id": folder.job_id, "outputs": [str(path) for path in written]})
+        return
+    for path in written:
+        print(path)

@@ -1,0 +1,81 @@
+"""``segue``: the commands and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cli import cache_commands, doctor, export, plan, run, settings, status
+from cli.exits import Exit, report_crash, report_error
+from core.errors import SegueError
+from core.version import VERSION
+
+app = typer.Typer(
+    name="segue",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help=(
+        "Media in, localized subtitles out; resumable at every segment.\n\n"
+        "[bold]Start here:[/bold]  segue run talk.mp4 --to es,ja\n\n"
+        "Whatever stops it, the same command again continues from the finished segments and pays for nothing twice. "
+        "Settings come from flags, then SEGUE_* variables, then segue.toml; 'segue settings' lists them and "
+        "'segue doctor' checks this machine.\n\n"
+        "Exit codes: 0 done, 2 bad usage, 3 finished with something failed or partial, 75 interrupted but resumable."
+    ),
+)
+app.command("run")(run.run_command)
+app.command("plan")(plan.plan_command)
+app.command("status")(status.status_command)
+app.command("export")(export.export_command)
+app.command("doctor")(doctor.doctor_command)
+app.command("settings")(settings.settings_command)
+app.add_typer(cache_commands.app, name="cache")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"segue {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+    ),
+) -> None:
+    """Options before the command."""
+
+
+def main() -> None:
+    """Entry point: runs the command and leaves with its exit code, never with a traceback."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        result = app(standalone_mode=False)
+    except SegueError as error:
+        return report_error(error, as_json="--json" in sys.argv)
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        print("segue: interrupted; the same command continues", file=sys.stderr)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left; there is nobody to tell.
+        sys.stderr.close()
+        return Exit.DONE
+    except Exception as error:  # noqa: BLE001 - the last resort: a person must not be shown a traceback
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()
+            return int(error.exit_code)
+        return report_crash(error)
+    return result if isinstance(result, int) else Exit.DONE
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""``segue settings``: every setting, where it can be said, and what it is now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from cli.context import HomeFlag, JsonFlag, open_runtime, print_json
+
+
+def settings_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
+    """Show every setting: its name in the environment, what it is now, and what it means.
+
+    The same names in lower case, without SEGUE_, work in segue.toml; secrets can also be given as NAME_FILE, the path
+    of a file that holds them.
+    """
+    runtime = open_runtime({"home": home})
+    values = runtime.settings.model_dump()
+    described = type(runtime.settings).model_fields
+    if json:
+        print_json({name: _shown(value) for name, value in values.items()})
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("environment", "now", "meaning"):
+        table.add_column(heading, overflow="fold")
+    for name, value in values.items():
+        table.add_row(f"SEGUE_{name.upper()}", str(_shown(value) or "-"), described[name].description or "")
+    Console().print(table)
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return "(set)" if value.get_secret_value() else ""
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,112 @@
+"""``segue status``: all jobs, or one with what a person should look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.context import HomeFlag, JsonFlag, open_runtime, print_json
+from core.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.assemble import Assembly
+    from pipeline.standing import Standing
+
+#: Cues to review that are shown; the JSON document has them all.
+SHOW_AT_MOST = 30
+
+
+def status_command(
+    job: Annotated[
+        str, typer.Argument(metavar="[JOB]", help="A job's id, the start of one, a media file's name, or 'last'.")
+    ] = "",
+    home: HomeFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Show all jobs, or one job with its units, outputs and the cues to review. Read from disk alone."""
+    from rich.console import Console
+
+    from pipeline.jobs import find_job, list_jobs
+    from pipeline.standing import assembly_of, standing_of
+
+    store = open_runtime({"home": home}).store
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    if not job:
+        standings = [found for folder in list_jobs(store) if (found := standing_of(folder)) is not None]
+        if json:
+            print_json({"jobs": [standing.as_json() for standing in standings]})
+        else:
+            _print_jobs(console, standings)
+        return
+    folder = find_job(store, job)
+    standing = standing_of(folder)
+    if standing is None:
+        raise UsageError(f"job {folder.job_id[:12]} has no plan that can be read", "run the same command again")
+    if json:
+        print_json(standing.as_json())
+        return
+    _print_standing(console, standing)
+    assembly = assembly_of(folder)
+    if assembly is not None:
+        _print_review(console, assembly)
+
+
+def _print_jobs(console: Console, standings: list[Standing]) -> None:
+    from cli.wording import clock, one_line
+
+    if not standings:
+        console.print("no jobs yet; start with: segue run MEDIA --to es")
+    for standing in standings:
+        names = ", ".join(one_line(path.name) for path in standing.media) or "(never finished a run)"
+        languages = f"{standing.language or '?'} -> {','.join(standing.targets) or '-'}"
+        console.print(
+            f"{standing.job_id[:12]}  {standing.state:<11}  {clock(standing.duration_ms):>8}  {languages:<16}  {names}"
+        )
+
+
+def _print_standing(console: Console, standing: Standing) -> None:
+    from cli.wording import clock, one_line, percent
+
+    console.print(f"job {standing.job_id}  {standing.state}  owner {standing.owner}")
+    for path in standing.media:
+        console.print(f"media    {one_line(path)}")
+    skipped = standing.duration_ms - standing.speech_ms
+    console.print(
+        f"speech   {clock(standing.speech_ms)} of {clock(standing.duration_ms)}, "
+        f"{percent(skipped, standing.duration_ms)} silence skipped"
+    )
+    console.print(f"language {standing.language or 'not decided yet'} -> {', '.join(standing.targets) or 'none'}")
+    console.print(f"engines  {standing.engines}")
+    for stage, (total, done, _, failed) in standing.units.items():
+        console.print(f"{stage:<11}{done} of {total} done{f', {failed} failed' if failed else ''}")
+    for path in standing.outputs:
+        console.print(f"output   {one_line(path)}")
+    if standing.reason:
+        console.print(f"reason   {standing.reason}")
+
+
+def _print_review(console: Console, assembly: Assembly) -> None:
+    from cli.plan import stamp
+
+    lines = [
+        f"{assembly.language:<8} {cue.id:>4}  {stamp(cue.start_ms)}  {', '.join(flags)}: {cue.text}"
+        for cue, flags in zip(assembly.cues, assembly.flags, strict=True)
+        if flags
+    ]
+    for target, translations in assembly.translations.items():
+        lines.extend(
+            f"{target:<8} {cue.id:>4}  {stamp(cue.start_ms)}  {', '.join(line.flags)}: {line.text or cue.text}"
+            for cue, line in zip(assembly.cues, translations, strict=True)
+            if line.flags
+        )
+    for gap in assembly.gaps:
+        lines.append(f"gap            {stamp(gap.span.start_ms)} - {stamp(gap.span.end_ms)}: {gap.reason}")
+    if lines:
+        console.print(f"to review: {len(lines)}")
+    for line in lines[:SHOW_AT_MOST]:
+        console.print(f"  {line}")
+    if len(lines) > SHOW_AT_MOST:
+        console.print(f"  and {len(lines) - SHOW_AT_MOST} more, in the .json output under 'flags'")

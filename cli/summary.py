@@ -1,0 +1,91 @@
+"""The one screen a run ends on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from cli.wording import clock, one_line, percent
+from pipeline.report import FileResult, JobState, RunReport
+
+#: Files that are well are listed one by one only up to this many; others always.
+LIST_AT_MOST = 20
+_LABELS = {
+    JobState.DONE: ("ok", "green"),
+    JobState.PARTIAL: ("partial", "yellow"),
+    JobState.FAILED: ("FAILED", "bold red"),
+    JobState.INTERRUPTED: ("interrupted", "yellow"),
+}
+
+
+def print_summary(files: Sequence[FileResult], report: RunReport) -> None:
+    """Each file with how it ended, what was skipped and found, and what to do next."""
+    console = Console(highlight=False, soft_wrap=True)
+    quiet = len(files) > LIST_AT_MOST
+    for result in files:
+        if not quiet or result.state is not JobState.DONE:
+            _print_file(console, result)
+    if quiet:
+        counts = Counter(result.state for result in files)
+        console.print(Text(", ".join(f"{counts[state]} {_LABELS[state][0]}" for state in _LABELS if counts[state])))
+    _print_totals(console, files, report)
+    console.print(Text(f"next: {_next_command(files, report)}", style="bold"))
+
+
+def _print_file(console: Console, result: FileResult) -> None:
+    label, style = _LABELS[result.state]
+    line = Text.assemble((f"{label:<8}", style), one_line(result.media))
+    if result.reason:
+        line.append(f": {one_line_text(result.reason)}")
+    console.print(line)
+    for warning in result.warnings:
+        console.print(Text(f"         note: {one_line_text(warning)}"))
+    if result.outputs:
+        folder = result.outputs[0].parent
+        names = "  ".join(one_line(path.name) for path in result.outputs)
+        console.print(Text(f"         {one_line(folder)}/: {names}"))
+
+
+def one_line_text(text: str) -> str:
+    """The text without anything that could move a cursor or break the line."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _print_totals(console: Console, files: Sequence[FileResult], report: RunReport) -> None:
+    tallies = [result.tally for result in files]
+    duration = sum(tally.duration_ms for tally in tallies)
+    if duration:
+        skipped = sum(tally.skipped_ms for tally in tallies)
+        console.print(
+            Text(
+                f"media {clock(duration)}, silence skipped {clock(skipped)} ({percent(skipped, duration)}), "
+                f"took {clock(report.elapsed_seconds * 1000)}"
+            )
+        )
+    units = [count for tally in tallies for count in tally.units.values()]
+    done, cached = sum(count[1] for count in units), sum(count[2] for count in units)
+    if done:
+        console.print(Text(f"units {done - cached} computed, {cached} from cache"))
+    cues, review = sum(tally.cues for tally in tallies), sum(tally.review for tally in tallies)
+    if cues:
+        lint = sum(tally.lint for tally in tallies)
+        dropped = sum(tally.dropped for tally in tallies)
+        found = f"cues {cues}, to review {review}, subtitle rules broken {lint}"
+        console.print(Text(f"{found}, texts over non-speech dropped {dropped}"))
+    engines = sorted({result.engines for result in files if result.engines})
+    if engines:
+        fake = " (fake engines: the text means nothing)" if any("fake" in line for line in engines) else ""
+        console.print(Text(f"engines {'; '.join(engines)}{fake}"))
+
+
+def _next_command(files: Sequence[FileResult], report: RunReport) -> str:
+    if report.interrupted:
+        return "the same command again; it continues from the finished segments"
+    if any(result.state in (JobState.PARTIAL, JobState.FAILED) for result in files):
+        return "mend what failed and run the same command again; what is finished stays finished"
+    if any(result.tally.review for result in files):
+        return "segue status last   (shows the cues to review)"
+    return "segue export last --format ass,ttml"

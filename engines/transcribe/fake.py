@@ -1,0 +1,152 @@
+"""A transcriber that listens to nothing: words made from each clip's digest, for tests and for trying Segue out.
+
+Every text begins with the word ``fake`` so that nobody takes it for a transcript.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from core.errors import EngineError, SettingsError
+from core.keys import Digest, digest_bytes, digest_value
+from core.specs import EngineSpec
+from core.text import Word
+from engines.resources import EngineResources
+from engines.transcribe.batching import BatchLimit, Result, settle
+from engines.transcribe.interface import Clip, ClipSegment, LanguageGuess, TranscriberChoice, Transcript
+
+DEFAULT_MODEL = "fake-words"
+#: Changes when the same clip would get other words.
+_REVISION = 1
+_BATCH_SIZE = 8
+#: Exit status of a process that the fault ``die`` has ended.
+DEATH_STATUS = 86
+_FAULT_HINT = "use fail:<n>, oom:<k>, crash:<n> or die:<n>, with a comma between"
+#: A spoken word with its pause takes about this long.
+_WORD_MS = 320
+_MOST_WORDS = 90
+_VOCABULARY = (
+    *("amber", "basin", "candle", "drift", "ember", "fathom", "garnet", "harbor", "island", "juniper", "kettle"),
+    *("lantern", "meadow", "needle", "orchard", "pebble", "quarry", "river", "saddle", "timber", "umber", "valley"),
+    *("willow", "yonder", "zephyr"),
+)
+
+
+def freeze(choice: TranscriberChoice, resources: EngineResources) -> EngineSpec:
+    """The fake's spec. Raises SettingsError for an option other than ``language``."""
+    del resources
+    for name, _value in choice.options:
+        if name != "language":
+            raise SettingsError(f"the fake transcriber has no option {name!r}", "it knows only: language")
+    revision = digest_value({"fake-transcriber": _REVISION})
+    options = tuple(sorted(choice.options))
+    return EngineSpec("fake", choice.model or DEFAULT_MODEL, revision, choice.compute_type, options)
+
+
+def open_transcriber(spec: EngineSpec, resources: EngineResources) -> FakeTranscriber:
+    """Ready at once. Raises SettingsError when ``resources.fake_faults`` cannot be read."""
+    return FakeTranscriber(spec, resources)
+
+
+class FakeTranscriber:
+    """Deterministic words; the faults of ``resources.fake_faults`` on request.
+
+    ``fail:<n>``: clips whose digest is a multiple of n fail, always the same ones. ``oom:<k>``: batches of more than
+    k clips run out of memory. ``crash:<n>``: the n-th clip of this engine raises EngineError. ``die:<n>``: the n-th
+    clip ends the process at once, as SIGKILL would.
+    """
+
+    def __init__(self, spec: EngineSpec, resources: EngineResources) -> None:
+        self._spec = spec
+        self._language = dict(spec.options).get("language", "en")
+        self._delay_s = resources.fake_delay_ms / 1000
+        self._faults = parse_faults(resources.fake_faults)
+        self._batch_size = resources.batch_size or _BATCH_SIZE
+        self._limit = BatchLimit(self._batch_size)
+        self._begun = 0
+
+    @property
+    def spec(self) -> EngineSpec:
+        return self._spec
+
+    @property
+    def batch_size(self) -> int:
+        return min(self._batch_size, self._limit.clips)
+
+    def detect_languages(self, clips: Sequence[Clip]) -> list[LanguageGuess]:
+        return [LanguageGuess(clip.id, self._language, 900) for clip in clips]
+
+    def transcribe(self, clips: Sequence[Clip]) -> Iterator[Result]:
+        yield from settle(clips, self._compute, self._limit)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _compute(self, batch: Sequence[Clip]) -> Iterator[Result]:
+        fits = self._faults.get("oom")
+        if fits is not None and len(batch) > fits:
+            raise MemoryError(f"a fake device holds {fits} clips, not {len(batch)}")
+        for clip in batch:
+            digest = clip_digest(clip)
+            self._play_faults(digest)
+            if self._delay_s:
+                time.sleep(self._delay_s)
+            yield Transcript(clip.id, fake_words(clip, f"{self._spec.model}:{digest}"))
+
+    def _play_faults(self, digest: Digest) -> None:
+        self._begun += 1
+        if self._begun == self._faults.get("die"):
+            os._exit(DEATH_STATUS)
+        if self._begun == self._faults.get("crash"):
+            raise EngineError("the fake transcriber crashed", "it was told to by its faults")
+        every = self._faults.get("fail")
+        if every is not None and int(digest[:8], 16) % every == 0:
+            raise ValueError("the fake transcriber was told to fail on this clip")
+
+
+def parse_faults(text: str) -> dict[str, int]:
+    """``fail:3,oom:4`` as a dict. Raises SettingsError for anything else."""
+    faults: dict[str, int] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        name, _, number = part.partition(":")
+        if name not in ("fail", "oom", "crash", "die") or not number.isdigit() or int(number) == 0:
+            raise SettingsError(f"not a fault that fakes can play: {part!r}", _FAULT_HINT)
+        faults[name] = int(number)
+    return faults
+
+
+def clip_digest(clip: Clip) -> Digest:
+    """Digest of the clip's samples as float32."""
+    return digest_bytes(np.ascontiguousarray(clip.samples, dtype=np.float32).tobytes())
+
+
+def fake_words(clip: Clip, seed: str) -> tuple[Word, ...]:
+    """Words that lie inside the clip's segments, the same for the same seed and segments."""
+    words: list[Word] = []
+    sentence = 0
+    for number, segment in enumerate(clip.segments):
+        noise = hashlib.sha256(f"{seed}:{number}".encode()).digest()
+        length = segment.end_ms - segment.start_ms
+        count = max(1, min(length // _WORD_MS, _MOST_WORDS)) if length > 0 else 0
+        for place in range(count):
+            start, end = _slot(segment, place, count)
+            byte = noise[place % len(noise)] ^ (place // len(noise))
+            text = "fake" if sentence == 0 else _VOCABULARY[byte % len(_VOCABULARY)]
+            sentence += 1
+            if sentence > 4 + byte % 7 or place == count - 1:
+                text, sentence = text + ("." if byte % 5 else "?"), 0
+            words.append(Word(start, end, " " + text, 800 + byte % 200))
+    return tuple(words)
+
+
+def _slot(segment: ClipSegment, place: int, count: int) -> tuple[int, int]:
+    """The place-th of ``count`` equal stretches of a segment, with a little pause at its end where there is room."""
+    length = segment.end_ms - segment.start_ms
+    start = segment.start_ms + length * place // count
+    end = segment.start_ms + length * (place + 1) // count
+    return start, max(start, end - (60 if end - start > 200 else 0))

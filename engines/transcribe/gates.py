@@ -1,0 +1,186 @@
+"""What Whisper's text is worth: the gates that its batched use skips, and which words are not believed. Pure functions.
+
+The thresholds of compression (2.4), mean log probability (-1.0) and no speech (0.6) are Whisper's own (`transcribe`
+of openai-whisper and faster-whisper); the others were measured, see the table in ``docs/adr``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from engines.transcribe.interface import ClipSegment
+from engines.transcribe.words import TimedWord, by_segment
+
+_COMPRESSION_LIMIT = 2.4
+_LOGPROB_LIMIT = -1.0
+_LOGPROB_DOUBTFUL = -0.7
+_NO_SPEECH_LIMIT = 0.6
+#: Nobody speaks more characters a second than this; auctioneers reach about 25.
+_FASTEST_CHARACTERS = 35.0
+#: A character of these scripts is a syllable or a word.
+_FASTEST_IDEOGRAPHS = 14.0
+#: A clip shorter than this may crowd its only word.
+_SHORT_MS = 700
+#: This part of the words, and at least this many, without length: the aligner found no place for them.
+_PILED_PART, _PILED_WORDS = 0.3, 4
+#: A phrase repeated this often in a row is a loop, if the loop is at least this many words long altogether.
+_LOOP_TIMES, _LOOP_WORDS = 4, 8
+_PUNCTUATION = ".,!?¡¿;:…\"'~。、，！？「」"
+#: Laughter as it is spelled: haha, hehehe, jajaja, はは, 哈哈, ㅋㅋ, 笑. One "ha" may be a word.
+_LAUGHTER = re.compile(
+    r"(?:a?(?:h+[aeiou]+){2,}h*|(?:j[aei]){2,}j?|[はハひヒふフへヘほホぁァっッー]{3,}|[哈呵嘿]{2,}|[ㅋㅎ]+|笑+)"
+)
+#: A segment that surely is speech, and long enough to hold a word.
+_SURE_SCORE, _WORTHY_MS = 600, 1_000
+#: In sure speech a new word begins at least this often.
+_LONGEST_UNSPOKEN_MS = 4_000
+#: Points of doubt at which words are taken for invented.
+_DOUBT_LIMIT = 4
+
+
+class Suspicion(StrEnum):
+    """Why a clip's text is decoded again."""
+
+    COMPRESSION = "compression"
+    LOW_PROBABILITY = "low-probability"
+    REPETITION = "repetition"
+    PILED_WORDS = "piled-words"
+    TEXT_RATE = "text-rate"
+    MISSING_SPEECH = "missing-speech"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One decoding of one clip, as the gates see it."""
+
+    text: str
+    words: tuple[TimedWord, ...]
+    segments: tuple[ClipSegment, ...]
+    avg_logprob: float
+    no_speech_prob: float
+    compression_ratio: float
+
+
+def suspicions(evidence: Evidence) -> tuple[Suspicion, ...]:
+    """Every gate that this decoding does not pass."""
+    found = []
+    if evidence.compression_ratio > _COMPRESSION_LIMIT:
+        found.append(Suspicion.COMPRESSION)
+    if evidence.text.strip() and evidence.avg_logprob < _LOGPROB_LIMIT:
+        found.append(Suspicion.LOW_PROBABILITY)
+    if find_loop([word.text for word in evidence.words]) is not None:
+        found.append(Suspicion.REPETITION)
+    if _piled(evidence.words):
+        found.append(Suspicion.PILED_WORDS)
+    if _too_fast(evidence):
+        found.append(Suspicion.TEXT_RATE)
+    if missing_segments(evidence.words, evidence.segments):
+        found.append(Suspicion.MISSING_SPEECH)
+    return tuple(found)
+
+
+def find_loop(texts: Sequence[str]) -> tuple[int, int] | None:
+    """The first loop: (index after the phrase's first saying, index after its last), or None.
+
+    A loop is the same phrase at least four times in a row and at least eight words together: "no, no, no, no" is
+    something that people say.
+    """
+    spoken = [text.strip().casefold().strip(_PUNCTUATION) for text in texts]
+    for start in range(len(spoken)):
+        for length in range(1, (len(spoken) - start) // _LOOP_TIMES + 1):
+            end = start + length
+            while end < len(spoken) and spoken[end] == spoken[end - length]:
+                end += 1
+            if end - start >= max(_LOOP_WORDS, _LOOP_TIMES * length) and any(spoken[start : start + length]):
+                return start + length, end
+    return None
+
+
+def missing_segments(words: Sequence[TimedWord], segments: Sequence[ClipSegment]) -> list[int]:
+    """Indexes of segments that surely are speech and got no words, or none over a long stretch."""
+    if not segments:
+        return []
+    found = []
+    for index, (segment, spoken) in enumerate(zip(segments, by_segment(words, segments), strict=True)):
+        sure = segment.score >= _SURE_SCORE and segment.end_ms - segment.start_ms >= _WORTHY_MS
+        if sure and (not spoken or _longest_silence(spoken, segment) > _LONGEST_UNSPOKEN_MS):
+            found.append(index)
+    return found
+
+
+def _longest_silence(words: Sequence[TimedWord], segment: ClipSegment) -> int:
+    """The longest stretch in which no word begins: the aligner stretches a word over speech that was not written."""
+    marks = [segment.start_ms, *(word.start_ms for word in words), segment.end_ms]
+    return max(after - before for before, after in pairwise(marks))
+
+
+def _piled(words: Sequence[TimedWord]) -> bool:
+    piled = sum(1 for word in words if word.end_ms <= word.start_ms)
+    return piled >= max(_PILED_WORDS, _PILED_PART * len(words))
+
+
+def _too_fast(evidence: Evidence) -> bool:
+    audio_ms = sum(segment.end_ms - segment.start_ms for segment in evidence.segments)
+    text = evidence.text.strip()
+    fastest = _FASTEST_IDEOGRAPHS if mostly_ideographs(text) else _FASTEST_CHARACTERS
+    return len(text) * 1000 > fastest * max(audio_ms, _SHORT_MS)
+
+
+def mostly_ideographs(text: str) -> bool:
+    """True when at least half of the letters are kana, hanzi or hangul."""
+    letters = [character for character in text if character.isalpha()]
+    dense = sum(1 for character in letters if "\u3040" <= character <= "\u9fff" or "\uac00" <= character <= "\ud7af")
+    return dense * 2 >= len(letters) > 0
+
+
+def doubt(words: Sequence[TimedWord], score: int, no_speech_prob: float) -> int:
+    """Points against words being spoken: their probabilities, the detector's score, the no-speech token. 4 is too many.
+
+    No single witness reaches 4: quiet or unclear speech has a fair score or fair probabilities.
+    """
+    if not words:
+        return 0
+    probabilities = [min(1.0, max(word.probability, 1e-4)) for word in words]
+    logprob = sum(math.log(probability) for probability in probabilities) / len(probabilities)
+    mean = sum(probabilities) / len(probabilities)
+    points = _points(-logprob, -_LOGPROB_DOUBTFUL, -_LOGPROB_LIMIT) + _points(-mean, -0.5, -0.35)
+    points += _points(-score, -500, -300) - (1 if score >= 700 else 0)
+    return points + (1 if no_speech_prob > _NO_SPEECH_LIMIT else 0)
+
+
+def _points(value: float, one: float, two: float) -> int:
+    """0 up to ``one``, 1 above it, 2 above ``two``."""
+    return (value > one) + (value > two)
+
+
+def unbelieved(evidence: Evidence) -> list[int]:
+    """Indexes of the segments whose words are not believed: they say nothing, or were invented over noise or music."""
+    # The no-speech token is about the whole clip: with several segments it says something only if all went badly.
+    alone = len(evidence.segments) == 1 or evidence.avg_logprob < _LOGPROB_LIMIT
+    witness = evidence.no_speech_prob if alone else 0.0
+    return [
+        index
+        for index, words in enumerate(by_segment(evidence.words, evidence.segments))
+        if words
+        and (
+            is_speechless("".join(word.text for word in words))
+            or doubt(words, evidence.segments[index].score, witness) >= _DOUBT_LIMIT
+        )
+    ]
+
+
+def is_doubtful(evidence: Evidence) -> bool:
+    """True when a person should look at the text, although it is kept."""
+    return bool(evidence.text.strip()) and evidence.avg_logprob < _LOGPROB_DOUBTFUL
+
+
+def is_speechless(text: str) -> bool:
+    """True for a text that says nothing: no letter or digit in it (``. . . .``), or laughter spelled out."""
+    words = [word.strip(_PUNCTUATION) for word in text.casefold().replace("-", " ").split()]
+    spoken = [word for word in words if any(character.isalnum() for character in word)]
+    return all(_LAUGHTER.fullmatch(word) for word in spoken)

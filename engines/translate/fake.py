@@ -1,0 +1,109 @@
+"""A translator that knows no language: each line's words in reverse behind a mark, for tests and for trying Segue out.
+
+Every text says that it is fake, so that nobody takes it for a translation: ``[es fake] country your for do``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+
+from core.errors import EngineError, SettingsError
+from core.keys import Digest, digest_value
+from core.specs import EngineSpec
+from engines.resources import EngineResources
+from engines.transcribe.fake import DEATH_STATUS, parse_faults
+from engines.translate.interface import (
+    TaskFailure,
+    TranslatedLine,
+    Translation,
+    TranslationTask,
+    TranslatorChoice,
+    Usage,
+)
+from engines.translate.prompt import relevant_glossary
+
+DEFAULT_MODEL = "fake-reverser"
+#: Changes when the same line would get another text.
+_REVISION = 1
+_BATCH_SIZE = 8
+
+
+def freeze(choice: TranslatorChoice, resources: EngineResources) -> EngineSpec:
+    """The fake's spec. Raises SettingsError for any option: it has none."""
+    del resources
+    for name, _value in choice.options:
+        raise SettingsError(f"the fake translator has no option {name!r}", "leave the option out")
+    return EngineSpec("fake", choice.model or DEFAULT_MODEL, digest_value({"fake-translator": _REVISION}))
+
+
+def open_translator(spec: EngineSpec, resources: EngineResources) -> FakeTranslator:
+    """Ready at once. Raises SettingsError when ``resources.fake_faults`` cannot be read."""
+    return FakeTranslator(spec, resources)
+
+
+class FakeTranslator:
+    """Deterministic lines; the faults of ``resources.fake_faults`` on request.
+
+    ``fail:<n>``: tasks whose digest is a multiple of n fail, always the same ones. ``crash:<n>``: the n-th task of
+    this engine raises EngineError. ``die:<n>``: the n-th task ends the process at once, as SIGKILL would.
+    """
+
+    def __init__(self, spec: EngineSpec, resources: EngineResources) -> None:
+        self._spec = spec
+        self._delay_s = resources.fake_delay_ms / 1000
+        self._faults = parse_faults(resources.fake_faults)
+        self._batch_size = resources.batch_size or _BATCH_SIZE
+        self._begun = 0
+
+    @property
+    def spec(self) -> EngineSpec:
+        return self._spec
+
+    @property
+    def batch_size(self) -> int:
+        return self._batch_size
+
+    @property
+    def remote(self) -> bool:
+        return False
+
+    def translate(self, tasks: Sequence[TranslationTask]) -> Iterator[Translation | TaskFailure]:
+        for task in tasks:
+            self._begun += 1
+            if self._begun == self._faults.get("die"):
+                os._exit(DEATH_STATUS)
+            if self._begun == self._faults.get("crash"):
+                raise EngineError("the fake translator crashed", "it was told to by its faults")
+            if self._delay_s:
+                time.sleep(self._delay_s)
+            every = self._faults.get("fail")
+            if every is not None and int(task_digest(task)[:8], 16) % every == 0:
+                yield TaskFailure(task.id, "the fake translator was told to fail on this task")
+                continue
+            lines = tuple(TranslatedLine(line.id, fake_text(line.text, task)) for line in task.lines)
+            words = sum(len(line.text.split()) for line in task.lines)
+            yield Translation(task.id, lines, Usage(1, words, words))
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def task_digest(task: TranslationTask) -> Digest:
+    """Digest of what a task's translation depends on; callers' ids are not in it."""
+    return digest_value(
+        {
+            "languages": [task.source_language, task.target_language],
+            "lines": [line.text for line in task.lines],
+            "context": [list(task.before), list(task.after)],
+            "glossary": [list(pair) for pair in relevant_glossary(task.glossary, [line.text for line in task.lines])],
+        }
+    )
+
+
+def fake_text(text: str, task: TranslationTask) -> str:
+    """The line with glossary terms replaced and its words in reverse, behind a mark."""
+    for term, wanted in relevant_glossary(task.glossary, [text]):
+        text = text.replace(term, wanted)
+    return " ".join([f"[{task.target_language} fake]", *reversed(text.split())])

@@ -1,0 +1,304 @@
+"""Any OpenAI-compatible chat endpoint: a vLLM or llama.cpp server, or a hosted API.
+
+Revision of the spec: what the endpoint's model list says about the model and does not change between restarts: its
+``root`` (vLLM: the weights that a served name stands for) and, from llama.cpp, the sizes of the weights. ``created``
+is left out: vLLM puts the time of the request there. An endpoint that lists nothing gives ``unstated``.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from core.errors import EngineError, SegueError, SettingsError, UnitError
+from core.specs import EngineSpec
+from engines.resources import EngineResources
+from engines.translate.chat import ChatClient, Patience, RefusedError, StoppedError
+from engines.translate.checks import CHECKS_VERSION
+from engines.translate.dialect import Dialect, is_too_large, request_fields, simpler
+from engines.translate.interface import TaskFailure, Translation, TranslationTask, TranslatorChoice, Usage
+from engines.translate.prompt import PROMPT_VERSION, reply_tokens, system_prompt, user_prompt
+from engines.translate.reply import Reply, parse_reply
+from engines.translate.rounds import Answer, Question, translate_task
+
+#: Options a person may set, with their defaults; all of them are in the spec.
+DEFAULT_OPTIONS = {"seed": "0", "temperature": "0"}
+_UNSTATED = "unstated"
+#: Tasks given at once, for each request in flight: enough that the last ones do not leave the server idle.
+_TASKS_PER_REQUEST = 4
+#: More room for an answer that was cut off: a model that thinks in spite of everything.
+_THINKING_TOKENS = 4096
+_EMPTY = Reply({}, readable=False)
+
+
+def freeze(choice: TranslatorChoice, resources: EngineResources) -> EngineSpec:
+    """Asks the endpoint what it serves. The model is the one named, else the only one (or first) that is listed.
+
+    Raises SettingsError without an address or for an unknown option, EngineError when nobody answers or the model is
+    not served.
+    """
+    options = _options(choice)
+    with_client = _client(resources, Patience())
+    try:
+        listed = _listed_models(with_client, named=bool(choice.model))
+        model = choice.model or _first_model(listed, with_client.shown_url)
+        entry = listed.get(model)
+        if entry is None and listed:
+            _probe(with_client, model, sorted(listed))
+        return EngineSpec("openai", model, _revision(entry), "", options)
+    finally:
+        with_client.close()
+
+
+def open_translator(spec: EngineSpec, resources: EngineResources, patience: Patience | None = None) -> OpenAITranslator:
+    """A translator at ``resources.url``; nothing is sent before the first task."""
+    return OpenAITranslator(spec, resources, patience)
+
+
+def _options(choice: TranslatorChoice) -> tuple[tuple[str, str], ...]:
+    options = dict(DEFAULT_OPTIONS)
+    for name, value in choice.options:
+        if name not in DEFAULT_OPTIONS:
+            raise SettingsError(
+                f"the openai translator has no option {name!r}", f"it knows: {', '.join(DEFAULT_OPTIONS)}"
+            )
+        options[name] = value
+    _sampling(options)
+    return tuple(sorted({**options, "checks": CHECKS_VERSION, "prompt": PROMPT_VERSION}.items()))
+
+
+def _sampling(options: Mapping[str, str]) -> dict[str, float | int]:
+    try:
+        return {"temperature": float(options["temperature"]), "seed": int(options["seed"])}
+    except ValueError:
+        raise SettingsError(
+            "temperature and seed of the translator are numbers", "for example temperature 0, seed 0"
+        ) from None
+
+
+def _client(resources: EngineResources, patience: Patience) -> ChatClient:
+    if not resources.url:
+        raise SettingsError(
+            "the openai translator needs the address of an endpoint",
+            "set SEGUE_TRANSLATOR_URL, for example http://127.0.0.1:8000/v1",
+        )
+    if not resources.url.startswith(("http://", "https://")):
+        raise SettingsError(
+            "the translator's address does not begin with http:// or https://", "correct SEGUE_TRANSLATOR_URL"
+        )
+    return ChatClient(resources.url, resources.api_key, max(1, resources.concurrency), patience)
+
+
+def _listed_models(client: ChatClient, named: bool) -> dict[str, Mapping[str, Any]]:
+    """Model id -> its entry in the endpoint's list; empty when the endpoint has no list and a model was named."""
+    try:
+        value = client.get("models")
+    except RefusedError as refusal:
+        if named:
+            return {}
+        raise EngineError(
+            f"{client.shown_url} does not list its models: {refusal.detail}", "set SEGUE_TRANSLATOR_MODEL"
+        ) from None
+    except UnitError as error:
+        raise EngineError(error.message, "check the server, and run again") from None
+    except EngineError as error:
+        if named and "HTTP 40" in error.message and "key" not in error.message:
+            return {}
+        raise
+    entries = value.get("data")
+    models = entries if isinstance(entries, list) else []
+    return {str(entry["id"]): entry for entry in models if isinstance(entry, dict) and entry.get("id")}
+
+
+def _first_model(listed: Mapping[str, Mapping[str, Any]], url: str) -> str:
+    if not listed:
+        raise EngineError(f"{url} does not say which models it serves", "set SEGUE_TRANSLATOR_MODEL")
+    if len(listed) > 1:
+        shown = ", ".join(sorted(listed)[:5])
+        raise SettingsError(f"{url} serves {len(listed)} models ({shown} ...)", "set SEGUE_TRANSLATOR_MODEL to one")
+    return next(iter(listed))
+
+
+def _probe(client: ChatClient, model: str, served: Sequence[str]) -> None:
+    """One token from a model that is not listed: some endpoints know aliases. EngineError when it is unknown."""
+    try:
+        client.post(
+            "chat/completions", {"model": model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
+        )
+    except RefusedError:
+        return
+    except UnitError as error:
+        raise EngineError(error.message, "check the server, and run again") from None
+    except EngineError as error:
+        if "does not know" not in error.message:
+            raise
+        raise EngineError(
+            f"{client.shown_url} does not serve {model}; it serves {', '.join(served[:5])}",
+            "set SEGUE_TRANSLATOR_MODEL",
+        ) from None
+
+
+def _revision(entry: Mapping[str, Any] | None) -> str:
+    if entry is None:
+        return _UNSTATED
+    parts = []
+    root = entry.get("root")
+    if isinstance(root, str) and root:
+        # A folder on the server's disk may be mounted elsewhere tomorrow: its own name is what stays.
+        parts.append(f"root={PurePosixPath(root).name if root.startswith('/') else root}")
+    meta = entry.get("meta")
+    if isinstance(meta, dict):
+        parts += [f"{name}={meta[name]}" for name in ("n_params", "size", "n_vocab") if isinstance(meta.get(name), int)]
+    return ";".join(parts) or _UNSTATED
+
+
+class OpenAITranslator:
+    """Translates at an endpoint, several tasks at once."""
+
+    def __init__(self, spec: EngineSpec, resources: EngineResources, patience: Patience | None = None) -> None:
+        self._spec = spec
+        self._concurrency = max(1, resources.concurrency)
+        self._batch_size = resources.batch_size or self._concurrency * _TASKS_PER_REQUEST
+        self._client = _client(resources, patience or Patience())
+        self._sampling = _sampling({**DEFAULT_OPTIONS, **dict(spec.options)})
+        #: What the endpoint was found to accept; replaced as a whole, so threads always see one dialect.
+        self._dialect = Dialect(template_options="api.openai.com" not in resources.url)
+        self._thinks = False
+
+    @property
+    def spec(self) -> EngineSpec:
+        return self._spec
+
+    @property
+    def batch_size(self) -> int:
+        return self._batch_size
+
+    @property
+    def remote(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._client.close()
+
+    def translate(self, tasks: Sequence[TranslationTask]) -> Iterator[Translation | TaskFailure]:
+        waiting: queue.SimpleQueue[TranslationTask] = queue.SimpleQueue()
+        results: queue.SimpleQueue[Translation | TaskFailure | BaseException | None] = queue.SimpleQueue()
+        for task in tasks:
+            waiting.put(task)
+        halt = threading.Event()
+        workers = min(self._concurrency, len(tasks))
+        for number in range(workers):
+            # Daemons: an answer that nobody waits for must not keep the process alive.
+            name = f"segue-translate-{number}"
+            threading.Thread(target=self._work, args=(waiting, results, halt), name=name, daemon=True).start()
+        fatal: BaseException | None = None
+        try:
+            while workers:
+                result = results.get()
+                if result is None:
+                    workers -= 1
+                elif isinstance(result, BaseException):
+                    fatal = fatal or result
+                    halt.set()
+                else:
+                    yield result
+        finally:
+            halt.set()
+        if fatal is not None:
+            raise fatal
+
+    def _work(
+        self,
+        waiting: queue.SimpleQueue[TranslationTask],
+        results: queue.SimpleQueue[Translation | TaskFailure | BaseException | None],
+        halt: threading.Event,
+    ) -> None:
+        """One worker: takes tasks until none is left; what it cannot handle goes to the caller's thread."""
+        try:
+            while not halt.is_set():
+                task = waiting.get_nowait()
+                try:
+                    results.put(translate_task(task, self._ask))
+                except UnitError as error:
+                    results.put(TaskFailure(task.id, error.message))
+        except queue.Empty:
+            pass
+        except StoppedError:
+            results.put(EngineError("the translator was closed while it worked", "run again: what is done stays done"))
+        except SegueError as error:
+            results.put(error)
+        except Exception as error:  # noqa: BLE001 - a bug in a thread must reach the caller, not vanish
+            results.put(error)
+        finally:
+            results.put(None)
+
+    def _ask(self, question: Question) -> Answer:
+        """One question as one request, rewritten as often as the endpoint refuses how it is written."""
+        with_context, usage = True, 0
+        while True:
+            dialect = self._dialect
+            body = self._body(question, dialect, with_context)
+            usage += 1
+            try:
+                value = self._client.post("chat/completions", body)
+            except RefusedError as refusal:
+                if is_too_large(refusal.detail):
+                    if with_context and (question.task.before or question.task.after):
+                        with_context = False
+                        continue
+                    # Too large even so: asked again in smaller pieces, or given up, by the rounds.
+                    return Answer(_EMPTY, Usage(usage, 0, 0))
+                self._learn(dialect, refusal)
+                continue
+            return self._answer(value, question, usage)
+
+    def _learn(self, used: Dialect, refusal: RefusedError) -> None:
+        """Remembers a simpler dialect for the rest of the process. Another thread may have learned it already."""
+        if self._dialect != used:
+            return
+        easier = simpler(used, refusal.detail)
+        if easier is None:
+            raise EngineError(
+                f"{self._client.shown_url} refuses every form of request (HTTP {refusal.status}): {refusal.detail}",
+                "check that the address is an OpenAI-compatible chat endpoint",
+            )
+        self._dialect = easier
+
+    def _body(self, question: Question, dialect: Dialect, with_context: bool) -> dict[str, Any]:
+        numbers = list(question.lines)
+        tokens = reply_tokens(list(question.lines.values())) + (_THINKING_TOKENS if self._thinks else 0)
+        user = user_prompt(question.task, question.lines, question.complaints, with_context)
+        if not dialect.template_options and "qwen3" in self._spec.model.lower():
+            user += "\n/no_think"
+        return {
+            "model": self._spec.model,
+            "messages": [
+                {"role": "system", "content": system_prompt(question.task)},
+                {"role": "user", "content": user},
+            ],
+            **request_fields(dialect, numbers, tokens, self._sampling),
+        }
+
+    def _answer(self, value: Mapping[str, Any], question: Question, requests: int) -> Answer:
+        usage = value.get("usage")
+        counts = usage if isinstance(usage, dict) else {}
+        spent = Usage(requests, _count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens")))
+        try:
+            choice = value["choices"][0]
+            message = choice["message"]
+            content = message.get("content") or ""
+            cut_off = choice.get("finish_reason") == "length"
+        except (KeyError, IndexError, TypeError, AttributeError):
+            return Answer(_EMPTY, spent)
+        if not isinstance(content, str):
+            return Answer(_EMPTY, spent)
+        if cut_off and ("<think>" in content or message.get("reasoning_content") or message.get("reasoning")):
+            self._thinks = True
+        return Answer(parse_reply(content, question.lines.keys()), spent)
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -1,0 +1,146 @@
+"""How the lines of one task are asked for until each is translated or given up. Knows no endpoint and no model.
+
+Round 1 asks for all lines, round 2 for those that were bad with what was wrong, then each that is still bad is
+asked for alone. What remains bad ends empty and flagged; what is only doubtful keeps its text and its flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from engines.translate.checks import BAD, Problem, complaint_of, flag_of, line_problem, reply_problems
+from engines.translate.interface import Line, TranslatedLine, Translation, TranslationTask, Usage
+from engines.translate.reply import Reply, clean_text
+
+UNTRANSLATED = "untranslated"
+
+
+@dataclass(frozen=True)
+class Question:
+    """Some lines of a task to be translated in one go."""
+
+    task: TranslationTask
+    #: Number in the task, from 1, as text -> line; never empty. Callers' ids are not shown to models: they must not
+    #: change what a model says.
+    lines: Mapping[str, Line]
+    #: Number -> what was wrong with the last answer.
+    complaints: Mapping[str, str] = field(default_factory=dict)
+    #: 0 for the first round, 1 for the second, 2 for a line alone.
+    round: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an engine said to a question."""
+
+    reply: Reply
+    usage: Usage = field(default_factory=Usage)
+    #: Flags for every line of this answer (``no-examples``).
+    flags: tuple[str, ...] = ()
+
+
+class Ask(Protocol):
+    """Puts one question to an engine. Raises UnitError when this task cannot be done, EngineError for the engine."""
+
+    def __call__(self, question: Question) -> Answer: ...
+
+
+@dataclass
+class _Draft:
+    """The best text so far for one line."""
+
+    text: str = ""
+    problem: Problem | None = Problem.MISSING
+    flags: tuple[str, ...] = ()
+
+    @property
+    def rank(self) -> int:
+        """0 good, 1 doubtful, 2 bad."""
+        return 0 if self.problem is None else 2 if self.problem in BAD else 1
+
+
+def translate_task(task: TranslationTask, ask: Ask) -> Translation:
+    """Asks until every line of the task is good, doubtful or given up; then the result, in the task's order."""
+    numbered = {str(index): line for index, line in enumerate(task.lines, start=1)}
+    drafts = {number: _draft_without_words(line) for number, line in numbered.items()}
+    usage = Usage()
+    for round_number in (0, 1):
+        lines = {number: line for number, line in numbered.items() if drafts[number].problem is not None}
+        if lines:
+            question = Question(task, lines, _complaints(drafts, lines, round_number), round_number)
+            usage = _ask_once(question, ask, drafts, usage)
+    for number, line in numbered.items():
+        if drafts[number].rank == 2 and len(numbered) > 1:
+            alone = {number: line}
+            usage = _ask_once(Question(task, alone, _complaints(drafts, alone, 2), 2), ask, drafts, usage)
+    return Translation(task.id, tuple(_final(line, drafts[number]) for number, line in numbered.items()), usage)
+
+
+def _draft_without_words(line: Line) -> _Draft:
+    """A line with no letter or digit (``♪``, ``...``) is its own translation and costs nothing."""
+    if any(character.isalnum() for character in line.text):
+        return _Draft()
+    return _Draft(text=line.text.strip(), problem=None)
+
+
+def _complaints(drafts: Mapping[str, _Draft], lines: Mapping[str, Line], round_number: int) -> dict[str, str]:
+    if round_number == 0:
+        return {}
+    problems = {number: drafts[number].problem for number in lines}
+    return {number: complaint_of(problem) for number, problem in problems.items() if problem is not None}
+
+
+def _ask_once(question: Question, ask: Ask, drafts: dict[str, _Draft], usage: Usage) -> Usage:
+    answer = ask(question)
+    for number, draft in judge(question, answer).items():
+        if draft.rank <= drafts[number].rank:
+            drafts[number] = draft
+    return add_usage(usage, answer.usage)
+
+
+def judge(question: Question, answer: Answer) -> dict[str, _Draft]:
+    """A draft for each line of the question: its cleaned text, and the worst that is wrong with it."""
+    task, reply = question.task, answer.reply
+    texts = {
+        number: clean_text(text, question.lines[number].text, task.target_language, number)
+        for number, text in reply.texts.items()
+    }
+    between = reply_problems(question.lines, texts)
+    # Another number means that lines were split or counted differently; a stray "note" means nothing.
+    split_up = any(name.isdigit() for name in reply.extra)
+    drafts = {}
+    for number, line in question.lines.items():
+        if number in reply.doubled:
+            drafts[number] = _Draft(problem=Problem.EXTRA)
+        elif number not in texts:
+            drafts[number] = _Draft()
+        else:
+            problem = line_problem(line.text, texts[number], task)
+            if problem not in BAD:
+                problem = between.get(number) or (Problem.EXTRA if split_up else problem)
+            drafts[number] = _Draft(texts[number], problem, answer.flags)
+    return drafts
+
+
+def _final(line: Line, draft: _Draft) -> TranslatedLine:
+    problem = draft.problem
+    if problem is None:
+        return TranslatedLine(line.id, draft.text, draft.flags)
+    flags = draft.flags + ((flag_of(problem),) if flag_of(problem) else ())
+    # A text that answered a line asked for alone is that line's, whatever else was in the reply.
+    if problem in BAD and problem not in {Problem.EXTRA, Problem.MERGED}:
+        return TranslatedLine(line.id, "", (UNTRANSLATED, *flags))
+    if not draft.text:
+        return TranslatedLine(line.id, "", (UNTRANSLATED,))
+    return TranslatedLine(line.id, draft.text, flags)
+
+
+def add_usage(one: Usage, other: Usage) -> Usage:
+    """Both together."""
+    return Usage(
+        one.requests + other.requests,
+        one.input_tokens + other.input_tokens,
+        one.output_tokens + other.output_tokens,
+    )

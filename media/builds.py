@@ -1,0 +1,103 @@
+"""Which ffmpeg is used. Two builds decode the same file to different samples, so the build is part of a plan."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import shutil
+import subprocess
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from core.errors import EngineMissingError
+from core.keys import Digest, digest_value
+
+#: Raised when the arguments given to ffmpeg change what it outputs: it is part of `FfmpegBuild.build_id`.
+DECODE_VERSION = 1
+_VERSION_SECONDS = 30
+_MEND = "install ffmpeg, or run: pip install imageio-ffmpeg"
+
+
+class FfmpegSource(StrEnum):
+    """Where the ffmpeg in use was found."""
+
+    SETTING = "setting"
+    SYSTEM = "system"
+    PACKAGE = "imageio-ffmpeg"
+
+
+@dataclass(frozen=True)
+class FfmpegBuild:
+    """One ffmpeg binary that runs."""
+
+    path: Path
+    #: As ffmpeg states it: ``7.1.1``, ``n9.0.2-17-g2a571b6068``.
+    version: str
+    #: Digest of all that decides which samples come out: `ffmpeg -version`, PyAV's version, `DECODE_VERSION`.
+    build_id: Digest
+    source: FfmpegSource
+
+
+@functools.lru_cache(maxsize=8)
+def find_ffmpeg(preferred: str = "") -> FfmpegBuild:
+    """The ffmpeg to use: ``preferred`` (a path or a command's name) if given, else the system's, else the package's.
+
+    The answer is kept for the life of the process. Raises EngineMissingError when none runs.
+    """
+    if preferred:
+        return _preferred_build(preferred)
+    system = shutil.which("ffmpeg")
+    if system is not None:
+        build = _try_build(Path(system), FfmpegSource.SYSTEM)
+        if build is not None:
+            return build
+    packaged = _packaged_ffmpeg()
+    if packaged is not None:
+        build = _try_build(packaged, FfmpegSource.PACKAGE)
+        if build is not None:
+            return build
+    raise EngineMissingError("no ffmpeg that runs was found", _MEND)
+
+
+def _preferred_build(preferred: str) -> FfmpegBuild:
+    found = shutil.which(preferred)
+    build = _try_build(Path(found), FfmpegSource.SETTING) if found is not None else None
+    if build is None:
+        raise EngineMissingError(
+            f"the ffmpeg that was asked for, {preferred!r}, is not a program that runs",
+            f"correct the setting, or leave it out and {_MEND}",
+        )
+    return build
+
+
+def _packaged_ffmpeg() -> Path | None:
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        return None
+    try:
+        return Path(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError:
+        return None
+
+
+def _try_build(path: Path, source: FfmpegSource) -> FfmpegBuild | None:
+    """The build at ``path``, or None when it does not run or is not ffmpeg."""
+    path = path.absolute()
+    try:
+        result = subprocess.run(
+            [str(path), "-version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_VERSION_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    text = result.stdout.decode("utf-8", "replace")
+    words = text.split(maxsplit=3)
+    if result.returncode != 0 or words[:2] != ["ffmpeg", "version"] or len(words) < 3:
+        return None
+    build_id = digest_value({"ffmpeg": text, "av": importlib.metadata.version("av"), "decode": DECODE_VERSION})
+    return FfmpegBuild(path=path, version=words[2], build_id=build_id, source=source)

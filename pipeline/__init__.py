@@ -1,0 +1,1 @@
+"""Stages, planning, running and assembling of jobs. Knows no broker."""

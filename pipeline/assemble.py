@@ -1,0 +1,137 @@
+"""`assemble_job`: from a job's records to everything its outputs say. Deterministic; running it twice is harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.speech import Span
+from core.text import Dropped
+from engines.translate.interface import TranslatedLine
+from pipeline.job import Plan
+from pipeline.report import Tally, count_units
+from pipeline.timeline import ClipClock
+from pipeline.work import JobWork
+from subtitles.cues import Cue, CueDraft
+from subtitles.lint import Finding, lint
+from subtitles.rules import rules_for
+from subtitles.timing import polish_times
+
+#: Flag of a line whose translation failed, so that a later run will try it again.
+FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Speech that has no transcript because its unit failed."""
+
+    span: Span
+    reason: str
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A job's cues and translations, complete or with its gaps named."""
+
+    plan: Plan
+    #: BCP 47; empty when there was nothing to recognise.
+    language: str
+    cues: tuple[Cue, ...]
+    #: Flags of each cue of the source, position by position.
+    flags: tuple[tuple[str, ...], ...]
+    #: Target language -> a line for each cue, ids are the cues'.
+    translations: dict[str, tuple[TranslatedLine, ...]]
+    gaps: tuple[Gap, ...]
+    #: Texts over what is not speech, in media time.
+    dropped: tuple[Dropped, ...]
+    #: Language -> what still breaks a rule.
+    findings: dict[str, tuple[Finding, ...]]
+    #: True when a unit has failed or is missing.
+    partial: bool
+    tally: Tally
+
+
+def assemble_job(work: JobWork) -> Assembly:
+    """Everything that the outputs are made of, from the records that are there."""
+    plan = work.plan
+    drafts, flags, dropped = _source(work)
+    cues = _timed(plan, drafts, work.language)
+    translations = {
+        target: tuple(
+            TranslatedLine(cue.id, line.text, line.flags)
+            for cue, line in zip(cues, _target_lines(work, target), strict=True)
+        )
+        for target in plan.settings.target_languages
+    }
+    findings = {work.language: lint(cues, rules_for(work.language, _fps(plan)))} if work.language else {}
+    for target, lines in translations.items():
+        translated = [Cue(cue.id, cue.start_ms, cue.end_ms, line.text) for cue, line in zip(cues, lines, strict=True)]
+        findings[target] = lint([cue for cue in translated if cue.text], rules_for(target, _fps(plan)))
+    flagged = [line for lines in translations.values() for line in lines if line.flags]
+    return Assembly(
+        plan=plan,
+        language=work.language,
+        cues=cues,
+        flags=tuple(flags),
+        translations=translations,
+        gaps=_gaps(work),
+        dropped=tuple(dropped),
+        findings=findings,
+        partial=work.has_failures or not work.finished,
+        tally=Tally(
+            duration_ms=plan.segmentation.duration_ms,
+            speech_ms=plan.segmentation.speech_ms,
+            cues=len(cues),
+            review=len(flagged) + sum(1 for each in flags if each),
+            dropped=len(dropped),
+            lint=sum(len(found) for found in findings.values()),
+            units=count_units(work),
+        ),
+    )
+
+
+def _fps(plan: Plan) -> float | None:
+    return float(plan.media.fps) if plan.media.fps else None
+
+
+def _source(work: JobWork) -> tuple[list[CueDraft], list[tuple[str, ...]], list[Dropped]]:
+    """Drafts of all windows in order, the flags of each, and what was dropped, in media time."""
+    drafts: list[CueDraft] = []
+    flags: list[tuple[str, ...]] = []
+    dropped: list[Dropped] = []
+    for planned in work.plan.windows:
+        cues = work.cues.get(planned.index, ())
+        transcript = work.transcripts.get(planned.index)
+        drafts.extend(cues)
+        flags.extend([transcript.flags if transcript is not None else ()] * len(cues))
+        if transcript is not None:
+            clock = ClipClock(planned.window)
+            for each in transcript.dropped:
+                span = clock.place(each.start_ms, each.end_ms)
+                dropped.append(Dropped(span.start_ms, span.end_ms, each.text, each.reason))
+    return drafts, flags, dropped
+
+
+def _timed(plan: Plan, drafts: Sequence[CueDraft], language: str) -> tuple[Cue, ...]:
+    cues = tuple(Cue.from_draft(str(number), draft) for number, draft in enumerate(drafts, start=1))
+    if plan.settings.transcriber is None:
+        # Captions that were given keep the times that their author chose.
+        return cues
+    return polish_times(cues, rules_for(language or "en", _fps(plan)), plan.media.duration_ms)
+
+
+def _target_lines(work: JobWork, target: str) -> list[TranslatedLine]:
+    lines: list[TranslatedLine] = []
+    for planned in work.plan.windows:
+        cues = work.cues.get(planned.index, ())
+        found = work.translations.get((planned.index, target))
+        lines.extend(found if found is not None else [TranslatedLine("", "", (FAILED,))] * len(cues))
+    return lines
+
+
+def _gaps(work: JobWork) -> tuple[Gap, ...]:
+    return tuple(
+        Gap(Span(segment.start_ms, segment.end_ms), reason)
+        for index, reason in sorted(work.gap_reasons().items())
+        for segment in work.plan.windows[index].window.segments
+    )

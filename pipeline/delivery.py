@@ -1,0 +1,192 @@
+"""Where a file's outputs go, and who may overwrite what there.
+
+Segue overwrites only what it wrote itself and nobody has changed since: it keeps the digest of every output it wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cache.store import Store
+from core.errors import DiskFullError, SegueError
+from core.keys import canonical_json, digest_bytes
+
+#: Subtitle formats written by default; `<stem>.json` always comes with them.
+DEFAULT_FORMATS = ("srt", "vtt")
+PARTIAL = ".partial"
+
+
+class OutputError(SegueError):
+    """An output cannot be written where it was asked for; the job's records are safe."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One wish: the outputs of this file, there, in these formats."""
+
+    media: Path
+    #: Folder that the outputs go to, the input's own sub-folders included.
+    folder: Path
+    #: Name of the outputs before the first suffix.
+    stem: str
+    formats: tuple[str, ...] = DEFAULT_FORMATS
+    bilingual: bool = False
+    mux: bool = False
+    #: True overwrites files that Segue did not write.
+    force: bool = False
+
+    def path(self, suffix: str, *, partial: bool = False) -> Path:
+        """``<folder>/<stem>[.partial].<suffix>``."""
+        return self.folder / f"{self.stem}{PARTIAL if partial else ''}.{suffix}"
+
+    def as_json(self) -> dict[str, object]:
+        """What is noted beside the job, so that `export` and `status` find it by the file's name."""
+        return {
+            "media": str(self.media),
+            "folder": str(self.folder),
+            "stem": self.stem,
+            "formats": list(self.formats),
+            "bilingual": self.bilingual,
+            "mux": self.mux,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, object]) -> Delivery:
+        """The delivery that `as_json` wrote."""
+        formats = value["formats"]
+        assert isinstance(formats, list)
+        return cls(
+            media=Path(str(value["media"])),
+            folder=Path(str(value["folder"])),
+            stem=str(value["stem"]),
+            formats=tuple(str(name) for name in formats),
+            bilingual=bool(value["bilingual"]),
+            mux=bool(value["mux"]),
+        )
+
+    def check(self, targets: Sequence[str], store: Store) -> None:
+        """Refuses, before anything is spent, what could not be delivered in the end. Raises OutputError."""
+        nearest = self.folder
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+        if not nearest.is_dir():
+            raise OutputError(
+                f"{self.media}: {nearest} is a file, so no outputs can be put there", "choose another --out"
+            )
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise OutputError(f"{self.media}: {nearest} cannot be written to", "choose another folder with --out")
+        suffixes = ["json", *(f"{target}.{name}" for target in targets for name in self.formats)]
+        for path in (self.path(suffix) for suffix in suffixes):
+            self._refuse_foreign(path, store)
+
+    def _refuse_foreign(self, path: Path, store: Store) -> None:
+        if self.force or not os.path.lexists(path):
+            return
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder", "move it away, or choose another --out")
+        if not _is_ours(path, self.media, store):
+            raise OutputError(
+                f"{path} exists and Segue did not write it for {self.media.name} (or it was edited since)",
+                "move it away, choose another --out, or overwrite it with --force",
+            )
+
+
+def write_outputs(delivery: Delivery, outputs: Mapping[Path, bytes], store: Store) -> tuple[Path, ...]:
+    """Writes what differs from what is there; returns all paths, in order. Raises OutputError, DiskFullError.
+
+    Nothing is written when one of the files is not ours to overwrite.
+    """
+    changed = {path: data for path, data in outputs.items() if not _holds(path, data)}
+    for path in changed:
+        delivery._refuse_foreign(path, store)
+    for path, data in changed.items():
+        _note_ours(path, delivery.media, digest_bytes(data), store)
+        write_file(path, data)
+    return tuple(outputs)
+
+
+def remove_stale(paths: Sequence[Path], media: Path, store: Store) -> None:
+    """Removes earlier outputs of ``media`` that no longer hold, as far as they are ours and unchanged."""
+    for path in paths:
+        if path.is_file() and _is_ours(path, media, store):
+            path.unlink(missing_ok=True)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Puts a whole file in place at once: readers see the old one or the new one. Raises OutputError."""
+    temporary = path.with_name(f".{path.name[:120]}.{os.getpid()}.segue-tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        kind = DiskFullError if error.errno == 28 else OutputError
+        raise kind(
+            f"{path} cannot be written: {error.strerror}", "free space or choose another --out, then run the same again"
+        ) from error
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    except OSError:
+        return False
+
+
+def _state_name(path: Path) -> tuple[str, str, str]:
+    name = digest_bytes(os.fsencode(path.absolute()))
+    return "outputs", name[:2], f"{name}.state"
+
+
+def _is_ours(path: Path, media: Path, store: Store) -> bool:
+    data = store.read_state(_state_name(path))
+    noted = json.loads(data) if data else {}
+    if noted.get("media") != str(media.absolute()):
+        return False
+    try:
+        return digest_bytes(path.read_bytes()) in noted["digests"]
+    except OSError as error:
+        raise OutputError(f"{path} cannot be read: {error.strerror}", "correct its permissions") from error
+
+
+def _note_ours(path: Path, media: Path, digest: str, store: Store) -> None:
+    """Noted before the file is written, with what is there now: a crash in between leaves both recognisable."""
+    noted = store.read_state(_state_name(path))
+    known = json.loads(noted)["digests"] if noted else []
+    digests = [*[each for each in known if each != digest][-1:], digest]
+    value = {"path": str(path.absolute()), "media": str(media.absolute()), "digests": digests}
+    store.replace_state(_state_name(path), canonical_json(value))
+
+
+@dataclass(frozen=True)
+class MuxNote:
+    """What is known of a muxed copy that Segue wrote."""
+
+    #: Digest of what it was made from.
+    inputs: str
+    #: True while the file is as it was written.
+    intact: bool
+
+
+def note_mux(path: Path, inputs: str, store: Store) -> None:
+    """Notes a muxed copy by its size and time: hashing gigabytes again would cost more than making them."""
+    status = path.stat()
+    value = {"path": str(path.absolute()), "inputs": inputs, "stamp": [status.st_size, status.st_mtime_ns]}
+    store.replace_state(_state_name(path), canonical_json(value))
+
+
+def read_mux_note(path: Path, store: Store) -> MuxNote | None:
+    """What was noted of the copy at ``path``; None when there is no such file or note."""
+    data = store.read_state(_state_name(path))
+    if data is None or not path.is_file():
+        return None
+    noted, status = json.loads(data), path.stat()
+    return MuxNote(noted.get("inputs", ""), noted.get("stamp") == [status.st_size, status.st_mtime_ns])

@@ -1,0 +1,242 @@
+"""The embedded executor: plans, runs and assembles jobs in this process, with nothing but the disk between runs.
+
+Three kinds of thread: one plans (decoding and speech detection), one runs the stages that use this machine, and one
+runs translation when it happens elsewhere. They share a `Board`; no engine is ever called with its lock held.
+Whatever ends the process, the next run reads the frontiers from disk again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from cache.faults import BlobDamagedError
+from core.errors import EngineError, SegueError, StoreError
+from engines.transcribe.interface import Transcriber
+from engines.translate.interface import Translator
+from pipeline.attempts import AttemptJournal
+from pipeline.batches import Outcome, run_units
+from pipeline.board import Board, EngineNeed, OpenJob
+from pipeline.delivery import Delivery
+from pipeline.engines_pool import EnginePool
+from pipeline.jobs import JobFolder
+from pipeline.planning import PlanRequest, ensure_audio, plan_job
+from pipeline.progress import Watcher
+from pipeline.report import FileResult, JobState, RunReport
+from pipeline.results import deliver_job
+from pipeline.runtime import Runtime
+from pipeline.stages import Stage, Unit
+from pipeline.work import JobWork
+
+#: Speech that may wait, planned, for the engines: enough to keep them busy, little enough to keep memory flat.
+LOOKAHEAD_MS = 30 * 60_000
+#: Jobs that may be open at once, whatever their length.
+LOOKAHEAD_JOBS = 64
+_AUDIO_STAGES = frozenset({Stage.DETECT, Stage.TRANSCRIBE})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One input file of a run: how to plan it, and where its outputs go."""
+
+    delivery: Delivery
+    #: Called in the planning thread; raises MediaError when the file is unusable.
+    request: Callable[[], PlanRequest]
+
+
+class Executor:
+    """One run over several inputs. `run` may be called once; `stop` from any thread or signal handler."""
+
+    def __init__(self, runtime: Runtime, entries: Sequence[Entry], watcher: Watcher) -> None:
+        self._runtime, self._entries, self._watcher = runtime, entries, watcher
+        self._store = runtime.store
+        self._journal = AttemptJournal(runtime.store)
+        self._engines = EnginePool(runtime.resources)
+        self._board = Board()
+        self._courier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliver")
+        self._results: dict[int, FileResult] = {}
+        self._stop = threading.Event()
+        self._fatal: BaseException | None = None
+
+    def stop(self) -> None:
+        """Takes no more work; what is in flight is finished and committed. Safe in a signal handler."""
+        self._stop.set()
+
+    def run(self) -> RunReport:
+        """Runs until every input is through, or until `stop`. Raises only for a defect in Segue itself."""
+        started = time.monotonic()
+        remote = frozenset({Stage.TRANSLATE}) if self._runtime.translates_remotely else frozenset[Stage]()
+        bodies: list[Callable[[], None]] = [self._plan_all, lambda: self._lane(frozenset(Stage) - remote)]
+        if remote:
+            bodies.append(lambda: self._lane(remote))
+        threads = [threading.Thread(target=self._guard, args=(body,), daemon=True) for body in bodies]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            # A join without time-out would keep the main thread from ever seeing a signal.
+            while thread.is_alive():
+                thread.join(0.2)
+        self._courier.shutdown(wait=True)
+        self._engines.close()
+        if self._fatal is not None and not isinstance(self._fatal, SegueError):
+            raise self._fatal
+        interrupted = self._stop.is_set()
+        stopped = str(self._fatal or "")
+        self._close_rest(interrupted=interrupted, reason=stopped)
+        return RunReport(
+            files=tuple(self._results[number] for number in sorted(self._results)),
+            interrupted=interrupted,
+            stopped=stopped,
+            elapsed_seconds=time.monotonic() - started,
+        )
+
+    def _guard(self, body: Callable[[], None]) -> None:
+        """Ends the run when a thread fails: a full disk, a vanished store, or a defect of ours."""
+        try:
+            body()
+        except BaseException as error:  # noqa: BLE001 - reported or raised again by `run`
+            self._fatal = self._fatal or error
+            self._stop.set()
+            self._board.no_more_plans()
+
+    # -- planning --------------------------------------------------------------------------------------------
+
+    def _plan_all(self) -> None:
+        for number, entry in enumerate(self._entries):
+            while self._full() and not self._stop.wait(0.1):
+                pass
+            if self._stop.is_set():
+                break
+            try:
+                self._plan_one(number, entry)
+            except StoreError:
+                raise
+            except SegueError as error:
+                self._finish(number, FileResult(entry.delivery.media, JobState.FAILED, reason=str(error)))
+        self._board.no_more_plans()
+
+    def _full(self) -> bool:
+        return len(self._board.jobs) >= LOOKAHEAD_JOBS or self._board.waiting_ms() > LOOKAHEAD_MS
+
+    def _plan_one(self, number: int, entry: Entry) -> None:
+        delivery = entry.delivery
+        request = entry.request()
+        folder = JobFolder(self._store, request.job_id)
+        known = folder.finished_result(delivery)
+        if known is not None:
+            self._finish(number, known)
+            return
+        delivery.check(request.settings.target_languages, self._store)
+        if self._board.join(request.job_id, (number, delivery)):
+            return
+        if request.settings.transcriber is not None and not folder.has_plan():
+            self._engines.prefetch_transcriber(request.settings.transcriber)
+        plan = plan_job(request, folder, lambda done, total: self._watcher.decoding(delivery.media, done, total))
+        folder.clear_failures()
+        work = JobWork.open(plan, self._store, {})
+        if any(unit.stage in _AUDIO_STAGES for unit in work.ready()):
+            restored = ensure_audio(request, plan, folder)
+            work = work if restored is plan else JobWork.open(restored, self._store, {})
+        self._watcher.opened(delivery.media, work)
+        job = OpenJob(folder, request, work, [(number, delivery)])
+        if work.finished:
+            self._deliver(job)
+        else:
+            self._board.add(job)
+
+    # -- running ---------------------------------------------------------------------------------------------
+
+    def _lane(self, stages: frozenset[Stage]) -> None:
+        """Takes batches of these stages until nothing can become ready any more."""
+        while (need := self._await_need(stages)) is not None:
+            try:
+                engine = self._open(need)
+                batch = self._board.take(need, engine.batch_size)
+                if batch:
+                    self._run_batch(batch, engine)
+            except EngineError as error:
+                self._board.kill(need.stage, str(error))
+                if need.stage is Stage.DETECT:
+                    self._board.kill(Stage.TRANSCRIBE, str(error))
+
+    def _await_need(self, stages: frozenset[Stage]) -> EngineNeed | None:
+        board = self._board
+        with board.changed:
+            while not self._stop.is_set():
+                need = board.need(stages)
+                if need is not None:
+                    return need
+                if board.exhausted():
+                    board.changed.notify_all()
+                    return None
+                board.changed.wait(0.2)
+        return None
+
+    def _open(self, need: EngineNeed) -> Transcriber | Translator:
+        if need.stage is Stage.TRANSLATE:
+            return self._engines.translator(need.spec)
+        return self._engines.transcriber(need.spec)
+
+    def _run_batch(self, batch: list[Unit], engine: Transcriber | Translator) -> None:
+        try:
+            run_units(
+                batch,
+                lambda job_id: self._board.jobs[job_id].work.plan,
+                engine,
+                self._store,
+                self._journal,
+                self._settle,
+            )
+        except BlobDamagedError as error:
+            self._restore_audio(batch, error)
+        finally:
+            self._board.release(batch)
+
+    def _restore_audio(self, batch: list[Unit], damage: BlobDamagedError) -> None:
+        """Decodes again what turned out to be damaged on disk; the batch is simply ready again afterwards."""
+        for job_id in {unit.job_id for unit in batch}:
+            job = self._board.jobs.get(job_id)
+            if job is None:
+                continue
+            self._watcher.note(f"{job.request.path.name}: {damage.message}; decoding it again")
+            restored = ensure_audio(job.request, job.work.plan, job.folder, damaged=True)
+            if restored is not job.work.plan:
+                raise damage
+
+    def _settle(self, outcome: Outcome) -> None:
+        finished = self._board.settle(outcome)
+        unit = outcome.unit
+        self._watcher.advanced(unit.stage, unit.audio_ms, failed=outcome.payload is None)
+        if finished is not None:
+            self._deliver(finished)
+
+    # -- ending ----------------------------------------------------------------------------------------------
+
+    def _deliver(self, job: OpenJob) -> None:
+        """Assembles on a thread of its own: copying a long video must not keep a GPU waiting."""
+        self._courier.submit(self._guard, lambda: self._deliver_now(job))
+
+    def _deliver_now(self, job: OpenJob, without: str = "") -> None:
+        for number, delivery in job.wishes:
+            self._finish(number, deliver_job(job.work, job.folder, delivery, self._runtime, without))
+
+    def _finish(self, number: int, result: FileResult) -> None:
+        self._results[number] = result
+        self._watcher.finished(result)
+
+    def _close_rest(self, *, interrupted: bool, reason: str) -> None:
+        """Says what became of the inputs that are not through: interrupted, or without an engine for a stage."""
+        for job in list(self._board.jobs.values()):
+            dead = [text for stage, text in self._board.dead.items() if job.work.counts[stage].total]
+            if interrupted or not dead:
+                for number, delivery in job.wishes:
+                    state = JobState.INTERRUPTED
+                    self._finish(number, FileResult(delivery.media, state, job.folder.job_id, reason=reason))
+                continue
+            self._deliver_now(job, "; ".join(dead))
+        for number, entry in enumerate(self._entries):
+            if number not in self._results:
+                self._finish(number, FileResult(entry.delivery.media, JobState.INTERRUPTED, reason=reason))

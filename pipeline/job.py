@@ -1,0 +1,218 @@
+"""A job as it is frozen at planning: settings, plan, and the names both have on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from core.errors import StoreError
+from core.keys import Digest, Key, digest_value
+from core.specs import EngineSpec
+from core.speech import Segment, Segmentation, Window
+
+#: Version of plan.json; a plan of another version is refused by name, never guessed at.
+PLAN_VERSION = 1
+JOB_ID_LENGTH = 24
+
+
+@dataclass(frozen=True)
+class GlossaryTerm:
+    """One term that must be translated in one way."""
+
+    source: str
+    target: str
+    #: Target language it holds for; empty for all.
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """Everything a person chose that changes what the outputs say. Frozen when the job is made."""
+
+    #: BCP 47, or empty to decide it from the speech by vote.
+    source_language: str
+    target_languages: tuple[str, ...]
+    #: Audio track wanted: empty for the default one, an index, or a language.
+    track: str
+    #: None when captions were given as the transcript.
+    transcriber: EngineSpec | None
+    #: None when no translation is wanted.
+    translator: EngineSpec | None
+    #: The segmenter's parameters and detector versions, as JSON.
+    segmenter: Mapping[str, Any]
+    glossary: tuple[GlossaryTerm, ...] = ()
+    #: Digest of the captions given as the transcript; empty when there are none.
+    captions: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON object; the job's id is made from it."""
+        return {
+            "source_language": self.source_language,
+            "target_languages": list(self.target_languages),
+            "track": self.track,
+            "transcriber": self.transcriber.as_json() if self.transcriber else None,
+            "translator": self.translator.as_json() if self.translator else None,
+            "segmenter": dict(self.segmenter),
+            "glossary": [[term.source, term.target, term.language] for term in self.glossary],
+            "captions": self.captions,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> JobSettings:
+        """The settings that `as_json` wrote."""
+        transcriber, translator = value["transcriber"], value["translator"]
+        return cls(
+            source_language=value["source_language"],
+            target_languages=tuple(value["target_languages"]),
+            track=value["track"],
+            transcriber=EngineSpec.from_json(transcriber) if transcriber else None,
+            translator=EngineSpec.from_json(translator) if translator else None,
+            segmenter=value["segmenter"],
+            glossary=tuple(GlossaryTerm(*term) for term in value["glossary"]),
+            captions=value["captions"],
+        )
+
+    def engines(self) -> str:
+        """One line for a person."""
+        parts = ["captions given" if self.transcriber is None else self.transcriber.describe()]
+        if self.translator is not None and self.target_languages:
+            parts.append(self.translator.describe())
+        return ", ".join(parts)
+
+
+def make_job_id(owner: str, media: Digest, settings: JobSettings) -> str:
+    """The same owner, media and settings is the same job."""
+    return digest_value({"owner": owner, "media": media, "settings": settings.as_json()})[:JOB_ID_LENGTH]
+
+
+@dataclass(frozen=True)
+class Caption:
+    """One event of the captions that were given as the transcript."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+
+
+@dataclass(frozen=True)
+class PlannedWindow:
+    """One unit of transcription and of translation."""
+
+    window: Window
+    #: SHA-256 of the joined samples; empty when captions were given.
+    audio: str
+    #: The captions in it, when captions were given.
+    captions: tuple[Caption, ...] = ()
+
+    @property
+    def index(self) -> int:
+        return self.window.index
+
+    def layout(self) -> tuple[tuple[int, int, int], ...]:
+        """(start, end, score) of each segment within the joined audio, in its milliseconds.
+
+        Scores are rounded to hundreds: a detector's last digit must not decide what counts as the same work.
+        """
+        spans, at = [], 0
+        for segment in self.window.segments:
+            spans.append((at, at + segment.duration_ms, (segment.score + 50) // 100 * 100))
+            at += segment.duration_ms
+        return tuple(spans)
+
+
+@dataclass(frozen=True)
+class MediaFacts:
+    """What planning found out about the media."""
+
+    digest: Digest
+    duration_ms: int
+    #: Frames a second of the picture, or None without one.
+    fps: Fraction | None
+    #: Things a person should know: truncated, odd, guessed.
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A job cut into windows, written once; whatever its keys do not find in the store is work."""
+
+    job_id: str
+    owner: str
+    media: MediaFacts
+    settings: JobSettings
+    #: Key of the analysis record that this plan was made from; empty when captions were given.
+    analysis: str
+    #: Digest of the decoded audio's blob; empty when captions were given.
+    audio: str
+    segments: tuple[Segment, ...]
+    windows: tuple[PlannedWindow, ...]
+
+    @property
+    def segmentation(self) -> Segmentation:
+        return Segmentation(self.media.duration_ms, self.segments)
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back."""
+        media = self.media
+        return {
+            "plan_version": PLAN_VERSION,
+            "job_id": self.job_id,
+            "owner": self.owner,
+            "media": {
+                "digest": media.digest,
+                "duration_ms": media.duration_ms,
+                "fps": [media.fps.numerator, media.fps.denominator] if media.fps else None,
+                "warnings": list(media.warnings),
+            },
+            "settings": self.settings.as_json(),
+            "analysis": self.analysis,
+            "audio": self.audio,
+            "segments": [[s.start_ms, s.end_ms, s.score] for s in self.segments],
+            "windows": [
+                {
+                    "segments": [segment.index for segment in planned.window.segments],
+                    "audio": planned.audio,
+                    "captions": [[c.start_ms, c.end_ms, c.text] for c in planned.captions],
+                }
+                for planned in self.windows
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Plan:
+        """The plan that `as_json` wrote. Raises StoreError for another version."""
+        if value.get("plan_version") != PLAN_VERSION:
+            raise StoreError(
+                f"a plan of version {value.get('plan_version')} cannot be read by this Segue",
+                "run it with the version that made it, or use another SEGUE_HOME",
+            )
+        segments = tuple(Segment(i, *numbers) for i, numbers in enumerate(value["segments"]))
+        media = value["media"]
+        return cls(
+            job_id=value["job_id"],
+            owner=value["owner"],
+            media=MediaFacts(
+                digest=Digest(media["digest"]),
+                duration_ms=media["duration_ms"],
+                fps=Fraction(*media["fps"]) if media["fps"] else None,
+                warnings=tuple(media["warnings"]),
+            ),
+            settings=JobSettings.from_json(value["settings"]),
+            analysis=value["analysis"],
+            audio=value["audio"],
+            segments=segments,
+            windows=tuple(
+                PlannedWindow(
+                    Window(index, tuple(segments[i] for i in entry["segments"])),
+                    entry["audio"],
+                    tuple(Caption(*fields) for fields in entry["captions"]),
+                )
+                for index, entry in enumerate(value["windows"])
+            ),
+        )
+
+    def base_keys(self) -> tuple[Key, ...]:
+        """Keys that the plan itself refers to."""
+        return (Key(self.analysis),) if self.analysis else ()

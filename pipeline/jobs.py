@@ -1,0 +1,195 @@
+"""A job's folder in the store: its plan, its failures, who wanted its outputs, and how it last ended."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cache.store import Store
+from core.errors import UsageError
+from core.keys import Key, canonical_json, digest_bytes
+from pipeline.delivery import Delivery
+from pipeline.job import JOB_ID_LENGTH, Plan
+from pipeline.report import FileResult, JobState, Tally
+from pipeline.stages import Unit
+
+JOBS = "jobs"
+_LAST = ("last.state",)
+_HEX = frozenset("0123456789abcdef")
+
+
+class JobFolder:
+    """What the disk keeps of one job besides its records. Holds nothing in memory."""
+
+    def __init__(self, store: Store, job_id: str) -> None:
+        if len(job_id) != JOB_ID_LENGTH or not _HEX.issuperset(job_id):
+            raise UsageError(f"'{job_id}' is not a job's id", "see 'segue status'")
+        self.store = store
+        self.job_id = job_id
+
+    # -- plan ------------------------------------------------------------------------------------------------
+
+    def has_plan(self) -> bool:
+        """True once the job has been planned."""
+        return self.read_plan() is not None
+
+    def read_plan(self) -> Plan | None:
+        """The plan in force: the newest, if a lost audio ever made a second one necessary."""
+        newest = None
+        for name in self._plan_names():
+            data = self.store.read_document((JOBS, self.job_id, name))
+            if data is not None:
+                newest = Plan.from_json(json.loads(data))
+        return newest
+
+    def write_plan(self, plan: Plan) -> Plan:
+        """Makes the plan durable, once; of two writers the first one's plan is the plan."""
+        names = self._plan_names()
+        name = f"plan-{len(names) + 1}.json"
+        self.store.write_once((JOBS, self.job_id, name), canonical_json(plan.as_json()))
+        return self.read_plan() or plan
+
+    def _plan_names(self) -> list[str]:
+        names = self.store.children((JOBS, self.job_id))
+        plans = [name for name in names if name.startswith("plan-") and name.endswith(".json")]
+        return sorted(plans, key=lambda name: (len(name), name))
+
+    # -- failures --------------------------------------------------------------------------------------------
+
+    def note_failure(self, unit: Unit, reason: str) -> None:
+        """Appends a failure; durable when it returns."""
+        entry = {"fact": "failed", "key": unit.key, "unit": unit.describe(), "reason": reason}
+        self.store.append((JOBS, self.job_id, "failures.jsonl"), [entry], durable=True)
+
+    def clear_failures(self) -> None:
+        """Whatever failed before may be tried again."""
+        if self.failures():
+            self.store.append((JOBS, self.job_id, "failures.jsonl"), [{"fact": "retry"}], durable=True)
+
+    def failures(self) -> dict[Key, str]:
+        """Failures since the last retry: unit key -> reason."""
+        failed: dict[Key, str] = {}
+        for entry in self.store.read_journal((JOBS, self.job_id, "failures.jsonl")).entries:
+            if entry["fact"] == "retry":
+                failed.clear()
+            else:
+                failed[Key(entry["key"])] = entry["reason"]
+        return failed
+
+    # -- results ---------------------------------------------------------------------------------------------
+
+    def note_result(self, delivery: Delivery, result: FileResult) -> None:
+        """Keeps how a wish ended, for `status` and so that a finished file costs nothing the next time."""
+        stamps = {str(path): _stamp(path) for path in result.outputs}
+        value = {"delivery": delivery.as_json(), "result": result.as_json(), "stamps": stamps}
+        self.store.replace_state(self._result_parts(delivery), canonical_json(value))
+
+    def finished_result(self, delivery: Delivery) -> FileResult | None:
+        """The result of an earlier run, if it is complete, wanted the same, and its files are still as written."""
+        data = self.store.read_state(self._result_parts(delivery))
+        if data is None:
+            return None
+        value = json.loads(data)
+        same = value["delivery"] == json.loads(canonical_json(delivery.as_json()))
+        if not same or value["result"]["state"] != JobState.DONE:
+            return None
+        if any(_stamp(Path(path)) != stamp for path, stamp in value["stamps"].items()):
+            return None
+        return result_from_json(value["result"])
+
+    def results(self) -> Iterator[tuple[Delivery, FileResult]]:
+        """Every wish and how it last ended, in a stable order."""
+        for name in self.store.children((JOBS, self.job_id)):
+            if name.startswith("wish-"):
+                data = self.store.read_state((JOBS, self.job_id, name))
+                if data is not None:
+                    value = json.loads(data)
+                    yield Delivery.from_json(value["delivery"]), result_from_json(value["result"])
+
+    def _result_parts(self, delivery: Delivery) -> tuple[str, str, str]:
+        name = digest_bytes(os.fsencode(delivery.media.absolute()) + b"\0" + os.fsencode(delivery.folder.absolute()))
+        return JOBS, self.job_id, f"wish-{name[:16]}.state"
+
+
+def _stamp(path: Path) -> list[int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def result_from_json(value: Mapping[str, Any]) -> FileResult:
+    """The result that `FileResult.as_json` wrote; as found in the store, everything of it counts as cached."""
+    units = {
+        stage: (count["total"], count["done"], count["done"], count["failed"])
+        for stage, count in value["units"].items()
+    }
+    return FileResult(
+        media=Path(value["media"]),
+        state=JobState(value["state"]),
+        job_id=value["id"],
+        reason=value["reason"],
+        outputs=tuple(Path(path) for path in value["outputs"]),
+        language=value["language"],
+        tally=Tally(
+            duration_ms=value["duration_ms"],
+            speech_ms=value["speech_ms"],
+            cues=value["cues"],
+            review=value["review"],
+            dropped=value["dropped"],
+            lint=value["lint"],
+            units=units,
+        ),
+        warnings=tuple(value["warnings"]),
+        engines=value["engines"],
+    )
+
+
+def list_jobs(store: Store) -> list[JobFolder]:
+    """Every job of the store, by id."""
+    return [
+        JobFolder(store, name)
+        for name in sorted(store.children((JOBS,)))
+        if len(name) == JOB_ID_LENGTH and _HEX.issuperset(name)
+    ]
+
+
+def note_last(store: Store, job_ids: list[str]) -> None:
+    """Remembers which jobs the latest run was about."""
+    store.replace_state(_LAST, canonical_json({"jobs": job_ids}))
+
+
+def find_job(store: Store, wanted: str) -> JobFolder:
+    """The job that a person means: an id, the start of one, a media file's name, or ``last``.
+
+    Raises UsageError when none or several fit.
+    """
+    if wanted == "last":
+        data = store.read_state(_LAST)
+        jobs = json.loads(data)["jobs"] if data else []
+        if not jobs:
+            raise UsageError("there is no last job yet", "start with: segue run MEDIA --to es")
+        return JobFolder(store, jobs[-1])
+    folders = list_jobs(store)
+    by_id = [folder for folder in folders if wanted and folder.job_id.startswith(wanted)]
+    if len(by_id) == 1:
+        return by_id[0]
+    found = by_id or [folder for folder in folders if _is_about(folder, wanted)]
+    if not found:
+        raise UsageError(f"no job is called '{wanted}'", "'segue status' lists the jobs")
+    if len(found) > 1:
+        ids = ", ".join(folder.job_id[:12] for folder in found[:5])
+        raise UsageError(f"'{wanted}' could be {len(found)} jobs: {ids}", "say which by the start of its id")
+    return found[0]
+
+
+def _is_about(folder: JobFolder, wanted: str) -> bool:
+    path = Path(wanted)
+    return any(
+        delivery.media == path.absolute() or delivery.media.name == wanted or delivery.media.stem == wanted
+        for delivery, _ in folder.results()
+    )

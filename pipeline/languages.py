@@ -1,0 +1,55 @@
+"""Language tags as people write them, as BCP 47 fixes them, and as Whisper calls them."""
+
+from __future__ import annotations
+
+import langcodes
+
+from core.errors import UsageError
+
+#: Whisper's own codes where they differ from BCP 47's primary language.
+_WHISPER_TO_BCP47 = {"jw": "jv", "no": "nb"}
+_BCP47_TO_WHISPER = {"jv": "jw", "nb": "no", "fil": "tl", "cmn": "zh"}
+
+
+def normalise_language(text: str) -> str:
+    """A valid BCP 47 tag in its usual spelling: ``PT_br`` -> ``pt-BR``. Raises UsageError for anything else."""
+    cleaned = text.strip().replace("_", "-")
+    try:
+        tag = langcodes.standardize_tag(cleaned)
+    except (langcodes.tag_parser.LanguageTagError, ValueError, LookupError):
+        tag = ""
+    if not tag or tag == "und" or not langcodes.tag_is_valid(tag):
+        raise UsageError(
+            f"'{text}' is not a language tag", "use BCP 47: es, ja, pt-BR, zh-Hans, es-419 (several: --to es,ja)"
+        )
+    return tag
+
+
+def parse_targets(text: str) -> tuple[str, ...]:
+    """``es, ja`` -> ``("es", "ja")``: normalised, in the order given, each once."""
+    parts = [part for part in (piece.strip() for piece in text.split(",")) if part]
+    return tuple(dict.fromkeys(normalise_language(part) for part in parts))
+
+
+def from_whisper(code: str) -> str:
+    """The BCP 47 tag for a code that Whisper reported."""
+    return _WHISPER_TO_BCP47.get(code, code)
+
+
+def to_whisper(tag: str) -> str:
+    """The code Whisper knows a BCP 47 tag by: its primary language."""
+    primary = tag.split("-", 1)[0]
+    return _BCP47_TO_WHISPER.get(primary, primary)
+
+
+def same_text(source: str, target: str) -> bool:
+    """True when the target needs no translation: same language, and no other script asked for (en -> en-GB)."""
+    one, other = langcodes.Language.get(source), langcodes.Language.get(target)
+    if one.language != other.language:
+        return False
+    return other.script is None or other.script == (one.script or one.maximize().script)
+
+
+def language_name(tag: str) -> str:
+    """The language's English name, for people: ``pt-BR`` -> ``Portuguese (Brazil)``."""
+    return langcodes.Language.get(tag).display_name()

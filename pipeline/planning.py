@@ -1,0 +1,137 @@
+"""`plan_job`: from a request to a plan that is written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cache.store import Store
+from core.keys import Digest
+from core.speech import Segment, Window
+from media.builds import FfmpegBuild
+from media.probe import probe
+from pipeline.analysis import Analysis, AnalysisRequest, analyse
+from pipeline.job import Caption, JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
+from pipeline.jobs import JobFolder
+from segmenter.params import SegmenterParams
+
+#: Captions that are translated together when they were given as the transcript.
+CAPTIONS_TOGETHER = 12
+#: A pause this long ends such a group early once it is half full.
+CAPTION_PAUSE_MS = 2_000
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """One media file, and the settings its job is frozen with."""
+
+    path: Path
+    digest: Digest
+    owner: str
+    settings: JobSettings
+    params: SegmenterParams
+    ffmpeg: FfmpegBuild
+    captions: tuple[Caption, ...] = ()
+
+    @property
+    def job_id(self) -> str:
+        return make_job_id(self.owner, self.digest, self.settings)
+
+
+def plan_job(
+    request: PlanRequest, folder: JobFolder, on_decoded: Callable[[int, int], None] = lambda done_ms, total_ms: None
+) -> Plan:
+    """The job's plan: the one on disk, or a new one that is durable when this returns.
+
+    Raises MediaError when the file is unusable; nothing is left behind then.
+    """
+    existing = folder.read_plan()
+    if existing is not None:
+        return existing
+    if request.captions:
+        return folder.write_plan(_plan_captions(request))
+    return folder.write_plan(_plan_audio(request, _analyse(request, folder.store, on_decoded)))
+
+
+def ensure_audio(request: PlanRequest, plan: Plan, folder: JobFolder, *, damaged: bool = False) -> Plan:
+    """The plan, with its decoded audio in the store: decoded again when it was collected or is ``damaged``.
+
+    Another ffmpeg may decode to other samples; the job is then planned anew, and only what is missing is computed.
+    """
+    if folder.store.has_blob(Digest(plan.audio)) and not damaged:
+        return plan
+    analysis = _analyse(request, folder.store)
+    return plan if analysis.audio == plan.audio else folder.write_plan(_plan_audio(request, analysis))
+
+
+def draft_plan(request: PlanRequest, store: Store) -> Plan:
+    """The plan that the request would get, without making a job of it."""
+    if request.captions:
+        return _plan_captions(request)
+    return _plan_audio(request, _analyse(request, store))
+
+
+def _analyse(
+    request: PlanRequest, store: Store, on_decoded: Callable[[int, int], None] = lambda done_ms, total_ms: None
+) -> Analysis:
+    wanted = AnalysisRequest(request.path, request.digest, request.settings.track, request.params, request.ffmpeg)
+    return analyse(wanted, store, on_decoded)
+
+
+def _plan_audio(request: PlanRequest, analysis: Analysis) -> Plan:
+    windows = tuple(
+        PlannedWindow(Window(index, tuple(analysis.segments[i] for i in indices)), digest)
+        for index, (indices, digest) in enumerate(analysis.windows)
+    )
+    return Plan(
+        job_id=request.job_id,
+        owner=request.owner,
+        media=MediaFacts(request.digest, analysis.duration_ms, analysis.fps, analysis.warnings),
+        settings=request.settings,
+        analysis=analysis.key,
+        audio=analysis.audio,
+        segments=analysis.segments,
+        windows=windows,
+    )
+
+
+def _plan_captions(request: PlanRequest) -> Plan:
+    info = probe(request.path)
+    groups = group_captions(request.captions)
+    segments = tuple(
+        Segment(index, group[0].start_ms, max(caption.end_ms for caption in group), 1000)
+        for index, group in enumerate(groups)
+    )
+    windows = tuple(PlannedWindow(Window(index, (segments[index],)), "", group) for index, group in enumerate(groups))
+    return Plan(
+        job_id=request.job_id,
+        owner=request.owner,
+        media=MediaFacts(request.digest, info.duration_ms, info.frame_rate),
+        settings=request.settings,
+        analysis="",
+        audio="",
+        segments=segments,
+        windows=windows,
+    )
+
+
+def group_captions(captions: Sequence[Caption]) -> tuple[tuple[Caption, ...], ...]:
+    """Captions in groups that are translated together, parted at a long pause where there is one."""
+    groups: list[list[Caption]] = []
+    for caption in captions:
+        current = groups[-1] if groups else None
+        if (
+            current is None
+            or len(current) >= CAPTIONS_TOGETHER
+            or (len(current) >= CAPTIONS_TOGETHER // 2 and caption.start_ms - current[-1].end_ms > CAPTION_PAUSE_MS)
+        ):
+            groups.append([caption])
+        else:
+            current.append(caption)
+    return tuple(tuple(group) for group in groups)
+
+
+def _pauses(group: Sequence[Caption], following: Caption) -> bool:
+    """True at a long pause, once a group is half full."""
+    return len(group) >= CAPTIONS_TOGETHER // 2 and following.start_ms - group[-1].end_ms > CAPTION_PAUSE_MS

@@ -1,0 +1,120 @@
+"""How a file of a run ended, and how a job stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pipeline.stages import Stage
+from pipeline.work import JobWork
+
+
+class JobState(StrEnum):
+    """How a job stands."""
+
+    #: Planned, nothing computed in this run yet.
+    QUEUED = "queued"
+    #: Some units are there, some are not, and nothing has failed.
+    RUNNING = "running"
+    #: Everything is there and delivered.
+    DONE = "done"
+    #: Delivered with gaps, each of them reported.
+    PARTIAL = "partial"
+    #: Nothing could be delivered.
+    FAILED = "failed"
+    #: Stopped before its end; the same command continues it.
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Numbers for one file's line on the last screen."""
+
+    duration_ms: int = 0
+    speech_ms: int = 0
+    cues: int = 0
+    #: Cues, of the source or a translation, that carry a flag a person should look at.
+    review: int = 0
+    #: Texts that an engine wrote over what is not speech, and that were dropped.
+    dropped: int = 0
+    #: Breaches of a subtitle rule that remain.
+    lint: int = 0
+    #: Units by stage: (total, done, cached, failed).
+    units: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
+
+    @property
+    def skipped_ms(self) -> int:
+        return self.duration_ms - self.speech_ms
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """How one input file ended."""
+
+    media: Path
+    state: JobState
+    #: None when there was nothing to make a job of.
+    job_id: str | None = None
+    reason: str = ""
+    outputs: tuple[Path, ...] = ()
+    language: str = ""
+    tally: Tally = Tally()
+    warnings: tuple[str, ...] = ()
+    #: Names of the engines the job is frozen with.
+    engines: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `segue run --json` prints for a file."""
+        return {
+            "id": self.job_id,
+            "media": str(self.media),
+            "state": str(self.state),
+            "outputs": [str(path) for path in self.outputs],
+            "reason": self.reason,
+            "language": self.language,
+            "duration_ms": self.tally.duration_ms,
+            "speech_ms": self.tally.speech_ms,
+            "skipped_ms": self.tally.skipped_ms,
+            "cues": self.tally.cues,
+            "review": self.tally.review,
+            "dropped": self.tally.dropped,
+            "lint": self.tally.lint,
+            "units": units_json(self.tally.units),
+            "warnings": list(self.warnings),
+            "engines": self.engines,
+        }
+
+
+def units_json(units: Mapping[str, tuple[int, int, int, int]]) -> dict[str, dict[str, int]]:
+    """Units by stage and state."""
+    return {
+        stage: {"total": total, "done": done, "cached": cached, "failed": failed, "missing": total - done - failed}
+        for stage, (total, done, cached, failed) in units.items()
+    }
+
+
+def count_units(work: JobWork) -> dict[str, tuple[int, int, int, int]]:
+    """The units of a job by stage."""
+    return {
+        str(stage): (count.total, count.done, count.cached, count.failed)
+        for stage in Stage
+        if (count := work.counts[stage]).total
+    }
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """How a run ended."""
+
+    files: tuple[FileResult, ...]
+    interrupted: bool = False
+    #: One line, when the run had to stop for a reason of its own (disk full, store gone).
+    stopped: str = ""
+    elapsed_seconds: float = 0.0
+
+    @property
+    def flawless(self) -> bool:
+        return not self.interrupted and all(result.state is JobState.DONE for result in self.files)

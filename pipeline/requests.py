@@ -1,0 +1,302 @@
+"""From what a person asked for to the entries of a run: files, folders and manifests, each with its options."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from cache.store import Store
+from core.errors import MediaError, SegueError, UsageError
+from core.keys import Digest, canonical_json, digest_bytes, digest_value, is_digest
+from media.inputs import InputFile, expand_inputs
+from media.sources import check_source, media_digest, stat_signature
+from pipeline.delivery import DEFAULT_FORMATS, Delivery
+from pipeline.executor import Entry
+from pipeline.job import Caption, GlossaryTerm, JobSettings
+from pipeline.languages import normalise_language, parse_targets, same_text
+from pipeline.planning import PlanRequest
+from pipeline.report import FileResult, JobState
+from pipeline.runtime import Runtime
+from subtitles.events import join_lines
+from subtitles.formats import FORMATS
+from subtitles.read import inspect_captions
+
+MANIFEST_SUFFIXES = (".csv", ".jsonl")
+#: Columns of a manifest; every one but ``media`` may be left out or empty and then means what the flags say.
+MANIFEST_COLUMNS = ("media", "to", "from", "out", "track", "transcript", "glossary")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What holds for a file: from its manifest row, else from the flags."""
+
+    targets: tuple[str, ...] = ()
+    #: Empty to decide it by vote.
+    source_language: str = ""
+    #: None writes beside each media file.
+    out: Path | None = None
+    track: str = ""
+    transcript: Path | None = None
+    glossary: Path | None = None
+    formats: tuple[str, ...] = DEFAULT_FORMATS
+    bilingual: bool = False
+    mux: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """One input with its options."""
+
+    file: InputFile
+    options: RunOptions
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Every input of a run, and those that cannot be one."""
+
+    requests: tuple[Request, ...]
+    problems: tuple[FileResult, ...]
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """``srt,ass`` -> ``("srt", "ass")``. Raises UsageError. The JSON document is always written."""
+    names = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown or not names:
+        raise UsageError(f"unknown format: {', '.join(unknown) or text!r}", f"choose from {', '.join(FORMATS)}")
+    return tuple(name for name in names if name != "json")
+
+
+def gather(paths: Sequence[Path], options: RunOptions) -> Requests:
+    """All inputs of a run. Raises UsageError for a manifest with bad rows, naming every one of them."""
+    plain = [path for path in paths if not is_manifest(path)]
+    if options.transcript is not None and (len(plain) != 1 or plain[0].is_dir() or len(paths) != 1):
+        raise UsageError("--transcript belongs to one media file", "use a manifest with a 'transcript' column for more")
+    found = expand_inputs(plain)
+    requests = [Request(file, options) for file in found.files]
+    problems = [
+        FileResult(problem.path, JobState.FAILED, reason=f"{problem.message} ({problem.hint})")
+        for problem in found.problems
+    ]
+    for manifest in (path for path in paths if is_manifest(path)):
+        requests.extend(read_manifest(manifest, options))
+    return Requests(tuple(requests), tuple(problems))
+
+
+def is_manifest(path: Path) -> bool:
+    """True for a file that lists inputs."""
+    return path.suffix.lower() in MANIFEST_SUFFIXES and path.is_file()
+
+
+# -- manifests -----------------------------------------------------------------------------------------------
+
+
+def read_manifest(path: Path, options: RunOptions) -> list[Request]:
+    """The rows of a CSV or JSONL manifest; paths in it are relative to its own folder.
+
+    Raises UsageError with one line for each bad row, before anything is done.
+    """
+    rows: list[tuple[int, Path, RunOptions]] = []
+    problems: list[str] = []
+    for number, row in _manifest_rows(path, problems):
+        try:
+            rows.append((number, *_manifest_request(row, path.parent, options)))
+        except SegueError as error:
+            problems.append(f"row {number}: {error}")
+    if not rows and not problems:
+        problems.append("it has no rows")
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise UsageError(f"{path} cannot be used as a manifest:\n{listed}", "correct these rows; nothing was done")
+    found = expand_inputs([media for _, media, _ in rows])
+    by_path = {media.absolute(): chosen for _, media, chosen in rows}
+    return [Request(file, by_path[file.path]) for file in found.files]
+
+
+def _manifest_rows(path: Path, problems: list[str]) -> Iterable[tuple[int, Mapping[str, Any]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as UTF-8 text", "save the manifest as UTF-8") from error
+    if path.suffix.lower() == ".csv":
+        reader = csv.DictReader(text.splitlines())
+        unknown = [name for name in reader.fieldnames or () if name not in MANIFEST_COLUMNS]
+        if unknown or "media" not in (reader.fieldnames or ()):
+            raise UsageError(
+                f"{path}: the first line must name the columns; unknown: {', '.join(unknown) or 'none'}",
+                f"columns are {', '.join(MANIFEST_COLUMNS)}; 'media' is needed",
+            )
+        for row in reader:
+            if None in row:
+                problems.append(f"row {reader.line_num}: more values than columns (quote values that hold commas)")
+            elif any(row.values()):
+                yield reader.line_num, row
+        return
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except ValueError:
+            problems.append(f"row {number}: not valid JSON")
+            continue
+        if isinstance(value, dict):
+            yield number, value
+        else:
+            problems.append(f"row {number}: not a JSON object")
+
+
+def _manifest_request(row: Mapping[str, Any], base: Path, options: RunOptions) -> tuple[Path, RunOptions]:
+    unknown = [name for name in row if name not in MANIFEST_COLUMNS]
+    if unknown:
+        raise UsageError(f"unknown column {', '.join(unknown)}", f"columns are {', '.join(MANIFEST_COLUMNS)}")
+    said = {name: _cell(value) for name, value in row.items() if _cell(value)}
+    if "media" not in said:
+        raise UsageError("no media named")
+    media = base / Path(said["media"]).expanduser()
+    if media.is_dir():
+        raise UsageError(f"{media} is a folder", "name files in a manifest; folders go on the command line")
+    check_source(media)
+    changes: dict[str, Any] = {}
+    if "to" in said:
+        changes["targets"] = parse_targets(said["to"])
+    if "from" in said:
+        changes["source_language"] = parse_source(said["from"])
+    for name in ("out", "transcript", "glossary"):
+        if name in said:
+            changes[name] = base / Path(said[name]).expanduser()
+    if "track" in said:
+        changes["track"] = said["track"]
+    for name in ("transcript", "glossary"):
+        if name in changes and not changes[name].is_file():
+            raise UsageError(f"the {name} {changes[name]} is not a file")
+    return media, replace(options, **changes)
+
+
+def _cell(value: Any) -> str:
+    """A cell's text; a list of languages may be written as a JSON list."""
+    if isinstance(value, list):
+        return ",".join(str(item) for item in value)
+    return "" if value is None else str(value).strip()
+
+
+def parse_source(text: str) -> str:
+    """The source language; ``auto`` and nothing mean that it is decided by vote."""
+    return "" if text.strip().lower() in ("", "auto") else normalise_language(text)
+
+
+# -- entries -------------------------------------------------------------------------------------------------
+
+
+def make_entries(requests: Sequence[Request], runtime: Runtime) -> list[Entry]:
+    """What an executor runs. Engine specs are frozen here, once for all. Raises SettingsError, EngineError."""
+    for request in requests:
+        options = request.options
+        if options.transcript is None:
+            _ = runtime.transcriber_spec
+        elif not options.source_language:
+            raise UsageError(
+                f"{request.file.path}: with captions given, their language must be said", "add --from, e.g. --from en"
+            )
+        if needs_translator(options):
+            _ = runtime.translator_spec
+    return [Entry(delivery_of(request), _planner(request, runtime)) for request in requests]
+
+
+def needs_translator(options: RunOptions) -> bool:
+    """True unless every target is the stated source language."""
+    source = options.source_language
+    return any(not source or not same_text(source, target) for target in options.targets)
+
+
+def delivery_of(request: Request) -> Delivery:
+    """Where a request's outputs go: below --out in its own sub-folder, or beside the media."""
+    file, options = request.file, request.options
+    folder = file.path.parent if options.out is None else options.out.expanduser().absolute() / file.relative.parent
+    stem = file.stem.name
+    return Delivery(file.path, folder, stem, options.formats, options.bilingual, options.mux, options.force)
+
+
+def _planner(request: Request, runtime: Runtime) -> Callable[[], PlanRequest]:
+    return lambda: plan_request(request, runtime)
+
+
+def plan_request(request: Request, runtime: Runtime) -> PlanRequest:
+    """Reads what a plan depends on: the media's digest, captions, glossary. Raises MediaError, UsageError."""
+    options = request.options
+    captions = _captions(options.transcript) if options.transcript else ()
+    settings = JobSettings(
+        source_language=options.source_language,
+        target_languages=options.targets,
+        track=options.track,
+        transcriber=None if options.transcript else runtime.transcriber_spec,
+        translator=runtime.translator_spec if needs_translator(options) else None,
+        segmenter={} if options.transcript else runtime.segmenter.as_json(),
+        glossary=read_glossary(options.glossary) if options.glossary else (),
+        captions=digest_value([[c.start_ms, c.end_ms, c.text] for c in captions]) if captions else "",
+    )
+    return PlanRequest(
+        path=request.file.path,
+        digest=known_digest(request.file.path, runtime.store),
+        owner=runtime.settings.owner,
+        settings=settings,
+        params=runtime.segmenter,
+        ffmpeg=runtime.ffmpeg,
+        captions=captions,
+    )
+
+
+def known_digest(path: Path, store: Store) -> Digest:
+    """The media's SHA-256, remembered for as long as its size, time and inode stay the same. Raises MediaError."""
+    check_source(path)
+    signature = stat_signature(path)
+    name = digest_bytes(os.fsencode(path.absolute()))
+    parts = ("digests", name[:2], f"{name}.state")
+    stamp = [signature.size_bytes, signature.mtime_ns, signature.inode]
+    noted = store.read_state(parts)
+    if noted is not None:
+        value = json.loads(noted)
+        if value["stamp"] == stamp and is_digest(value["digest"]):
+            return Digest(value["digest"])
+    digest = media_digest(path)
+    store.replace_state(parts, canonical_json({"stamp": stamp, "digest": digest}))
+    return digest
+
+
+def _captions(path: Path) -> tuple[Caption, ...]:
+    track = inspect_captions(path, str(path))
+    captions = tuple(Caption(event.start_ms, event.end_ms, join_lines(event.lines)) for event in track.events)
+    if not captions:
+        raise MediaError(f"{path}: there is no caption in it", "give captions with text")
+    return captions
+
+
+@lru_cache(maxsize=64)
+def read_glossary(path: Path) -> tuple[GlossaryTerm, ...]:
+    """Terms from a CSV file with the columns source, target and, if wanted, language. Raises UsageError."""
+    try:
+        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the glossary {path} cannot be read as UTF-8 text", "save it as UTF-8 CSV") from error
+    if rows and [cell.strip().lower() for cell in rows[0][:2]] == ["source", "target"]:
+        rows = rows[1:]
+    terms = []
+    for number, row in enumerate(rows, start=1):
+        cells = [cell.strip() for cell in row]
+        if not any(cells):
+            continue
+        if len(cells) not in (2, 3) or not cells[0] or not cells[1]:
+            raise UsageError(
+                f"{path}: entry {number} is not 'source,target[,language]'", "one term a line, commas quoted"
+            )
+        language = normalise_language(cells[2]) if len(cells) == 3 and cells[2] else ""
+        terms.append(GlossaryTerm(cells[0], cells[1], language))
+    return tuple(sorted(terms, key=lambda term: (term.source, term.target, term.language)))

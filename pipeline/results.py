@@ -1,0 +1,97 @@
+"""Delivering a job's outputs to one wish, and saying how that ended."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from cache.store import Store
+from core.errors import SegueError, StoreError
+from core.keys import digest_bytes, digest_value
+from pipeline.assemble import Assembly, assemble_job
+from pipeline.delivery import Delivery, note_mux, read_mux_note, remove_stale, write_outputs
+from pipeline.documents import outputs_of, tracks_of
+from pipeline.jobs import JobFolder
+from pipeline.report import FileResult, JobState
+from pipeline.runtime import Runtime
+from pipeline.work import JobWork
+from subtitles.formats import render
+
+
+def deliver_job(
+    work: JobWork, folder: JobFolder, delivery: Delivery, runtime: Runtime, without: str = ""
+) -> FileResult:
+    """Writes the outputs that one wish asks for. ``without`` says why a stage could not run, if one could not.
+
+    Raises StoreError when the state's own disk fails; any other trouble is the result's reason.
+    """
+    assembly = assemble_job(work)
+    result = FileResult(
+        delivery.media,
+        JobState.PARTIAL if assembly.partial else JobState.DONE,
+        job_id=work.plan.job_id,
+        reason=_reason(work, assembly, without),
+        language=assembly.language,
+        tally=assembly.tally,
+        warnings=work.plan.media.warnings,
+        engines=work.plan.settings.engines(),
+    )
+    if assembly.partial and not assembly.cues:
+        return _noted(folder, replace(result, state=JobState.FAILED), delivery)
+    try:
+        paths = write_outputs(delivery, outputs_of(assembly, delivery), folder.store)
+        if not assembly.partial:
+            remove_stale(_partial_paths(assembly, delivery), delivery.media, folder.store)
+            if delivery.mux:
+                paths += _mux(assembly, delivery, runtime, folder.store)
+    except StoreError:
+        raise
+    except SegueError as error:
+        return replace(result, state=JobState.FAILED, reason=str(error))
+    return _noted(folder, replace(result, outputs=paths), delivery)
+
+
+def _noted(folder: JobFolder, result: FileResult, delivery: Delivery) -> FileResult:
+    folder.note_result(delivery, result)
+    return result
+
+
+def _reason(work: JobWork, assembly: Assembly, without: str) -> str:
+    if without:
+        return without
+    if not assembly.partial:
+        return ""
+    failed = sum(count.failed for count in work.counts.values())
+    total = sum(count.total for count in work.counts.values())
+    first = next(iter(work.failed.values()), "no unit could say what language is spoken")
+    return f"{failed} of {total} units failed; the first: {first}"
+
+
+def _partial_paths(assembly: Assembly, delivery: Delivery) -> list[Path]:
+    languages = [language for language in (assembly.language, *assembly.translations) if language]
+    pairs = [f"{assembly.language}+{target}" for target in assembly.translations]
+    suffixes = ["json", *(f"{name}.{format_}" for name in languages + pairs for format_ in delivery.formats)]
+    return [delivery.path(suffix, partial=True) for suffix in suffixes]
+
+
+def _mux(assembly: Assembly, delivery: Delivery, runtime: Runtime, store: Store) -> tuple[Path, ...]:
+    """Copies the video with the subtitles in it; a copy of ours that is up to date is left as it is."""
+    from media.mux import SubtitleInput, mux_subtitles, muxed_path
+
+    target = muxed_path(delivery.media, delivery.folder)
+    tracks = {language: render(events, "srt", language) for language, events in tracks_of(assembly).items()}
+    inputs = digest_value([assembly.plan.media.digest, {name: digest_bytes(data) for name, data in tracks.items()}])
+    noted = read_mux_note(target, store)
+    if noted is not None and noted.intact and noted.inputs == inputs:
+        return (target,)
+    with tempfile.TemporaryDirectory(prefix="segue-mux-") as scratch:
+        files = []
+        for language, data in tracks.items():
+            path = Path(scratch) / f"{language}.srt"
+            path.write_bytes(data)
+            files.append(SubtitleInput(path, language))
+        ours = delivery.force or (noted is not None and noted.intact)
+        mux_subtitles(delivery.media, files, target, runtime.ffmpeg, replace=ours)
+    note_mux(target, inputs, store)
+    return (target,)

@@ -1,0 +1,220 @@
+"""Settings, and what is built from them. The only place that reads the environment, settings files and secrets."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from core.errors import SettingsError
+from core.specs import EngineSpec
+from engines.resources import EngineResources
+
+if TYPE_CHECKING:
+    from cache.store import Store
+    from media.builds import FfmpegBuild
+    from segmenter.params import SegmenterParams
+
+#: The settings file looked for in the working directory; `SEGUE_CONFIG` names another one.
+SETTINGS_FILE = "segue.toml"
+
+
+class Settings(BaseSettings):
+    """Every setting, with its environment name ``SEGUE_<NAME>``. Flags win, then environment, then segue.toml."""
+
+    model_config = SettingsConfigDict(env_prefix="SEGUE_", extra="forbid", frozen=True, validate_default=False)
+
+    home: Path = Field(default_factory=lambda: Path.home() / ".segue", description="where jobs, records and audio live")
+    owner: str = Field(default="", description="whom new jobs belong to (default: the user's name)")
+    transcriber: str = Field(default="faster-whisper", description="provider: faster-whisper, fake")
+    transcriber_model: str = Field(default="", description="name, hub id or folder (default: by device)")
+    transcriber_compute_type: str = Field(default="", description="int8, int8_float16, float16 (default: by device)")
+    translator: str = Field(
+        default="", description="provider: llama, openai, fake (default: openai when a URL is set, else llama)"
+    )
+    translator_model: str = Field(default="", description="name, hub id, folder or .gguf file (default: by device)")
+    translator_url: str = Field(default="", description="an OpenAI-compatible endpoint, e.g. http://127.0.0.1:8000/v1")
+    translator_api_key: SecretStr = Field(default=SecretStr(""), description="secret for that endpoint")
+    translator_concurrency: int = Field(default=8, ge=1, le=512, description="requests in flight at that endpoint")
+    device: str = Field(default="auto", pattern="^(auto|cpu|cuda)$", description="auto, cpu or cuda")
+    threads: int = Field(default=0, ge=0, description="CPU threads for engines (0: all)")
+    batch_size: int = Field(default=0, ge=0, le=256, description="units given to an engine at once (0: by device)")
+    offline: bool = Field(default=False, description="never download anything (HF_HUB_OFFLINE=1 says the same)")
+    to: str = Field(default="", description="target languages, BCP 47: es,ja,pt-BR")
+    source: str = Field(default="auto", description="language spoken, or auto to decide it by vote (flag: --from)")
+    out: Path | None = Field(default=None, description="folder for outputs (default: beside each media file)")
+    format: str = Field(default="srt,vtt", description="subtitle formats: srt, vtt, ass, ttml")
+    track: str = Field(default="", description="audio track: an index or a language (default: the file's own default)")
+    glossary: Path | None = Field(default=None, description="CSV of terms: source,target[,language]")
+    bilingual: bool = Field(default=False, description="also write subtitles with source and translation stacked")
+    mux: bool = Field(default=False, description="also write a copy of each video with the subtitles in it")
+    ffmpeg: str = Field(default="", description="an ffmpeg binary (default: the system's, else the packaged one)")
+    fake_delay_ms: int = Field(default=0, ge=0, description="fake engines only: time a unit takes")
+    fake_faults: str = Field(default="", description="fake engines only: faults to inject, e.g. fail:7")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then environment, then the settings file."""
+        path = Path(os.environ.get("SEGUE_CONFIG") or SETTINGS_FILE)
+        return init_settings, env_settings, _SettingsFile(settings_cls, toml_file=path)
+
+
+class _SettingsFile(TomlConfigSettingsSource):
+    """segue.toml, in which the source language is called ``from`` as on the command line."""
+
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        return {"source" if name == "from" else name: value for name, value in values.items()}
+
+
+#: Names under SEGUE_ that are not settings of this table.
+_OTHER_NAMES = {"SEGUE_CONFIG"}
+
+
+def load_settings(flags: Mapping[str, Any]) -> Settings:
+    """The settings in force. ``flags`` holds what the command line said; None means not said.
+
+    Raises SettingsError, one line a problem, for unknown names and values out of range.
+    """
+    config = os.environ.get("SEGUE_CONFIG")
+    if config and not Path(config).is_file():
+        raise SettingsError(f"SEGUE_CONFIG names {config}, which is not a file", "correct it or unset it")
+    said = {name: value for name, value in flags.items() if value is not None}
+    said |= _secrets_from_files(said)
+    try:
+        settings = Settings(**said)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'settings'}: {problem['msg'].lower()}"
+            for problem in error.errors(include_input=False, include_url=False)
+        )
+        raise SettingsError(f"settings: {problems}", "see 'segue settings' for every name") from error
+    except ValueError as error:
+        raise SettingsError(f"{config or SETTINGS_FILE}: {error}", "it must be valid TOML") from error
+    updates: dict[str, Any] = {"home": settings.home.expanduser().absolute()}
+    if not settings.owner:
+        updates["owner"] = _user_name()
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
+        updates["offline"] = True
+    return settings.model_copy(update=updates)
+
+
+def unknown_names() -> list[str]:
+    """Names under SEGUE_ in the environment that are no setting: most likely misspelt."""
+    known = {f"SEGUE_{name.upper()}" for name in Settings.model_fields} | _OTHER_NAMES
+    known |= {f"{name}_FILE" for name in known}
+    return sorted(name for name in os.environ if name.startswith("SEGUE_") and name not in known)
+
+
+def _secrets_from_files(said: Mapping[str, Any]) -> dict[str, str]:
+    """Secrets given as ``NAME_FILE``: the file's text without its last newline."""
+    secrets = {}
+    for name, definition in Settings.model_fields.items():
+        path = os.environ.get(f"SEGUE_{name.upper()}_FILE")
+        if definition.annotation is not SecretStr or not path or name in said:
+            continue
+        try:
+            secrets[name] = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise SettingsError(
+                f"SEGUE_{name.upper()}_FILE: {path}: {error.strerror}", "name a readable file that holds the secret"
+            ) from error
+    return secrets
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number without a name.
+        return f"uid-{os.getuid()}"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the settings make: opened when first used, once."""
+
+    settings: Settings
+    #: Told one line before a download and at every fallback.
+    announce: Callable[[str], None]
+
+    @cached_property
+    def store(self) -> Store:
+        """The checkpoint store under SEGUE_HOME. Raises StoreError."""
+        from cache.store import Store
+
+        return Store.open(self.settings.home)
+
+    @cached_property
+    def ffmpeg(self) -> FfmpegBuild:
+        """The ffmpeg that decodes. Raises EngineMissingError."""
+        from media.builds import find_ffmpeg
+
+        return find_ffmpeg(self.settings.ffmpeg)
+
+    @cached_property
+    def segmenter(self) -> SegmenterParams:
+        """The segmenter's parameters; one set for everything."""
+        from segmenter.params import SegmenterParams
+
+        return SegmenterParams()
+
+    @cached_property
+    def resources(self) -> EngineResources:
+        """What engines are given."""
+        settings = self.settings
+        return EngineResources(
+            models_dir=settings.home / "models",
+            device=settings.device,
+            threads=settings.threads,
+            batch_size=settings.batch_size,
+            url=settings.translator_url,
+            api_key=settings.translator_api_key.get_secret_value(),
+            concurrency=settings.translator_concurrency,
+            offline=settings.offline,
+            announce=self.announce,
+            fake_delay_ms=settings.fake_delay_ms,
+            fake_faults=settings.fake_faults,
+        )
+
+    @property
+    def translator_provider(self) -> str:
+        """The provider asked for, or the one that the other settings mean."""
+        return self.settings.translator or ("openai" if self.settings.translator_url else "llama")
+
+    @property
+    def translates_remotely(self) -> bool:
+        """True when translation happens elsewhere and can overlap with transcription."""
+        return self.translator_provider == "openai"
+
+    @cached_property
+    def transcriber_spec(self) -> EngineSpec:
+        """The transcriber that new jobs are frozen with. Raises SettingsError, EngineError."""
+        from engines.transcribe.factory import freeze
+        from engines.transcribe.interface import TranscriberChoice
+
+        settings = self.settings
+        choice = TranscriberChoice(settings.transcriber, settings.transcriber_model, settings.transcriber_compute_type)
+        return freeze(choice, self.resources)
+
+    @cached_property
+    def translator_spec(self) -> EngineSpec:
+        """The translator that new jobs are frozen with. Raises SettingsError, EngineError."""
+        from engines.translate.factory import freeze
+        from engines.translate.interface import TranslatorChoice
+
+        return freeze(TranslatorChoice(self.translator_provider, self.settings.translator_model), self.resources)

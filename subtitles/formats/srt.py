@@ -1,0 +1,28 @@
+"""SubRip. It has no escapes, so text that players would take for markup is kept apart by an invisible word joiner."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from subtitles.bidi import marked_line
+from subtitles.events import SubtitleEvent
+from subtitles.formats.clock import clock
+
+#: U+2060 WORD JOINER: no width, no break, and unknown to every parser of tags.
+_JOINER = "\u2060"
+#: The first character of what a player may take for a tag, an override or a time line.
+_MARKUP = re.compile(r"<(?=[/a-zA-Z])|\{(?=[\\\w])|--(?=>)")
+
+
+def write(events: Sequence[SubtitleEvent], language: str, title: str) -> str:
+    """Numbered blocks; SubRip has no place for a language or a title."""
+    blocks = []
+    for number, event in enumerate(events, start=1):
+        lines = "\n".join(marked_line(_plain(line), language) for line in event.lines)
+        blocks.append(f"{number}\n{clock(event.start_ms, ',')} --> {clock(event.end_ms, ',')}\n{lines}\n")
+    return "\n".join(blocks)
+
+
+def _plain(line: str) -> str:
+    return _MARKUP.sub(lambda match: match.group() + _JOINER, line)

@@ -1,0 +1,109 @@
+"""Out of memory, failing clips and early ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from core.errors import EngineError
+from engines.transcribe.batching import BatchLimit, run_batches, settle
+from engines.transcribe.interface import Clip, ClipFailure, Transcript
+
+
+def clips(count: int) -> list[Clip]:
+    return [Clip(str(number), np.zeros(160, np.float32), (), "en") for number in range(count)]
+
+
+def test_out_of_memory_halves_the_batch_and_remembers_it():
+    sizes: list[int] = []
+
+    def compute(batch: Sequence[Clip]) -> Iterator[Transcript]:
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise RuntimeError("CUDA failed with error out of memory")
+        yield from (Transcript(clip.id, ()) for clip in batch)
+
+    limit = BatchLimit(8)
+    results = list(settle(clips(8), compute, limit))
+    assert sorted(result.clip_id for result in results) == [str(number) for number in range(8)]
+    assert sizes == [8, 4, 2, 2, 2, 2]
+    assert limit.clips == 2
+    list(settle(clips(4), compute, limit))
+    assert sizes[6:] == [2, 2]
+
+
+def test_a_single_clip_that_does_not_fit_fails_alone():
+    def compute(batch: Sequence[Clip]) -> Iterator[Transcript]:
+        if any(clip.id == "2" for clip in batch):
+            raise MemoryError
+        yield from (Transcript(clip.id, ()) for clip in batch)
+
+    results = {result.clip_id: result for result in settle(clips(4), compute, BatchLimit(4))}
+    assert len(results) == 4
+    failure = results.pop("2")
+    assert isinstance(failure, ClipFailure)
+    assert "out of memory" in failure.reason
+    assert all(isinstance(result, Transcript) for result in results.values())
+
+
+def test_a_failing_clip_costs_only_itself_and_what_was_yielded_is_not_computed_again():
+    computed: list[str] = []
+
+    def compute(batch: Sequence[Clip]) -> Iterator[Transcript]:
+        for clip in batch:
+            if clip.id == "1":
+                raise ValueError("broken\nclip")
+            computed.append(clip.id)
+            yield Transcript(clip.id, ())
+
+    results = {result.clip_id: result for result in settle(clips(4), compute, BatchLimit(4))}
+    assert results["1"] == ClipFailure("1", "ValueError: broken clip")
+    assert computed == ["0", "2", "3"]
+
+
+def test_clips_with_the_same_name_each_get_a_result():
+    same = [clips(1)[0]] * 3
+    assert len(list(settle(same, lambda batch: [Transcript(clip.id, ()) for clip in batch], BatchLimit(2)))) == 3
+
+
+@pytest.mark.parametrize("error", [EngineError("gone"), RuntimeError("CUDA failed with error unspecified launch failure")])
+def test_a_dead_device_ends_everything(error: Exception):
+    def compute(batch: Sequence[Clip]) -> Iterator[Transcript]:
+        raise error
+        yield
+
+    with pytest.raises(EngineError):
+        list(settle(clips(2), compute, BatchLimit(2)))
+
+
+def test_parallel_batches_yield_every_result_and_raise_the_first_error():
+    def good(batch: Sequence[Clip]) -> Iterator[Transcript]:
+        yield from (Transcript(clip.id, ()) for clip in batch)
+
+    def bad(batch: Sequence[Clip]) -> Iterator[Transcript]:
+        if batch[0].id == "4":
+            raise EngineError("gone")
+        yield from good(batch)
+
+    batches = [clips(6)[start : start + 2] for start in (0, 2, 4)]
+    with ThreadPoolExecutor(2) as pool:
+        assert len(list(run_batches(batches, good, pool))) == 6
+        with pytest.raises(EngineError):
+            list(run_batches(batches, bad, pool))
+
+
+def test_closing_early_drops_batches_that_have_not_begun():
+    begun: list[str] = []
+
+    def work(batch: Sequence[Clip]) -> Iterator[Transcript]:
+        begun.append(batch[0].id)
+        yield Transcript(batch[0].id, ())
+
+    with ThreadPoolExecutor(1) as pool:
+        running = run_batches([[clip] for clip in clips(200)], work, pool)
+        next(running)
+        running.close()
+        assert len(begun) < 200

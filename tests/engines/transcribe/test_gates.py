@@ -1,0 +1,134 @@
+"""The gates, as tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from engines.transcribe.decoding import compression_ratio
+from engines.transcribe.gates import (
+    Evidence,
+    Suspicion,
+    doubt,
+    find_loop,
+    is_doubtful,
+    is_speechless,
+    missing_segments,
+    suspicions,
+    unbelieved,
+)
+from engines.transcribe.interface import ClipSegment
+from engines.transcribe.words import TimedWord
+
+
+def timed(text: str, probability: float = 0.9, step_ms: int = 300, start_ms: int = 0) -> tuple[TimedWord, ...]:
+    return tuple(
+        TimedWord(" " + word, start_ms + place * step_ms, start_ms + (place + 1) * step_ms, probability)
+        for place, word in enumerate(text.split())
+    )
+
+
+def evidence(text: str, *, probability: float = 0.9, logprob: float = -0.2, no_speech: float = 0.1, score: int = 800):
+    words = timed(text, probability)
+    end = max(1000, words[-1].end_ms if words else 0)
+    segment = ClipSegment(0, end, score)
+    return Evidence(text, words, (segment,), logprob, no_speech, compression_ratio(text))
+
+
+def test_plain_speech_passes_every_gate():
+    assert suspicions(evidence("And so my fellow Americans, ask not what your country can do for you")) == ()
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        (evidence("so we go on " * 20), Suspicion.COMPRESSION),
+        (evidence("so we go on " * 20), Suspicion.REPETITION),
+        (evidence("perhaps this", logprob=-1.2), Suspicion.LOW_PROBABILITY),
+        (Evidence("a b c d e", timed("a b c d e", step_ms=0), (ClipSegment(0, 900, 0),), -0.1, 0, 1), "piled-words"),
+        (Evidence("x" * 90, timed("x" * 90), (ClipSegment(0, 1000, 0),), -0.1, 0, 1), Suspicion.TEXT_RATE),
+        (Evidence("あ" * 40, timed("あ" * 40), (ClipSegment(0, 1000, 0),), -0.1, 0, 1), Suspicion.TEXT_RATE),
+        (evidence("", score=900), Suspicion.MISSING_SPEECH),
+    ],
+)
+def test_each_gate_stops_what_it_is_for(case: Evidence, expected: Suspicion):
+    assert expected in suspicions(case)
+
+
+@pytest.mark.parametrize(
+    ("text", "loop"),
+    [
+        ("no no no no", None),
+        ("very very very good", None),
+        ("one two three one two three one two three", None),
+        ("go " * 8, (1, 8)),
+        ("well the end. The end. the end the end the end.", (3, 11)),
+        ("buffalo buffalo buffalo buffalo buffalo", None),
+        ("... ... ... ... ... ... ... ...", None),
+    ],
+)
+def test_a_loop_is_a_phrase_four_times_in_a_row_and_eight_words_long(text: str, loop: tuple[int, int] | None):
+    assert find_loop(text.split()) == loop
+
+
+@pytest.mark.parametrize(
+    ("text", "speechless"),
+    [
+        (". . . .", True),
+        ("Hahaha.", True),
+        ("Ha-ha-ha-ha", False),
+        ("jajaja!", True),
+        ("笑笑笑", True),
+        ("ははは", True),
+        ("母", False),
+        ("Ha.", False),
+        ("Okay.", False),
+        ("3", False),
+        ("", True),
+    ],
+)
+def test_text_without_a_word_says_nothing(text: str, speechless: bool):
+    assert is_speechless(text) is speechless
+
+
+@pytest.mark.parametrize(
+    ("what", "probabilities", "score", "no_speech", "believed"),
+    [
+        # Measured with Whisper base int8; scores are those of a detector that was in doubt.
+        ("you, over white noise", [0.02], 50, 0.77, False),
+        ("Thank you, over music", [0.02, 0.95], 100, 0.55, False),
+        ("That's what I wanted to say, over laughter", [0.28, 0.17, 0.55, 0.11, 0.43, 0.3], 500, 0.23, False),
+        ("Adiós, over applause", [0.27], 100, 0.84, False),
+        ("1 2 3, 30 dB too quiet", [0.21, 0.43, 0.98], 400, 0.56, True),
+        ("a Mandarin phrase, hardly audible", [0.41, 0.76, 0.99, 0.91], 200, 0.85, True),
+        ("Yeah, cue test, far from the microphone", [0.25, 0.21, 0.81], 600, 0.54, True),
+        ("Bonjour", [0.88, 0.44], 480, 0.03, True),
+        ("any words, the detector sees nothing", [0.9, 0.8], 0, 0.9, True),
+    ],
+)
+def test_words_are_refused_only_when_several_witnesses_agree(what, probabilities, score, no_speech, believed):
+    words = tuple(TimedWord(" w", i * 200, i * 200 + 200, p) for i, p in enumerate(probabilities))
+    assert (doubt(words, score, no_speech) < 4) is believed, what
+
+
+def test_only_the_segment_with_invented_words_is_refused():
+    words = (*timed("we begin at nine", 0.9), *timed("you you", 0.05, start_ms=2000))
+    segments = (ClipSegment(0, 2000, 900), ClipSegment(2000, 4000, 100))
+    case = Evidence("we begin at nine you you", words, segments, -0.6, 0.9, 1.0)
+    assert unbelieved(case) == [1]
+
+
+def test_speech_without_words_is_missed_only_where_the_detector_is_sure():
+    words = timed("we begin", start_ms=0)
+    segments = (ClipSegment(0, 1500, 900), ClipSegment(1500, 3500, 900), ClipSegment(3500, 5500, 300))
+    assert missing_segments(words, segments) == [1]
+
+
+def test_a_word_stretched_over_unwritten_speech_is_noticed():
+    words = (TimedWord(" so", 0, 300, 0.9), TimedWord(" stretched", 300, 6000, 0.9), TimedWord(" end", 6000, 6300, 0.9))
+    assert missing_segments(words, (ClipSegment(0, 6300, 900),)) == [0]
+
+
+def test_improbable_text_is_doubtful_and_no_text_is_not():
+    assert is_doubtful(evidence("mumble", logprob=-0.8))
+    assert not is_doubtful(evidence("clear", logprob=-0.3))
+    assert not is_doubtful(evidence("", logprob=-3.0))
