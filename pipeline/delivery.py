@@ -141,9 +141,9 @@ def _holds(path: Path, data: bytes) -> bool:
         return False
 
 
-def _state_name(path: Path) -> tuple[str, str, str]:
+def _state_name(path: Path) -> tuple[str, ...]:
     name = digest_bytes(os.fsencode(path.absolute()))
-    return "outputs", name[:2], f"{name}.state"
+    return "state", "outputs", name[:2], f"{name}.state"
 
 
 def _is_ours(path: Path, media: Path, store: Store) -> bool:

@@ -17,7 +17,7 @@ from pipeline.report import FileResult, JobState, Tally
 from pipeline.stages import Unit
 
 JOBS = "jobs"
-_LAST = ("last.state",)
+_LAST = ("state", "last.state")
 _HEX = frozenset("0123456789abcdef")
 
 

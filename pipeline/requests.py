@@ -259,7 +259,7 @@ def known_digest(path: Path, store: Store) -> Digest:
     check_source(path)
     signature = stat_signature(path)
     name = digest_bytes(os.fsencode(path.absolute()))
-    parts = ("digests", name[:2], f"{name}.state")
+    parts = ("state", "digests", name[:2], f"{name}.state")
     stamp = [signature.size_bytes, signature.mtime_ns, signature.inode]
     noted = store.read_state(parts)
     if noted is not None:
