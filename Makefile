@@ -12,6 +12,8 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 # Passed on to pytest, the benchmarks or the storm: make test ARGS='-k resume'
 ARGS ?=
+# The measurements that `make bench` makes, in this order.
+BENCH ?= segmenter store media transcribe run
 SEED ?= $(shell date +%s)
 SECONDS ?= 60
 # setuptools comes from the lock when the lock has it, so that nothing unlocked runs.
@@ -69,8 +71,8 @@ check: lint test ## lint, then the tests
 docs: setup ## writes docs/commands.md again from --help
 	$(BIN)/python docs/commands.py --write
 
-bench: setup ## measurements, printed as ratios within one run
-	$(BIN)/python -m bench $(ARGS)
+bench: setup ## measurements, printed as ratios within one run: make bench BENCH=store ARGS='--rounds 3'
+	@set -e; for name in $(BENCH); do echo "== bench/$${name}_bench.py"; $(BIN)/python -m bench.$${name}_bench $(ARGS); done
 
 storm: setup ## kills runs at random moments: make storm SECONDS=600 SEED=7
 	$(BIN)/python -m bench.storm --seconds $(SECONDS) --seed $(SEED) $(ARGS)

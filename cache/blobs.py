@@ -22,7 +22,7 @@ from cache.envelope import check_kind
 from cache.faults import UNREADABLE, BlobDamagedError, Damage, faults, store_error
 from cache.filesystem import Filesystem
 from cache.publish import PutOutcome
-from cache.volume import Pending, Volume
+from cache.volume import Moved, Pending, Volume
 from core.keys import Digest, canonical_json, digest_bytes
 
 CHUNK_BYTES = 1 << 20
@@ -30,6 +30,9 @@ BLOB_FORMAT = 1
 _END = re.compile(rb"\nsegue-blob/1 ([0-9]{16})\n")
 _END_SIZE = 1 + 13 + 16 + 1
 _CHUNKS_KEPT = 4
+#: What a network disk shows for a moment is not yet damage; a sound file may come back from quarantine.
+_READS = 2
+_ROUNDS = 3
 _REDO_HINT = "it was moved to quarantine; run the same command again and it is made anew"
 
 
@@ -140,10 +143,13 @@ class BlobWriter:
     def _settle(self, digest: Digest) -> bool:
         if verify_blob(self._volume, digest):
             return True
-        path = self._volume.path((names.BLOBS, digest))
-        if self._volume.filesystem.exists(path):
-            raise OSError(errno.EROFS, "a damaged blob cannot be moved away", path)
-        return False
+        filesystem, path = self._volume.filesystem, self._volume.path((names.BLOBS, digest))
+        try:
+            if not is_sound_blob(filesystem, path, digest):
+                raise OSError(errno.EROFS, "a damaged blob cannot be moved away", path)
+        except FileNotFoundError:
+            return False
+        return True
 
 
 class BlobReader:
@@ -201,7 +207,7 @@ class BlobReader:
             return self._kept[index]
         step = self._layout.chunk_bytes
         wanted = min(step, self.size - index * step)
-        for _ in range(2):
+        for _ in range(_READS):
             try:
                 data = self._volume.filesystem.read_at(self._fd, wanted, index * step)
             except OSError as error:
@@ -238,24 +244,27 @@ class BlobReader:
 def open_blob(volume: Volume, digest: Digest) -> BlobReader | None:
     """A reader, or None when there is no such blob or its footer was damaged (it is then in quarantine)."""
     parts = (names.BLOBS, names.check_blob(digest))
-    reason = ""
-    for _ in range(2):
-        try:
-            fd = volume.filesystem.open_read(volume.path(parts))
-        except FileNotFoundError:
-            volume.confirm()
+    for _ in range(_ROUNDS):
+        reason = ""
+        for _ in range(_READS):
+            try:
+                fd = volume.filesystem.open_read(volume.path(parts))
+            except FileNotFoundError:
+                volume.confirm()
+                return None
+            try:
+                return BlobReader(volume, digest, fd, read_layout(volume.filesystem, fd, digest))
+            except Damage as damage:
+                reason = str(damage)
+            except OSError as error:
+                if error.errno not in UNREADABLE:
+                    volume.filesystem.close(fd)
+                    raise
+                reason = error.strerror or str(error)
+            volume.filesystem.close(fd)
+        moved = volume.quarantine(parts, reason, lambda path: is_sound_blob(volume.filesystem, path, digest))
+        if moved is not Moved.BACK:
             return None
-        try:
-            return BlobReader(volume, digest, fd, read_layout(volume.filesystem, fd, digest))
-        except Damage as damage:
-            reason = str(damage)
-        except OSError as error:
-            if error.errno not in UNREADABLE:
-                volume.filesystem.close(fd)
-                raise
-            reason = error.strerror or str(error)
-        volume.filesystem.close(fd)
-    volume.quarantine(parts, reason, lambda path: is_sound_blob(volume.filesystem, path, digest))
     return None
 
 

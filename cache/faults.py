@@ -13,7 +13,9 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 #: The file or its folder went away, or a network disk forgot the handle.
 GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 #: The bytes cannot be read back: a bad sector, or something that is not a regular file under that name.
-UNREADABLE = frozenset({errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EUCLEAN, errno.EILSEQ})
+UNREADABLE = frozenset(
+    {errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EILSEQ, getattr(errno, "EUCLEAN", errno.EIO)}
+)
 
 FULL_HINT = "free some space and run the same command again: everything finished is kept"
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 
 from cache import names
 from cache.records import Records
@@ -135,7 +136,8 @@ def collect_garbage(
     for name, facts in store_files(volume, (names.QUARANTINE,)):
         if now_s - facts.st_ctime >= ages.quarantined_s:
             remover.remove((names.QUARANTINE, name), facts.st_size, RemovalReason.QUARANTINED)
-    for parts, facts in all_named_files(volume):
+    at_home = (((name,), facts) for name, facts in store_files(volume, ()))
+    for parts, facts in chain(at_home, all_named_files(volume)):
         if names.is_temp(parts[-1]) and now_s - facts.st_mtime >= ages.unfinished_s:
             remover.remove(parts, facts.st_size, RemovalReason.UNFINISHED)
     return remover.finish()

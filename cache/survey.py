@@ -101,7 +101,7 @@ def named_files(volume: Volume, parts: tuple[str, ...]) -> Iterator[tuple[tuple[
 
 
 def store_files(volume: Volume, folder: tuple[str, ...]) -> Iterator[tuple[str, stat_result]]:
-    """Every name in one of the store's own folders, with its facts; what vanishes meanwhile is left out."""
+    """Every name in one of the store's own folders (home itself without parts), with its facts; what vanishes meanwhile is left out."""
     path = volume.path(folder)
     for name in volume.filesystem.names(path):
         try:
@@ -135,6 +135,9 @@ def take_stats(volume: Volume, records: Records) -> StoreStats:
         elif is_digest(name):
             kind = _blob_kind(volume, name)
             blobs[kind] = blobs.get(kind, Tally()).plus(facts.st_size)
+    for name, facts in store_files(volume, ()):
+        if names.is_temp(name):
+            unfinished = unfinished.plus(facts.st_size)
     for _, facts in store_files(volume, (names.QUARANTINE,)):
         quarantine = quarantine.plus(facts.st_size)
     for parts, facts in all_named_files(volume):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeVar
 
 from cache import names
@@ -23,8 +24,20 @@ from core.errors import StoreError
 SYNC_THREADS = 8
 #: Pauses before a file that a network disk lost track of is opened again.
 _STALE_PAUSES_S = (0.0, 0.01, 0.05, 0.2)
-_PLACE_ATTEMPTS = 4
+#: Rounds of "taken by a damaged file, moved away, taken again by somebody else's" before we give up.
+_PLACE_ATTEMPTS = 16
 T = TypeVar("T")
+
+
+class Moved(Enum):
+    """What became of a file that was to go to quarantine."""
+
+    #: It is there, or somebody else moved it: its name is free, or taken by something newer.
+    AWAY = "away"
+    #: It turned out to be sound, and is back in its place.
+    BACK = "back"
+    #: The disk did not allow it: the damaged file still has its name.
+    STUCK = "stuck"
 
 
 @dataclass
@@ -217,6 +230,8 @@ class Volume:
                     place(self.filesystem, self.identity.publish, pending.temp, target)
                 except FileExistsError:
                     if settle(pending):
+                        with suppress(OSError):  # So that a gc that runs now does not take it for an old one.
+                            self.filesystem.touch(target)
                         return PutOutcome.LOST_RACE
                 else:
                     pending.on_disk = False
@@ -247,11 +262,11 @@ class Volume:
 
     # Quarantine
 
-    def quarantine(self, parts: Sequence[str], reason: str, sound: Callable[[str], bool]) -> bool:
-        """Moves a damaged file away. False is the ordinary case: the file counts as missing from now on.
+    def quarantine(self, parts: Sequence[str], reason: str, sound: Callable[[str], bool]) -> Moved:
+        """Moves a damaged file away, so that it counts as missing.
 
         Between our reading and our moving, another process may have put a sound file there: ``sound`` looks at what
-        was moved, and what is sound goes back. Then the answer is True: read it again.
+        was moved, and what is sound goes back.
         """
         source = self.path(parts)
         target = f"{self.home}/{names.QUARANTINE}/{names.quarantine_name(parts, self.token)}"
@@ -259,16 +274,19 @@ class Volume:
             self.ensure_directory((names.QUARANTINE,))
             self.filesystem.replace(source, target)
         except FileNotFoundError:
-            return False
+            return Moved.AWAY
         except OSError as error:
             self.notice(f"{source} is damaged ({reason}) and cannot be moved to quarantine: {error.strerror}")
-            return False
+            return Moved.STUCK
         if self._is_sound(target, sound):
-            with suppress(OSError):
+            try:
                 place(self.filesystem, self.identity.publish, target, source)
-                return True
+                self.filesystem.fsync_directory(source.rpartition("/")[0])
+            except FileExistsError:
+                return Moved.AWAY
+            return Moved.BACK
         self.notice(f"{source} was damaged ({reason}); it is in quarantine and will be made again")
-        return False
+        return Moved.AWAY
 
     @staticmethod
     def _is_sound(path: str, sound: Callable[[str], bool]) -> bool:

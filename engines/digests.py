@@ -41,6 +41,11 @@ def file_digest(path: Path, models_dir: Path) -> Digest:
     return digest
 
 
+def content_digest(path: Path) -> Digest:
+    """SHA-256 of one file, read now."""
+    return digest_chunks(_read_chunks(path))
+
+
 class _DigestCache:
     """What was hashed before. Two processes may lose each other's additions, which costs one more hashing."""
 
@@ -56,7 +61,7 @@ class _DigestCache:
         known = self._known.get(identity)
         if known is not None:
             return Digest(known)
-        digest = digest_chunks(_read_chunks(real))
+        digest = content_digest(real)
         after = real.stat()
         unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
         if unchanged and time.time_ns() - after.st_mtime_ns > _SETTLED_NS:

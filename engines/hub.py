@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import EngineError, EngineMissingError
+from engines.resumable import fetch_large_file
 
 #: Files of a CTranslate2 Whisper model that its engine reads.
 WHISPER_PATTERNS = ("config.json", "preprocessor_config.json", "tokenizer.json", "vocabulary.*")
@@ -126,7 +127,7 @@ def download_whisper(name: str, repository: str, hub: Hub, announce: Callable[[s
     _say_size(name, repository, sum(sizes.values()), hub, announce)
     # The weights come last, so that their presence means that the rest is there.
     _fetch(name, repository, list(WHISPER_PATTERNS), hub)
-    _fetch(name, repository, [WHISPER_WEIGHTS], hub)
+    _fetch(name, repository, [WHISPER_WEIGHTS], hub, large=(WHISPER_WEIGHTS,))
     files = cached_whisper(repository, hub)
     if files is None:
         raise EngineError(f"{repository} lacks a file that Whisper needs", "name another model")
@@ -147,7 +148,7 @@ def download_gguf(name: str, repository: str, glob: str, hub: Hub, announce: Cal
             f"name one as {repository}:FILE from {', '.join(offered)}" if offered else "name a GGUF repository",
         )
     _say_size(name, repository, sum(sizes[file] for file in chosen), hub, announce)
-    folder = _fetch(name, repository, list(chosen), hub)
+    folder = _fetch(name, repository, list(chosen), hub, large=chosen)
     return HubFiles(folder, chosen)
 
 
@@ -210,15 +211,15 @@ def _described(name: str, repository: str, hub: Hub) -> dict[str, int]:
     return {file.rfilename: int(file.size or 0) for file in info.siblings or ()}
 
 
-def _fetch(name: str, repository: str, patterns: list[str], hub: Hub) -> Path:
+def _fetch(name: str, repository: str, patterns: list[str], hub: Hub, large: tuple[str, ...] = ()) -> Path:
     from huggingface_hub import snapshot_download
 
-    path = _asked(
-        name,
-        repository,
-        lambda: snapshot_download(repository, cache_dir=hub.cache_dir, endpoint=hub.endpoint, allow_patterns=patterns),
-    )
-    return Path(path)
+    def ask() -> str:
+        for file in large:
+            fetch_large_file(repository, file, hub.endpoint, hub.folder(), hub.request_seconds)
+        return snapshot_download(repository, cache_dir=hub.cache_dir, endpoint=hub.endpoint, allow_patterns=patterns)
+
+    return Path(_asked(name, repository, ask))
 
 
 def _asked(name: str, repository: str, question: Callable[[], Any]) -> Any:
@@ -237,13 +238,14 @@ def _asked(name: str, repository: str, question: Callable[[], Any]) -> Any:
             f"the model hub has no model {repository} (or it needs a login)", "check the name, or name another model"
         ) from error
     except Exception as error:
-        full = _no_space(error)
-        if full:
+        if _no_space(error):
             raise EngineError(
                 f"{name} does not fit on the disk", "free some space and run again: it resumes"
             ) from error
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise EngineMissingError(f"the model {name} cannot be downloaded: {reason}", LOCAL_HINT) from error
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise EngineMissingError(
+            f"the model {name} is not on this machine, and the model hub cannot be reached ({reason})", LOCAL_HINT
+        ) from error
 
 
 #: What to do when a model is not here and cannot be fetched.

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from core.errors import EngineError
-from engines.digests import file_digest
+from engines.digests import content_digest, file_digest
 
 _CHUNK_BYTES = 1 << 20
 _WORK_PREFIX = ".assembling-"
@@ -255,7 +255,11 @@ def _files_agree(work: Path, target: Path) -> bool:
     """True when the folder in place holds the same bytes, so that it was another process that made it just now."""
     for path in work.iterdir():
         twin = target / path.name
-        if not twin.is_file() or twin.stat().st_size != path.stat().st_size or _sha256(twin) != _sha256(path):
+        if (
+            not twin.is_file()
+            or twin.stat().st_size != path.stat().st_size
+            or content_digest(twin) != content_digest(path)
+        ):
             return False
     return True
 
@@ -272,11 +276,6 @@ def _join(parts: list[Path], target: Path) -> str:
         out.flush()
         os.fsync(out.fileno())
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync_folder(path: Path) -> None:

@@ -23,6 +23,8 @@ from media.tracks import AudioTrack, MediaInfo
 #: Largest single allocation ffmpeg may make: a damaged header cannot ask for all memory. ffmpeg fills a gap in one
 #: allocation and keeps two of them while it grows (measured: 795 MB for 3 hours), so this also bounds gaps.
 _MAX_ALLOCATION = 192 << 20
+#: In containers whose clock may jump, a longer step forward is a jump, a shorter one a gap that players show.
+_LONGEST_GAP_S = 3600
 #: What ffmpeg's resampler says when a gap is larger than that; it then drops the gap, and all later times are wrong.
 _GAP_COMPLAINT = "Failed to compensate for timestamp delta"
 #: Layouts that ffmpeg's own downmix knows; speech sits in the centre there. Others get equal weights.
@@ -206,9 +208,12 @@ def decode_command(info: MediaInfo, track: AudioTrack, build: FfmpegBuild, sampl
         format=sample_format,
         acodec=f"pcm_{sample_format}",
         fflags="+bitexact",
+        flush_packets=0,
         max_muxing_queue_size=1024,
     )
-    output = output.global_args(*QUIET, "-max_alloc", str(_MAX_ALLOCATION), "-max_error_rate", "1")
+    output = output.global_args(
+        *QUIET, "-max_alloc", _MAX_ALLOCATION, "-max_error_rate", 1, "-dts_delta_threshold", _LONGEST_GAP_S
+    )
     return compiled(output, build, {_INPUT: info.path})
 
 

@@ -50,6 +50,13 @@ _SUBTITLE_CODECS = {
     MuxContainer.MATROSKA: "subrip",
     MuxContainer.WEBM: "webvtt",
 }
+#: Where each container keeps a track's title for players to show.
+_TITLE_FIELDS = {
+    MuxContainer.MP4: "handler_name",
+    MuxContainer.MOV: "handler_name",
+    MuxContainer.MATROSKA: "title",
+    MuxContainer.WEBM: "title",
+}
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,7 @@ def mux_command(
         options[f"disposition:s:{place}"] = "0"
         tags += [f"-metadata:s:s:{place}", f"language={iso639_2(subtitle.language)}"]
         if subtitle.title:
-            tags += [f"-metadata:s:s:{place}", f"title={one_line(subtitle.title)}"]
+            tags += [f"-metadata:s:s:{place}", f"{_TITLE_FIELDS[container]}={one_line(subtitle.title)}"]
     arguments = compiled(ffmpeg.output(*streams, "output", **options).global_args(*QUIET), build, files)
     # ffmpeg-python holds one value for an option; what is given more than once goes before the output's name.
     before = arguments.index(file_url(target))

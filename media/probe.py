@@ -46,6 +46,25 @@ class _Timeline:
     demuxer: str
     #: Microseconds from start to end, 0 when not stated.
     duration_us: int
+    #: True when nothing but sound could have decided the duration.
+    sound_only: bool
+
+
+class _Reader:
+    """The file as libavformat sees it: an impossible seek is an answer, not an exception for PyAV to print."""
+
+    name = ""
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self.read = handle.read
+        self.tell = handle.tell
+        self._handle = handle
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return self._handle.seek(offset, whence)
+        except (OSError, ValueError):
+            return -1
 
 
 def probe(path: Path) -> MediaInfo:
@@ -70,7 +89,7 @@ def _probe_once(path: Path, handle: BinaryIO, *, deep: bool) -> MediaInfo:
     guarded = {**options, "format_whitelist": FORMAT_WHITELIST, "protocol_whitelist": "none"}
     try:
         with av.open(
-            handle, mode="r", container_options=guarded, metadata_errors="replace", timeout=_OPEN_SECONDS
+            _Reader(handle), mode="r", container_options=guarded, metadata_errors="replace", timeout=_OPEN_SECONDS
         ) as container:
             return _read_info(path, container, deep=deep)
     except (av.error.FFmpegError, OSError, ValueError, RuntimeError) as error:
@@ -101,8 +120,8 @@ def refusal(path: Path, head: bytes) -> MediaError:
 
 def _read_info(path: Path, container: InputContainer, *, deep: bool) -> MediaInfo:
     demuxer = demuxer_name(container.format.name)
-    timeline = _Timeline(container.start_time or 0, demuxer, max(0, container.duration or 0))
     pictures = [stream for stream in container.streams.video if not _is_cover(stream)]
+    timeline = _Timeline(container.start_time or 0, demuxer, max(0, container.duration or 0), sound_only=not pictures)
     tracks = tuple(_read_track(index, stream, timeline) for index, stream in enumerate(container.streams.audio))
     return MediaInfo(
         path=path,
@@ -161,11 +180,12 @@ def _end_us(stream: Any, metadata: dict[str, str], start_us: int, timeline: _Tim
         return 0
     if timeline.demuxer == "matroska":
         # Matroska's DURATION tag of a track counts from the file's start, not from the track's.
-        tagged = _clock_us(metadata.get("duration", ""))
-        return tagged or timeline.duration_us
-    if stream.duration and stream.time_base is not None:
-        return start_us + int(stream.duration * stream.time_base * _MICROSECONDS)
-    return timeline.duration_us
+        own_end_us = _clock_us(metadata.get("duration", ""))
+    elif stream.duration and stream.time_base is not None:
+        own_end_us = start_us + int(stream.duration * stream.time_base * _MICROSECONDS)
+    else:
+        own_end_us = 0
+    return own_end_us or (timeline.duration_us if timeline.sound_only else 0)
 
 
 def _clock_us(text: str) -> int:

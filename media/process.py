@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -19,6 +20,8 @@ from media.sources import one_line
 _READ_BYTES = 1 << 18
 _STDERR_LINE_BYTES = 4096
 _LONGEST_REASON = 200
+#: The place in memory that ffmpeg writes behind each component's name; it would make every message unlike the last.
+_ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
 #: ffmpeg's exit code after SIGINT or SIGTERM, which it catches.
 _INTERRUPTED = 255
 #: Prefixes of variables that a child does not get: ffmpeg's own (FFREPORT would write files) and Segue's secrets.
@@ -148,4 +151,4 @@ class _ErrorLines:
 
 def printable(raw: bytes) -> str:
     """One short line without control characters from what ffmpeg wrote."""
-    return one_line(raw.decode("utf-8", "replace"))[:_LONGEST_REASON]
+    return one_line(_ADDRESS.sub("", raw.decode("utf-8", "replace")))[:_LONGEST_REASON]

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from core.speech import Segment
+from segmenter.combiner import FULL
 from segmenter.levels import Levels, smoothed
 from segmenter.params import SegmenterParams
 
 Run = tuple[int, int]
+
+#: A pause between words lasts about this long.
+_PAUSE_MS = 140
+#: How many level steps quieter than speech a clear pause is (15 dB).
+_CLEAR_STEPS = 35
+#: What full speech probability costs a pause, in level steps (8.6 dB).
+_PROBABILITY_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -22,8 +31,20 @@ class Track:
     starts: npt.NDArray[np.int32]
     #: shape (frames,), uint16: speech probability in thousandths.
     probabilities: npt.NDArray[np.uint16]
+    #: shape (frames,), uint16: how far both the combiner and Silero alone believe it, in thousandths.
+    certainties: npt.NDArray[np.uint16]
     #: shape (duration_ms,), uint8.
     levels: Levels
+
+    @classmethod
+    def joined(cls, parts: Sequence[Track]) -> Track:
+        """Tracks that follow each other, as one."""
+        return cls(
+            starts=np.concatenate([np.zeros(0, np.int32), *(part.starts for part in parts)]),
+            probabilities=np.concatenate([np.zeros(0, np.uint16), *(part.probabilities for part in parts)]),
+            certainties=np.concatenate([np.zeros(0, np.uint16), *(part.certainties for part in parts)]),
+            levels=np.concatenate([np.zeros(0, np.uint8), *(part.levels for part in parts)]),
+        )
 
     @property
     def duration_ms(self) -> int:
@@ -92,32 +113,52 @@ def _settle_edges(runs: list[Run], track: Track, params: SegmenterParams) -> lis
 
 
 def _split(run: Run, track: Track, params: SegmenterParams) -> list[Run]:
-    """Cuts a run that is too long at its best pauses, from the front."""
+    """Cuts a long run at its pauses, from the front.
+
+    Over ``max_segment_ms`` it must be cut; over ``split_after_ms`` it is cut where it has a clear pause, because short
+    pieces fill windows better and come back sooner after an edit.
+    """
     start, end = run
     pieces: list[Run] = []
-    while end - start > params.max_segment_ms:
-        latest = min(start + params.max_segment_ms, end - 1_000)
-        cut = _best_cut(track, start + params.min_split_ms, latest)
-        pieces.append((start, cut))
-        start = cut
+    while end - start > params.split_after_ms:
+        clear = start + params.split_after_ms
+        cut = _best_pause(track, start + params.min_split_ms, min(clear, end - params.min_split_ms // 2), run)
+        if cut is None or not cut.clear:
+            if end - start <= params.max_segment_ms:
+                break
+            latest = min(start + params.max_segment_ms, end - params.min_split_ms // 2)
+            cut = _best_pause(track, start + params.min_split_ms, latest, run)
+        if cut is None:
+            break
+        pieces.append((start, cut.ms))
+        start = cut.ms
     pieces.append((start, end))
     return pieces
 
 
-def _best_cut(track: Track, earliest: int, latest: int) -> int:
-    """The quietest millisecond around the least probable 200 ms between two times."""
-    first, last = track.frame_at(earliest), track.frame_at(latest)
-    probability = track.probabilities[first:last].astype(np.float64)
-    width = 10
-    kernel = np.ones(width) / width
-    pause = np.convolve(np.pad(probability, width // 2, mode="edge"), kernel, "valid")[: len(probability)]
-    frame = first + int(np.argmin(pause))
-    low = max(earliest, int(track.starts[frame]) - 100)
-    high = min(latest, int(track.starts[frame]) + 120)
-    return low + int(np.argmin(smoothed(track.levels[low:high])))
+@dataclass(frozen=True)
+class _Pause:
+    ms: int
+    #: Quiet enough, beside the rest of the run, to be a pause between words.
+    clear: bool
+
+
+def _best_pause(track: Track, earliest: int, latest: int, run: Run) -> _Pause | None:
+    """The quietest and least probable `_PAUSE_MS` between two times, and its quietest millisecond."""
+    if latest - earliest < 2 * _PAUSE_MS:
+        return None
+    levels = track.levels[earliest:latest].astype(np.int64)
+    total = np.concatenate([[0], np.cumsum(levels)])
+    loudness = (total[_PAUSE_MS:] - total[:-_PAUSE_MS]) // _PAUSE_MS
+    frames = np.searchsorted(track.starts, earliest + np.arange(len(loudness)) + _PAUSE_MS // 2, side="right") - 1
+    cost = loudness + track.probabilities[frames].astype(np.int64) * _PROBABILITY_STEPS // FULL
+    at = int(np.argmin(cost))
+    speaking = int(np.percentile(track.levels[run[0] : run[1]], 75))
+    quiet = smoothed(track.levels[earliest + at : earliest + at + _PAUSE_MS])
+    return _Pause(earliest + at + int(np.argmin(quiet)), bool(loudness[at] + _CLEAR_STEPS <= speaking))
 
 
 def _score(track: Track, start: int, end: int) -> int:
     first = track.frame_at(start)
     last = max(first + 1, track.frame_at(end - 1) + 1)
-    return int(np.rint(track.probabilities[first:last].mean()))
+    return int(np.rint(track.certainties[first:last].mean()))

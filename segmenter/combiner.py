@@ -49,4 +49,5 @@ class Combiner:
         normal = np.clip((features - self.center) * self.scale, -4, 4)
         hidden = np.tanh(normal @ self.hidden_weights + self.hidden_bias)
         logit = hidden @ self.output_weights + self.output_bias
-        return np.rint(FULL / (1 + np.exp(-logit.astype(np.float64)))).astype(np.uint16)
+        thousandths: npt.NDArray[np.uint16] = np.rint(FULL / (1 + np.exp(-logit.astype(np.float64)))).astype(np.uint16)
+        return thousandths

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from core.speech import Segmentation
 from segmenter.boundaries import Track, find_segments
 from segmenter.chunks import Chunk, Chunker
-from segmenter.combiner import Combiner
-from segmenter.features import FRAME_MS, Analyser
+from segmenter.combiner import FULL, Combiner
+from segmenter.features import FRAME_MS, Analyser, silero_probabilities
 from segmenter.params import WEIGHTS_PATH, SegmenterParams
 
 
@@ -27,9 +27,7 @@ class Segmenter:
         self._chunker = Chunker()
         self._analyser = Analyser()
         self._combiner = Combiner.load(WEIGHTS_PATH)
-        self._starts: list[npt.NDArray[np.int32]] = []
-        self._probabilities: list[npt.NDArray[np.uint16]] = []
-        self._levels: list[npt.NDArray[np.uint8]] = []
+        self._parts: list[Track] = []
 
     def feed(self, samples: npt.NDArray[np.int16]) -> None:
         """Adds samples, shape (n,)."""
@@ -40,24 +38,38 @@ class Segmenter:
         """The segmentation of all samples; call once."""
         for chunk in self._chunker.finish():
             self._analyse(chunk)
-        track = Track(
-            starts=np.concatenate([np.zeros(0, np.int32), *self._starts]),
-            probabilities=np.concatenate([np.zeros(0, np.uint16), *self._probabilities]),
-            levels=np.concatenate([np.zeros(0, np.uint8), *self._levels]),
-        )
+        track = Track.joined(self._parts)
         return Segmentation(track.duration_ms, find_segments(track, self._params))
 
     def _analyse(self, chunk: Chunk) -> None:
-        frames = -(-chunk.duration_ms // FRAME_MS)
-        probabilities = np.zeros(frames, np.uint16)
-        if chunk.levels.any():
-            known = self._combiner.probabilities(self._analyser.features(chunk.samples))[chunk.lead_ms // FRAME_MS :]
-            known = known[:frames]
-            probabilities[: len(known)] = known
-            probabilities[len(known) :] = known[-1] if len(known) else 0
-        self._starts.append((chunk.start_ms + FRAME_MS * np.arange(frames)).astype(np.int32))
-        self._probabilities.append(probabilities)
-        self._levels.append(chunk.levels)
+        # Nothing at all is heard in digital silence, so nothing is computed there.
+        features = self._analyser.features(chunk.samples) if chunk.levels.any() else None
+        self._parts.append(analysed(chunk, features, self._combiner))
+
+
+def analysed(chunk: Chunk, features: npt.NDArray[np.float32] | None, combiner: Combiner) -> Track:
+    """The track of one chunk, from its feature matrix (lead and tail included) or None for digital silence."""
+    frames = -(-chunk.duration_ms // FRAME_MS)
+    probabilities, certainties = np.zeros((2, frames), np.uint16)
+    if features is not None:
+        lead = chunk.lead_ms // FRAME_MS
+        believed = combiner.probabilities(features)
+        probabilities = _fitted(believed[lead:], frames)
+        certainties = _fitted(_agreement(believed, silero_probabilities(features))[lead:], frames)
+    starts = (chunk.start_ms + FRAME_MS * np.arange(frames)).astype(np.int32)
+    return Track(starts, probabilities, certainties, chunk.levels)
+
+
+def _fitted(values: npt.NDArray[np.uint16], frames: int) -> npt.NDArray[np.uint16]:
+    """Exactly ``frames`` values: the rest is dropped, and a last part of a frame repeats the frame before it."""
+    if not len(values):
+        return np.zeros(frames, np.uint16)
+    return np.pad(values[:frames], (0, max(0, frames - len(values))), mode="edge")
+
+
+def _agreement(believed: npt.NDArray[np.uint16], silero: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
+    """Geometric mean in thousandths. Laughter and music that pass the combiner seldom please Silero as well."""
+    return np.rint(np.sqrt(believed * (silero.astype(np.float64) * FULL))).astype(np.uint16)
 
 
 def find_speech(blocks: Iterable[npt.NDArray[np.int16]], params: SegmenterParams) -> Segmentation:

@@ -1,4 +1,4 @@
-"""The two detectors: WebRTC, cheap and eager, is the gate; Silero, dear and careful, judges what the gate lets through."""
+"""The two detectors: WebRTC, cheap and eager, is the gate; Silero, dear and careful, judges what it lets through."""
 
 from __future__ import annotations
 

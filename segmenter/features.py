@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.audio import SAMPLE_RATE
-from segmenter.detectors import GATE_FRAME, SILENT_LOGIT, SILERO_FRAME, SileroJudge, WebRtcGate
+from segmenter.detectors import GATE_FRAME, SILERO_FRAME, SileroJudge, WebRtcGate
 
 Floats = npt.NDArray[np.float32]
 
@@ -22,10 +22,12 @@ _FFT = 512
 _BANDS = (80, 250, 500, 1000, 2000, 4000, 7600)
 #: Level that the loud parts of a stretch are brought to before the detectors hear it (dB, 0 is full scale).
 _TARGET_DB = -38.0
-_MOST_GAIN_DB = 14.0
+_MOST_GAIN_DB = 22.0
 _LEAST_GAIN_DB = -30.0
 #: The gate keeps a frame from Silero only when it hears nothing this many frames around it.
 _GATE_REACH = 15
+#: Silero's log odds are divided by this to be a feature.
+_LOGIT_SCALE = np.float32(4)
 
 
 class Analyser:
@@ -36,25 +38,25 @@ class Analyser:
         self._judge = SileroJudge()
 
     def features(self, samples: npt.NDArray[np.int16]) -> Floats:
-        """Shape (frames, features) for the whole 20 ms frames of ``samples``; see `context_features` for the columns."""
+        """Shape (frames, features) for the whole 20 ms frames of ``samples``; columns as in `context_features`."""
         return context_features(self.frame_features(samples))
 
     def frame_features(self, samples: npt.NDArray[np.int16]) -> Floats:
         """Shape (frames, `len(FRAME_FEATURES)`): what each frame is by itself."""
         frames = len(samples) // FRAME
-        audio = samples[: frames * FRAME].astype(np.float32) / 32768
-        audio -= audio.mean(dtype=np.float64).astype(np.float32) if frames else np.float32(0)
-        power = _power_spectra(audio)
-        bands = _band_levels(power)
+        audio = samples[: frames * FRAME].astype(np.float32) / np.float32(32768)
+        audio -= np.float32(audio.mean(dtype=np.float64)) if frames else np.float32(0)
         level = _frame_levels(audio)
         floor, peak = np.percentile(level, 10), np.percentile(level, 95)
-        gain = 10 ** (np.clip(_TARGET_DB - 10 * peak, _LEAST_GAIN_DB, _MOST_GAIN_DB) / 20)
-        scaled = np.clip(audio * np.float32(gain), -1, 1)
+        gain = np.float32(10 ** (np.clip(_TARGET_DB - 10 * peak, _LEAST_GAIN_DB, _MOST_GAIN_DB) / 20))
+        scaled: Floats = np.clip(audio * gain, -1, 1).astype(np.float32, copy=False)
+        power = _power_spectra(scaled)
+        bands = _band_levels(power)
         decisions = self._gate.decide(np.round(scaled * 32767).astype(np.int16))
         logits = self._silero(scaled, decisions[:, 0] > 0)
         relative = bands - np.percentile(bands, 10, axis=0).astype(np.float32)
         columns = [
-            logits / 4,
+            logits / _LOGIT_SCALE,
             *decisions.T,
             level - floor,
             level - peak,
@@ -84,10 +86,15 @@ FRAME_FEATURES = (
 )  # fmt: skip
 
 
+def silero_probabilities(features: Floats) -> Floats:
+    """What Silero alone thought of each row of a feature matrix; shape (frames,), 0 to 1."""
+    return np.asarray(1 / (1 + np.exp(-features[:, 0] * _LOGIT_SCALE)), np.float32)
+
+
 def _frame_levels(audio: Floats) -> Floats:
     """Log10 energy of each frame."""
     frames = audio.reshape(-1, FRAME)
-    return np.log10(np.einsum("ij,ij->i", frames, frames) / FRAME + 1e-9).astype(np.float32)
+    return np.asarray(np.log10(np.einsum("ij,ij->i", frames, frames) / FRAME + 1e-9), np.float32)
 
 
 def _power_spectra(audio: Floats) -> Floats:
@@ -96,18 +103,18 @@ def _power_spectra(audio: Floats) -> Floats:
     padded = np.pad(audio, (side, side))
     windows = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[::FRAME]
     spectrum = np.fft.rfft(windows * np.hanning(_FFT).astype(np.float32), axis=1)
-    return (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    return np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32)
 
 
 def _band_levels(power: Floats) -> Floats:
     edges = np.array(_BANDS) * _FFT // SAMPLE_RATE
-    return np.log10(np.add.reduceat(power, edges, axis=1)[:, : len(_BANDS) - 1] + 1e-6).astype(np.float32)
+    return np.asarray(np.log10(np.add.reduceat(power, edges, axis=1)[:, : len(_BANDS) - 1] + 1e-6), np.float32)
 
 
 def _flatness(power: Floats) -> Floats:
     """Log ratio of geometric to arithmetic mean between 250 and 4000 Hz: 0 for noise, negative for voices."""
     part = power[:, 8:128] + 1e-7
-    return (np.log10(part).mean(axis=1) - np.log10(part.mean(axis=1))).astype(np.float32)
+    return np.asarray(np.log10(part).mean(axis=1) - np.log10(part.mean(axis=1)), np.float32)
 
 
 def _harmonicity(power: Floats) -> Floats:
@@ -116,13 +123,13 @@ def _harmonicity(power: Floats) -> Floats:
     shaped[:, :3] = 0
     correlation = np.fft.irfft(shaped, axis=1)
     lags = correlation[:, SAMPLE_RATE // 400 : SAMPLE_RATE // 70]
-    return (lags.max(axis=1) / (correlation[:, 0] + 1e-7)).astype(np.float32)
+    return np.asarray(lags.max(axis=1) / (correlation[:, 0] + 1e-7), np.float32)
 
 
 def _flux(bands: Floats) -> Floats:
     """How much louder the bands are than two frames before."""
     earlier = np.concatenate([bands[:1], bands[:1], bands[:-2]]) if len(bands) > 2 else bands
-    return np.maximum(bands - earlier, 0).mean(axis=1).astype(np.float32)
+    return np.asarray(np.maximum(bands - earlier, 0).mean(axis=1), np.float32)
 
 
 #: (first, last) frames of the windows that surround a frame; means are taken over each.
@@ -149,8 +156,8 @@ def _window_mean(values: Floats, first: int, last: int) -> Floats:
     padded = np.pad(values.astype(np.float64), ((side, side), (0, 0)), mode="edge")
     total = np.cumsum(padded, axis=0)
     count = len(values)
-    mean = (total[side + last : side + last + count] - total[side + first - 1 : side + first - 1 + count]) / (last - first + 1)
-    return mean.astype(np.float32)
+    sums = total[side + last : side + last + count] - total[side + first - 1 : side + first - 1 + count]
+    return (sums / (last - first + 1)).astype(np.float32)
 
 
 def _window_peak(values: Floats, first: int, last: int) -> Floats:

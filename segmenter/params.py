@@ -27,23 +27,25 @@ class SegmenterParams:
     """Thresholds are thousandths of speech probability; times are milliseconds."""
 
     #: A run of frames becomes speech when one of them reaches this probability.
-    enter_threshold: int = 400
+    enter_threshold: int = 600
     #: It stays speech as long as frames reach this one.
-    stay_threshold: int = 260
+    stay_threshold: int = 230
     #: Kept before and after the frames that are speech, before the edge is moved to the quietest moment in reach.
-    pad_ms: int = 40
+    pad_ms: int = 20
     #: Pauses shorter than this are kept inside a segment.
     min_gap_ms: int = 300
     #: Shorter speech is left out.
     min_speech_ms: int = 120
     #: How far an edge may move outwards to the quietest millisecond.
-    edge_reach_ms: int = 60
+    edge_reach_ms: int = 40
     #: The longest segment.
     max_segment_ms: int = MAX_SEGMENT_MS
-    #: A segment that must be cut is cut at its best pause after this much of it.
-    min_split_ms: int = 10_000
+    #: Longer segments are cut where they have a clear pause.
+    split_after_ms: int = 12_000
+    #: A segment is cut no sooner than this after its start.
+    min_split_ms: int = 4_000
     #: A window may end once it has this much joined audio.
-    min_window_ms: int = 17_000
+    min_window_ms: int = 19_000
     #: The most joined audio in a window.
     max_window_ms: int = MAX_SEGMENT_MS
 

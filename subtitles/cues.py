@@ -21,15 +21,11 @@ from dataclasses import dataclass
 
 from core.text import Word
 from subtitles.breaks import CLAUSE_COST, SENTENCE_COST
-from subtitles.events import SubtitleEvent, clean_text, join_lines
+from subtitles.events import clean_text
 from subtitles.grammar import grammar_of
-from subtitles.lines import break_lines
 from subtitles.rules import CueRules, rules_for
 from subtitles.shape import Shape
 from subtitles.tokens import MUST_BREAK_MS, Token, tokens_of
-
-#: Counts up whenever the same words may give other cues; belongs into every key that cue texts depend on.
-CUES_VERSION = 1
 
 CUE_COST = 40.0
 FULL_COST = 60.0
@@ -58,11 +54,6 @@ class CueDraft:
     text: str
     words: tuple[Word, ...]
 
-    @classmethod
-    def from_event(cls, event: SubtitleEvent) -> CueDraft:
-        """A caption that was given, as a cue without words; its times are its author's."""
-        return cls(event.start_ms, event.end_ms, join_lines(event.lines), ())
-
 
 @dataclass(frozen=True)
 class Cue:
@@ -76,10 +67,6 @@ class Cue:
     text: str
     #: The words it was made from; empty for translations and for captions that were given.
     words: tuple[Word, ...] = ()
-
-    def event(self, rules: CueRules) -> SubtitleEvent:
-        """What a subtitle file shows of it; ``rules`` are those of the text's language."""
-        return SubtitleEvent(self.start_ms, self.end_ms, break_lines(self.text, rules))
 
     @classmethod
     def from_draft(cls, cue_id: str, draft: CueDraft) -> Cue:

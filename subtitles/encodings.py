@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -19,15 +20,17 @@ _COMMON_LETTERS = {
     "gb18030": "的一是不了我你他在有这们来到说就人大么什好吗，。？",
     "big5": "的一是不了我你他在有這們來到說就人大麼什好嗎，。？",
     "cp949": "이다는을를의에가고지하한나어요아그니도",
-    "cp1251": "оеаинтсрвлкмдпуяыьгзбчйхОЕАИНТСРВЯ",
-    "cp1253": "αοιετσνηυρπκμλάόίέήύώςΑΟΙΕΤ",
-    "cp1255": "יוהלאתרמבשנעדחקפםן",
-    "cp1256": "اليمنوترهبدعسفكأقةح",
-    "cp1252": "éèàçêëîïôûùœâñóíáúüöäßãõåæøòìÉÈÀÇÖÄÜÑÓÁÍ¿¡’‘“”«»–—…°\u00a0",
+    "cp1251": "оеаинтсрв",
+    "cp1253": "αοιετσνηρά",
+    "cp1255": "יוהלאתרמב",
+    "cp1256": "اليمنوتر",
 }
 #: Share of common letters that decides; below it the file is read as cp1252, which most old files are.
 _LEAST_SHARE = {"cp932": 0.3, "gb18030": 0.1, "big5": 0.1, "cp949": 0.15}
-_LEAST_SHARE_OF_ALPHABETS = 0.5
+_LEAST_SHARE_OF_ALPHABETS = 0.45
+#: Alphabets beyond ASCII stand in words of their own; accented letters stand among ASCII ones.
+_MOST_MIXED = 0.2
+_MIXED = re.compile(r"[a-zA-Z][^\x00-\x7f]|[^\x00-\x7f](?=[a-zA-Z])")
 #: As much of a file as is looked at to choose a code page.
 _SAMPLE = 65_536
 
@@ -79,5 +82,7 @@ def _common_share(sample: bytes, encoding: str) -> float:
         return 0.0
     beyond = [char for char in text if ord(char) > 127]
     if not beyond or any("\x80" <= char <= "\x9f" or "\ue000" <= char <= "\uf8ff" for char in beyond):
+        return 0.0
+    if len(_MIXED.findall(text)) > _MOST_MIXED * len(beyond):
         return 0.0
     return sum(char in _COMMON_LETTERS[encoding] for char in beyond) / len(beyond)

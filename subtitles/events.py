@@ -31,6 +31,11 @@ def clean_text(text: str) -> str:
     return "".join(char for char in collapsed if not _is_unwritable(char)).strip(" ")
 
 
+def has_text(text: str) -> bool:
+    """True when a reader would see anything of it: spaces, control and format characters are nothing."""
+    return any(not char.isspace() and unicodedata.category(char) not in ("Cc", "Cs", "Cf") for char in text)
+
+
 def _is_unwritable(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cs") or char in "\ufffe\uffff"
 

@@ -12,6 +12,7 @@ _ZWJ = "\u200d"
 _SARA_AM = frozenset("\u0e33\u0eb3")
 #: Signs that join the consonant before them to the one after (Devanagari and its relatives).
 _VIRAMAS = frozenset("\u094d\u09cd\u0acd\u0b4d\u0c4d\u0d4d")
+_JOINING = _VIRAMAS | {_ZWJ}
 #: Punctuation of ambiguous width that fonts for Chinese, Japanese and Korean draw full width.
 _WIDE_WHEN_CJK = frozenset("“”‘’…—―·※")
 #: Drawn with no width at all: direction marks, joiners, byte order mark.
@@ -33,7 +34,8 @@ def clusters(text: str) -> list[str]:
 
 def _continues(cluster: str, char: str) -> bool:
     code = ord(char)
-    if code < 0x300:
+    if code < 0x300 or (0x3041 <= code <= 0x9FFF and code not in (0x3099, 0x309A) and cluster[-1] not in _JOINING):
+        # Latin, kana and Han: most of all text, and never part of the cluster before.
         return False
     if char in _SARA_AM or unicodedata.category(char) in ("Mn", "Me", "Mc"):
         return not cluster.isspace()

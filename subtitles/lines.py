@@ -7,6 +7,7 @@ one with the least sum of break costs and imbalance wins (ties: the shorter firs
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from subtitles.breaks import INSIDE_WORD_COST, NO_LINE_START, break_cost
@@ -39,8 +40,12 @@ class _Piece:
     cost: int
 
 
+@functools.lru_cache(maxsize=32_768)
 def break_lines(text: str, rules: CueRules) -> tuple[str, ...]:
-    """The lines of one cue, in logical order and without marks; empty for a text without characters."""
+    """The lines of one cue, in logical order and without marks; empty for a text without characters.
+
+    Lint, every format and the bilingual track ask for the same cues, so answers are remembered.
+    """
     text = clean_text(text)
     if not text:
         return ()

@@ -26,6 +26,7 @@ _OVERRIDE = re.compile(r"\{[^{}]*\}")
 _SRT_OVERRIDE = re.compile(r"\{\\[^{}]*\}")
 #: What our own writers put between characters that would be markup.
 _ESCAPED = re.compile("(?<=[<{\\\\-])\u2060")
+_SRT_BRACE = "｛\u2060"
 _OPEN_BRACE = "\ue000"
 
 
@@ -70,7 +71,7 @@ def _parse_srt(text: str) -> list[SubtitleEvent]:
 
 
 def _srt_text(line: str) -> str:
-    return _ESCAPED.sub("", _SRT_OVERRIDE.sub("", _HTML_TAG.sub("", line)))
+    return _ESCAPED.sub("", _SRT_OVERRIDE.sub("", _HTML_TAG.sub("", line)).replace(_SRT_BRACE, "{"))
 
 
 def _parse_vtt(text: str) -> list[SubtitleEvent]:
@@ -156,7 +157,7 @@ def _paragraphs(element: ET.Element, offset_ms: int, rates: tuple[float, float])
 
 def _ttml_text(element: ET.Element) -> Iterator[str]:
     """White space as XML means it (one space), ``br`` as a line break, foreign metadata left out."""
-    yield re.sub(r"\s+", " ", element.text or "") if element.text else ""
+    yield re.sub(r"[ \t\r\n]+", " ", element.text or "")
     for child in element:
         name = _local(child.tag) if isinstance(child.tag, str) else ""
         if name == "br":

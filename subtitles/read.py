@@ -9,7 +9,7 @@ from pathlib import Path
 from core.errors import MediaError
 from subtitles.bidi import without_marks
 from subtitles.encodings import decode_text
-from subtitles.events import SubtitleEvent, clean_text
+from subtitles.events import SubtitleEvent, clean_text, has_text
 from subtitles.parsers import PARSERS, format_of
 
 #: Far beyond any film's captions; a larger file is something else.
@@ -50,7 +50,7 @@ def inspect_captions(source: Path | bytes, name: str) -> Captions:
         raise MediaError(f"{name}: not a caption file in a known format", f"convert it to one of {', '.join(PARSERS)}")
     try:
         raw = PARSERS[kind](text)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
         reason = clean_text(str(error))
         raise MediaError(
             f"{name}: damaged {kind} captions: {reason}", "repair the file or convert it to srt"
@@ -78,7 +78,7 @@ def _file_bytes(path: Path, name: str) -> bytes:
 
 def _plain(event: SubtitleEvent) -> SubtitleEvent:
     """The event without marks and empty lines, and with an end that is not before its start."""
-    lines = tuple(filter(None, (clean_text(without_marks(line)) for line in event.lines)))
+    lines = tuple(filter(has_text, (clean_text(without_marks(line)) for line in event.lines)))
     start_ms = max(0, event.start_ms)
     return replace(event, start_ms=start_ms, end_ms=max(start_ms, event.end_ms), lines=lines)
 

@@ -27,8 +27,11 @@ CHARS_PER_SECOND = {
 
 @dataclass(frozen=True)
 class CueRules:
-    """Limits of one language's cues. Only the gap depends on the media; no rule about time changes a cue's text
-    except ``max_ms``, so texts (which are translated and hashed) do not depend on the frame rate."""
+    """Limits of one language's cues.
+
+    Only the gap depends on the media, and no cue's text depends on the gap: texts are translated and hashed, so the
+    frame rate must not change them.
+    """
 
     #: BCP 47 tag the rules are for.
     language: str

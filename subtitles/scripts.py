@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from enum import Enum
 
@@ -50,6 +51,7 @@ def is_rtl(tag: str) -> bool:
     return primary_language(tag) in RTL_LANGUAGES
 
 
+@functools.lru_cache(maxsize=8192)
 def script_of(char: str) -> Script:
     """The class of one character (a prolonged sound mark counts as Katakana)."""
     code = ord(char)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from core.text import Word
 from subtitles.breaks import break_cost
-from subtitles.events import clean_text
+from subtitles.events import clean_text, has_text
 from subtitles.grammar import Grammar
 from subtitles.graphemes import count_clusters
 from subtitles.lines import Stretch, stretches_of
@@ -34,6 +34,8 @@ class Token:
     words: tuple[Word, ...]
     #: As written; a leading space says that it is set off from the token before.
     text: str
+    start_ms: int
+    end_ms: int
     #: Silence between this token and the next, milliseconds; 0 after the last.
     gap_ms: int = 0
     #: Cost of ending a cue after it, by the text alone (see `subtitles.breaks`).
@@ -49,14 +51,6 @@ class Token:
     #: Characters as a reader counts them, likewise.
     chars: int = 0
 
-    @property
-    def start_ms(self) -> int:
-        return self.words[0].start_ms
-
-    @property
-    def end_ms(self) -> int:
-        return max(word.end_ms for word in self.words)
-
 
 def tokens_of(words: Sequence[Word], breaks_ms: Sequence[int], grammar: Grammar, rules: CueRules) -> list[Token]:
     """The words as tokens in order; words without text stay with their neighbour; empty when no word has text."""
@@ -67,7 +61,7 @@ def tokens_of(words: Sequence[Word], breaks_ms: Sequence[int], grammar: Grammar,
     for index, word in enumerate(words):
         gap = _gap_before(words, index, index in marked)
         text = word.text
-        if groups and clean_text(text) and clean_text(joined):
+        if groups and has_text(text) and has_text(joined):
             joins_plain = not (text[:1].isspace() or joined[-1:].isspace() or _unspaced_join(joined, text))
             if joins_plain and (index in marked or gap > MUST_BREAK_MS) and text[0].isalnum():
                 # Two stretches of speech meet here: the model left the space out because it began anew.
@@ -80,7 +74,7 @@ def tokens_of(words: Sequence[Word], breaks_ms: Sequence[int], grammar: Grammar,
             groups.append([])
         groups[-1].append(Word(word.start_ms, word.end_ms, text, word.probability) if text != word.text else word)
         joined = (joined + text)[-2 * _CONTEXT :]
-    if not joined.strip():
+    if not any(has_text(word.text) for word in words):
         return []
     return _finish([part for group in _whole(groups, gaps, rules) for part in group], grammar, rules)
 
@@ -133,6 +127,8 @@ def _finish(entries: list[tuple[tuple[Word, ...], int]], grammar: Grammar, rules
             Token(
                 words=words,
                 text=texts[index],
+                start_ms=words[0].start_ms,
+                end_ms=max(word.end_ms for word in words),
                 gap_ms=gap,
                 cost=100 if cost is None else cost,
                 may_end_line=cost is not None,

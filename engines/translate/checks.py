@@ -215,7 +215,7 @@ def _script_problem(source: str, text: str, task: TranslationTask) -> Problem | 
     alien = sum(
         count for script, count in letters.items() if script not in wanted and script not in {"LATIN", "GREEK", "MICRO"}
     )
-    alien -= sum(1 for character in own if letter_script(character) not in wanted and character in source)
+    alien -= sum(1 for character in own if letter_script(character) not in {"", *wanted} and character in source)
     return Problem.STRAY_SCRIPT if alien > 0 else None
 
 

@@ -20,7 +20,7 @@ _NOTHING_TO_SAY = re.compile(
     r"https?://\S+|www\.\S+|\S+@\S+\.\w+|[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|tv|edu|gov)\b\S*|"  # Links, addresses.
     r"[@#]\w+|"  # Handles and hashtags.
     r"\{[^{}]*\}|%\(?\w*\)?[sd]|\$\{?\w+\}?|<[^<>]+>|"  # Placeholders and tags.
-    r"\d[\d.,:/%°]*(?:st|nd|rd|th|km|kg|cm|mm|m|g|kb|mb|gb|tb|hz|khz|mhz|ghz|am|pm|h|s)?\b",  # Numbers with units.
+    r"\d[\d.,:/%°]*\s?(?:st|nd|rd|th|km|kg|cm|mm|m|g|kb|mb|gb|tb|hz|khz|mhz|ghz|am|pm|h|s)?\b",  # Numbers with units.
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W\d_]+(?:['’.-][^\W\d_]+)*\.?", re.UNICODE)
@@ -60,6 +60,7 @@ def identity_of(text: str, task: TranslationTask) -> Identity:
         short = sum(1 for character in text if character.isalnum()) <= _SHARED_HAN
         scripts = {letter_script(character) for character in text} - {""}
         return Identity.POSSIBLE if short and scripts <= shared else Identity.WRONG
+    words = list({plain(word): word for word in words}.values())
     if len(words) >= _SENTENCE_WORDS or any(plain(word) in EVERYDAY_WORDS for word in words):
         return Identity.WRONG
     if all(word[:1].isupper() for word in words):

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,8 @@ _CONTEXT = {_CHAT: 4096, _BASE: 1024}
 #: Tasks given at once: few, because they are worked on one after the other and a kill costs those begun.
 _BATCH_SIZE = 4
 _GREEDY: dict[str, Any] = {"temperature": 0, "seed": 0}
+#: Folder of notes where the files of a revision lie.
+_PLACES = "places"
 _EMPTY = Reply({}, readable=False)
 
 
@@ -49,6 +53,8 @@ def freeze(choice: TranslatorChoice, resources: EngineResources) -> EngineSpec:
     """
     for name, _ in choice.options:
         raise SettingsError(f"the llama translator has no option {name!r}", "leave the option out")
+    if find_spec("xllamacpp") is None:
+        raise EngineMissingError("the translator llama needs the package xllamacpp", "pip install xllamacpp")
     model = choice.model
     if not model:
         model = choose_default_translator(detect_device(resources.device), replace(resources, url="")).model
@@ -58,12 +64,8 @@ def freeze(choice: TranslatorChoice, resources: EngineResources) -> EngineSpec:
     options = {"checks": CHECKS_VERSION, "prompt": PROMPT_VERSION, "style": style}
     if style == _BASE:
         options["prompt"] = f"examples-{EXAMPLES_VERSION}"
-    _frozen[files.name, files.revision] = files
+    _remember(resources.models_dir, files)
     return EngineSpec("llama", files.name, files.revision, compute_type(metadata), tuple(sorted(options.items())))
-
-
-#: Files that `freeze` found in this process. A spec holds a local model's own name, not where it lies.
-_frozen: dict[tuple[str, str], ModelFiles] = {}
 
 
 def open_translator(spec: EngineSpec, resources: EngineResources) -> LlamaTranslator:
@@ -72,14 +74,34 @@ def open_translator(spec: EngineSpec, resources: EngineResources) -> LlamaTransl
     Raises EngineMissingError when xllamacpp or the model is not here, EngineError when the file is another one than
     the spec says, or llama.cpp cannot load it.
     """
-    known = _frozen.get((spec.model, spec.revision))
-    files = known if known is not None and known.path.exists() else resolve_gguf(spec.model, resources)
-    if files.revision != spec.revision:
-        raise EngineError(
-            f"the model {spec.model} is not the one this job was planned with",
-            "bring that model back, or run again to plan with this one",
-        )
-    return LlamaTranslator(spec, files.path, resources)
+    return LlamaTranslator(spec, _locate(spec, resources), resources)
+
+
+def _remember(models_dir: Path, files: ModelFiles) -> None:
+    """Notes where a revision lies, for later processes: a spec holds a local model's own name only."""
+    note = models_dir / _PLACES / files.revision
+    with suppress(OSError):  # Without the note, the name is looked up again.
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(str(files.path.resolve()), encoding="utf-8")
+
+
+def _locate(spec: EngineSpec, resources: EngineResources) -> Path:
+    """The file that was frozen, where it was found then or where its name leads now."""
+    note = resources.models_dir / _PLACES / spec.revision
+    places = ([note.read_text(encoding="utf-8")] if note.is_file() else []) + [spec.model]
+    missing: EngineError | None = None
+    for place in places:
+        try:
+            files = resolve_gguf(place, resources)
+        except EngineError as error:
+            missing = error
+            continue
+        if files.revision == spec.revision:
+            return files.path
+    raise missing or EngineError(
+        f"the file of the model {spec.model} is not the one that the job was planned with",
+        "bring that file back, or run the job again with the new one",
+    )
 
 
 class LlamaTranslator:

@@ -22,11 +22,14 @@ from engines.translate.dialect import Dialect, is_too_large, request_fields, sim
 from engines.translate.interface import TaskFailure, Translation, TranslationTask, TranslatorChoice, Usage
 from engines.translate.prompt import PROMPT_VERSION, reply_tokens, system_prompt, user_prompt
 from engines.translate.reply import Reply, parse_reply
+from engines.translate.retry import RetryPolicy
 from engines.translate.rounds import Answer, Question, translate_task
 
 #: Options a person may set, with their defaults; all of them are in the spec.
 DEFAULT_OPTIONS = {"seed": "0", "temperature": "0"}
 _UNSTATED = "unstated"
+#: A person waits in front of the screen while a job is frozen.
+_FREEZE_PATIENCE = Patience(read_s=60.0, retry=RetryPolicy(attempts=4, timeout_attempts=1, longest_asked_ms=10_000))
 #: Tasks given at once, for each request in flight: enough that the last ones do not leave the server idle.
 _TASKS_PER_REQUEST = 4
 #: More room for an answer that was cut off: a model that thinks in spite of everything.
@@ -41,16 +44,16 @@ def freeze(choice: TranslatorChoice, resources: EngineResources) -> EngineSpec:
     not served.
     """
     options = _options(choice)
-    with_client = _client(resources, Patience())
+    client = _client(resources, _FREEZE_PATIENCE)
     try:
-        listed = _listed_models(with_client, named=bool(choice.model))
-        model = choice.model or _first_model(listed, with_client.shown_url)
+        listed = _listed_models(client, named=bool(choice.model))
+        model = choice.model or _first_model(listed, client.shown_url)
         entry = listed.get(model)
         if entry is None and listed:
-            _probe(with_client, model, sorted(listed))
+            _probe(client, model, sorted(listed))
         return EngineSpec("openai", model, _revision(entry), "", options)
     finally:
-        with_client.close()
+        client.close()
 
 
 def open_translator(spec: EngineSpec, resources: EngineResources, patience: Patience | None = None) -> OpenAITranslator:

@@ -14,6 +14,9 @@ from engines.translate.languages import language_name, own_name
 _THINKING = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL | re.IGNORECASE)
 _FENCE = re.compile(r"^\s*```\w*\s*$", re.MULTILINE)
 _PAIR = re.compile(r'"([^"\\]{1,40})"\s*:\s*("(?:[^"\\]|\\.)*")', re.DOTALL)
+_OPENING = re.compile(r"[{\[]")
+#: Brackets in an answer that are looked at for the beginning of JSON.
+_MOST_STARTS = 20
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,60}>|\{\\[^{}]{0,60}\}")
 _EMPHASIS = re.compile(r"(\*\*|__|`)(?=\S)(.+?)(?<=\S)\1")
 _NOTE = re.compile(
@@ -46,23 +49,29 @@ class Reply:
 def parse_reply(text: str, asked: Collection[str]) -> Reply:
     """Reads an object of lines out of an answer: bare, in a code fence, after thinking, nested once, or cut off."""
     body = _FENCE.sub("", _THINKING.sub("", text)).strip()
-    pairs = _pairs_of_object(body)
+    pairs = _pairs_of_object(body, asked)
     if pairs is None:
         pairs = [(name, _unquote(value)) for name, value in _PAIR.findall(body)]
     return _sorted_out(pairs, asked)
 
 
-def _pairs_of_object(body: str) -> list[tuple[str, str]] | None:
-    start = body.find("{")
-    if start < 0:
-        start = body.find("[")
-    if start < 0:
-        return None
-    try:
-        value, _ = json.JSONDecoder(object_pairs_hook=_Pairs, strict=False).raw_decode(body[start:])
-    except (json.JSONDecodeError, RecursionError):
-        return None
-    return _flatten(value)
+def _pairs_of_object(body: str, asked: Collection[str]) -> list[tuple[str, str]] | None:
+    """Pairs of the first JSON value in the text that answers anything asked, else of the first one with any pairs."""
+    decoder = json.JSONDecoder(object_pairs_hook=_Pairs, strict=False)
+    fallback: list[tuple[str, str]] | None = None
+    position, tries = 0, 0
+    while tries < _MOST_STARTS and (start := _OPENING.search(body, position)):
+        tries += 1
+        try:
+            value, position = decoder.raw_decode(body, start.start())
+        except (json.JSONDecodeError, RecursionError):
+            position = start.end()
+            continue
+        pairs = _flatten(value)
+        if pairs and any(name.strip() in asked for name, _ in pairs):
+            return pairs
+        fallback = fallback or pairs
+    return fallback
 
 
 class _Pairs(list[tuple[str, Any]]):

@@ -1,4 +1,8 @@
-"""SubRip. It has no escapes, so text that players would take for markup is kept apart by an invisible word joiner."""
+"""SubRip. It has no escapes, so text that players would take for markup is kept apart by an invisible word joiner.
+
+Players built on libass hide whatever stands in braces, joiner or not, so an opening brace is written full width; the
+joiner after it tells our reader that it was a plain one.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,9 @@ from subtitles.formats.clock import clock
 
 #: U+2060 WORD JOINER: no width, no break, and unknown to every parser of tags.
 _JOINER = "\u2060"
-#: The first character of what a player may take for a tag, an override or a time line.
-_MARKUP = re.compile(r"<(?=[/a-zA-Z])|\{(?=[\\\w])|--(?=>)")
+#: The first character of what a player may take for a tag, an override, a line break (libass: \N) or a time line.
+_MARKUP = re.compile(r"<(?=[/a-zA-Z])|\{|\\(?=[nNh])|--(?=>)")
+_WIDE_BRACE = "｛"
 
 
 def write(events: Sequence[SubtitleEvent], language: str, title: str) -> str:
@@ -25,4 +30,4 @@ def write(events: Sequence[SubtitleEvent], language: str, title: str) -> str:
 
 
 def _plain(line: str) -> str:
-    return _MARKUP.sub(lambda match: match.group() + _JOINER, line)
+    return _MARKUP.sub(lambda match: match.group().replace("{", _WIDE_BRACE) + _JOINER, line)

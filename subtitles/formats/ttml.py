@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
+from subtitles.bidi import is_rtl_line
 from subtitles.events import SubtitleEvent
 from subtitles.formats.clock import clock
 from subtitles.scripts import is_rtl
@@ -12,9 +13,7 @@ from subtitles.scripts import is_rtl
 
 def write(events: Sequence[SubtitleEvent], language: str, title: str) -> str:
     """An XML document with one ``p`` an event; no direction marks in the text."""
-    # Said on every paragraph: unicodeBidi is not inherited.
-    direction = ' tts:direction="rtl" tts:unicodeBidi="embed"' if is_rtl(language) else ""
-    paragraphs = [_paragraph(number, event, direction) for number, event in enumerate(events, start=1)]
+    paragraphs = [_paragraph(number, event, language) for number, event in enumerate(events, start=1)]
     head = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         '<tt xmlns="http://www.w3.org/ns/ttml" xmlns:ttm="http://www.w3.org/ns/ttml#metadata"'
@@ -36,7 +35,20 @@ def write(events: Sequence[SubtitleEvent], language: str, title: str) -> str:
     return "\n".join([*head, *paragraphs, "    </div>", "  </body>", "</tt>", ""])
 
 
-def _paragraph(number: int, event: SubtitleEvent, direction: str) -> str:
-    text = "<br/>".join(map(escape, event.lines))
+def _paragraph(number: int, event: SubtitleEvent, language: str) -> str:
+    rtl = is_rtl(language)
+    text = "<br/>".join(_line(line, language, rtl) for line in event.lines)
     times = f'begin="{clock(event.start_ms, ".")}" end="{clock(event.end_ms, ".")}"'
-    return f'      <p xml:id="c{number}" {times}{direction}>{text}</p>'
+    # Said on every paragraph: unicodeBidi is not inherited.
+    return f'      <p xml:id="c{number}" {times}{_direction("rtl") if rtl else ""}>{text}</p>'
+
+
+def _line(line: str, language: str, rtl: bool) -> str:
+    """A line that runs against its paragraph (the other language of a bilingual file) says so in a span."""
+    if is_rtl_line(line, language) == rtl or not any(char.isalpha() for char in line):
+        return escape(line)
+    return f"<span{_direction('ltr' if rtl else 'rtl')}>{escape(line)}</span>"
+
+
+def _direction(value: str) -> str:
+    return f' tts:direction="{value}" tts:unicodeBidi="embed"'

@@ -11,18 +11,7 @@ from pathlib import Path
 import pytest
 
 from cache.store import Record, Store
-from core.keys import Key, make_key
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def store(home: Path) -> Iterator[Store]:
-    with Store.open(home) as opened:
-        yield opened
+from core.keys import make_key
 
 
 @pytest.fixture
@@ -35,19 +24,20 @@ def scratch() -> Iterator[Path]:
 
 
 @pytest.fixture
+def home(scratch: Path) -> Path:
+    return scratch / "home"
+
+
+@pytest.fixture
+def store(home: Path) -> Iterator[Store]:
+    with Store.open(home) as opened:
+        yield opened
+
+
+@pytest.fixture
 def make_record() -> Callable[..., Record]:
     def make(number: int, size: int = 200) -> Record:
         payload = (hashlib.sha256(b"%d" % number).hexdigest() * (size // 64 + 1))[:size].encode()
         return Record(make_key("test", 1, number=number), "test", payload, {"attempt": f"attempt-{number}"})
-
-    return make
-
-
-@pytest.fixture
-def make_key_in() -> Callable[[str, int], Key]:
-    """A key whose record lies in a given shard."""
-
-    def make(shard: str, number: int) -> Key:
-        return Key(shard + make_key("test", 1, number=number)[2:])
 
     return make

@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +24,10 @@ class LoopbackHub(ThreadingHTTPServer):
         self.asked: list[tuple[str, str, str]] = []
         #: Bytes of a body after which the connection is cut, once; None for never.
         self.cut_after: int | None = None
+        #: Bytes of a body after which nothing more comes, once; None for never.
+        self.stall_after: int | None = None
+        #: Set when that has happened.
+        self.stalled = threading.Event()
 
     @property
     def endpoint(self) -> str:
@@ -109,6 +113,17 @@ class _Requests(BaseHTTPRequestHandler):
             self.wfile.flush()
             self.close_connection = True
             self.connection.close()
+            return
+        stall = self.server.stall_after
+        if stall is not None and len(body) > stall:
+            self.server.stall_after = None
+            self.wfile.write(body[:stall])
+            self.wfile.flush()
+            self.server.stalled.set()
+            self.connection.settimeout(240)
+            with suppress(OSError):
+                self.rfile.read(1)  # Until the client is gone.
+            self.close_connection = True
             return
         self.wfile.write(body)
 

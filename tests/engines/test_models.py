@@ -6,10 +6,12 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from loopback_hub import loopback_hub
+from loopback_hub import LoopbackHub, loopback_hub
 
 from core.errors import EngineError, EngineMissingError
 from engines.hub import Hub
@@ -281,30 +283,29 @@ def test_what_a_killed_assembly_left_is_swept_when_it_is_old(
     assert young.exists()
 
 
-def test_processes_that_assemble_at_once_agree(
-    tmp_path: Path, resources: EngineResources, packaged: tuple[PackagedModel, ...]
-) -> None:
-    (tmp_path / "table.txt").write_text(repr(packaged[0].sha256))
-    script = (
-        "import sys; from pathlib import Path\n"
-        "from engines.packaged import *\n"
-        "part = PackageFile\n"
-        "model = PackagedModel('two-parts', ModelKind.WHISPER, (), 'model.bin',"
-        " (part('fake_whisper_1', 'data/part1'), part('fake_whisper_2', 'data/part2')), sys.argv[1],"
-        " (part('fake_whisper_2', 'data/config.json'), part('fake_whisper_2', 'data/tokenizer.json')), 'MIT')\n"
-        "for _ in range(20):\n"
-        "    print(packaged_path(model, Path(sys.argv[2])))\n"
-        "    import shutil\n"
-        "    if len(sys.argv) > 3: shutil.rmtree(sys.argv[2], ignore_errors=True); Path(sys.argv[2]).mkdir()\n"
-    )
-    command = [sys.executable, "-c", script, packaged[0].sha256, str(resources.models_dir)]
+ASSEMBLE = """
+import sys
+from pathlib import Path
+from engines.packaged import ModelKind, PackagedModel, PackageFile, packaged_path
+parts = (PackageFile("fake_whisper_1", "data/part1"), PackageFile("fake_whisper_2", "data/part2"))
+others = (PackageFile("fake_whisper_2", "data/config.json"), PackageFile("fake_whisper_2", "data/tokenizer.json"))
+model = PackagedModel("two-parts", ModelKind.WHISPER, (), "model.bin", parts, sys.argv[1], others, "MIT")
+for number in range(8):
+    print(packaged_path(model, Path(sys.argv[2], str(number))))
+"""
+
+
+def test_processes_that_assemble_at_once_agree(tmp_path: Path, packaged: tuple[PackagedModel, ...]) -> None:
+    command = [sys.executable, "-c", ASSEMBLE, packaged[0].sha256, str(tmp_path / "models")]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY_ROOT), str(tmp_path / "site")])}
     running = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    printed = [process.communicate(timeout=60)[0].split() for process in running]
+    printed = [process.communicate(timeout=240)[0].split() for process in running]
     assert [process.returncode for process in running] == [0, 0, 0, 0]
-    assert len({path for lines in printed for path in lines}) == 1
-    assert (Path(printed[0][0]) / "model.bin").read_bytes() == WEIGHTS
-    assert not [entry for entry in resources.models_dir.iterdir() if entry.name.startswith(".assembling")]
+    assert all(lines == printed[0] for lines in printed)
+    assert len(set(printed[0])) == 8
+    for place in map(Path, printed[0]):
+        assert (place / "model.bin").read_bytes() == WEIGHTS
+        assert [entry.name for entry in place.parent.iterdir() if entry.is_dir()] == [place.name]
 
 
 def test_a_models_folder_that_cannot_be_written_is_named(
@@ -394,7 +395,7 @@ def test_the_same_model_has_the_same_revision_from_hub_and_directory(
     assert hub.revision == local.revision
 
 
-def test_a_download_that_was_cut_continues_where_it_stopped(
+def test_a_connection_that_was_cut_continues_where_it_stopped(
     tmp_path: Path, resources: EngineResources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 100_000)
@@ -402,15 +403,65 @@ def test_a_download_that_was_cut_continues_where_it_stopped(
     with loopback_hub({"owner/whisper": {**WHISPER, "model.bin": weights}}) as server:
         server.cut_after = 1_500_000
         catalog = ModelCatalog((), Hub(server.endpoint, tmp_path / "hub"))
-        try:
-            files = resolve_whisper("owner/whisper", resources, catalog)
-        except EngineError:
-            assert not is_at_hand("owner/whisper", ModelKind.WHISPER, catalog)
-            files = resolve_whisper("owner/whisper", resources, catalog)
+        files = resolve_whisper("owner/whisper", resources, catalog)
         assert (files.path / "model.bin").read_bytes() == weights
-        ranges = [asked for _, path, asked in server.asked if path.endswith("model.bin") and asked]
-        assert ranges
-        assert all(int(asked.removeprefix("bytes=").partition("-")[0]) > 0 for asked in ranges)
+        assert started_at(server, "model.bin")[-1] > 0
+
+
+def started_at(server: LoopbackHub, name: str) -> list[int]:
+    """First byte of every request for a file's content."""
+    ranges = [asked for method, path, asked in server.asked if method == "GET" and path.endswith(name)]
+    return [int(asked.removeprefix("bytes=").partition("-")[0] or 0) for asked in ranges]
+
+
+FETCH = """
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+import huggingface_hub.constants
+huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE = 100_000
+from engines.hub import Hub
+from engines.models import ModelCatalog, resolve_whisper
+from engines.resources import EngineResources
+place = Path(sys.argv[2])
+catalog = ModelCatalog((), Hub(sys.argv[1], place / "hub"))
+print(resolve_whisper("owner/whisper", EngineResources(models_dir=place / "models"), catalog).path)
+"""
+
+
+def test_a_killed_download_continues_in_the_next_process(tmp_path: Path) -> None:
+    weights = os.urandom(9_000_000)
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY_ROOT)}
+    with loopback_hub({"owner/whisper": {**WHISPER, "model.bin": weights}}) as server:
+        command = [sys.executable, "-c", FETCH, server.endpoint, str(tmp_path)]
+        server.stall_after = 5_000_000
+        first = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        assert server.stalled.wait(240)
+        wait_until(lambda: sum(part.stat().st_size for part in tmp_path.rglob("*.segue-part")) >= 4_000_000)
+        first.kill()
+        first.wait()
+        second = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=True)
+        assert started_at(server, "model.bin")[-1] >= 4_000_000
+    assert (Path(second.stdout.strip()) / "model.bin").read_bytes() == weights
+    assert not list(tmp_path.rglob("*.segue-part"))
+
+
+def test_a_part_that_went_bad_is_fetched_again(tmp_path: Path, resources: EngineResources) -> None:
+    weights = os.urandom(9_000_000)
+    part = tmp_path / "hub" / "models--owner--whisper" / "blobs" / f"{hashlib.sha256(weights).hexdigest()}.segue-part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"x" * 5_000_000)
+    with loopback_hub({"owner/whisper": {**WHISPER, "model.bin": weights}}) as server:
+        files = resolve_whisper("owner/whisper", resources, ModelCatalog((), Hub(server.endpoint, tmp_path / "hub")))
+    assert (files.path / "model.bin").read_bytes() == weights
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 240) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
 
 
 def test_a_gguf_file_is_chosen_by_glob(tmp_path: Path, resources: EngineResources, heard: list[str]) -> None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hostile_files import avi_with_a_passenger, point_elsewhere
 from media_maker import decode, make, peak, sound
-from reference_movie import point_elsewhere
 
 from core.errors import MediaError
 from media.builds import FfmpegBuild
@@ -142,6 +142,24 @@ def test_a_reference_movie_opens_no_other_file(tmp_path: Path, build: FfmpegBuil
     assert len(control.stdout) == 64_000
     with pytest.raises(MediaError, match=r"pointing\.mov"):
         decode(pointing)
+
+
+@pytest.mark.parametrize("kind", POINTERS)
+def test_a_list_that_rides_inside_an_avi_is_not_followed(tmp_path: Path, bait: Bait, kind: str) -> None:
+    path = tmp_path / "carrier.avi"
+    path.write_bytes(avi_with_a_passenger(POINTERS[kind].format(url=bait.url, secret=bait.secret).encode()))
+    samples, report = decode(path)
+    assert report.samples == 16_000
+    assert peak(samples) == 0x2010
+    assert bait.requests == []
+
+
+def test_the_passenger_of_an_avi_really_is_opened(tmp_path: Path, build: FfmpegBuild) -> None:
+    path = tmp_path / "carrier.avi"
+    path.write_bytes(avi_with_a_passenger(b"1\n00:00:00,000 --> 00:00:01,000\nhello\n"))
+    command = [build.path, "-nostdin", "-v", "error", "-i", path, "-map", "0:s", "-f", "srt", "-"]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    assert b"hello" in result.stdout
 
 
 def test_no_listed_container_is_one_that_opens_others() -> None:
@@ -279,12 +297,12 @@ def test_a_decoder_that_was_killed_is_an_error_and_not_a_short_file() -> None:
 
 
 def test_what_ffmpeg_writes_is_bounded_and_printable() -> None:
-    script = r"printf '\033[31mred\007 \n'; head -c 3000000 /dev/zero | tr '\0' 'x'; echo"
+    script = r"printf '[mp3 @ 0x55e0d462c540] \033[31mred\007 \n'; head -c 3000000 /dev/zero | tr '\0' 'x'; echo"
     with FfmpegRun(["sh", "-c", f"({script}) >&2"], TimeLimits(), "a.mp4") as run:
         while run.read():
             pass
         assert run.finish() == 0
-        assert run.complaint == "[31mred"
+        assert run.complaint == "[mp3] [31mred"
         assert run.complaint_count > 1
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from core.text import Word
 from subtitles.cues import Cue, build_cues
+from subtitles.events import has_text
 from subtitles.lines import break_lines, fits, stretches_of
 from subtitles.lint import Rule, lint
 from subtitles.rules import rules_for
@@ -59,6 +60,9 @@ def squeezed(text: str) -> str:
 def test_no_word_is_lost_or_moved(timed: list[tuple[str, int, int]], language: str, breaks: list[int]) -> None:
     words = words_of(timed)
     cues = build_cues(words, language, breaks)
+    if not any(has_text(word.text) for word in words):
+        assert cues == ()
+        return
     assert squeezed("".join(cue.text for cue in cues)) == squeezed("".join(word.text for word in words))
     assert [(w.start_ms, w.end_ms, w.text.strip()) for cue in cues for w in cue.words] == [
         (w.start_ms, w.end_ms, w.text.strip()) for w in words

@@ -1,4 +1,7 @@
-"""Speech and the cues that come of it, side by side. ``|`` is a pause of 400 ms, ``||`` one of 1.5 s; ``/`` parts lines."""
+"""Speech and the cues that come of it, side by side.
+
+``|`` is a pause of 400 ms, ``||`` one of 1.5 s; ``/`` parts lines.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import pytest
 from spoken_words import spoken
 
 from core.text import Word
-from subtitles.cues import CueDraft, build_cues
-from subtitles.events import SubtitleEvent
+from subtitles.cues import build_cues
+from subtitles.events import join_lines
 from subtitles.lines import break_lines
 from subtitles.rules import rules_for
 
@@ -31,9 +34,17 @@ TABLE = [
     ("en", "No. I said no. Why would you do that?", ["No. I said no. Why would you do that?"]),
     # A long pause always parts, a short one prefers to.
     ("en", "Wait || for it.", ["Wait", "for it."]),
-    ("en", "We wanted to go out for a walk | but then it began to rain", ["We wanted to go out for a walk", "but then it began to rain"]),
+    (
+        "en",
+        "We wanted to go out for a walk | but then it began to rain",
+        ["We wanted to go out for a walk", "but then it began to rain"],
+    ),
     # Pieces without a space stay with their word.
-    ("en", "It is a good-looking, twenty-five-year-old house.", ["It is a good-looking, / twenty-five-year-old house."]),
+    (
+        "en",
+        "It is a good-looking, twenty-five-year-old house.",
+        ["It is a good-looking, / twenty-five-year-old house."],
+    ),
     (
         "es",
         "Hola, ¿cómo estás? Me llamo María. | Nos vemos mañana por la tarde en la oficina de mi hermano.",
@@ -56,8 +67,8 @@ TABLE = [
         "ru",
         "Здравствуйте! Сегодня мы поговорим о том, что происходит в г. Москве и почему об этом говорят учёные.",
         [
-            "Здравствуйте! Сегодня мы поговорим о том, / что происходит в г. Москве",
-            "и почему об этом говорят учёные.",
+            "Здравствуйте! Сегодня мы поговорим о том,",
+            "что происходит в г. Москве / и почему об этом говорят учёные.",
         ],
     ),
     (
@@ -81,7 +92,7 @@ TABLE = [
         "مرحبا بكم في برنامجنا اليوم، سنتحدث عن الذكاء الاصطناعي وتأثيره على حياتنا اليومية. هل أنتم مستعدون؟",
         [
             "مرحبا بكم في برنامجنا اليوم،",
-            "سنتحدث عن الذكاء الاصطناعي وتأثيره / على حياتنا اليومية.",
+            "سنتحدث عن الذكاء الاصطناعي / وتأثيره على حياتنا اليومية.",
             "هل أنتم مستعدون؟",
         ],
     ),
@@ -118,13 +129,24 @@ def test_a_cue_has_the_times_of_its_words() -> None:
 
 
 def test_a_known_break_parts_words_that_the_model_ran_together() -> None:
-    words = (Word(0, 500, " thank", 900), Word(500, 900, " you.", 900), Word(900, 1400, "Hello", 900), Word(1400, 1900, " again.", 900))
+    words = (
+        Word(0, 500, " thank", 900),
+        Word(500, 900, " you.", 900),
+        Word(900, 1400, "Hello", 900),
+        Word(1400, 1900, " again.", 900),
+    )
     assert [cue.text for cue in build_cues(words, "en", [900])] == ["thank you.", "Hello again."]
 
 
 def test_words_without_text_give_no_cue() -> None:
     assert build_cues((), "en") == ()
-    assert build_cues((Word(0, 100, " ", 0), Word(100, 200, "", 0)), "en") == ()
+    assert build_cues((Word(0, 100, " ", 0), Word(100, 200, "", 0), Word(200, 300, "\x1b\u200b", 0)), "en") == ()
+
+
+def test_words_without_text_stay_with_their_neighbours() -> None:
+    words = (Word(0, 100, " ", 0), Word(100, 900, " Hello", 9), Word(900, 950, "", 0), Word(950, 1_500, " there.", 9))
+    (cue,) = build_cues(words, "en")
+    assert (cue.text, cue.words) == ("Hello there.", words)
 
 
 def test_a_cue_is_never_longer_than_seven_seconds_when_it_has_a_place_to_part() -> None:
@@ -134,7 +156,9 @@ def test_a_cue_is_never_longer_than_seven_seconds_when_it_has_a_place_to_part() 
 
 
 def test_a_name_is_not_left_alone() -> None:
-    cues = build_cues(spoken("I would like to thank everybody who has been so very kind to me this year, Elizabeth.", "en"), "en")
+    cues = build_cues(
+        spoken("I would like to thank everybody who has been so very kind to me this year, Elizabeth.", "en"), "en"
+    )
     assert all(len(cue.words) > 1 for cue in cues)
 
 
@@ -145,6 +169,7 @@ def test_another_script_inside_a_language_does_not_break_the_limit() -> None:
     assert "".join(cue.text for cue in cues) == "今天天气很好" * 20
 
 
-def test_a_given_caption_becomes_a_draft_without_words() -> None:
-    assert CueDraft.from_event(SubtitleEvent(10, 900, ("Hello", "there."))) == CueDraft(10, 900, "Hello there.", ())
-    assert CueDraft.from_event(SubtitleEvent(10, 900, ("今日は", "晴れ"))).text == "今日は晴れ"
+def test_the_lines_of_a_given_caption_are_joined_as_its_script_does() -> None:
+    assert join_lines(("Hello", " there. ")) == "Hello there."
+    assert join_lines(("今日は", "晴れ")) == "今日は晴れ"
+    assert join_lines(("그래서", "우리는")) == "그래서 우리는"

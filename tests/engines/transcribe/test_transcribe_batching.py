@@ -69,7 +69,9 @@ def test_clips_with_the_same_name_each_get_a_result():
     assert len(list(settle(same, lambda batch: [Transcript(clip.id, ()) for clip in batch], BatchLimit(2)))) == 3
 
 
-@pytest.mark.parametrize("error", [EngineError("gone"), RuntimeError("CUDA failed with error unspecified launch failure")])
+@pytest.mark.parametrize(
+    "error", [EngineError("gone"), RuntimeError("CUDA failed with error unspecified launch failure")]
+)
 def test_a_dead_device_ends_everything(error: Exception):
     def compute(batch: Sequence[Clip]) -> Iterator[Transcript]:
         raise error

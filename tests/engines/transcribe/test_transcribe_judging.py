@@ -18,12 +18,11 @@ def clip(*segments: tuple[int, int, int]) -> Clip:
     return Clip("c", noise, tuple(ClipSegment(*segment) for segment in segments), "en")
 
 
-def evidence(of: Clip, text: str, logprob: float = -0.2, probability: float = 0.9, start_ms: int = 0) -> Evidence:
+def evidence(of: Clip, text: str, logprob: float = -0.2, probability: float = 0.9, until_ms: int = 0) -> Evidence:
     spoken = text.split()
-    step = max(1, min(300, (of.segments[-1].end_ms - start_ms) // max(1, len(spoken))))
+    step = (until_ms or of.segments[-1].end_ms) // max(1, len(spoken))
     words = tuple(
-        TimedWord(" " + word, start_ms + place * step, start_ms + (place + 1) * step, probability)
-        for place, word in enumerate(spoken)
+        TimedWord(" " + word, place * step, (place + 1) * step, probability) for place, word in enumerate(spoken)
     )
     return Evidence(text, words, of.segments, logprob, 0.1, compression_ratio(text))
 
@@ -72,7 +71,7 @@ def test_invented_words_are_dropped_and_counted_without_a_second_look():
 
 def test_a_segment_without_words_is_decoded_by_itself():
     one = clip((0, 2000, 900), (2000, 5000, 900), (5000, 7000, 900))
-    first = evidence(one, "we begin at nine")
+    first = evidence(one, "we begin at nine", until_ms=2000)
     looked: list[int] = []
 
     def look(part: Clip, search: Search) -> Evidence:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,7 +42,7 @@ def test_a_word_over_a_seam_stays_in_the_segment_that_holds_most_of_it():
 @st.composite
 def _clip(draw: st.DrawFn) -> tuple[list[TimedWord], list[ClipSegment], int]:
     marks = [0, *sorted(draw(st.sets(st.integers(1, 9_999), max_size=5))), 10_000]
-    segments = [ClipSegment(low, high, 500) for low, high in zip(marks, marks[1:], strict=False)]
+    segments = [ClipSegment(low, high, 500) for low, high in pairwise(marks)]
     times = st.tuples(st.integers(-200, 10_500), st.integers(-200, 10_500))
     words = [TimedWord(" w", low, high, 0.5) for low, high in draw(st.lists(times, max_size=12))]
     return words, segments, 10_000

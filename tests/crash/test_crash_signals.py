@@ -1,0 +1,65 @@
+"""Ctrl-C and SIGTERM: the batch in flight is finished, the exit code says that the same command continues."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from books import find_breaches, read_books, session_names
+from moments import Moment, Phase, await_moment
+from segue_process import FAKES, Ended, Job, Place, SegueProcess, read_outputs, run_job
+
+INTERRUPTED = 75
+IN_A_BATCH = Moment(Phase.COMPUTING, 2, 0.05)
+
+
+@pytest.fixture
+def slow_job(long_job: Job) -> Job:
+    """Long enough batches to be surely inside one."""
+    return Job(long_job.media, settings={**FAKES, "SEGUE_FAKE_DELAY_MS": "300", "SEGUE_BATCH_SIZE": "2"})
+
+
+def interrupt(job: Job, place: Place, number: int) -> Ended:
+    with SegueProcess.of(job, place) as process:
+        await_moment(IN_A_BATCH, process, place)
+        process.signal(number)
+        return process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_the_batch_and_the_next_run_completes(
+    slow_job: Job, long_job: Job, long_reference: dict[str, bytes], place: Place, number: int
+) -> None:
+    ended = interrupt(slow_job, place, number)
+    assert ended.code == INTERRUPTED, ended.err
+    assert [job["state"] for job in ended.jobs] == ["interrupted"]
+    assert "stopping after the batch in flight" in ended.err
+    assert "Traceback" not in ended.err
+    first = session_names(place.home)
+    assert run_job(long_job, place).code == 0
+    assert read_outputs(place.out) == long_reference
+    sessions = first + [name for name in session_names(place.home) if name not in first]
+    books = read_books(place.home, sessions)
+    assert len(sessions) == 2
+    assert find_breaches(books, killed=frozenset()) == []
+    assert books.recomputed_ms() == 0
+
+
+def test_a_second_signal_leaves_at_once(slow_job: Job, long_reference: dict[str, bytes], place: Place) -> None:
+    stuck = Job(slow_job.media, settings={**slow_job.settings, "SEGUE_FAKE_DELAY_MS": "60000"})
+    with SegueProcess.of(stuck, place) as process:
+        await_moment(Moment(Phase.COMPUTING, 2, 0.05), process, place)
+        process.signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert process.running, "the batch in flight takes a minute"
+        process.signal(signal.SIGINT)
+        ended = process.wait(30)
+    assert ended.code == INTERRUPTED
+    assert "Traceback" not in ended.err
+    first = session_names(place.home)
+    again = Job(slow_job.media, settings={**slow_job.settings, "SEGUE_FAKE_DELAY_MS": "0"})
+    assert run_job(again, place).code == 0
+    assert read_outputs(place.out) == long_reference
+    sessions = first + [name for name in session_names(place.home) if name not in first]
+    assert find_breaches(read_books(place.home, sessions), killed=frozenset(first)) == []

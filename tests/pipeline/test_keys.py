@@ -1,0 +1,92 @@
+"""What is in a key, and what is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.keys import canonical_json, digest_value, make_key
+from core.specs import EngineSpec
+from core.speech import Segment, Window
+from engines.translate.interface import Line, TranslationTask
+from pipeline.job import PlannedWindow
+from pipeline.stages import detect_key, transcribe_key, translate_key
+
+SPEC = EngineSpec("faster-whisper", "base", "r1", "int8", (("beam", "5"),))
+PLANNED = PlannedWindow(Window(0, (Segment(0, 1000, 3000, 912), Segment(1, 4000, 6500, 877))), "a" * 64)
+TASK = TranslationTask("id", "en", "es", (Line("0", "Hello."), Line("1", "Bye.")), ("Before.",), ("After.",))
+
+
+def shifted(planned: PlannedWindow, by_ms: int, by_index: int) -> PlannedWindow:
+    moved = tuple(
+        Segment(s.index + by_index, s.start_ms + by_ms, s.end_ms + by_ms, s.score) for s in planned.window.segments
+    )
+    return replace(planned, window=Window(planned.index + by_index, moved))
+
+
+def test_a_window_keeps_its_key_wherever_it_stands() -> None:
+    moved = shifted(PLANNED, 12_345, 7)
+    assert transcribe_key(SPEC, moved, "en") == transcribe_key(SPEC, PLANNED, "en")
+    assert detect_key(SPEC, moved) == detect_key(SPEC, PLANNED)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": "small"},
+        {"revision": "r2"},
+        {"compute_type": "float16"},
+        {"options": (("beam", "1"),)},
+        {"provider": "other"},
+    ],
+)
+def test_everything_about_the_engine_is_in_the_key(change: dict[str, object]) -> None:
+    other = replace(SPEC, **change)
+    assert transcribe_key(other, PLANNED, "en") != transcribe_key(SPEC, PLANNED, "en")
+    assert translate_key(other, TASK) != translate_key(SPEC, TASK)
+
+
+def test_audio_language_and_joins_are_in_a_transcriptions_key() -> None:
+    key = transcribe_key(SPEC, PLANNED, "en")
+    assert transcribe_key(SPEC, PLANNED, "de") != key
+    assert transcribe_key(SPEC, replace(PLANNED, audio="b" * 64), "en") != key
+    rejoined = PlannedWindow(Window(0, (Segment(0, 1000, 3500, 912), Segment(1, 4000, 6000, 877))), "a" * 64)
+    assert transcribe_key(SPEC, rejoined, "en") != key
+
+
+def test_a_detectors_last_digit_is_not_in_the_key() -> None:
+    nearly = PlannedWindow(Window(0, (Segment(0, 1000, 3000, 913), Segment(1, 4000, 6500, 876))), "a" * 64)
+    assert transcribe_key(SPEC, nearly, "en") == transcribe_key(SPEC, PLANNED, "en")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"target_language": "pt"},
+        {"source_language": "fr"},
+        {"lines": (Line("0", "Hello!"), Line("1", "Bye."))},
+        {"before": ()},
+        {"after": ("Else.",)},
+        {"glossary": (("Hello", "Hola"),)},
+    ],
+)
+def test_everything_a_translator_reads_is_in_the_key(change: dict[str, object]) -> None:
+    assert translate_key(SPEC, replace(TASK, **change)) != translate_key(SPEC, TASK)
+
+
+def test_ids_are_not_in_a_translations_key() -> None:
+    renamed = replace(TASK, id="other", lines=(Line("x", "Hello."), Line("y", "Bye.")))
+    assert translate_key(SPEC, renamed) == translate_key(SPEC, TASK)
+
+
+def test_canonical_json_does_not_depend_on_order_and_refuses_floats() -> None:
+    assert canonical_json({"b": 1, "a": "ü"}) == '{"a":"ü","b":1}'.encode()
+    assert digest_value({"a": 1, "b": 2}) == digest_value({"b": 2, "a": 1})
+    with pytest.raises(TypeError, match="float"):
+        canonical_json({"a": [0.5]})
+
+
+def test_kind_and_version_part_keys() -> None:
+    keys = {make_key("a", 1, x=1), make_key("a", 2, x=1), make_key("b", 1, x=1), make_key("a", 1, x=2)}
+    assert len(keys) == 4

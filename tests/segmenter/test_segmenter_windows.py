@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.speech import Segment
+from segmenter.params import SegmenterParams
+from segmenter.windows import pack_windows
+
+PARAMS = SegmenterParams()
+
+
+def laid_out(lengths_and_pauses: list[tuple[int, int]]) -> list[Segment]:
+    segments, at = [], 0
+    for index, (length, pause) in enumerate(lengths_and_pauses):
+        segments.append(Segment(index, at, at + length, 900))
+        at += length + pause
+    return segments
+
+
+def dense(count: int, seed: int) -> list[Segment]:
+    dice = random.Random(seed)
+    return laid_out([(dice.randint(800, 11_000), dice.randint(300, 2_500)) for _ in range(count)])
+
+
+shapes = st.lists(st.tuples(st.integers(100, 28_000), st.integers(0, 60_000)), max_size=40)
+
+
+@given(shapes)
+def test_windows_hold_every_segment_once_in_order_and_fit(shape: list[tuple[int, int]]) -> None:
+    segments = laid_out(shape)
+    windows = pack_windows(segments, PARAMS)
+    assert [s for window in windows for s in window.segments] == segments
+    assert all(window.segments and window.audio_ms <= PARAMS.max_window_ms for window in windows)
+    assert [window.index for window in windows] == list(range(len(windows)))
+
+
+@given(shapes, shapes)
+def test_appended_material_changes_at_most_the_last_window(
+    shape: list[tuple[int, int]], more: list[tuple[int, int]]
+) -> None:
+    before = pack_windows(laid_out(shape), PARAMS)
+    after = pack_windows(laid_out(shape + more), PARAMS)
+    assert after[: max(0, len(before) - 1)] == before[:-1]
+
+
+def test_windows_of_dense_speech_are_well_filled() -> None:
+    for seed in range(5):
+        windows = pack_windows(dense(200, seed), PARAMS)[:-1]
+        assert sum(window.audio_ms for window in windows) / len(windows) >= 22_000
+
+
+def test_windows_meet_again_after_a_different_start() -> None:
+    for seed in range(5):
+        segments = dense(120, seed)
+        ends = {window.end_ms for window in pack_windows(segments, PARAMS)}
+        later = [window.end_ms for window in pack_windows(segments[3:], PARAMS)]
+        met = next(index for index, end in enumerate(later) if end in ends)
+        assert met < len(later) // 2
+        assert set(later[met:]) <= ends
+
+
+def test_a_window_ends_at_the_longest_pause_in_reach() -> None:
+    segments = laid_out([(5_000, 400)] * 3 + [(5_000, 900), (5_000, 400), (5_000, 400), (5_000, 0)])
+    windows = pack_windows(segments, PARAMS)
+    assert [len(window.segments) for window in windows] == [4, 3]
+
+
+def test_one_window_spans_a_very_long_pause_rather_than_pay_for_two() -> None:
+    assert len(pack_windows(laid_out([(3_000, 600_000), (3_000, 0)]), PARAMS)) == 1
+
+
+def test_no_segments_no_windows() -> None:
+    assert pack_windows([], PARAMS) == ()

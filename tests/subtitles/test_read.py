@@ -1,0 +1,177 @@
+"""Caption files as the world writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.errors import MediaError
+from subtitles.events import SubtitleEvent
+from subtitles.read import inspect_captions, read_captions
+
+
+def srt(text: str) -> str:
+    return f"1\r\n00:00:01,000 --> 00:00:02,000\r\n{text}\r\n\r\n2\r\n00:00:03,000 --> 00:00:04,000\r\n{text}\r\n"
+
+
+ENCODED = [
+    ("utf-8", "Él dijo: ¿qué?", "utf-8"),
+    ("utf-8-sig", "Él dijo", "utf-8-sig"),
+    ("utf-16", "日本語 text", "utf-16"),
+    ("utf-16-le", "plain text", "utf-16-le"),
+    ("utf-16-be", "日本語です", "utf-16-be"),
+    ("utf-32", "text", "utf-32"),
+    ("cp1252", "Où est l’hôtel ? Ça coûte 5 €…", "cp1252"),
+    ("latin-1", "Mañana iré a España", "cp1252"),
+    ("latin-1", "Über den Wölken ist es schön, daß", "cp1252"),
+    ("cp932", "今日は天気がいいですね。明日はどうでしょうか。", "cp932"),
+    ("gb18030", "你好，我们今天说的是这个问题。你在什么地方？", "gb18030"),
+    ("big5", "你好，我們今天說的是這個問題。你在什麼地方？", "big5"),
+    ("cp949", "안녕하세요. 오늘은 날씨가 좋고 바람이 시원하네요.", "cp949"),
+    ("cp1251", "Привет, как дела? Сегодня хорошая погода.", "cp1251"),
+    ("cp1253", "Καλημέρα, τι κάνετε σήμερα;", "cp1253"),
+    ("cp1255", "שלום לכולם, מה שלומכם היום?", "cp1255"),
+    ("cp1256", "مرحبا بكم في هذا البرنامج اليوم", "cp1256"),
+]
+
+
+@pytest.mark.parametrize(("written", "text", "read"), ENCODED)
+def test_encodings_are_told_apart(written: str, text: str, read: str) -> None:
+    captions = inspect_captions(srt(text).encode(written), "ep1.srt")
+    assert captions.encoding == read
+    assert [event.lines for event in captions.events] == [(text,), (text,)]
+    assert captions.notes == ()
+
+
+FILES = [
+    (
+        "srt with tags, without numbers, with a closing line of digits",
+        '00:00:01.000 --> 00:00:02.000 X1:100 X2:200\n<font color="#fff"><i>Hello</i></font>\n{\\an8}there\n\n'
+        "0:0:3,5 -> 0:0:4,25\nIn the year\n1984",
+        "srt",
+        [(1_000, 2_000, ("Hello", "there")), (3_500, 4_250, ("In the year", "1984"))],
+    ),
+    (
+        "srt with a blank line inside and an empty cue",
+        "1\n00:00:01,000 --> 00:00:02,000\none\n\ntwo\n\n2\n00:00:03,000 --> 00:00:04,000\n\n"
+        "3\n00:00:05,000 --> 00:00:06,000\nend\n",
+        "srt",
+        [(1_000, 2_000, ("one", "two")), (5_000, 6_000, ("end",))],
+    ),
+    (
+        "vtt with everything",
+        "WEBVTT Kind: captions\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0\n\nSTYLE\n::cue { color: red }\n\n"
+        "NOTE\na comment\n\nintro\n"
+        "00:01.000 --> 00:02.000 align:start line:0\n<v Ann>Hi &amp; <c.x>bye</c>&nbsp;</v>\n\n"
+        "01:00:03.000 --> 01:00:04.000\n<ruby>漢<rt>かん</rt></ruby> <00:00:03.500>x\n",
+        "vtt",
+        [(1_000, 2_000, ("Hi & bye\u00a0",)), (3_603_000, 3_604_000, ("漢 x",))],
+    ),
+    (
+        "ass with overrides, drawings and comments",
+        "[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name\nStyle: Default,Arial,20\n\n[Events]\n"
+        "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+        "Comment: 0,0:00:00.00,0:00:01.00,Default,,0,0,0,,hidden\n"
+        "Dialogue: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,{\\i1}One,\\h two{\\i0}\\Nthree\n"
+        "Dialogue: 0,0:00:03.00,0:00:04.00,Default,,0,0,0,,{\\p1}m 0 0 l 10 10{\\p0}\n",
+        "ass",
+        [(1_000, 2_500, ("One,\u00a0 two", "three"))],
+    ),
+    (
+        "ttml with frames, ticks, durations and nested times",
+        '<?xml version="1.0" encoding="utf-16"?><tt xmlns="http://www.w3.org/ns/ttml"'
+        ' xmlns:ttp="http://www.w3.org/ns/ttml#parameter"'
+        ' ttp:frameRate="25" ttp:tickRate="1000"><body begin="10s"><div>'
+        '<p begin="00:00:01:05" end="00:00:02.5">a <span>b</span><br/>\n c</p>'
+        '<p begin="3000t" dur="1s">&lt;d&gt;</p></div></body></tt>',
+        "ttml",
+        [(11_200, 12_500, ("a b", "c")), (13_000, 14_000, ("<d>",))],
+    ),
+    (
+        "our own transcript json",
+        '{"language": "en", "cues": [{"id": "1", "start_ms": 5, "end_ms": 900, "text": "Hi", "words": []}]}',
+        "json",
+        [(5, 900, ("Hi",))],
+    ),
+]
+
+
+@pytest.mark.parametrize(("_what", "text", "kind", "expected"), FILES, ids=[row[0] for row in FILES])
+def test_files(_what: str, text: str, kind: str, expected: list[tuple[int, int, tuple[str, ...]]]) -> None:
+    captions = inspect_captions(text.encode(), "x")
+    assert captions.format == kind
+    assert captions.events == tuple(SubtitleEvent(*event) for event in expected)
+
+
+def test_disorder_and_overlaps_are_put_right_and_told() -> None:
+    text = (
+        "1\n00:00:05,000 --> 00:00:06,000\nsecond\n\n2\n00:00:01,000 --> 00:00:05,500\nfirst\n\n"
+        "3\n00:00:08,000 --> 00:00:07,000\nbackwards\n"
+    )
+    captions = inspect_captions(text.encode(), "x")
+    assert [event.lines[0] for event in captions.events] == ["first", "second", "backwards"]
+    assert captions.notes == (
+        "1 caption out of order: sorted by time",
+        "1 caption overlapping the next: trimmed when the subtitles are written",
+        "1 caption without duration",
+    )
+
+
+BAD = [
+    (b"", "is empty"),
+    (b" \r\n\n", "is empty"),
+    (b"\xef\xbb\xbf", "is empty"),
+    (b"just some prose", "not a caption file"),
+    (bytes(range(256)) * 8, "not a caption file"),
+    (b"WEBVTT\n\n", "no caption in this vtt file"),
+    (b"1\n00:00:01,000 --> 00:00:02,000\n\n", "no caption in this srt file"),
+    (b"<tt><body><p begin='x' end='1s'>a</p></body></tt>", "damaged ttml captions"),
+    (b"<tt><body><p begin='0s'", "damaged ttml captions"),
+    (b'<!DOCTYPE tt [<!ENTITY a "aaaa">]><tt>&a;</tt>', "damaged ttml captions"),
+    (b'{"cues": [{"start_ms": "x"}]}', "damaged json captions"),
+    (b'{"cues": 5', "damaged json captions"),
+    (b'{"cues": [{"start_ms": 1e999, "end_ms": 1, "text": ""}]}', "damaged json captions"),
+    (b"<tt frameRate='0'><p begin='1f' end='2f'>a</p></tt>", "damaged ttml captions"),
+    (b"<tt>" + b"<div>" * 50_000 + b"</div>" * 50_000 + b"</tt>", "damaged ttml captions"),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), BAD)
+def test_what_is_no_caption_file_gets_one_line_that_names_it(data: bytes, message: str) -> None:
+    with pytest.raises(MediaError) as caught:
+        read_captions(data, "ep1.srt")
+    assert caught.value.message.startswith("ep1.srt: ")
+    assert message in caught.value.message
+    assert "\n" not in str(caught.value)
+    assert caught.value.hint
+
+
+def test_a_file_is_read_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "ep1.srt"
+    path.write_text(srt("Hi"), encoding="utf-8")
+    assert len(read_captions(path, "ep1.srt")) == 2
+    with pytest.raises(MediaError, match="gone"):
+        read_captions(tmp_path / "gone.srt", "gone.srt")
+    with pytest.raises(MediaError, match="folder"):
+        read_captions(tmp_path, "folder")
+
+
+_WELL = [text.encode() for _, text, _, _ in FILES] + [srt("Hi").encode("utf-16"), srt("はい").encode("cp932")]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(_WELL), st.lists(st.tuples(st.integers(0, 2_000), st.binary(max_size=4)), max_size=6))
+def test_a_damaged_file_is_read_or_refused_but_never_a_crash(data: bytes, wounds: list[tuple[int, bytes]]) -> None:
+    for place, wound in wounds:
+        at = place % (len(data) + 1)
+        data = data[:at] + wound + data[at + 1 :]
+    try:
+        events = read_captions(data, "x")
+    except MediaError:
+        return
+    assert events
+    assert all(0 <= event.start_ms <= event.end_ms and all(event.lines) for event in events)
+    assert list(events) == sorted(events, key=lambda event: (event.start_ms, event.end_ms))
