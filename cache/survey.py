@@ -101,7 +101,10 @@ def named_files(volume: Volume, parts: tuple[str, ...]) -> Iterator[tuple[tuple[
 
 
 def store_files(volume: Volume, folder: tuple[str, ...]) -> Iterator[tuple[str, stat_result]]:
-    """Every name in one of the store's own folders (home itself without parts), with its facts; what vanishes meanwhile is left out."""
+    """Every name in one of the store's own folders, or at home without parts, with its facts.
+
+    What vanishes meanwhile is left out.
+    """
     path = volume.path(folder)
     for name in volume.filesystem.names(path):
         try:

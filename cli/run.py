@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 MediaArgument = Annotated[
     list[Path],
+    # Not typer's own check: a file that cannot be read must not cost the others.
     typer.Argument(
-        metavar="MEDIA...", help="Media files, folders of them, or manifests (.csv or .jsonl).", show_default=False
+        metavar="MEDIA...",
+        help="Media files, folders of them, or manifests (.csv or .jsonl).",
+        show_default=False,
+        readable=False,
     ),
 ]
 ToFlag = Annotated[str | None, typer.Option("--to", help="Target languages, BCP 47: es,ja,pt-BR. [SEGUE_TO]")]

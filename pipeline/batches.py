@@ -88,13 +88,47 @@ def run_units(
     store: Store,
     journal: AttemptJournal,
     settle: Settle,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> None:
     """Runs a batch of one stage. ``settle`` is told of each unit once, from this thread or from the commit thread.
 
+    When ``stopping`` says so, what the engine has yielded is committed and the rest of the batch is left for later.
     Units that are in the store already are settled without the engine; units with the same key are computed once.
     Raises EngineError or StoreError when the stage cannot go on; what was settled until then stays.
     """
     stage = units[0].stage
+    wanted = _missing(units, store, settle)
+    if not wanted:
+        return
+    calls = _prepare(wanted, plans, engine, store)
+    store.require_space(len(calls.inputs) * 64 * 1024)
+    attempt = journal.start(stage, [wanted[Key(item.id)][0] for item in calls.inputs])
+    waiting = {Key(item.id) for item in calls.inputs}
+    started, usage = time.monotonic(), defaultdict[str, int](int)
+    committer = Committer(store, settle)
+    try:
+        for key, payload, reason, used in calls.results():
+            waiting.discard(key)
+            for meter, amount in used.items():
+                usage[meter] += amount
+            if payload is None:
+                for unit in wanted[key]:
+                    settle(Outcome(unit, None, reason))
+            else:
+                provenance = {"attempt": attempt, "engine": engine.spec.describe(), **used}
+                committer.submit(Record(key, str(stage), payload, provenance), wanted[key])
+            if stopping():
+                break
+        else:
+            for unit in (unit for key in waiting for unit in wanted[key]):
+                settle(Outcome(unit, None, "the engine gave no result"))
+    finally:
+        committer.finish()
+        journal.end(attempt, started, len(calls.inputs) - len(waiting), dict(usage))
+
+
+def _missing(units: Sequence[Unit], store: Store, settle: Settle) -> dict[Key, list[Unit]]:
+    """The units by key, without those that somebody else has computed meanwhile; these are settled."""
     wanted: defaultdict[Key, list[Unit]] = defaultdict(list)
     for unit in units:
         wanted[unit.key].append(unit)
@@ -104,32 +138,7 @@ def run_units(
             del wanted[key]
             for unit in same:
                 settle(Outcome(unit, record.payload))
-    if not wanted:
-        return
-    calls = _prepare(wanted, plans, engine, store)
-    store.require_space(len(calls.inputs) * 64 * 1024)
-    attempt = journal.start(stage, [wanted[Key(item.id)][0] for item in calls.inputs])
-    started, yielded, usage = time.monotonic(), 0, defaultdict[str, int](int)
-    silent = {Key(item.id) for item in calls.inputs}
-    committer = Committer(store, settle)
-    try:
-        for key, payload, reason, used in calls.results():
-            yielded += 1
-            silent.discard(key)
-            for meter, amount in used.items():
-                usage[meter] += amount
-            if payload is None:
-                for unit in wanted[key]:
-                    settle(Outcome(unit, None, reason))
-            else:
-                provenance = {"attempt": attempt, "engine": engine.spec.describe(), **used}
-                committer.submit(Record(key, str(stage), payload, provenance), wanted[key])
-        for key in silent:
-            for unit in wanted[key]:
-                settle(Outcome(unit, None, "the engine gave no result"))
-    finally:
-        committer.finish()
-        journal.end(attempt, started, yielded, dict(usage))
+    return wanted
 
 
 Result = tuple[Key, bytes | None, str, dict[str, int]]

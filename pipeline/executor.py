@@ -189,6 +189,7 @@ class Executor:
                 self._store,
                 self._journal,
                 self._settle,
+                self._stop.is_set,
             )
         except BlobDamagedError as error:
             self._restore_audio(batch, error)

@@ -14,7 +14,7 @@ from store_writer import blob_content, numbered_record
 
 from cache.store import PutOutcome, Store
 
-KILLS = int(os.environ.get("STORE_KILLS", "40"))
+KILLS = int(os.environ.get("STORE_KILLS", "24"))
 WRITER = Path(__file__).with_name("store_writer.py")
 
 

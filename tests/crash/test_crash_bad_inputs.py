@@ -163,7 +163,7 @@ def test_a_file_without_permission_is_named_and_the_others_go_on(place: Place, s
 
 def test_a_manifest_with_bad_rows_names_each_row_and_does_nothing(place: Place, sample: Path) -> None:
     manifest = place.base / "list.csv"
-    manifest.write_text(f"media,to\n{sample},es\nmissing.mp4,es\n{sample},not-a-language-at-all\n")
+    manifest.write_text(f"media,to\n{sample},es\nmissing.mp4,es\n{sample},12\n")
     ended = run_segue(["run", str(manifest), "--out", str(place.out)], place)
     assert ended.code == 2, ended.err
     assert "row 3" in ended.err
