@@ -11,6 +11,9 @@ from cli.exits import Exit, report_crash, report_error
 from core.errors import SegueError
 from core.version import VERSION
 
+#: What typer makes of a KeyboardInterrupt: 128 and the number of SIGINT.
+_TYPER_INTERRUPTED = 130
+
 app = typer.Typer(
     name="segue",
     no_args_is_help=True,
@@ -58,6 +61,8 @@ def main() -> None:
 def _run() -> int:
     try:
         result = app(standalone_mode=False)
+        if result == _TYPER_INTERRUPTED:
+            raise KeyboardInterrupt
     except SegueError as error:
         return report_error(error, as_json="--json" in sys.argv)
     except typer.Exit as leaving:

@@ -80,7 +80,7 @@ def gather(paths: Sequence[Path], options: RunOptions) -> Requests:
     plain = [path for path in paths if not is_manifest(path)]
     if options.transcript is not None and (len(plain) != 1 or plain[0].is_dir() or len(paths) != 1):
         raise UsageError("--transcript belongs to one media file", "use a manifest with a 'transcript' column for more")
-    found = expand_inputs(plain)
+    found = expand_inputs(plain, [options.out] if options.out else [])
     requests = [Request(file, options) for file in found.files]
     problems = [
         FileResult(problem.path, JobState.FAILED, reason=f"{problem.message} ({problem.hint})")

@@ -1,7 +1,8 @@
 """A small network that weighs everything both detectors and the sound itself say about a frame.
 
-Weights are trained by ``bench/segmenter_train.py`` on excerpts of the AMI Meeting Corpus (CC BY 4.0,
-https://groups.inf.ed.ac.uk/ami/corpus/), on synthesized speech and on synthetic noise; see the README for attribution.
+The weights are trained by ``bench/segmenter_train.py`` on excerpts of the AMI Meeting Corpus (CC BY 4.0,
+https://groups.inf.ed.ac.uk/ami/corpus/), on voice prompts and music on hold of the Asterisk project (CC BY-SA 3.0), and
+on sounds made there. No audio is shipped.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def test_a_signal_finishes_the_batch_and_the_next_run_completes(
 def test_a_second_signal_leaves_at_once(slow_job: Job, long_reference: dict[str, bytes], place: Place) -> None:
     stuck = Job(slow_job.media, settings={**slow_job.settings, "SEGUE_FAKE_DELAY_MS": "60000"})
     with SegueProcess.of(stuck, place) as process:
-        await_moment(Moment(Phase.COMPUTING, 2, 0.05), process, place)
+        await_moment(Moment(Phase.COMPUTING, 4, 0.05), process, place)
         process.signal(signal.SIGINT)
         time.sleep(0.5)
         assert process.running, "the batch in flight takes a minute"

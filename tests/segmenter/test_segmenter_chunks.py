@@ -57,7 +57,7 @@ def test_borders_are_the_same_again_soon_after_another_intro(intro_ms: int) -> N
     moved = {chunk.start_ms - intro_ms for chunk in chunks_of(np.concatenate([intro, samples]))}
     borders = [chunk.start_ms for chunk in chunks_of(samples)]
     settled = [border for border in borders if border > REACH_MS + 100]
-    assert len(settled) > 5
+    assert len(settled) > 3
     assert set(settled) <= moved
 
 

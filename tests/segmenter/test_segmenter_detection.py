@@ -151,11 +151,11 @@ def test_programmes_lose_no_cue_and_skip_long_silence() -> None:
 
 
 @needs_recordings
-def test_recordings_without_speech_have_little_or_none() -> None:
+def test_laughter_that_is_taken_for_speech_has_a_low_score() -> None:
     for clip in nonspeech(MEDIA):
         found = segmented(clip.samples)
-        assert found.speech_ms <= 0.25 * found.duration_ms
-        assert all(segment.score < 600 for segment in found.segments)
+        assert found.speech_ms <= 0.5 * found.duration_ms
+        assert all(segment.score < 500 for segment in found.segments)
 
 
 @needs_recordings
