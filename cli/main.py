@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -55,30 +56,35 @@ def _options(
 
 def main() -> None:
     """Entry point: runs the command and leaves with its exit code, never with a traceback."""
-    sys.exit(_run())
+    code = _run()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has left; Python must not find that out again on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 def _run() -> int:
     try:
         result = app(standalone_mode=False)
-        if result == _TYPER_INTERRUPTED:
-            raise KeyboardInterrupt
     except SegueError as error:
         return report_error(error, as_json="--json" in sys.argv)
     except typer.Exit as leaving:
         return leaving.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("segue: interrupted; the same command continues", file=sys.stderr)
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has left; there is nobody to tell.
-        sys.stderr.close()
-        return Exit.DONE
+        result = _TYPER_INTERRUPTED
+    except SystemExit as leaving:
+        # Typer's own word for a reader that has left (segue status | head): nothing went wrong.
+        return Exit.DONE if leaving.code in (None, Exit.DONE, Exit.CRASH) else Exit.USAGE
     except Exception as error:  # noqa: BLE001 - the last resort: a person must not be shown a traceback
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
             return int(error.exit_code)
         return report_crash(error)
+    if result == _TYPER_INTERRUPTED:
+        print("segue: interrupted; the same command continues", file=sys.stderr)
+        return Exit.INTERRUPTED
     return result if isinstance(result, int) else Exit.DONE
 
 

@@ -71,7 +71,9 @@ def described(root: Any) -> str:
 
 def paragraph(text: str) -> str:
     """A help text without the marks that only a terminal needs."""
-    parts = re.split(r"\n\s*\n", text.replace("\b", "").strip())
+    plain = re.sub(r"\[/?bold\]", "**", text.replace("\b", ""))
+    plain = re.sub(r"\[/?[a-z]+(?: [a-z]+)*\]", "", plain)
+    parts = re.split(r"\n\s*\n", plain.strip())
     return "\n\n".join(" ".join(part.split()) for part in parts)
 
 

@@ -19,6 +19,7 @@ from engines.transcribe.words import TimedWord, by_segment
 _COMPRESSION_LIMIT = 2.4
 _LOGPROB_LIMIT = -1.0
 _LOGPROB_DOUBTFUL = -0.7
+_LOGPROB_GOOD = -0.5
 _NO_SPEECH_LIMIT = 0.6
 #: Nobody speaks more characters a second than this; auctioneers reach about 25.
 _FASTEST_CHARACTERS = 35.0
@@ -36,7 +37,9 @@ _LAUGHTER = re.compile(
     r"(?:a?(?:h+[aeiou]+){2,}h*|(?:j[aei]){2,}j?|[はハひヒふフへヘほホぁァっッー]{3,}|[哈呵嘿]{2,}|[ㅋㅎ]+|笑+)"
 )
 #: A segment that surely is speech, and long enough to hold a word.
-_SURE_SCORE, _WORTHY_MS = 600, 1_000
+_SURE_SCORE, _SURE_MS = 550, 1_000
+#: One that may be speech: far voices of meetings score as low as this.
+_FAINT_SCORE, _FAINT_MS = 200, 1_500
 #: In sure speech a new word begins at least this often.
 _LONGEST_UNSPOKEN_MS = 4_000
 #: Points of doubt at which words are taken for invented.
@@ -52,6 +55,8 @@ class Suspicion(StrEnum):
     PILED_WORDS = "piled-words"
     TEXT_RATE = "text-rate"
     MISSING_SPEECH = "missing-speech"
+    #: Nothing was written where the detector saw speech without being sure: faint voices, or no voice at all.
+    UNWRITTEN = "unwritten"
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,8 @@ def suspicions(evidence: Evidence) -> tuple[Suspicion, ...]:
         found.append(Suspicion.TEXT_RATE)
     if missing_segments(evidence.words, evidence.segments):
         found.append(Suspicion.MISSING_SPEECH)
+    if unwritten_segments(evidence.words, evidence.segments):
+        found.append(Suspicion.UNWRITTEN)
     return tuple(found)
 
 
@@ -107,10 +114,20 @@ def missing_segments(words: Sequence[TimedWord], segments: Sequence[ClipSegment]
         return []
     found = []
     for index, (segment, spoken) in enumerate(zip(segments, by_segment(words, segments), strict=True)):
-        sure = segment.score >= _SURE_SCORE and segment.end_ms - segment.start_ms >= _WORTHY_MS
+        sure = segment.score >= _SURE_SCORE and segment.end_ms - segment.start_ms >= _SURE_MS
         if sure and (not spoken or _longest_silence(spoken, segment) > _LONGEST_UNSPOKEN_MS):
             found.append(index)
     return found
+
+
+def unwritten_segments(words: Sequence[TimedWord], segments: Sequence[ClipSegment]) -> list[int]:
+    """Indexes of segments that may be speech and got no words at all."""
+    grouped = by_segment(words, segments)
+    return [
+        index
+        for index, segment in enumerate(segments)
+        if segment.score >= _FAINT_SCORE and segment.end_ms - segment.start_ms >= _FAINT_MS and not grouped[index]
+    ]
 
 
 def _longest_silence(words: Sequence[TimedWord], segment: ClipSegment) -> int:
@@ -163,13 +180,15 @@ def unbelieved(evidence: Evidence) -> list[int]:
     # The no-speech token is about the whole clip: with several segments it says something only if all went badly.
     alone = len(evidence.segments) == 1 or evidence.avg_logprob < _LOGPROB_LIMIT
     witness = evidence.no_speech_prob if alone else 0.0
+    # Among words that are sure, an unsure one is rather a mumbled word than an invented one.
+    credit = 1 if len(evidence.segments) > 1 and evidence.avg_logprob > _LOGPROB_GOOD else 0
     return [
         index
         for index, words in enumerate(by_segment(evidence.words, evidence.segments))
         if words
         and (
             is_speechless("".join(word.text for word in words))
-            or doubt(words, evidence.segments[index].score, witness) >= _DOUBT_LIMIT
+            or doubt(words, evidence.segments[index].score, witness) - credit >= _DOUBT_LIMIT
         )
     ]
 

@@ -19,6 +19,7 @@ from engines.transcribe.gates import (
     missing_segments,
     suspicions,
     unbelieved,
+    unwritten_segments,
 )
 from engines.transcribe.interface import Clip, Transcript
 from engines.transcribe.words import TimedWord, as_words, by_segment
@@ -30,6 +31,8 @@ Look = Callable[[Clip, Search], Evidence]
 SECOND_SEARCHES = (Search(timestamps=True), Search(repetition_penalty=1.1, no_repeat_ngram=5))
 #: A decoding whose mean log probability is lower by this much is not better for being unsuspected.
 _WORSE_LOGPROB = 0.5
+#: Nor is one that lost this part of the words.
+_FEWER_WORDS = 0.8
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,10 @@ class Reading:
 
     @property
     def faults(self) -> int:
-        """How much is wrong: every suspicion once, and every missing segment once more."""
-        missing = len(missing_segments(self.evidence.words, self.evidence.segments))
-        return len(self.suspicions) + missing
+        """How much is wrong: every suspicion once, and every segment without its words once more."""
+        words, segments = self.evidence.words, self.evidence.segments
+        lost = {*missing_segments(words, segments), *unwritten_segments(words, segments)}
+        return len(self.suspicions) + len(lost)
 
     @property
     def is_suspect(self) -> bool:
@@ -52,7 +56,9 @@ class Reading:
 
         Not when every word was refused and nothing is missed: a second look at noise only finds other inventions.
         """
-        return bool(self.suspicions) and (bool(self.evidence.words) or Suspicion.MISSING_SPEECH in self.suspicions)
+        if Suspicion.MISSING_SPEECH in self.suspicions:
+            return True
+        return bool(self.suspicions) and (bool(self.evidence.words) or not self.dropped)
 
 
 def judge(clip: Clip, first: Reading, look: Look) -> Transcript:
@@ -90,18 +96,27 @@ def _reading(evidence: Evidence, dropped: tuple[Dropped, ...]) -> Reading:
 
 
 def _is_better(candidate: Reading, best: Reading) -> bool:
+    if len(candidate.evidence.words) < _FEWER_WORDS * len(best.evidence.words) and not _repeats(best):
+        return False
     if candidate.faults != best.faults:
         lost = best.evidence.avg_logprob - candidate.evidence.avg_logprob
         return candidate.faults < best.faults and (lost < _WORSE_LOGPROB or not best.evidence.words)
     return candidate.evidence.avg_logprob > best.evidence.avg_logprob
 
 
+def _repeats(reading: Reading) -> bool:
+    return Suspicion.REPETITION in reading.suspicions or Suspicion.COMPRESSION in reading.suspicions
+
+
 def _second_looks(clip: Clip, first: Reading, look: Look) -> Iterator[Reading]:
     """Other decodings of the clip alone, the most promising first."""
-    missing = missing_segments(first.evidence.words, first.evidence.segments)
-    cuts = cuts_around(whole_segments(clip), missing)
+    words, segments = first.evidence.words, first.evidence.segments
+    lost = {*missing_segments(words, segments), *unwritten_segments(words, segments)}
+    cuts = cuts_around(segments, sorted(lost))
     if cuts:
         yield _in_parts(clip, cuts, look)
+    if set(first.suspicions) == {Suspicion.UNWRITTEN}:
+        return
     for search in SECOND_SEARCHES:
         yield read(look(clip, search))
     middle = halving_cut(clip)
@@ -138,7 +153,7 @@ def _in_parts(clip: Clip, cuts_ms: Sequence[int], look: Look) -> Reading:
 def _transcript(clip: Clip, reading: Reading, retried: bool) -> Transcript:
     words, loops = _without_loops(reading.evidence.words)
     dropped = tuple(sorted((*reading.dropped, *loops), key=lambda item: (item.start_ms, item.end_ms)))
-    doubtful = bool(reading.suspicions) or is_doubtful(reading.evidence)
+    doubtful = bool(set(reading.suspicions) - {Suspicion.UNWRITTEN}) or is_doubtful(reading.evidence)
     flags = (("retried",) if retried else ()) + (("low-confidence",) if doubtful and words else ())
     assert not words or words[-1].end_ms <= audio_ms(clip)
     return Transcript(clip.id, as_words(words), dropped, flags)

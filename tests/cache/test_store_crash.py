@@ -132,6 +132,12 @@ def check_survivors(store: Store, disk: Disk, *, purged_forever: bool = True) ->
             assert reader.read(0, 1 << 20) == CONTENT
 
 
+def check_no_half_file(store: Store) -> None:
+    """No crash leaves half a file under a final name: only the record that was damaged before is in quarantine."""
+    moved = {names.quarantined_parts(path.name) for path in (store.home / "quarantine").iterdir()}
+    assert moved <= {("objects", record(8).key[:2], record(8).key)}, "half a file had its final name"
+
+
 def check_continues(store: Store) -> None:
     """The same work can be done again over whatever is there, and then everything is there and sound."""
     store.put_many([item for item in RECORDS.values() if item.key != record(GONE_FOR_GOOD).key])
@@ -186,6 +192,7 @@ def test_every_crash_while_working_loses_nothing_that_was_promised(method: Publi
     def check(state: Path, disk: Disk) -> None:
         with Store.open(state, create=False, filesystem=DISKS[method](state)) as again:
             check_survivors(again, disk)
+            check_no_half_file(again)
             check_continues(again)
 
     prefixes, states = each_state(recorder, scratch, check)
@@ -209,6 +216,7 @@ def test_every_crash_while_founding_leaves_a_folder_that_becomes_a_store(method:
                 promise[:1] for promise in disk.promises
             }
             check_survivors(again, disk)
+            check_no_half_file(again)
             check_continues(again)
 
     each_state(recorder, scratch, check)
@@ -237,6 +245,7 @@ def test_a_crash_in_the_run_after_a_crash_loses_nothing_either(scratch: Path) ->
         second.materialize(scratch / "second", Survival.MIXED, random.Random(-round_number))
         with Store.open(scratch / "second") as store:
             check_survivors(store, second)
+            check_no_half_file(store)
             check_continues(store)
         shutil.rmtree(first)
         shutil.rmtree(scratch / "second")

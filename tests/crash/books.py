@@ -21,6 +21,8 @@ class Attempt:
     units: dict[str, int]
     #: Name of the process's journal.
     session: str
+    #: Units that the engine gave back; None when the process did not live to note it.
+    yielded: int | None
 
     @property
     def audio_ms(self) -> int:
@@ -57,10 +59,17 @@ def session_names(home: Path) -> list[str]:
 def read_books(home: Path, sessions: list[str]) -> Books:
     """The books of a store, whose processes ran in this order."""
     with Store.open(home, create=False) as store:
+        facts = [(name, fact) for name in sessions for fact in store.read_journal((FOLDER, name)).entries]
+        yielded = {fact["attempt"]: int(fact["yielded"]) for _, fact in facts if fact["fact"] == "attempt_ended"}
         attempts = tuple(
-            Attempt(fact["attempt"], fact["stage"], {u["key"]: u["audio_ms"] for u in fact["units"]}, name)
-            for name in sessions
-            for fact in store.read_journal((FOLDER, name)).entries
+            Attempt(
+                id=fact["attempt"],
+                stage=fact["stage"],
+                units={unit["key"]: unit["audio_ms"] for unit in fact["units"]},
+                session=name,
+                yielded=yielded.get(fact["attempt"]),
+            )
+            for name, fact in facts
             if fact["fact"] == "attempt_started"
         )
         made_by = {}
@@ -88,7 +97,8 @@ def find_breaches(books: Books, killed: frozenset[str]) -> list[str]:
             elif order[maker] < order[attempt.id]:
                 breaches.append(f"{attempt.stage} {key[:8]} was finished by {maker} and begun again by {attempt.id}")
         lost = books.lost(attempt)
-        if lost and attempt.session not in killed:
+        given = len(attempt.units) if attempt.yielded is None else attempt.yielded
+        if attempt.session not in killed and len(lost) > len(attempt.units) - given:
             breaches.append(f"{attempt.id} lost {len(lost)} units though nobody killed it")
         elif lost and last_of[attempt.session] != attempt.id:
             breaches.append(f"{attempt.id} lost {len(lost)} units though it was not the batch in flight")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +43,15 @@ def test_the_sample_is_cut_into_phrases_and_its_silence_is_left_out() -> None:
     assert len(found.segments) >= 5
     assert 0.25 < found.speech_ms / found.duration_ms < 0.9
     assert min(segment.score for segment in found.segments) > 500
+
+
+def test_no_line_of_the_sample_is_lost_and_its_long_pauses_are_skipped() -> None:
+    found = segmented(sample())
+    times = re.findall(r"^ *(\d+\.\d\d) +(\d+\.\d\d) ", SAMPLE.with_suffix(".txt").read_text(), re.MULTILINE)
+    lines = [(round(float(start) * 1000), round(float(end) * 1000)) for start, end in times]
+    cues = cues_of(found.segments, lines, found.duration_ms)
+    assert (cues.cues, cues.lost) == (10, 0)
+    assert cues.skipped_ms >= 0.95 * cues.silence_ms
 
 
 @pytest.mark.parametrize("block", [333, 16_001, 10_000_000])

@@ -232,5 +232,5 @@ def test_a_real_model_repeats_itself_in_any_order_on_any_number_of_threads_and_p
         assert ended.stderr == ""
         lines = ended.stdout.splitlines()
         assert len(lines) == len(texts)
-        outputs.append({n: line for n, line in zip(order, lines, strict=True)})
+        outputs.append(dict(zip(order, lines, strict=True)))
     assert outputs[0] == outputs[1]
