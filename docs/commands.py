@@ -1,6 +1,6 @@
-"""Keeps docs/commands.md and the README in step with `segue --help`.
+"""Keeps docs/commands.md and the README in step with `segue --help` and the settings.
 
-python docs/commands.py --write   writes commands.md from the commands themselves
+python docs/commands.py --write   writes commands.md and the README's table of settings from the program itself
 python docs/commands.py --check   fails if it is out of date, or a text names an option that does not exist
 """
 
@@ -17,6 +17,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "commands.md"
+README = ROOT / "README.md"
+_SETTINGS_BEGIN, _SETTINGS_END = "<!-- settings -->", "<!-- end of settings -->"
 #: `segue ...` as it stands in a text: in code marks or at the start of a line of a code block.
 _CALL = re.compile(r"(?:`|^\s*(?:\$ )?)(segue(?: [^`\n|]*)?)", re.MULTILINE)
 
@@ -29,10 +31,12 @@ def main() -> int:
     arguments = parser.parse_args()
     root = load_command()
     text = described(root)
+    readme = with_settings(README.read_text(encoding="utf-8"))
     if arguments.write:
         TARGET.write_text(text, encoding="utf-8")
+        README.write_text(readme, encoding="utf-8")
         return 0
-    problems = list(stale_lines(text)) + list(unknown_options(root))
+    problems = [*stale_lines(TARGET, text), *stale_lines(README, readme), *unknown_options(root)]
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
@@ -86,11 +90,23 @@ def parameter_row(parameter: Any) -> str:
     return f"| {name} | {words.replace('|', chr(92) + '|')} |"
 
 
-def stale_lines(text: str) -> Iterator[str]:
-    """What commands.md says differently."""
-    current = TARGET.read_text(encoding="utf-8") if TARGET.is_file() else ""
+def with_settings(readme: str) -> str:
+    """The README with its table of settings as it should be, between the two marks."""
+    from pipeline.runtime import Settings
+
+    rows = ["| environment | meaning |", "| --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        rows.append(f"| `SEGUE_{name.upper()}` | {(field.description or '').replace('|', chr(92) + '|')} |")
+    before, rest = readme.split(_SETTINGS_BEGIN, 1)
+    _, after = rest.split(_SETTINGS_END, 1)
+    return before + _SETTINGS_BEGIN + "\n" + "\n".join(rows) + "\n" + _SETTINGS_END + after
+
+
+def stale_lines(target: Path, text: str) -> Iterator[str]:
+    """What a file says differently."""
+    current = target.read_text(encoding="utf-8") if target.is_file() else ""
     if current != text:
-        yield "docs/commands.md is out of date: run `make docs`"
+        yield f"{target.relative_to(ROOT)} is out of date: run `make docs`"
         yield from difflib.unified_diff(current.splitlines(), text.splitlines(), "is", "should be", lineterm="", n=0)
 
 

@@ -17,12 +17,12 @@ from core.audio import SAMPLES_PER_MS
 from segmenter.levels import Levels, millisecond_levels, quietest_moments, smoothed
 
 #: A border is the quietest moment this far to both sides.
-REACH_MS = 5_500
+REACH_MS = 7_000
 #: Without a border for so long, one is set at the quietest moment of the second half.
 LONGEST_MS = 30_000
 #: Audio given with a chunk: before it, so that detectors have settled, and after it, so that frames see what follows.
-LEAD_MS = 800
-TAIL_MS = 1_000
+LEAD_MS = 500
+TAIL_MS = 700
 _SETTLED_MS = 100
 #: Samples that are gathered before borders are looked for again.
 _STEP = 10_000 * SAMPLES_PER_MS

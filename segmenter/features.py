@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float32]
 
 FRAME_MS = 20
 FRAME = GATE_FRAME
-GATE_MODES = (1, 2, 3)
+GATE_MODES = (1, 3)
 _FFT = 512
 #: Edges of the bands, in Hz.
 _BANDS = (80, 250, 500, 1000, 2000, 4000, 7600)
@@ -80,7 +80,7 @@ class Analyser:
 
 
 FRAME_FEATURES = (
-    "silero", "webrtc1", "webrtc2", "webrtc3", "over_floor", "under_peak",
+    "silero", "webrtc1", "webrtc3", "over_floor", "under_peak",
     *(f"band{low}" for low in _BANDS[:-1]),
     "flatness", "harmonicity", "flux", "range",
 )  # fmt: skip
@@ -135,7 +135,7 @@ def _flux(bands: Floats) -> Floats:
 #: (first, last) frames of the windows that surround a frame; means are taken over each.
 _WINDOWS = ((-3, 3), (-12, -1), (1, 12), (-50, -13), (13, 50))
 #: Frame features whose surroundings count.
-_AVERAGED = ("silero", "webrtc1", "webrtc2", "webrtc3", "over_floor", "under_peak", "flatness", "harmonicity", "flux")
+_AVERAGED = ("silero", "webrtc1", "webrtc3", "over_floor", "under_peak", "flatness", "harmonicity", "flux")
 _PEAKED = ("silero", "over_floor", "harmonicity")
 
 

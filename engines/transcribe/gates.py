@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from enum import StrEnum
 from itertools import pairwise
 
@@ -32,6 +33,7 @@ _PILED_PART, _PILED_WORDS = 0.3, 4
 #: A phrase repeated this often in a row is a loop, if the loop is at least this many words long altogether.
 _LOOP_TIMES, _LOOP_WORDS = 4, 8
 _PUNCTUATION = ".,!?¡¿;:…\"'~。、，！？「」"
+_NO_PUNCTUATION = str.maketrans("", "", _PUNCTUATION)
 #: Laughter as it is spelled: haha, hehehe, jajaja, はは, 哈哈, ㅋㅋ, 笑. One "ha" may be a word.
 _LAUGHTER = re.compile(
     r"(?:a?(?:h+[aeiou]+){2,}h*|(?:j[aei]){2,}j?|[はハひヒふフへヘほホぁァっッー]{3,}|[哈呵嘿]{2,}|[ㅋㅎ]+|笑+)"
@@ -44,6 +46,8 @@ _FAINT_SCORE, _FAINT_MS = 200, 1_500
 _LONGEST_UNSPOKEN_MS = 4_000
 #: Points of doubt at which words are taken for invented.
 _DOUBT_LIMIT = 4
+#: Points at which a person should look.
+_DOUBTFUL = 2
 
 
 class Suspicion(StrEnum):
@@ -155,17 +159,18 @@ def mostly_ideographs(text: str) -> bool:
     return dense * 2 >= len(letters) > 0
 
 
-def doubt(words: Sequence[TimedWord], score: int, no_speech_prob: float) -> int:
+def doubt(words: Sequence[TimedWord], score: int, no_speech_prob: float, avg_logprob: float = 0.0) -> int:
     """Points against words being spoken: their probabilities, the detector's score, the no-speech token. 4 is too many.
 
-    No single witness reaches 4: quiet or unclear speech has a fair score or fair probabilities.
+    No single witness reaches 4: quiet or unclear speech has a fair score or fair probabilities. ``avg_logprob`` counts
+    where it is the mean over just these words.
     """
     if not words:
         return 0
     probabilities = [min(1.0, max(word.probability, 1e-4)) for word in words]
     logprob = sum(math.log(probability) for probability in probabilities) / len(probabilities)
     mean = sum(probabilities) / len(probabilities)
-    points = _points(-logprob, -_LOGPROB_DOUBTFUL, -_LOGPROB_LIMIT) + _points(-mean, -0.5, -0.35)
+    points = _points(-min(logprob, avg_logprob), -_LOGPROB_DOUBTFUL, -_LOGPROB_LIMIT) + _points(-mean, -0.5, -0.35)
     points += _points(-score, -500, -300) - (1 if score >= 700 else 0)
     return points + (1 if no_speech_prob > _NO_SPEECH_LIMIT else 0)
 
@@ -177,25 +182,39 @@ def _points(value: float, one: float, two: float) -> int:
 
 def unbelieved(evidence: Evidence) -> list[int]:
     """Indexes of the segments whose words are not believed: they say nothing, or were invented over noise or music."""
-    # The no-speech token is about the whole clip: with several segments it says something only if all went badly.
-    alone = len(evidence.segments) == 1 or evidence.avg_logprob < _LOGPROB_LIMIT
-    witness = evidence.no_speech_prob if alone else 0.0
-    # Among words that are sure, an unsure one is rather a mumbled word than an invented one.
-    credit = 1 if len(evidence.segments) > 1 and evidence.avg_logprob > _LOGPROB_GOOD else 0
     return [
         index
-        for index, words in enumerate(by_segment(evidence.words, evidence.segments))
-        if words
-        and (
-            is_speechless("".join(word.text for word in words))
-            or doubt(words, evidence.segments[index].score, witness) - credit >= _DOUBT_LIMIT
-        )
+        for index, (words, points) in enumerate(_doubts(evidence))
+        if words and (is_speechless("".join(word.text for word in words)) or points >= _DOUBT_LIMIT)
+    ]
+
+
+def _doubts(evidence: Evidence) -> list[tuple[list[TimedWord], int]]:
+    """The words of each segment and the points against them."""
+    several = len(evidence.segments) > 1
+    # The no-speech token is about the whole clip: with several segments it says something only if all went badly.
+    witness = evidence.no_speech_prob if not several or evidence.avg_logprob < _LOGPROB_LIMIT else 0.0
+    # Among words that are sure, an unsure one is rather a mumbled word than an invented one.
+    credit = 1 if several and evidence.avg_logprob > _LOGPROB_GOOD else 0
+    logprob = 0.0 if several else evidence.avg_logprob
+    return [
+        (words, doubt(words, segment.score, witness, logprob) - credit)
+        for segment, words in zip(evidence.segments, by_segment(evidence.words, evidence.segments), strict=True)
     ]
 
 
 def is_doubtful(evidence: Evidence) -> bool:
     """True when a person should look at the text, although it is kept."""
-    return bool(evidence.text.strip()) and evidence.avg_logprob < _LOGPROB_DOUBTFUL
+    if not evidence.words:
+        return False
+    return evidence.avg_logprob < _LOGPROB_DOUBTFUL or any(points >= _DOUBTFUL for _, points in _doubts(evidence))
+
+
+def agreement(one: str, other: str) -> float:
+    """How much of two texts is the same words in the same order, 0-1; characters where there are no spaces."""
+    texts = [text.casefold().translate(_NO_PUNCTUATION) for text in (one, other)]
+    units = [list(text.replace(" ", "")) if mostly_ideographs(text) else text.split() for text in texts]
+    return SequenceMatcher(None, *units, autojunk=False).ratio()
 
 
 def is_speechless(text: str) -> bool:

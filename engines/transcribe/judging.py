@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from core.text import Dropped
 from engines.transcribe.clips import audio_ms, cut_clip, cuts_around, halving_cut, whole_segments
@@ -14,6 +15,7 @@ from engines.transcribe.decoding import PLAIN_SEARCH, Search
 from engines.transcribe.gates import (
     Evidence,
     Suspicion,
+    agreement,
     find_loop,
     is_doubtful,
     missing_segments,
@@ -33,6 +35,8 @@ SECOND_SEARCHES = (Search(timestamps=True), Search(repetition_penalty=1.1, no_re
 _WORSE_LOGPROB = 0.5
 #: Nor is one that lost this part of the words.
 _FEWER_WORDS = 0.8
+#: Looks at the same sound agree in less than this part of their words, in so many looks: they were inventions.
+_AGREEMENT, _LOOKS_TO_COMPARE = 0.25, 3
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,31 @@ class Reading:
 def judge(clip: Clip, first: Reading, look: Look) -> Transcript:
     """The transcript of a clip whose first reading is ``first``; ``look`` is called only if that is a suspect."""
     best = first
-    retried = False
+    texts = [first.evidence.text]
     if first.is_suspect:
         for candidate in _second_looks(clip, first, look):
-            retried = True
+            texts.append(candidate.evidence.text)
             if _is_better(candidate, best):
                 best = candidate
             if not best.suspicions:
                 break
-    return _transcript(clip, best, retried)
+    if _is_invention(first, best, texts):
+        best = _refuse_all(best)
+    return _transcript(clip, best, retried=len(texts) > 1)
+
+
+def _is_invention(first: Reading, best: Reading, texts: Sequence[str]) -> bool:
+    """True when the model was unsure and wrote something else at every look: over speech, looks agree in part."""
+    unsure = Suspicion.LOW_PROBABILITY in first.suspicions and is_doubtful(best.evidence)
+    written = [text for text in texts if text.strip()]
+    if not unsure or len(written) < _LOOKS_TO_COMPARE:
+        return False
+    return all(agreement(*pair) < _AGREEMENT for pair in combinations(written, 2))
+
+
+def _refuse_all(reading: Reading) -> Reading:
+    evidence = replace(reading.evidence, words=(), text="")
+    return Reading(evidence, (*reading.dropped, *_dropped(reading.evidence.words, "low-probability")), ())
 
 
 def read(evidence: Evidence) -> Reading:

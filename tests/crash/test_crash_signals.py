@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import subprocess
 import time
 
 import pytest
 from books import find_breaches, read_books, session_names
 from moments import Moment, Phase, await_moment
-from segue_process import FAKES, Ended, Job, Place, SegueProcess, read_outputs, run_job
+from segue_process import (
+    COMMAND,
+    FAKES,
+    Ended,
+    Job,
+    Place,
+    SegueProcess,
+    environment,
+    read_outputs,
+    run_job,
+)
 
 INTERRUPTED = 75
 IN_A_BATCH = Moment(Phase.COMPUTING, 2, 0.05)
@@ -63,3 +76,38 @@ def test_a_second_signal_leaves_at_once(slow_job: Job, long_reference: dict[str,
     assert read_outputs(place.out) == long_reference
     sessions = first + [name for name in session_names(place.home) if name not in first]
     assert find_breaches(read_books(place.home, sessions), killed=frozenset(first)) == []
+
+
+def test_a_reader_that_leaves_is_no_crash(place: Place) -> None:
+    """`segue settings | head`: exit codes are for what went wrong."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [*COMMAND, "settings"],
+        env=environment(place, FAKES),
+        cwd=place.base,
+        stdin=subprocess.DEVNULL,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=60,
+    )
+    os.close(writing)
+    assert ended.returncode == 0
+    assert b"Traceback" not in ended.stderr
+
+
+def test_sigterm_at_any_time_ends_a_run_in_one_of_the_agreed_ways(
+    short_job: Job, short_reference: dict[str, bytes], place: Place
+) -> None:
+    """Signals at moments spread over a whole run: done, or interrupted, and then the next run is done."""
+    assert run_job(short_job, place).code == 0
+    for after_s in (0.6, 0.9, 1.2, 1.5):
+        shutil.rmtree(place.out)
+        with SegueProcess.of(short_job, place) as process:
+            # The command's own start: what Python itself does with a signal before that is not ours.
+            await_moment(Moment(Phase.START_UP, 1, after_s), process, place)
+            process.signal(signal.SIGTERM)
+            assert process.wait().code in (0, INTERRUPTED, -signal.SIGTERM)
+    assert run_job(short_job, place).code == 0
+    assert read_outputs(place.out) == short_reference

@@ -125,3 +125,45 @@ def test_digital_silence_is_what_16_bits_cannot_tell_from_zero():
     assert is_digital_silence(silent)
     assert is_digital_silence(Clip("e", np.zeros(0, np.float32), ()))
     assert not is_digital_silence(quiet)
+
+
+def test_unsure_text_that_changes_at_every_look_is_an_invention():
+    one = clip((0, 5000, 600))
+    looks = iter(["what are you going to do now", "see you in the next video", "thanks for watching", "goodbye all"])
+
+    def look(part: Clip, _search: Search) -> Evidence:
+        return evidence(part, next(looks), logprob=-1.2, probability=0.6)
+
+    transcript = judge(one, read(evidence(one, "that is what I meant", logprob=-1.2, probability=0.6)), look)
+    assert transcript.words == ()
+    assert [item.reason for item in transcript.dropped] == ["low-probability"]
+
+
+def test_faint_voices_are_decoded_by_themselves_when_nothing_was_written_for_them():
+    one = clip((0, 2000, 300), (2000, 6000, 900))
+    first = Evidence(
+        "we begin",
+        (TimedWord(" we", 2000, 4000, 0.9), TimedWord(" begin", 4000, 6000, 0.9)),
+        one.segments,
+        -0.2,
+        0.1,
+        1,
+    )
+
+    def look(part: Clip, _search: Search) -> Evidence:
+        return evidence(part, "come in please" if len(part.samples) == 32_000 else "we begin")
+
+    transcript = judge(one, read(first), look)
+    assert said(transcript) == "come in please we begin"
+    empty = judge(
+        one, read(first), lambda part, _search: evidence(part, "we begin" if part.segments[0].score > 500 else "")
+    )
+    assert said(empty) == "we begin"
+    assert empty.flags == ("retried",)
+
+
+def test_a_second_look_that_loses_words_is_not_better():
+    one = clip((0, 6000, 900))
+    first = evidence(one, "all of these words were spoken by someone", logprob=-1.05, probability=0.55)
+    transcript = judge(one, read(first), lambda part, _search: evidence(part, "all of"))
+    assert said(transcript) == "all of these words were spoken by someone"
