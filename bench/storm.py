@@ -24,8 +24,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "crash")]
 from killing import Storm, Toll  # noqa: E402
 from long_speech import write_speech  # noqa: E402
 from moments import Spread  # noqa: E402
-from real_engines import REAL, TRANSLATOR, WHISPER, missing_models  # noqa: E402
+from real_engines import PATIENCE_S, REAL, TRANSLATOR, WHISPER, missing_models  # noqa: E402
 from segue_process import FAKES, Job, Place, read_outputs, run_job  # noqa: E402
+
+from core.keys import digest_value  # noqa: E402
 
 #: Copies of the sample in the input, each about a minute long.
 COPIES = {"fake": 6, "real": 3}
@@ -60,12 +62,23 @@ def main() -> int:
             flush=True,
         )
         total, end = Toll(), time.monotonic() + arguments.seconds
+        source = _source_digest()
         while time.monotonic() < end and total.kills < arguments.kills:
             place = Place(base / f"storm-{total.jobs + 1}")
             place.base.mkdir()
             most = min(MOST_KILLS_A_JOB[arguments.engines], arguments.kills - total.kills)
             _storm(job, place, reference, chance, most, total)
+            if _source_digest() != source:
+                print("storm: Segue's own source was edited meanwhile; start again", file=sys.stderr)
+                return 2
     return _print_toll(total)
+
+
+def _source_digest() -> str:
+    """Digest of the program under test: an edit in the middle of a storm would look like a difference."""
+    rooms = ("cache", "cli", "core", "engines", "media", "pipeline", "segmenter", "subtitles")
+    files = sorted(path for room in rooms for path in (ROOT / room).rglob("*.py"))
+    return digest_value([[str(path), path.read_text(encoding="utf-8")] for path in files])
 
 
 def _parse() -> argparse.Namespace:
@@ -79,7 +92,13 @@ def _parse() -> argparse.Namespace:
 
 def _job(media: Path, engines: str) -> Job:
     if engines == "real":
-        return Job((media,), targets="es", settings={**REAL, "SEGUE_BATCH_SIZE": "2"}, extra=("--from", "en"))
+        return Job(
+            (media,),
+            targets="es",
+            settings={**REAL, "SEGUE_BATCH_SIZE": "2"},
+            extra=("--from", "en"),
+            patience_s=PATIENCE_S,
+        )
     return Job((media,), settings={**FAKES, "SEGUE_FAKE_DELAY_MS": "40", "SEGUE_BATCH_SIZE": "2"})
 
 

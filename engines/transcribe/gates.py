@@ -213,8 +213,8 @@ def is_doubtful(evidence: Evidence) -> bool:
 def agreement(one: str, other: str) -> float:
     """How much of two texts is the same words in the same order, 0-1; characters where there are no spaces."""
     texts = [text.casefold().translate(_NO_PUNCTUATION) for text in (one, other)]
-    units = [list(text.replace(" ", "")) if mostly_ideographs(text) else text.split() for text in texts]
-    return SequenceMatcher(None, *units, autojunk=False).ratio()
+    first, second = (list(text.replace(" ", "")) if mostly_ideographs(text) else text.split() for text in texts)
+    return SequenceMatcher(None, first, second, autojunk=False).ratio()
 
 
 def is_speechless(text: str) -> bool:

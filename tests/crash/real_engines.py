@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from engines.packaged import packaged_models
 
-WHISPER, TRANSLATOR = "base", "gemma3-270m"
+WHISPER, TRANSLATOR = "tiny.en", "gemma3-270m"
+#: Models have to be loaded, on any number of busy cores.
+PATIENCE_S = 500.0
 REAL = {
     "SEGUE_TRANSCRIBER_MODEL": WHISPER,
     "SEGUE_TRANSLATOR_MODEL": TRANSLATOR,

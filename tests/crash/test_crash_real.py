@@ -11,7 +11,7 @@ import pytest
 from killing import Storm
 from long_speech import SAMPLE, write_speech
 from moments import Moment, Phase
-from real_engines import REAL, missing_models
+from real_engines import PATIENCE_S, REAL, missing_models
 from segue_process import Job, Place, read_outputs, run_job
 
 SEED = int(os.environ.get("CRASH_SEED", "20261"))
@@ -26,11 +26,17 @@ def real_job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     if not SAMPLE.exists():
         pytest.skip("demo/sample.mp4 is not there")
     speech = write_speech(tmp_path_factory.mktemp("media") / "talk.wav", copies=1)
-    return Job((speech,), targets="es", settings={**REAL, "SEGUE_BATCH_SIZE": "1"}, extra=("--from", "en"))
+    return Job(
+        (speech,),
+        targets="es",
+        settings={**REAL, "SEGUE_BATCH_SIZE": "1"},
+        extra=("--from", "en"),
+        patience_s=PATIENCE_S,
+    )
 
 
 @pytest.mark.real
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_real_engines_killed_three_times_give_the_same_cues(real_job: Job, tmp_path: Path) -> None:
     undisturbed = Place(tmp_path / "reference")
     disturbed = Place(tmp_path / "storm")

@@ -1,0 +1,59 @@
+"""Promises about the packages themselves."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ROOMS = ("cache", "cli", "core", "engines", "media", "pipeline", "segmenter", "subtitles", "worker", "tasks", "ledger")
+
+
+def test_no_dependency_ships_a_module_with_the_name_of_a_room() -> None:
+    clashes = []
+    for distribution in distributions():
+        if distribution.metadata["Name"] == "segue-localize":
+            continue
+        tops = {
+            file.parts[0].removesuffix(".py") for file in distribution.files or () if not file.parts[0].endswith("..")
+        }
+        clashes += [(distribution.metadata["Name"], room) for room in ROOMS if room in tops]
+    assert clashes == []
+
+
+def test_the_lock_holds_hashes_and_no_address() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert "--hash=sha256:" in lock
+    assert not re.search(r"https?://|--index-url|--find-links|file:", lock)
+
+
+def test_importing_does_nothing() -> None:
+    program = """
+import builtins, os, pathlib, pkgutil, socket, sys, importlib
+touched = []
+class Environment(dict):
+    def get(self, name, default=None):
+        touched.append(name) if str(name).startswith("SEGUE_") else None
+        return dict.get(self, name, default)
+    def __getitem__(self, name):
+        touched.append(name) if str(name).startswith("SEGUE_") else None
+        return dict.__getitem__(self, name)
+os.environ = Environment(os.environ)
+for name in ("mkdir", "makedirs"):
+    setattr(os, name, lambda *a, **k: touched.append("mkdir"))
+socket.socket.connect = lambda *a: touched.append("connect")
+for room in ROOMS:
+    package = importlib.import_module(room)
+    for module in pkgutil.walk_packages(package.__path__, room + "."):
+        importlib.import_module(module.name)
+heavy = {"faster_whisper", "ctranslate2", "onnxruntime", "av", "xllamacpp", "torch"} & set(sys.modules)
+print(sorted(touched), sorted(heavy))
+"""
+    rooms = [room for room in ROOMS if (ROOT / room / "__init__.py").exists()]
+    done = subprocess.run(
+        [sys.executable, "-c", f"ROOMS = {rooms!r}\n{program}"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[] []"
