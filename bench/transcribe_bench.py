@@ -166,7 +166,9 @@ def run_gated(engine: Any, clips: Sequence[Clip]) -> float:
 
 
 def normalized(text: str) -> list[str]:
-    plain = unicodedata.normalize("NFKC", text).casefold()
+    """Words without case, punctuation and accents: the scripts leave most accents out."""
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return re.sub(r"[^\w\s]|_", " ", plain).split()
 
 

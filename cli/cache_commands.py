@@ -95,14 +95,19 @@ def gc_command(
 @app.command("purge")
 def purge_command(
     owner: Annotated[str, typer.Option("--owner", help="Whose jobs, records and audio are removed.")],
+    keep_outputs: Annotated[bool, typer.Option("--keep-outputs", help="Leave delivered subtitles alone.")] = False,
     dry_run: DryRunFlag = False,
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Remove every byte in the store that comes from one owner's media. Delivered outputs stay where they are."""
+    """Remove every byte that comes from one owner's media: records, audio, plans, and outputs that nobody edited.
+
+    What another owner's job refers to stays, and so do the media themselves.
+    """
     from pipeline.retention import purge_owner
 
-    _report(purge_owner(open_runtime({"home": home}).store, owner, dry_run=dry_run), as_json=json)
+    store = open_runtime({"home": home}).store
+    _report(purge_owner(store, owner, dry_run=dry_run, keep_outputs=keep_outputs), as_json=json)
 
 
 def _report(removal: Removal, *, as_json: bool) -> None:

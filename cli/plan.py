@@ -91,7 +91,7 @@ def plan_command(
 
 def _analyse(media: Path, runtime: Runtime) -> Analysis:
     from pipeline.analysis import AnalysisRequest, analyse
-    from pipeline.requests import known_digest
+    from pipeline.sources import known_digest
 
     if media.is_dir():
         raise MediaError(f"{media} is a folder", "plan one file at a time: segue plan FILE")

@@ -88,7 +88,7 @@ class Delivery:
             return
         if path.is_dir():
             raise OutputError(f"{path} is a folder", "move it away, or choose another --out")
-        if not _is_ours(path, self.media, store):
+        if not is_ours(path, self.media, store):
             raise OutputError(
                 f"{path} exists and Segue did not write it for {self.media.name} (or it was edited since)",
                 "move it away, choose another --out, or overwrite it with --force",
@@ -112,7 +112,7 @@ def write_outputs(delivery: Delivery, outputs: Mapping[Path, bytes], store: Stor
 def remove_stale(paths: Sequence[Path], media: Path, store: Store) -> None:
     """Removes earlier outputs of ``media`` that no longer hold, as far as they are ours and unchanged."""
     for path in paths:
-        if path.is_file() and _is_ours(path, media, store):
+        if path.is_file() and is_ours(path, media, store):
             path.unlink(missing_ok=True)
 
 
@@ -141,16 +141,21 @@ def _holds(path: Path, data: bytes) -> bool:
         return False
 
 
-def _state_name(path: Path) -> tuple[str, ...]:
+def note_parts(path: Path) -> tuple[str, ...]:
+    """Where the store keeps its note of an output."""
     name = digest_bytes(os.fsencode(path.absolute()))
     return "state", "outputs", name[:2], f"{name}.state"
 
 
-def _is_ours(path: Path, media: Path, store: Store) -> bool:
-    data = store.read_state(_state_name(path))
+def is_ours(path: Path, media: Path, store: Store) -> bool:
+    """True while the file is as Segue wrote it for this media. Raises OutputError when it cannot be read."""
+    data = store.read_state(note_parts(path))
     noted = json.loads(data) if data else {}
     if noted.get("media") != str(media.absolute()):
         return False
+    if "stamp" in noted:
+        status = path.stat()
+        return bool(noted["stamp"] == [status.st_size, status.st_mtime_ns])
     try:
         return digest_bytes(path.read_bytes()) in noted["digests"]
     except OSError as error:
@@ -159,11 +164,11 @@ def _is_ours(path: Path, media: Path, store: Store) -> bool:
 
 def _note_ours(path: Path, media: Path, digest: str, store: Store) -> None:
     """Noted before the file is written, with what is there now: a crash in between leaves both recognisable."""
-    noted = store.read_state(_state_name(path))
+    noted = store.read_state(note_parts(path))
     known = json.loads(noted)["digests"] if noted else []
     digests = [*[each for each in known if each != digest][-1:], digest]
     value = {"path": str(path.absolute()), "media": str(media.absolute()), "digests": digests}
-    store.replace_state(_state_name(path), canonical_json(value))
+    store.replace_state(note_parts(path), canonical_json(value))
 
 
 @dataclass(frozen=True)
@@ -176,16 +181,17 @@ class MuxNote:
     intact: bool
 
 
-def note_mux(path: Path, inputs: str, store: Store) -> None:
+def note_mux(path: Path, media: Path, inputs: str, store: Store) -> None:
     """Notes a muxed copy by its size and time: hashing gigabytes again would cost more than making them."""
     status = path.stat()
-    value = {"path": str(path.absolute()), "inputs": inputs, "stamp": [status.st_size, status.st_mtime_ns]}
-    store.replace_state(_state_name(path), canonical_json(value))
+    stamp = [status.st_size, status.st_mtime_ns]
+    value = {"path": str(path.absolute()), "media": str(media.absolute()), "inputs": inputs, "stamp": stamp}
+    store.replace_state(note_parts(path), canonical_json(value))
 
 
 def read_mux_note(path: Path, store: Store) -> MuxNote | None:
     """What was noted of the copy at ``path``; None when there is no such file or note."""
-    data = store.read_state(_state_name(path))
+    data = store.read_state(note_parts(path))
     if data is None or not path.is_file():
         return None
     noted, status = json.loads(data), path.stat()

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from cache.store import Store
 from core.errors import MediaError, SegueError, UsageError
-from core.keys import Digest, canonical_json, digest_bytes, digest_value, is_digest
+from core.keys import digest_value
 from media.inputs import InputFile, expand_inputs
-from media.sources import check_source, media_digest, stat_signature
+from media.sources import check_source
 from pipeline.delivery import DEFAULT_FORMATS, Delivery
 from pipeline.executor import Entry
 from pipeline.job import Caption, GlossaryTerm, JobSettings
@@ -23,6 +21,7 @@ from pipeline.languages import normalise_language, parse_targets, same_text
 from pipeline.planning import PlanRequest
 from pipeline.report import FileResult, JobState
 from pipeline.runtime import Runtime
+from pipeline.sources import known_digest
 from subtitles.events import join_lines
 from subtitles.formats import FORMATS
 from subtitles.read import inspect_captions
@@ -252,23 +251,6 @@ def plan_request(request: Request, runtime: Runtime) -> PlanRequest:
         ffmpeg=runtime.ffmpeg,
         captions=captions,
     )
-
-
-def known_digest(path: Path, store: Store) -> Digest:
-    """The media's SHA-256, remembered for as long as its size, time and inode stay the same. Raises MediaError."""
-    check_source(path)
-    signature = stat_signature(path)
-    name = digest_bytes(os.fsencode(path.absolute()))
-    parts = ("state", "digests", name[:2], f"{name}.state")
-    stamp = [signature.size_bytes, signature.mtime_ns, signature.inode]
-    noted = store.read_state(parts)
-    if noted is not None:
-        value = json.loads(noted)
-        if value["stamp"] == stamp and is_digest(value["digest"]):
-            return Digest(value["digest"])
-    digest = media_digest(path)
-    store.replace_state(parts, canonical_json({"stamp": stamp, "digest": digest}))
-    return digest
 
 
 def _captions(path: Path) -> tuple[Caption, ...]:

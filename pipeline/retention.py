@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from cache.removal import Removal
+from cache.removal import Removal, RemovalReason, RemovedFile
 from cache.store import Store
 from core.errors import UsageError
+from pipeline.delivery import is_ours, note_parts
 from pipeline.jobs import JOBS, JobFolder, list_jobs
+from pipeline.sources import digest_parts
 from pipeline.work import JobWork
 
 
@@ -55,10 +58,11 @@ def _is_finished(folder: JobFolder, store: Store) -> bool:
     return plan is not None and JobWork.open(plan, store, folder.failures()).finished
 
 
-def purge_owner(store: Store, owner: str, *, dry_run: bool) -> Removal:
-    """Removes every byte in the store that was derived from an owner's media and that no other owner's job refers to.
+def purge_owner(store: Store, owner: str, *, dry_run: bool, keep_outputs: bool = False) -> Removal:
+    """Removes every byte that was derived from an owner's media and that no other owner's job refers to.
 
-    Outputs stay where they were delivered: they are the owner's files. Raises UsageError for an unknown owner.
+    Delivered outputs go too, unless ``keep_outputs`` or somebody has edited them; the media themselves are never
+    touched. Raises UsageError for an unknown owner.
     """
     mine: list[JobFolder] = []
     others: list[JobFolder] = []
@@ -68,9 +72,30 @@ def purge_owner(store: Store, owner: str, *, dry_run: bool) -> Removal:
     if not mine:
         raise UsageError(f"no job belongs to '{owner}'", "'segue status' lists the jobs and their owners")
     gone, kept = references(store, mine), references(store, others)
-    return store.purge(
-        keys=gone.keys - kept.keys,
-        blobs=gone.blobs - kept.blobs,
-        trees=[(JOBS, folder.job_id) for folder in mine],
-        dry_run=dry_run,
-    )
+    delivered = _delivered(mine, _delivered(others, {}))
+    outputs = [] if keep_outputs else _remove_outputs(delivered, store, dry_run=dry_run)
+    trees: list[tuple[str, ...]] = [(JOBS, folder.job_id) for folder in mine]
+    trees.extend(note_parts(path) for path in delivered)
+    trees.extend(digest_parts(media) for media in dict.fromkeys(delivered.values()))
+    removed = store.purge(keys=gone.keys - kept.keys, blobs=gone.blobs - kept.blobs, trees=trees, dry_run=dry_run)
+    return Removal((*outputs, *removed.files), dry_run)
+
+
+def _delivered(folders: Iterable[JobFolder], besides: Mapping[Path, Path]) -> dict[Path, Path]:
+    """Output -> media, for every output of these jobs that is not among ``besides``."""
+    found: dict[Path, Path] = {}
+    for folder in folders:
+        for delivery, result in folder.results():
+            found.update({path: delivery.media for path in result.outputs if path not in besides})
+    return found
+
+
+def _remove_outputs(delivered: Mapping[Path, Path], store: Store, *, dry_run: bool) -> list[RemovedFile]:
+    """Deletes outputs that are as Segue wrote them."""
+    files = []
+    for path, media in delivered.items():
+        if path.is_file() and is_ours(path, media, store):
+            files.append(RemovedFile(str(path), path.stat().st_size, RemovalReason.PURGED))
+            if not dry_run:
+                path.unlink(missing_ok=True)
+    return files

@@ -157,7 +157,7 @@ class Runtime:
         """The checkpoint store under SEGUE_HOME. Raises StoreError."""
         from cache.store import Store
 
-        return Store.open(self.settings.home)
+        return Store.open(self.settings.home, notice=self.announce)
 
     @cached_property
     def ffmpeg(self) -> FfmpegBuild:

@@ -124,9 +124,12 @@ def test_cache_commands_look_after_the_store(segue: Segue, tmp_path: Path) -> No
     dry = segue("cache", "purge", "--owner", "ann", "--dry-run", "--json").json
     assert dry["files"] > 0
     assert segue("cache", "stats", "--json").json["records"]["transcribe"]["files"] == 1
+    (tmp_path / "out" / "tickets.es.vtt").write_text("edited", encoding="utf-8")
     segue("cache", "purge", "--owner", "ann")
     assert "transcribe" not in segue("cache", "stats", "--json").json["records"]
-    assert (tmp_path / "out" / "tickets.es.srt").is_file()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["tickets.es.vtt"]
+    left = [path for path in (tmp_path / "home").rglob("*") if path.is_file() and "attempts" not in path.parts]
+    assert not [path for path in left if b"tickets" in path.read_bytes()]
 
 
 def test_purging_one_owner_keeps_what_another_owns(segue: Segue) -> None:

@@ -1,0 +1,33 @@
+"""The digests of media files, remembered for as long as the files stay as they are."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from cache.store import Store
+from core.keys import Digest, canonical_json, digest_bytes, is_digest
+from media.sources import check_source, media_digest, stat_signature
+
+
+def digest_parts(path: Path) -> tuple[str, ...]:
+    """Where the store remembers the digest of a media file."""
+    name = digest_bytes(os.fsencode(path.absolute()))
+    return "state", "digests", name[:2], f"{name}.state"
+
+
+def known_digest(path: Path, store: Store) -> Digest:
+    """The media's SHA-256, remembered for as long as its size, time and inode stay the same. Raises MediaError."""
+    check_source(path)
+    signature = stat_signature(path)
+    parts = digest_parts(path)
+    stamp = [signature.size_bytes, signature.mtime_ns, signature.inode]
+    noted = store.read_state(parts)
+    if noted is not None:
+        value = json.loads(noted)
+        if value["stamp"] == stamp and is_digest(value["digest"]):
+            return Digest(value["digest"])
+    digest = media_digest(path)
+    store.replace_state(parts, canonical_json({"stamp": stamp, "digest": digest}))
+    return digest
