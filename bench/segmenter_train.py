@@ -33,7 +33,7 @@ from segmenter.params import WEIGHTS_PATH, SegmenterParams
 Floats = npt.NDArray[np.float32]
 
 #: How much a frame counts, by kind of clip; altered copies are marked with ``+``.
-KIND_WEIGHTS = {"meeting": 3.0, "meeting+": 0.7, "programme": 0.5, "programme+": 0.25, "nonspeech": 0.4}
+KIND_WEIGHTS = {"meeting": 3.0, "meeting+": 0.7, "programme": 0.5, "programme+": 0.25, "nonspeech": 0.25}
 NETWORKS = 4
 HIDDEN = 12
 PASSES = 8

@@ -22,15 +22,15 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "crash")]
 
 from killing import Storm, Toll  # noqa: E402
-from long_speech import write_speech  # noqa: E402
+from long_speech import write_takes  # noqa: E402
 from moments import Spread  # noqa: E402
 from real_engines import PATIENCE_S, REAL, TRANSLATOR, WHISPER, missing_models  # noqa: E402
 from segue_process import FAKES, Job, Place, read_outputs, run_job  # noqa: E402
 
 from core.keys import digest_value  # noqa: E402
 
-#: Copies of the sample in the input, each about a minute long.
-COPIES = {"fake": 6, "real": 3}
+#: Copies of the sample in one input, each about a minute long; or short clips, each an input of its own.
+COPIES = {"fake": 6, "real": 6}
 #: Kills of one job before it is left to finish: more would only hit its start again.
 MOST_KILLS_A_JOB = {"fake": 30, "real": 8}
 
@@ -54,7 +54,7 @@ def main() -> int:
     chance = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory(prefix="segue-storm-") as folder:
         base = Path(folder)
-        job = _job(write_speech(base / "talk.wav", COPIES[arguments.engines]), arguments.engines)
+        job = _job(base, arguments.engines)
         reference = _reference(job, base / "reference")
         print(
             f"seed {arguments.seed}, {_engines(arguments.engines)}; undisturbed: {reference.seconds:.1f} s, "
@@ -90,8 +90,9 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _job(media: Path, engines: str) -> Job:
+def _job(base: Path, engines: str) -> Job:
     if engines == "real":
+        media = write_takes(base, COPIES["real"])
         return Job(
             (media,),
             targets="es",
@@ -116,7 +117,7 @@ def _reference(job: Job, base: Path) -> Reference:
         seconds.append(time.monotonic() - started)
         if ended.code:
             raise SystemExit(f"storm: the undisturbed run ended with {ended.code}: {ended.err}")
-    units = sum(count["total"] for count in ended.jobs[0]["units"].values())
+    units = sum(count["total"] for each in ended.jobs for count in each["units"].values())
     computing = max(seconds[0] - seconds[1], 0.5)
     spread = Spread(start_up_s=seconds[1], planning_s=min(computing, 1.5), batch_s=2 * computing / max(units, 1))
     return Reference(read_outputs(place.out), spread, seconds[0], units)

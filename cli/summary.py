@@ -37,7 +37,10 @@ def print_summary(files: Sequence[FileResult], report: RunReport) -> None:
 
 def _print_file(console: Console, result: FileResult) -> None:
     label, style = _LABELS[result.state]
-    line = Text.assemble((f"{label:<8}", style), one_line(result.media))
+    line = Text.assemble((f"{label:<8} ", style), one_line(result.media))
+    if result.state is JobState.INTERRUPTED and result.tally.units:
+        done, total = (sum(count[at] for count in result.tally.units.values()) for at in (1, 0))
+        line.append(f": {done} of {total} units finished so far")
     if result.reason:
         line.append(f": {one_line_text(result.reason)}")
     console.print(line)

@@ -25,7 +25,7 @@ from pipeline.engines_pool import EnginePool
 from pipeline.jobs import JobFolder
 from pipeline.planning import PlanRequest, ensure_audio, plan_job
 from pipeline.progress import Watcher
-from pipeline.report import FileResult, JobState, RunReport
+from pipeline.report import FileResult, JobState, RunReport, Tally, count_units
 from pipeline.results import deliver_job
 from pipeline.runtime import Runtime
 from pipeline.stages import Stage, Unit
@@ -233,9 +233,14 @@ class Executor:
         for job in list(self._board.jobs.values()):
             dead = [text for stage, text in self._board.dead.items() if job.work.counts[stage].total]
             if interrupted or not dead:
+                tally = Tally(
+                    duration_ms=job.work.plan.media.duration_ms,
+                    speech_ms=job.work.plan.segmentation.speech_ms,
+                    units=count_units(job.work),
+                )
                 for number, delivery in job.wishes:
-                    state = JobState.INTERRUPTED
-                    self._finish(number, FileResult(delivery.media, state, job.folder.job_id, reason=reason))
+                    result = FileResult(delivery.media, JobState.INTERRUPTED, job.folder.job_id, reason, tally=tally)
+                    self._finish(number, result)
                 continue
             self._deliver_now(job, "; ".join(dead))
         for number, entry in enumerate(self._entries):

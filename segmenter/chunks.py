@@ -21,8 +21,8 @@ REACH_MS = 7_000
 #: Without a border for so long, one is set at the quietest moment of the second half.
 LONGEST_MS = 30_000
 #: Audio given with a chunk: before it, so that detectors have settled, and after it, so that frames see what follows.
-LEAD_MS = 500
-TAIL_MS = 700
+LEAD_MS = 800
+TAIL_MS = 1_000
 _SETTLED_MS = 100
 #: Samples that are gathered before borders are looked for again.
 _STEP = 10_000 * SAMPLES_PER_MS

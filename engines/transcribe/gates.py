@@ -1,7 +1,8 @@
 """What Whisper's text is worth: the gates that its batched use skips, and which words are not believed. Pure functions.
 
 The thresholds of compression (2.4), mean log probability (-1.0) and no speech (0.6) are Whisper's own (`transcribe`
-of openai-whisper and faster-whisper); the others were measured, see the table in ``docs/adr``.
+of openai-whisper and faster-whisper); the others were measured; the cases
+stand in ``tests/engines/transcribe/test_transcribe_gates.py``.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _PILED_PART, _PILED_WORDS = 0.3, 4
 #: A phrase repeated this often in a row is a loop, if the loop is at least this many words long altogether.
 _LOOP_TIMES, _LOOP_WORDS = 4, 8
 _PUNCTUATION = ".,!?¡¿;:…\"'~。、，！？「」"
+_SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？")
 _NO_PUNCTUATION = str.maketrans("", "", _PUNCTUATION)
 #: Laughter as it is spelled: haha, hehehe, jajaja, はは, 哈哈, ㅋㅋ, 笑. One "ha" may be a word.
 _LAUGHTER = re.compile(
@@ -194,13 +196,28 @@ def _doubts(evidence: Evidence) -> list[tuple[list[TimedWord], int]]:
     several = len(evidence.segments) > 1
     # The no-speech token is about the whole clip: with several segments it says something only if all went badly.
     witness = evidence.no_speech_prob if not several or evidence.avg_logprob < _LOGPROB_LIMIT else 0.0
-    # Among words that are sure, an unsure one is rather a mumbled word than an invented one.
-    credit = 1 if several and evidence.avg_logprob > _LOGPROB_GOOD else 0
     logprob = 0.0 if several else evidence.avg_logprob
-    return [
-        (words, doubt(words, segment.score, witness, logprob) - credit)
-        for segment, words in zip(evidence.segments, by_segment(evidence.words, evidence.segments), strict=True)
-    ]
+    good = several and evidence.avg_logprob > _LOGPROB_GOOD
+    doubts = []
+    before = ""
+    for segment, words in zip(evidence.segments, by_segment(evidence.words, evidence.segments), strict=True):
+        points = doubt(words, segment.score, witness, logprob)
+        if good and words:
+            # Among words that are sure, an unsure one is rather mumbled than invented; one in the middle of a sentence
+            # was spoken next door and put here by the aligner.
+            points = min(points, _DOUBTFUL) if _runs_on(before, words) else points - 1
+        doubts.append((words, points))
+        before = words[-1].text if words else before
+    return doubts
+
+
+def _runs_on(before: str, words: Sequence[TimedWord]) -> bool:
+    """True when the words lie inside a sentence that began before them and does not end with them."""
+    return (
+        bool(before)
+        and not before.rstrip().endswith(_SENTENCE_ENDS)
+        and not words[-1].text.rstrip().endswith(_SENTENCE_ENDS)
+    )
 
 
 def is_doubtful(evidence: Evidence) -> bool:

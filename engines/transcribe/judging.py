@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from core.text import Dropped
-from engines.transcribe.clips import audio_ms, cut_clip, cuts_around, halving_cut, whole_segments
+from engines.transcribe.clips import cut_clip, cuts_around, halving_cut, whole_segments
 from engines.transcribe.decoding import PLAIN_SEARCH, Search
 from engines.transcribe.gates import (
     Evidence,
@@ -175,7 +175,6 @@ def _transcript(clip: Clip, reading: Reading, retried: bool) -> Transcript:
     dropped = tuple(sorted((*reading.dropped, *loops), key=lambda item: (item.start_ms, item.end_ms)))
     doubtful = bool(set(reading.suspicions) - {Suspicion.UNWRITTEN}) or is_doubtful(reading.evidence)
     flags = (("retried",) if retried else ()) + (("low-confidence",) if doubtful and words else ())
-    assert not words or words[-1].end_ms <= audio_ms(clip)
     return Transcript(clip.id, as_words(words), dropped, flags)
 
 

@@ -12,19 +12,21 @@ from segue_process import ROOT
 from media.builds import find_ffmpeg
 
 SAMPLE = ROOT / "demo" / "sample.mp4"
+#: Three short sentences, for engines that take their time.
+TICKETS = ROOT / "tests" / "data" / "tickets.flac"
 RATE = 16_000
 #: Between two copies of the sample.
 PAUSE_S = 2.0
 
 
-def sample_pcm() -> np.ndarray:
-    """The sample's sound: 16 kHz mono signed 16-bit."""
+def sample_pcm(source: Path = SAMPLE) -> np.ndarray:
+    """A file's sound: 16 kHz mono signed 16-bit."""
     command = [
         str(find_ffmpeg().path),
         "-v",
         "error",
         "-i",
-        str(SAMPLE),
+        str(source),
         "-ac",
         "1",
         "-ar",
@@ -43,6 +45,12 @@ def write_speech(path: Path, copies: int, first_gain: float = 1.0) -> Path:
     pause = np.zeros(int(PAUSE_S * RATE))
     parts = [part for copy in range(copies) for part in (sound * (first_gain * 0.97**copy), pause)]
     return write_wav(path, np.concatenate(parts))
+
+
+def write_takes(folder: Path, count: int) -> tuple[Path, ...]:
+    """The short clip several times, each at another level: as many files with one window each."""
+    sound = sample_pcm(TICKETS).astype(np.float64)
+    return tuple(write_wav(folder / f"take {take + 1}.wav", sound * 0.9**take) for take in range(count))
 
 
 def write_wav(path: Path, samples: np.ndarray, channels: int = 1) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from killing import Storm
-from long_speech import SAMPLE, write_speech
+from long_speech import TICKETS, write_takes
 from moments import Moment, Phase
 from real_engines import PATIENCE_S, REAL, missing_models
 from segue_process import Job, Place, read_outputs, run_job
@@ -19,20 +19,15 @@ SEED = int(os.environ.get("CRASH_SEED", "20261"))
 
 @pytest.fixture(scope="module")
 def real_job(tmp_path_factory: pytest.TempPathFactory) -> Job:
-    """Speech for three windows, one unit a batch, so that a kill always finds one in flight."""
+    """Three files with a window each, and one unit a batch, so that a kill always finds one in flight."""
     missing = missing_models()
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
-    if not SAMPLE.exists():
-        pytest.skip("demo/sample.mp4 is not there")
-    speech = write_speech(tmp_path_factory.mktemp("media") / "talk.wav", copies=1)
-    return Job(
-        (speech,),
-        targets="es",
-        settings={**REAL, "SEGUE_BATCH_SIZE": "1"},
-        extra=("--from", "en"),
-        patience_s=PATIENCE_S,
-    )
+    if not TICKETS.exists():
+        pytest.skip("tests/data/tickets.flac is not there")
+    takes = write_takes(tmp_path_factory.mktemp("media"), 3)
+    settings = {**REAL, "SEGUE_BATCH_SIZE": "1"}
+    return Job(takes, targets="es", settings=settings, extra=("--from", "en"), patience_s=PATIENCE_S)
 
 
 @pytest.mark.real
@@ -44,7 +39,7 @@ def test_real_engines_killed_three_times_give_the_same_cues(real_job: Job, tmp_p
     disturbed.base.mkdir()
     assert run_job(real_job, undisturbed).code == 0
     reference = read_outputs(undisturbed.out)
-    assert json.loads(reference["talk.json"])["cues"]
+    assert json.loads(reference["take 1.json"])["cues"]
     storm, chance = Storm(real_job, disturbed, reference), random.Random(SEED)
     for phase in (Phase.COMMITTED, Phase.COMPUTING, Phase.COMMITTED):
         storm.kill_at(Moment(phase, 1, chance.uniform(0, 0.3)))

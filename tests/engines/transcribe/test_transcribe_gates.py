@@ -8,6 +8,7 @@ from engines.transcribe.decoding import compression_ratio
 from engines.transcribe.gates import (
     Evidence,
     Suspicion,
+    agreement,
     doubt,
     find_loop,
     is_doubtful,
@@ -117,6 +118,19 @@ def test_only_the_segment_with_invented_words_is_refused():
     assert unbelieved(case) == [1]
 
 
+def test_a_word_inside_a_good_sentence_is_not_refused_for_lying_in_a_laugh():
+    before = timed("ask not", 0.95)
+    after = timed("your country can do", 0.95, start_ms=2000)
+    segments = (ClipSegment(0, 1000, 900), ClipSegment(1000, 2000, 300), ClipSegment(2000, 4000, 900))
+
+    def refused(text: str) -> list[int]:
+        words = (*before, *timed(text, 0.1, start_ms=1200), *after)
+        return unbelieved(Evidence("", words, segments, -0.2, 0.1, 1.0))
+
+    assert refused("what") == []
+    assert refused("Thank you.") == [1]
+
+
 def test_speech_without_words_is_missed_only_where_the_detector_is_sure():
     words = timed("we begin", start_ms=0)
     segments = (ClipSegment(0, 1500, 900), ClipSegment(1500, 3500, 900), ClipSegment(3500, 5500, 300))
@@ -126,6 +140,19 @@ def test_speech_without_words_is_missed_only_where_the_detector_is_sure():
 def test_a_word_stretched_over_unwritten_speech_is_noticed():
     words = (TimedWord(" so", 0, 300, 0.9), TimedWord(" stretched", 300, 6000, 0.9), TimedWord(" end", 6000, 6300, 0.9))
     assert missing_segments(words, (ClipSegment(0, 6300, 900),)) == [0]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "least", "most"),
+    [
+        ("We begin at nine.", "we begin at nine", 1.0, 1.0),
+        ("Yeah, so if you've, if you're back.", "So if you're back...", 0.5, 1.0),
+        ("That's what I'm talking about.", "What are you going to do now?", 0.0, 0.2),
+        ("扎自己的腳", "扎自己的脚", 0.7, 0.9),
+    ],
+)
+def test_agreement_is_the_part_of_the_words_that_two_looks_share(one: str, other: str, least: float, most: float):
+    assert least <= agreement(one, other) <= most
 
 
 def test_improbable_text_is_doubtful_and_no_text_is_not():

@@ -211,9 +211,9 @@ from pathlib import Path
 from engines.resources import EngineResources
 from engines.translate.factory import freeze, open_translator
 from engines.translate.interface import Line, TranslationTask, TranslatorChoice
-place = EngineResources(models_dir=Path(sys.argv[1]), offline=True, threads=int(sys.argv[2]))
+place = EngineResources(models_dir=Path(sys.argv[1]), offline=True)
 engine = open_translator(freeze(TranslatorChoice("llama", "gemma3-270m"), place), place)
-texts = sys.argv[3:]
+texts = sys.argv[2:]
 tasks = [TranslationTask(str(n), "en", "es", (Line("a", text),)) for n, text in enumerate(texts)]
 for result in engine.translate(tasks):
     print(result.lines[0].text)
@@ -221,13 +221,25 @@ engine.close()
 """
 
 
+@pytest.mark.parametrize(
+    ("megabytes", "allowed", "threads"), [(1, 8, 1), (238, 8, 1), (1100, 8, 4), (2500, 8, 8), (2500, 2, 2)]
+)
+def test_threads_follow_the_weights_within_what_is_allowed(
+    tmp_path: Path, megabytes: int, allowed: int, threads: int
+) -> None:
+    path = tmp_path / "sparse.gguf"
+    with path.open("wb") as file:
+        file.truncate(megabytes * 1_000_000)
+    assert llama.useful_threads(path, allowed) == threads
+
+
 @pytest.mark.real
 @real_gemma
-def test_a_real_model_repeats_itself_in_any_order_on_any_number_of_threads_and_prints_nothing(tmp_path: Path) -> None:
+def test_a_real_model_repeats_itself_in_any_order_in_another_process_and_prints_nothing(tmp_path: Path) -> None:
     texts = ["The train leaves at seven.", "The train is late.", "Please hold while I try that extension."]
     outputs = []
-    for threads, order in (("1", [0, 1, 2]), ("2", [2, 0, 1])):
-        arguments = [sys.executable, "-c", _QUIET_CODE, str(tmp_path), threads, *(texts[n] for n in order)]
+    for order in ([0, 1, 2], [2, 0, 1]):
+        arguments = [sys.executable, "-c", _QUIET_CODE, str(tmp_path), *(texts[n] for n in order)]
         ended = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True)
         assert ended.stderr == ""
         lines = ended.stdout.splitlines()
