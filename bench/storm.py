@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "crash")]
 
 from killing import Storm, Toll  # noqa: E402
-from long_speech import write_takes  # noqa: E402
+from long_speech import write_speech, write_takes  # noqa: E402
 from moments import Spread  # noqa: E402
 from real_engines import PATIENCE_S, REAL, TRANSLATOR, WHISPER, missing_models  # noqa: E402
 from segue_process import FAKES, Job, Place, read_outputs, run_job  # noqa: E402
@@ -92,15 +92,15 @@ def _parse() -> argparse.Namespace:
 
 def _job(base: Path, engines: str) -> Job:
     if engines == "real":
-        media = write_takes(base, COPIES["real"])
         return Job(
-            (media,),
+            write_takes(base, COPIES["real"]),
             targets="es",
             settings={**REAL, "SEGUE_BATCH_SIZE": "2"},
             extra=("--from", "en"),
             patience_s=PATIENCE_S,
         )
-    return Job((media,), settings={**FAKES, "SEGUE_FAKE_DELAY_MS": "40", "SEGUE_BATCH_SIZE": "2"})
+    speech = write_speech(base / "talk.wav", COPIES["fake"])
+    return Job((speech,), settings={**FAKES, "SEGUE_FAKE_DELAY_MS": "40", "SEGUE_BATCH_SIZE": "2"})
 
 
 def _engines(engines: str) -> str:
@@ -116,7 +116,7 @@ def _reference(job: Job, base: Path) -> Reference:
         ended = run_job(job, place)
         seconds.append(time.monotonic() - started)
         if ended.code:
-            raise SystemExit(f"storm: the undisturbed run ended with {ended.code}: {ended.err}")
+            raise SystemExit(f"storm: the undisturbed run ended with {ended.code}: {ended.err}{ended.out}")
     units = sum(count["total"] for each in ended.jobs for count in each["units"].values())
     computing = max(seconds[0] - seconds[1], 0.5)
     spread = Spread(start_up_s=seconds[1], planning_s=min(computing, 1.5), batch_s=2 * computing / max(units, 1))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 import time
@@ -28,6 +29,8 @@ from engines.translate.interface import Line, TaskFailure, TranslatedLine, Trans
 
 ROOT = Path(__file__).resolve().parent.parent
 WINDOW = 6
+#: A line of the demo's script: start, end, what is said.
+_SPOKEN = re.compile(r"^ *\d+\.\d+ +\d+\.\d+ +(.+)$", re.MULTILINE)
 SENTENCES = (
     "The train leaves at seven.",
     "Please wait until the light is green.",
@@ -59,8 +62,8 @@ SENTENCES = (
 def bench_lines(count: int) -> list[str]:
     """The first ``count`` lines: the demo's script, then the sentences above, again from the start if need be."""
     script = ROOT / "demo" / "sample.txt"
-    spoken = script.read_text(encoding="utf-8").splitlines() if script.is_file() else []
-    lines = [line.strip() for line in spoken if line.strip()] + list(SENTENCES)
+    text = script.read_text(encoding="utf-8") if script.is_file() else ""
+    lines = _SPOKEN.findall(text) + list(SENTENCES)
     return [lines[index % len(lines)] for index in range(count)]
 
 

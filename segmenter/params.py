@@ -27,9 +27,9 @@ class SegmenterParams:
     """Thresholds are thousandths of speech probability; times are milliseconds."""
 
     #: A run of frames becomes speech when one of them reaches this probability.
-    enter_threshold: int = 600
+    enter_threshold: int = 700
     #: It stays speech as long as frames reach this one.
-    stay_threshold: int = 230
+    stay_threshold: int = 180
     #: Kept before and after the frames that are speech, before the edge is moved to the quietest moment in reach.
     pad_ms: int = 20
     #: Pauses shorter than this are kept inside a segment.
@@ -37,7 +37,7 @@ class SegmenterParams:
     #: Shorter speech is left out.
     min_speech_ms: int = 120
     #: How far an edge may move outwards to the quietest millisecond.
-    edge_reach_ms: int = 40
+    edge_reach_ms: int = 20
     #: The longest segment.
     max_segment_ms: int = MAX_SEGMENT_MS
     #: Longer segments are cut where they have a clear pause.

@@ -91,19 +91,21 @@ def _locate(spec: EngineSpec, resources: EngineResources) -> Path:
     """The file that was frozen, where it was found then or where its name leads now."""
     note = resources.models_dir / _PLACES / spec.revision
     places = ([note.read_text(encoding="utf-8")] if note.is_file() else []) + [spec.model]
+    changed = EngineError(
+        f"the file of the model {spec.model} is not the one that the job was planned with",
+        "bring that file back, or run the job again with the new one",
+    )
     missing: EngineError | None = None
     for place in places:
         try:
             files = resolve_gguf(place, resources)
         except EngineError as error:
-            missing = error
+            missing = missing or error
             continue
         if files.revision == spec.revision:
             return files.path
-    raise missing or EngineError(
-        f"the file of the model {spec.model} is not the one that the job was planned with",
-        "bring that file back, or run the job again with the new one",
-    )
+        missing = changed
+    raise missing or changed
 
 
 class LlamaTranslator:

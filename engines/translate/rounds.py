@@ -72,7 +72,7 @@ def translate_task(task: TranslationTask, ask: Ask) -> Translation:
             question = Question(task, lines, _complaints(drafts, lines, round_number), round_number)
             usage = _ask_once(question, ask, drafts, usage)
     for number, line in numbered.items():
-        if drafts[number].rank == 2 and len(numbered) > 1:
+        if drafts[number].rank == 2:
             alone = {number: line}
             usage = _ask_once(Question(task, alone, _complaints(drafts, alone, 2), 2), ask, drafts, usage)
     return Translation(task.id, tuple(_final(line, drafts[number]) for number, line in numbered.items()), usage)

@@ -151,7 +151,7 @@ def test_a_missing_package_is_named_with_its_cure(tmp_path: Path, monkeypatch: p
         freeze(TranslatorChoice("openai"), EngineResources(models_dir=tmp_path))
 
 
-def test_a_model_that_is_another_file_than_frozen_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_is_another_file_than_the_frozen_one_is_refused(tmp_path: Path) -> None:
     if importlib.util.find_spec("xllamacpp") is None:
         pytest.skip("xllamacpp is not installed")
     model = tmp_path / "model.gguf"
