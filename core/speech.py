@@ -63,6 +63,9 @@ class Window:
     index: int
     #: The segments in it, in order of time; never empty.
     segments: tuple[Segment, ...]
+    #: For each segment, the stretch of the media that engines are given: the segment and a little of what is around
+    #: it, since words lean on the silence beside them. Stretches may touch, never overlap. Empty where no audio is used.
+    spans: tuple[Span, ...] = ()
 
     @property
     def start_ms(self) -> int:
@@ -74,5 +77,5 @@ class Window:
 
     @property
     def audio_ms(self) -> int:
-        """Length of the joined audio, which is what an engine is given."""
-        return sum(segment.duration_ms for segment in self.segments)
+        """Length of the joined audio, which is what an engine is given; without audio, of the segments."""
+        return sum(stretch.duration_ms for stretch in self.spans or self.segments)

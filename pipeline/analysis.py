@@ -17,7 +17,7 @@ from cache.faults import BlobDamagedError
 from cache.store import Store
 from core.audio import BYTES_PER_SAMPLE, ms_to_samples
 from core.keys import Digest, Key, canonical_json, digest_chunks, make_key
-from core.speech import Segment, Segmentation, Window
+from core.speech import Segment, Segmentation, Span, Window
 from media.builds import FfmpegBuild
 from media.decode import decode_pcm
 from media.probe import probe
@@ -40,8 +40,8 @@ class Analysis:
     duration_ms: int
     fps: Fraction | None
     segments: tuple[Segment, ...]
-    #: For each window, the indices of its segments and the digest of their joined samples.
-    windows: tuple[tuple[tuple[int, ...], Digest], ...]
+    #: Each window, and the digest of its joined samples.
+    windows: tuple[tuple[Window, Digest], ...]
     warnings: tuple[str, ...]
 
     @property
@@ -55,20 +55,33 @@ class Analysis:
             "duration_ms": self.duration_ms,
             "fps": [self.fps.numerator, self.fps.denominator] if self.fps else None,
             "segments": [[s.start_ms, s.end_ms, s.score] for s in self.segments],
-            "windows": [[list(indices), digest] for indices, digest in self.windows],
+            "windows": [
+                {
+                    "segments": [segment.index for segment in window.segments],
+                    "spans": [[span.start_ms, span.end_ms] for span in window.spans],
+                    "audio": digest,
+                }
+                for window, digest in self.windows
+            ],
             "warnings": list(self.warnings),
         }
 
     @classmethod
     def from_json(cls, key: Key, value: dict[str, Any]) -> Analysis:
         """The analysis in a payload that `as_json` made."""
+        segments = tuple(Segment(i, *numbers) for i, numbers in enumerate(value["segments"]))
+        windows = []
+        for index, entry in enumerate(value["windows"]):
+            spans = tuple(Span(*ends) for ends in entry["spans"])
+            window = Window(index, tuple(segments[i] for i in entry["segments"]), spans)
+            windows.append((window, Digest(entry["audio"])))
         return cls(
             key=key,
             audio=Digest(value["audio"]),
             duration_ms=value["duration_ms"],
             fps=Fraction(*value["fps"]) if value["fps"] else None,
-            segments=tuple(Segment(i, *numbers) for i, numbers in enumerate(value["segments"])),
-            windows=tuple((tuple(indices), Digest(digest)) for indices, digest in value["windows"]),
+            segments=segments,
+            windows=tuple(windows),
             warnings=tuple(value["warnings"]),
         )
 
@@ -144,8 +157,8 @@ def _decode_and_segment(
     assert digest is not None, "the block above published the blob"
     with open_audio(store, digest) as audio:
         windows = tuple(
-            (tuple(s.index for s in window.segments), digest_chunks(_joined(audio, window)))
-            for window in pack_windows(segmentation.segments, request.params)
+            (window, digest_chunks(_joined(audio, window)))
+            for window in pack_windows(segmentation.segments, segmentation.duration_ms, request.params)
         )
     return Analysis(
         key=request.key(),
@@ -159,9 +172,9 @@ def _decode_and_segment(
 
 
 def _joined(audio: BlobReader, window: Window) -> Iterator[bytes]:
-    for segment in window.segments:
+    for span in window.spans:
         yield audio.read(
-            ms_to_samples(segment.start_ms) * BYTES_PER_SAMPLE, ms_to_samples(segment.duration_ms) * BYTES_PER_SAMPLE
+            ms_to_samples(span.start_ms) * BYTES_PER_SAMPLE, ms_to_samples(span.duration_ms) * BYTES_PER_SAMPLE
         )
 
 

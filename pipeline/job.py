@@ -10,7 +10,7 @@ from typing import Any
 from core.errors import StoreError
 from core.keys import Digest, Key, digest_value
 from core.specs import EngineSpec
-from core.speech import Segment, Segmentation, Window
+from core.speech import Segment, Segmentation, Span, Window
 
 #: Version of plan.json; a plan of another version is refused by name, never guessed at.
 PLAN_VERSION = 1
@@ -116,9 +116,9 @@ class PlannedWindow:
         Scores are rounded to hundreds: a detector's last digit must not decide what counts as the same work.
         """
         spans, at = [], 0
-        for segment in self.window.segments:
-            spans.append((at, at + segment.duration_ms, (segment.score + 50) // 100 * 100))
-            at += segment.duration_ms
+        for segment, stretch in zip(self.window.segments, self.window.spans, strict=True):
+            spans.append((at, at + stretch.duration_ms, (segment.score + 50) // 100 * 100))
+            at += stretch.duration_ms
         return tuple(spans)
 
 
@@ -173,6 +173,7 @@ class Plan:
             "windows": [
                 {
                     "segments": [segment.index for segment in planned.window.segments],
+                    "spans": [[stretch.start_ms, stretch.end_ms] for stretch in planned.window.spans],
                     "audio": planned.audio,
                     "captions": [[c.start_ms, c.end_ms, c.text] for c in planned.captions],
                 }
@@ -205,7 +206,11 @@ class Plan:
             segments=segments,
             windows=tuple(
                 PlannedWindow(
-                    Window(index, tuple(segments[i] for i in entry["segments"])),
+                    Window(
+                        index,
+                        tuple(segments[i] for i in entry["segments"]),
+                        tuple(Span(*ends) for ends in entry["spans"]),
+                    ),
                     entry["audio"],
                     tuple(Caption(*fields) for fields in entry["captions"]),
                 )

@@ -80,10 +80,7 @@ def _analyse(
 
 
 def _plan_audio(request: PlanRequest, analysis: Analysis) -> Plan:
-    windows = tuple(
-        PlannedWindow(Window(index, tuple(analysis.segments[i] for i in indices)), digest)
-        for index, (indices, digest) in enumerate(analysis.windows)
-    )
+    windows = tuple(PlannedWindow(window, digest) for window, digest in analysis.windows)
     return Plan(
         job_id=request.job_id,
         owner=request.owner,

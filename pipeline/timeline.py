@@ -17,23 +17,23 @@ class ClipClock:
     """Maps milliseconds of a window's joined audio to milliseconds of the media."""
 
     def __init__(self, window: Window) -> None:
-        self._segments = window.segments
+        self._spans = window.spans
         self._starts: list[int] = []
         at = 0
-        for segment in window.segments:
+        for span in window.spans:
             self._starts.append(at)
-            at += segment.duration_ms
+            at += span.duration_ms
 
     def place(self, start_ms: int, end_ms: int) -> Span:
         """Where a stretch of the clip lies in the media.
 
-        A stretch over a join belongs to the segment that holds its middle: the silence that was left out between
+        A stretch over a join belongs to the side that holds its middle: the silence that was left out between
         two segments is never inside a word.
         """
         index = max(bisect_right(self._starts, (start_ms + end_ms) // 2) - 1, 0)
-        segment, offset = self._segments[index], self._starts[index]
-        first = min(max(segment.start_ms + start_ms - offset, segment.start_ms), segment.end_ms)
-        last = min(max(segment.start_ms + end_ms - offset, first), segment.end_ms)
+        span, offset = self._spans[index], self._starts[index]
+        first = min(max(span.start_ms + start_ms - offset, span.start_ms), span.end_ms)
+        last = min(max(span.start_ms + end_ms - offset, first), span.end_ms)
         return Span(first, last)
 
 
@@ -58,5 +58,5 @@ def window_cues(planned: PlannedWindow, transcript: Transcript | None, language:
         return tuple(CueDraft(c.start_ms, c.end_ms, c.text, ()) for c in planned.captions)
     if transcript is None or not transcript.words:
         return ()
-    breaks = [segment.end_ms for segment in planned.window.segments[:-1]]
+    breaks = [span.end_ms for span in planned.window.spans[:-1]]
     return build_cues(media_words(planned.window, transcript), language, breaks, rules_for(language))

@@ -44,6 +44,8 @@ class SegmenterParams:
     split_after_ms: int = 12_000
     #: A segment is cut no sooner than this after its start.
     min_split_ms: int = 4_000
+    #: Audio around each segment that engines are given with it.
+    context_ms: int = 180
     #: A window may end once it has this much joined audio.
     min_window_ms: int = 19_000
     #: The most joined audio in a window.

@@ -8,13 +8,20 @@ import pytest
 
 from core.keys import canonical_json, digest_value, make_key
 from core.specs import EngineSpec
-from core.speech import Segment, Window
+from core.speech import Segment, Span, Window
 from engines.translate.interface import Line, TranslationTask
 from pipeline.job import PlannedWindow
 from pipeline.stages import detect_key, transcribe_key, translate_key
 
 SPEC = EngineSpec("faster-whisper", "base", "r1", "int8", (("beam", "5"),))
-PLANNED = PlannedWindow(Window(0, (Segment(0, 1000, 3000, 912), Segment(1, 4000, 6500, 877))), "a" * 64)
+
+
+def planned_window(*segments: Segment) -> PlannedWindow:
+    spans = tuple(Span(segment.start_ms - 100, segment.end_ms + 100) for segment in segments)
+    return PlannedWindow(Window(0, segments, spans), "a" * 64)
+
+
+PLANNED = planned_window(Segment(0, 1000, 3000, 912), Segment(1, 4000, 6500, 877))
 TASK = TranslationTask("id", "en", "es", (Line("0", "Hello."), Line("1", "Bye.")), ("Before.",), ("After.",))
 
 
@@ -22,7 +29,7 @@ def shifted(planned: PlannedWindow, by_ms: int, by_index: int) -> PlannedWindow:
     moved = tuple(
         Segment(s.index + by_index, s.start_ms + by_ms, s.end_ms + by_ms, s.score) for s in planned.window.segments
     )
-    return replace(planned, window=Window(planned.index + by_index, moved))
+    return replace(planned_window(*moved), window=replace(planned_window(*moved).window, index=by_index))
 
 
 def test_a_window_keeps_its_key_wherever_it_stands() -> None:
@@ -51,12 +58,12 @@ def test_audio_language_and_joins_are_in_a_transcriptions_key() -> None:
     key = transcribe_key(SPEC, PLANNED, "en")
     assert transcribe_key(SPEC, PLANNED, "de") != key
     assert transcribe_key(SPEC, replace(PLANNED, audio="b" * 64), "en") != key
-    rejoined = PlannedWindow(Window(0, (Segment(0, 1000, 3500, 912), Segment(1, 4000, 6000, 877))), "a" * 64)
+    rejoined = planned_window(Segment(0, 1000, 3500, 912), Segment(1, 4000, 6000, 877))
     assert transcribe_key(SPEC, rejoined, "en") != key
 
 
 def test_a_detectors_last_digit_is_not_in_the_key() -> None:
-    nearly = PlannedWindow(Window(0, (Segment(0, 1000, 3000, 913), Segment(1, 4000, 6500, 876))), "a" * 64)
+    nearly = planned_window(Segment(0, 1000, 3000, 913), Segment(1, 4000, 6500, 876))
     assert transcribe_key(SPEC, nearly, "en") == transcribe_key(SPEC, PLANNED, "en")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from job_bench import SAMPLE, Bench
 
-from core.speech import Segment, Window
+from core.speech import Segment, Span, Window
 from pipeline.job import PlannedWindow
 from pipeline.vote import VOTERS, choose_voters, decide_language
 
@@ -14,7 +14,7 @@ def windows(*lengths_and_scores: tuple[int, int]) -> list[PlannedWindow]:
     made, at = [], 0
     for index, (seconds, score) in enumerate(lengths_and_scores):
         segment = Segment(index, at, at + seconds * 1000, score)
-        made.append(PlannedWindow(Window(index, (segment,)), "0" * 64))
+        made.append(PlannedWindow(Window(index, (segment,), (Span(segment.start_ms, segment.end_ms),)), "0" * 64))
         at += seconds * 1000 + 500
     return made
 
