@@ -68,7 +68,7 @@ def report_programmes(clips: list[Clip]) -> None:
         found = segmented(clip.samples)
         cues = cues_of(found.segments, clip.speech, found.duration_ms)
         total += cues
-        windows = pack_windows(found.segments, PARAMS)
+        windows = pack_windows(found, PARAMS)
         fill = sum(window.audio_ms for window in windows) / max(len(windows), 1) / 1000
         print(f"programme {clip.name}: {cues}; {len(windows)} windows of {fill:.1f} s")
     print(f"programmes: {total}")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from bench.segmenter_material import Samples
 from core.audio import SAMPLES_PER_MS
-from core.speech import Segment, Segmentation
+from core.speech import Segment, Segmentation, Span
 from segmenter.params import SegmenterParams
 from segmenter.windows import pack_windows
 
@@ -109,9 +109,9 @@ def audio_digests(samples: Samples, segments: Sequence[Segment]) -> list[str]:
 
 def window_digests(samples: Samples, found: Segmentation, params: SegmenterParams) -> list[str]:
     """One name for the joined audio of each window."""
-    windows = pack_windows(found.segments, params)
-    return [hashlib.sha256(audio_of(samples, window.segments)).hexdigest() for window in windows]
+    windows = pack_windows(found, params)
+    return [hashlib.sha256(audio_of(samples, window.spans)).hexdigest() for window in windows]
 
 
-def audio_of(samples: Samples, segments: Sequence[Segment]) -> bytes:
+def audio_of(samples: Samples, segments: Sequence[Segment | Span]) -> bytes:
     return b"".join(samples[s.start_ms * SAMPLES_PER_MS : s.end_ms * SAMPLES_PER_MS].tobytes() for s in segments)

@@ -76,15 +76,15 @@ def plan_clips(program: Program, params: SegmenterParams) -> list[Clip]:
     """The windows of a recording as clips."""
     whole = np.clip(np.rint(program.samples * 32768), -32768, 32767).astype(np.int16)
     found = find_speech([whole[start : start + 160_000] for start in range(0, len(whole), 160_000)], params)
-    return [cut_window(program, window) for window in pack_windows(found.segments, params)]
+    return [cut_window(program, window) for window in pack_windows(found, params)]
 
 
 def cut_window(program: Program, window: Window) -> Clip:
     spans, pieces, offset = [], [], 0
-    for segment in window.segments:
-        pieces.append(program.samples[ms_to_samples(segment.start_ms) : ms_to_samples(segment.end_ms)])
-        spans.append(ClipSegment(offset, offset + segment.duration_ms, segment.score))
-        offset += segment.duration_ms
+    for segment, span in zip(window.segments, window.spans, strict=True):
+        pieces.append(program.samples[ms_to_samples(span.start_ms) : ms_to_samples(span.end_ms)])
+        spans.append(ClipSegment(offset, offset + span.duration_ms, segment.score))
+        offset += span.duration_ms
     name = json.dumps([segment.start_ms for segment in window.segments])
     return Clip(name, np.concatenate(pieces), tuple(spans), program.language)
 

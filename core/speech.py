@@ -53,7 +53,7 @@ class Segmentation:
 
 @dataclass(frozen=True)
 class Window:
-    """Consecutive segments that are transcribed together: their audio end to end, at most 28 s of it.
+    """Consecutive segments that are transcribed together: their audio end to end, at most 29 s of it.
 
     Whisper's encoder costs the same for 2 s as for 30 s, so segments share its window. A window is the unit of
     transcription and of translation; it is fixed when the job is planned.
@@ -63,8 +63,8 @@ class Window:
     index: int
     #: The segments in it, in order of time; never empty.
     segments: tuple[Segment, ...]
-    #: For each segment, the stretch of the media that engines are given: the segment and a little of what is around
-    #: it, since words lean on the silence beside them. Stretches may touch, never overlap. Empty where no audio is used.
+    #: For each segment, the stretch of the media that engines are given: the segment and a little of what is around it,
+    #: since words lean on the silence beside them. Stretches may touch, never overlap. Empty where no audio is used.
     spans: tuple[Span, ...] = ()
 
     @property

@@ -157,8 +157,7 @@ def _decode_and_segment(
     assert digest is not None, "the block above published the blob"
     with open_audio(store, digest) as audio:
         windows = tuple(
-            (window, digest_chunks(_joined(audio, window)))
-            for window in pack_windows(segmentation.segments, segmentation.duration_ms, request.params)
+            (window, digest_chunks(_joined(audio, window))) for window in pack_windows(segmentation, request.params)
         )
     return Analysis(
         key=request.key(),

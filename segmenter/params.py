@@ -48,8 +48,8 @@ class SegmenterParams:
     context_ms: int = 180
     #: A window may end once it has this much joined audio.
     min_window_ms: int = 19_000
-    #: The most joined audio in a window.
-    max_window_ms: int = MAX_SEGMENT_MS
+    #: The most joined audio in a window, context included; Whisper hears 30 s.
+    max_window_ms: int = 29_000
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object without floats that names every parameter and every detector by version or digest.

@@ -41,7 +41,7 @@ class ClipSegment:
 
 @dataclass(frozen=True)
 class Clip:
-    """One window of audio: its segments end to end, at most 28 s."""
+    """One window of audio: its segments end to end, at most 29 s."""
 
     #: The caller's name for it; results carry it back.
     id: str
