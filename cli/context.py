@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.wording import printable
+
 if TYPE_CHECKING:
     from pipeline.runtime import Runtime
 
@@ -35,9 +37,14 @@ def open_runtime(flags: Mapping[str, Any]) -> Runtime:
 
 def note(line: str) -> None:
     """One line on standard error, so that pipes stay clean."""
-    print(f"segue: {line}", file=sys.stderr, flush=True)
+    print(f"segue: {printable(line)}", file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    print(json.dumps(value, ensure_ascii=False, indent=1))
+    """One JSON document on standard output, in plain ASCII where that cannot take the text as it is."""
+    text = json.dumps(value, ensure_ascii=False, indent=1)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=1)
+    print(text)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import traceback
 from enum import IntEnum
 from pathlib import Path
 
+from cli.context import print_json
+from cli.wording import printable
 from core.errors import EngineError, SegueError, StoreError, UsageError
 
 
@@ -36,10 +37,12 @@ def code_of(error: SegueError) -> Exit:
 def report_error(error: SegueError, *, as_json: bool) -> Exit:
     """Says what went wrong and what to do: on standard error for people, on standard output as JSON if asked."""
     if as_json:
-        print(json.dumps({"error": {"message": error.message, "hint": error.hint}}, ensure_ascii=False))
-    print(f"segue: {error.message}", file=sys.stderr)
+        print_json({"error": {"message": error.message, "hint": error.hint}})
+    # A manifest's problems are one line each; nothing else may break or colour a line.
+    message = "\n".join(map(printable, error.message.split("\n")))
+    print(f"segue: {message}", file=sys.stderr)
     if error.hint:
-        print(f"       {error.hint}", file=sys.stderr)
+        print(f"       {printable(error.hint)}", file=sys.stderr)
     return code_of(error)
 
 

@@ -38,7 +38,7 @@ def export_command(
     if assembly is None or not wishes:
         raise UsageError(f"job {folder.job_id[:12]} has nothing to export yet", "run it first: segue run MEDIA --to es")
     written: list[Path] = []
-    with_json = "json" in format.lower().split(",")
+    with_json = "json" in (name.strip() for name in format.lower().split(","))
     for wish in wishes:
         delivery = replace(wish, formats=parse_formats(format), bilingual=bilingual, force=force)
         if out is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -56,6 +57,9 @@ def _options(
 
 def main() -> None:
     """Entry point: runs the command and leaves with its exit code, never with a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name of any bytes, or a terminal that knows no Japanese, must not end in a traceback.
+        sys.stdout.reconfigure(errors="backslashreplace")
     code = _run()
     try:
         sys.stdout.flush()

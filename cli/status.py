@@ -68,7 +68,7 @@ def _print_jobs(console: Console, standings: list[Standing]) -> None:
 
 
 def _print_standing(console: Console, standing: Standing) -> None:
-    from cli.wording import clock, one_line, percent
+    from cli.wording import clock, one_line, percent, printable
 
     console.print(f"job {standing.job_id}  {standing.state}  owner {standing.owner}")
     for path in standing.media:
@@ -85,11 +85,12 @@ def _print_standing(console: Console, standing: Standing) -> None:
     for path in standing.outputs:
         console.print(f"output   {one_line(path)}")
     if standing.reason:
-        console.print(f"reason   {standing.reason}")
+        console.print(f"reason   {printable(standing.reason)}")
 
 
 def _print_review(console: Console, assembly: Assembly) -> None:
     from cli.plan import stamp
+    from cli.wording import printable
 
     lines = [
         f"{assembly.language:<8} {cue.id:>4}  {stamp(cue.start_ms)}  {', '.join(flags)}: {cue.text}"
@@ -107,6 +108,6 @@ def _print_review(console: Console, assembly: Assembly) -> None:
     if lines:
         console.print(f"to review: {len(lines)}")
     for line in lines[:SHOW_AT_MOST]:
-        console.print(f"  {line}")
+        console.print(f"  {printable(line)}")
     if len(lines) > SHOW_AT_MOST:
         console.print(f"  and {len(lines) - SHOW_AT_MOST} more, in the .json output under 'flags'")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from cli.wording import clock, one_line, percent
+from cli.wording import clock, one_line, percent, printable
 from pipeline.report import FileResult, JobState, RunReport
 
 #: Files that are well are listed one by one only up to this many; others always.
@@ -42,19 +42,14 @@ def _print_file(console: Console, result: FileResult) -> None:
         done, total = (sum(count[at] for count in result.tally.units.values()) for at in (1, 0))
         line.append(f": {done} of {total} units finished so far")
     if result.reason:
-        line.append(f": {one_line_text(result.reason)}")
+        line.append(f": {printable(result.reason)}")
     console.print(line)
     for warning in result.warnings:
-        console.print(Text(f"         note: {one_line_text(warning)}"))
+        console.print(Text(f"         note: {printable(warning)}"))
     if result.outputs:
         folder = result.outputs[0].parent
         names = "  ".join(one_line(path.name) for path in result.outputs)
         console.print(Text(f"         {one_line(folder)}/: {names}"))
-
-
-def one_line_text(text: str) -> str:
-    """The text without anything that could move a cursor or break the line."""
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _print_totals(console: Console, files: Sequence[FileResult], report: RunReport) -> None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from media.sources import shown as one_line
 
-__all__ = ["clock", "one_line", "percent", "size"]
+__all__ = ["clock", "one_line", "percent", "printable", "size"]
+
+
+def printable(text: str) -> str:
+    """The text without anything that could move a cursor or break the line; nothing is cut off."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def clock(ms: float) -> str:

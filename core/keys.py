@@ -25,10 +25,13 @@ def canonical_json(value: Any) -> bytes:
     """UTF-8 JSON with sorted keys, no spaces and no NaN: the same value always gives the same bytes.
 
     Floats are refused: their text differs between writers, so a key must not depend on one.
-    Scale to integers, or pass the decimal as a string.
+    Scale to integers, or pass the decimal as a string. Names of files may hold lone surrogates (bytes that are no
+    UTF-8); they survive, and `json.loads` reads them back.
     """
     _refuse_floats(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(
+        errors="surrogatepass"
+    )
 
 
 def _refuse_floats(value: Any) -> None:

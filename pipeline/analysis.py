@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +19,7 @@ from cache.store import Store
 from core.audio import BYTES_PER_SAMPLE, ms_to_samples
 from core.keys import Digest, Key, canonical_json, digest_chunks, make_key
 from core.speech import Segment, Segmentation, Span, Window
+from engines.device import cpu_threads
 from media.builds import FfmpegBuild
 from media.decode import decode_pcm
 from media.probe import probe
@@ -28,6 +30,8 @@ from segmenter.params import SegmenterParams
 from segmenter.windows import pack_windows
 
 ANALYSIS_VERSION = 1
+#: Beyond this, decoding is what the detectors wait for.
+MOST_SEGMENTER_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -142,17 +146,17 @@ def _decode_and_segment(
     store: Store,
     on_decoded: Callable[[int, int], None],
 ) -> Analysis:
-    segmenter = Segmenter(request.params)
     samples = 0
     store.require_space(info.duration_ms * BYTES_PER_SAMPLE * ms_to_samples(1))
-    with store.blob_writer("audio") as writer:
+    threads = min(cpu_threads(), MOST_SEGMENTER_THREADS)
+    with closing(Segmenter(request.params, threads)) as segmenter, store.blob_writer("audio") as writer:
         stream = decode_pcm(info, track, request.ffmpeg)
         for block in stream:
             segmenter.feed(block)
             writer.write(block.astype("<i2", copy=False).tobytes())
             samples += len(block)
             on_decoded(samples // ms_to_samples(1), info.duration_ms)
-    segmentation = segmenter.finish()
+        segmentation = segmenter.finish()
     digest = writer.digest
     assert digest is not None, "the block above published the blob"
     with open_audio(store, digest) as audio:

@@ -23,7 +23,7 @@ FAILED = "failed"
 
 @dataclass(frozen=True)
 class Gap:
-    """Speech that has no transcript because its unit failed."""
+    """Speech that has no transcript because its unit failed or could not be run."""
 
     span: Span
     reason: str
@@ -130,8 +130,12 @@ def _target_lines(work: JobWork, target: str) -> list[TranslatedLine]:
 
 
 def _gaps(work: JobWork) -> tuple[Gap, ...]:
+    reasons = work.gap_reasons()
+    for planned in work.plan.windows:
+        if planned.index not in work.cues:
+            reasons[planned.index] = "not transcribed yet"
     return tuple(
         Gap(Span(segment.start_ms, segment.end_ms), reason)
-        for index, reason in sorted(work.gap_reasons().items())
+        for index, reason in sorted(reasons.items())
         for segment in work.plan.windows[index].window.segments
     )

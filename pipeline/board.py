@@ -132,6 +132,23 @@ class Board:
             self.dead.setdefault(stage, reason)
             self.changed.notify_all()
 
+    def take_stuck(self) -> list[OpenJob]:
+        """Takes jobs off the board that wait for nothing but dead stages. The lock must be held.
+
+        They would fill the look-ahead for ever, and planning would wait for room that nobody makes.
+        """
+        if not self.dead:
+            return []
+        busy = {slot[0] for slot in self._in_flight}
+        stuck = [
+            job
+            for job_id, job in self.jobs.items()
+            if job_id not in busy and all(unit.stage in self.dead for unit in job.work.ready())
+        ]
+        for job in stuck:
+            del self.jobs[job.folder.job_id]
+        return stuck
+
     def exhausted(self) -> bool:
         """True when nothing is being computed and nothing can become ready any more. The lock must be held."""
         return not self.planning and not self._in_flight and next(self._free(frozenset(Stage)), None) is None

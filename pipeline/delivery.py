@@ -5,9 +5,11 @@ Segue overwrites only what it wrote itself and nobody has changed since: it keep
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,7 +120,8 @@ def remove_stale(paths: Sequence[Path], media: Path, store: Store) -> None:
 
 def write_file(path: Path, data: bytes) -> None:
     """Puts a whole file in place at once: readers see the old one or the new one. Raises OutputError."""
-    temporary = path.with_name(f".{path.name[:120]}.{os.getpid()}.segue-tmp")
+    # Not made from the name itself: a long name with a suffix is longer than a file system takes.
+    temporary = path.with_name(f".{digest_bytes(os.fsencode(path.name))[:16]}.{os.getpid()}.segue-tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as handle:
@@ -127,8 +130,9 @@ def write_file(path: Path, data: bytes) -> None:
             os.fsync(handle.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        kind = DiskFullError if error.errno == 28 else OutputError
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else OutputError
         raise kind(
             f"{path} cannot be written: {error.strerror}", "free space or choose another --out, then run the same again"
         ) from error

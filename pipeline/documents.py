@@ -66,8 +66,11 @@ def _events(cues: Sequence[Cue], texts: Sequence[str], language: str) -> tuple[S
 
 
 def dump_document(document: dict[str, Any]) -> bytes:
-    """The JSON document as people read it: indented, in order, UTF-8."""
-    return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
+    """The JSON document as people read it: indented, in order, UTF-8.
+
+    What UTF-8 cannot hold (a file's name may be any bytes) is written as JSON's own escape.
+    """
+    return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode(errors="backslashreplace")
 
 
 def document_of(assembly: Assembly, media_name: str) -> dict[str, Any]:

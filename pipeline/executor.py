@@ -85,7 +85,7 @@ class Executor:
             raise self._fatal
         interrupted = self._stop.is_set()
         stopped = str(self._fatal or "")
-        self._close_rest(interrupted=interrupted, reason=stopped)
+        self._close_rest(stopped)
         return RunReport(
             files=tuple(self._results[number] for number in sorted(self._results)),
             interrupted=interrupted,
@@ -133,6 +133,11 @@ class Executor:
         if self._board.join(request.job_id, (number, delivery)):
             return
         if request.settings.transcriber is not None and not folder.has_plan():
+            dead = self._board.dead.get(Stage.TRANSCRIBE)
+            if dead is not None:
+                # Decoding what nobody can transcribe in this run would only fill the disk.
+                self._finish(number, FileResult(delivery.media, JobState.FAILED, reason=dead))
+                return
             self._engines.prefetch_transcriber(request.settings.transcriber)
         plan = plan_job(request, folder, lambda done, total: self._watcher.decoding(delivery.media, done, total))
         folder.clear_failures()
@@ -166,6 +171,8 @@ class Executor:
         board = self._board
         with board.changed:
             while not self._stop.is_set():
+                for job in board.take_stuck():
+                    self._deliver(job)
                 need = board.need(stages)
                 if need is not None:
                     return need
@@ -220,7 +227,11 @@ class Executor:
         """Assembles on a thread of its own: copying a long video must not keep a GPU waiting."""
         self._courier.submit(self._guard, lambda: self._deliver_now(job))
 
-    def _deliver_now(self, job: OpenJob, without: str = "") -> None:
+    def _deliver_now(self, job: OpenJob) -> None:
+        without = ""
+        if not job.work.finished:
+            dead = (text for stage, text in self._board.dead.items() if job.work.counts[stage].total)
+            without = "; ".join(dict.fromkeys(dead))
         for number, delivery in job.wishes:
             self._finish(number, deliver_job(job.work, job.folder, delivery, self._runtime, without))
 
@@ -228,21 +239,17 @@ class Executor:
         self._results[number] = result
         self._watcher.finished(result)
 
-    def _close_rest(self, *, interrupted: bool, reason: str) -> None:
-        """Says what became of the inputs that are not through: interrupted, or without an engine for a stage."""
+    def _close_rest(self, reason: str) -> None:
+        """Says that the inputs that are not through were interrupted, and why if there is more to say."""
         for job in list(self._board.jobs.values()):
-            dead = [text for stage, text in self._board.dead.items() if job.work.counts[stage].total]
-            if interrupted or not dead:
-                tally = Tally(
-                    duration_ms=job.work.plan.media.duration_ms,
-                    speech_ms=job.work.plan.segmentation.speech_ms,
-                    units=count_units(job.work),
-                )
-                for number, delivery in job.wishes:
-                    result = FileResult(delivery.media, JobState.INTERRUPTED, job.folder.job_id, reason, tally=tally)
-                    self._finish(number, result)
-                continue
-            self._deliver_now(job, "; ".join(dead))
+            tally = Tally(
+                duration_ms=job.work.plan.media.duration_ms,
+                speech_ms=job.work.plan.segmentation.speech_ms,
+                units=count_units(job.work),
+            )
+            for number, delivery in job.wishes:
+                result = FileResult(delivery.media, JobState.INTERRUPTED, job.folder.job_id, reason, tally=tally)
+                self._finish(number, result)
         for number, entry in enumerate(self._entries):
             if number not in self._results:
                 self._finish(number, FileResult(entry.delivery.media, JobState.INTERRUPTED, reason=reason))

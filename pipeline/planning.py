@@ -95,6 +95,8 @@ def _plan_audio(request: PlanRequest, analysis: Analysis) -> Plan:
 
 def _plan_captions(request: PlanRequest) -> Plan:
     info = probe(request.path)
+    ends_ms = max(caption.end_ms for caption in request.captions)
+    late = ("the captions go on after the media's end: do they belong to it?",) if ends_ms > info.duration_ms else ()
     groups = group_captions(request.captions)
     segments = tuple(
         Segment(index, group[0].start_ms, max(caption.end_ms for caption in group), 1000)
@@ -104,7 +106,7 @@ def _plan_captions(request: PlanRequest) -> Plan:
     return Plan(
         job_id=request.job_id,
         owner=request.owner,
-        media=MediaFacts(request.digest, info.duration_ms, info.frame_rate),
+        media=MediaFacts(request.digest, max(info.duration_ms, ends_ms), info.frame_rate, late),
         settings=request.settings,
         analysis="",
         audio="",
@@ -127,8 +129,3 @@ def group_captions(captions: Sequence[Caption]) -> tuple[tuple[Caption, ...], ..
         else:
             current.append(caption)
     return tuple(tuple(group) for group in groups)
-
-
-def _pauses(group: Sequence[Caption], following: Caption) -> bool:
-    """True at a long pause, once a group is half full."""
-    return len(group) >= CAPTIONS_TOGETHER // 2 and following.start_ms - group[-1].end_ms > CAPTION_PAUSE_MS

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,14 +15,14 @@ from typing import Any
 from core.errors import MediaError, SegueError, UsageError
 from core.keys import digest_value
 from media.inputs import InputFile, expand_inputs
-from media.sources import check_source
+from media.sources import check_source, shown
 from pipeline.delivery import DEFAULT_FORMATS, Delivery
 from pipeline.executor import Entry
 from pipeline.job import Caption, GlossaryTerm, JobSettings
 from pipeline.languages import normalise_language, parse_targets, same_text
 from pipeline.planning import PlanRequest
 from pipeline.report import FileResult, JobState
-from pipeline.runtime import Runtime
+from pipeline.runtime import Runtime, expand_home
 from pipeline.sources import known_digest
 from subtitles.events import join_lines
 from subtitles.formats import FORMATS
@@ -79,15 +81,19 @@ def gather(paths: Sequence[Path], options: RunOptions) -> Requests:
     plain = [path for path in paths if not is_manifest(path)]
     if options.transcript is not None and (len(plain) != 1 or plain[0].is_dir() or len(paths) != 1):
         raise UsageError("--transcript belongs to one media file", "use a manifest with a 'transcript' column for more")
-    found = expand_inputs(plain, [options.out] if options.out else [])
-    requests = [Request(file, options) for file in found.files]
+    rows: dict[Path, RunOptions] = {}
+    for manifest in (path for path in paths if is_manifest(path)):
+        for media, chosen in read_manifest(manifest, options).items():
+            if rows.setdefault(media, chosen) != chosen:
+                raise UsageError(f"{shown(media)} stands in two manifests with different options", "name it in one")
+    # All at once, so that files of one name from different lists get different places.
+    found = expand_inputs([*plain, *rows], [expand_home(options.out)] if options.out else [])
+    requests = tuple(Request(file, rows.get(file.path, options)) for file in found.files)
     problems = [
         FileResult(problem.path, JobState.FAILED, reason=f"{problem.message} ({problem.hint})")
         for problem in found.problems
     ]
-    for manifest in (path for path in paths if is_manifest(path)):
-        requests.extend(read_manifest(manifest, options))
-    return Requests(tuple(requests), tuple(problems))
+    return Requests(requests, tuple(problems))
 
 
 def is_manifest(path: Path) -> bool:
@@ -98,48 +104,42 @@ def is_manifest(path: Path) -> bool:
 # -- manifests -----------------------------------------------------------------------------------------------
 
 
-def read_manifest(path: Path, options: RunOptions) -> list[Request]:
-    """The rows of a CSV or JSONL manifest; paths in it are relative to its own folder.
+def read_manifest(path: Path, options: RunOptions) -> dict[Path, RunOptions]:
+    """Media and options of each row of a CSV or JSONL manifest; paths in it are relative to its own folder.
 
     Raises UsageError with one line for each bad row, before anything is done.
     """
-    rows: list[tuple[int, Path, RunOptions]] = []
+    rows: dict[Path, tuple[int, RunOptions]] = {}
     problems: list[str] = []
     for number, row in _manifest_rows(path, problems):
         try:
-            rows.append((number, *_manifest_request(row, path.parent, options)))
+            media, chosen = _manifest_request(row, path.parent, options)
         except SegueError as error:
             problems.append(f"row {number}: {error}")
+            continue
+        if media not in rows:
+            rows[media] = (number, chosen)
+        elif rows[media][1] != chosen:
+            # Both would write the same files; which one held would be chance.
+            problems.append(f"row {number}: {shown(media)} stands in row {rows[media][0]} with other options")
     if not rows and not problems:
         problems.append("it has no rows")
     if problems:
         listed = "\n".join(f"  {problem}" for problem in problems)
         raise UsageError(f"{path} cannot be used as a manifest:\n{listed}", "correct these rows; nothing was done")
-    found = expand_inputs([media for _, media, _ in rows])
-    by_path = {media.absolute(): chosen for _, media, chosen in rows}
-    return [Request(file, by_path[file.path]) for file in found.files]
+    return {media: chosen for media, (_, chosen) in rows.items()}
 
 
 def _manifest_rows(path: Path, problems: list[str]) -> Iterable[tuple[int, Mapping[str, Any]]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read as UTF-8 text", "save the manifest as UTF-8") from error
     if path.suffix.lower() == ".csv":
-        reader = csv.DictReader(text.splitlines())
-        unknown = [name for name in reader.fieldnames or () if name not in MANIFEST_COLUMNS]
-        if unknown or "media" not in (reader.fieldnames or ()):
-            raise UsageError(
-                f"{path}: the first line must name the columns; unknown: {', '.join(unknown) or 'none'}",
-                f"columns are {', '.join(MANIFEST_COLUMNS)}; 'media' is needed",
-            )
-        for row in reader:
-            if None in row:
-                problems.append(f"row {reader.line_num}: more values than columns (quote values that hold commas)")
-            elif any(row.values()):
-                yield reader.line_num, row
+        yield from _csv_rows(path, text, problems)
         return
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not splitlines: JSON strings may hold what Python takes for other ends of a line (U+2028, form feed).
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -153,6 +153,25 @@ def _manifest_rows(path: Path, problems: list[str]) -> Iterable[tuple[int, Mappi
             problems.append(f"row {number}: not a JSON object")
 
 
+def _csv_rows(path: Path, text: str, problems: list[str]) -> Iterable[tuple[int, Mapping[str, Any]]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        names = reader.fieldnames or ()
+        unknown = [name for name in names if name not in MANIFEST_COLUMNS]
+        if unknown or "media" not in names:
+            raise UsageError(
+                f"{path}: the first line must name the columns; unknown: {', '.join(unknown) or 'none'}",
+                f"columns are {', '.join(MANIFEST_COLUMNS)}; 'media' is needed",
+            )
+        for row in reader:
+            if None in row:
+                problems.append(f"row {reader.line_num}: more values than columns (quote values that hold commas)")
+            elif any(row.values()):
+                yield reader.line_num, row
+    except csv.Error as error:
+        problems.append(f"row {reader.line_num}: {error} (is a quote left open?)")
+
+
 def _manifest_request(row: Mapping[str, Any], base: Path, options: RunOptions) -> tuple[Path, RunOptions]:
     unknown = [name for name in row if name not in MANIFEST_COLUMNS]
     if unknown:
@@ -160,7 +179,7 @@ def _manifest_request(row: Mapping[str, Any], base: Path, options: RunOptions) -
     said = {name: _cell(value) for name, value in row.items() if _cell(value)}
     if "media" not in said:
         raise UsageError("no media named")
-    media = base / Path(said["media"]).expanduser()
+    media = _absolute(base, said["media"])
     if media.is_dir():
         raise UsageError(f"{media} is a folder", "name files in a manifest; folders go on the command line")
     check_source(media)
@@ -171,13 +190,28 @@ def _manifest_request(row: Mapping[str, Any], base: Path, options: RunOptions) -
         changes["source_language"] = parse_source(said["from"])
     for name in ("out", "transcript", "glossary"):
         if name in said:
-            changes[name] = base / Path(said[name]).expanduser()
+            changes[name] = _absolute(base, said[name])
     if "track" in said:
         changes["track"] = said["track"]
     for name in ("transcript", "glossary"):
         if name in changes and not changes[name].is_file():
             raise UsageError(f"the {name} {changes[name]} is not a file")
-    return media, replace(options, **changes)
+    chosen = replace(options, **changes)
+    _refuse_unspoken(chosen)
+    return media, chosen
+
+
+def _absolute(base: Path, text: str) -> Path:
+    """A manifest's path, which is relative to its folder, as an absolute one without ``..``. Raises UsageError."""
+    if "\0" in text:
+        raise UsageError(f"{shown(text)} is not a name that a file can have")
+    return Path(os.path.abspath(base / expand_home(Path(text))))  # noqa: PTH100 - resolve() would follow links
+
+
+def _refuse_unspoken(options: RunOptions) -> None:
+    """Captions do not say what language they are in. Raises UsageError."""
+    if options.transcript is not None and not options.source_language:
+        raise UsageError("with captions given, their language must be said", "add --from, e.g. --from en")
 
 
 def _cell(value: Any) -> str:
@@ -199,12 +233,11 @@ def make_entries(requests: Sequence[Request], runtime: Runtime) -> list[Entry]:
     """What an executor runs. Engine specs are frozen here, once for all. Raises SettingsError, EngineError."""
     for request in requests:
         options = request.options
+        _refuse_unspoken(options)
+        if options.glossary is not None:
+            read_glossary(options.glossary)
         if options.transcript is None:
             _ = runtime.transcriber_spec
-        elif not options.source_language:
-            raise UsageError(
-                f"{request.file.path}: with captions given, their language must be said", "add --from, e.g. --from en"
-            )
         if needs_translator(options):
             _ = runtime.translator_spec
     return [Entry(delivery_of(request), _planner(request, runtime)) for request in requests]
@@ -219,7 +252,7 @@ def needs_translator(options: RunOptions) -> bool:
 def delivery_of(request: Request) -> Delivery:
     """Where a request's outputs go: below --out in its own sub-folder, or beside the media."""
     file, options = request.file, request.options
-    folder = file.path.parent if options.out is None else options.out.expanduser().absolute() / file.relative.parent
+    folder = file.path.parent if options.out is None else expand_home(options.out).absolute() / file.relative.parent
     stem = file.stem.name
     return Delivery(file.path, folder, stem, options.formats, options.bilingual, options.mux, options.force)
 
@@ -265,9 +298,9 @@ def _captions(path: Path) -> tuple[Caption, ...]:
 def read_glossary(path: Path) -> tuple[GlossaryTerm, ...]:
     """Terms from a CSV file with the columns source, target and, if wanted, language. Raises UsageError."""
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the glossary {path} cannot be read as UTF-8 text", "save it as UTF-8 CSV") from error
+        rows = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"the glossary {path} cannot be read as UTF-8 CSV", "save it as UTF-8 CSV") from error
     if rows and [cell.strip().lower() for cell in rows[0][:2]] == ["source", "target"]:
         rows = rows[1:]
     terms = []

@@ -41,15 +41,17 @@ def deliver_job(
         return _noted(folder, replace(result, state=JobState.FAILED), delivery)
     try:
         paths = write_outputs(delivery, outputs_of(assembly, delivery), folder.store)
+        result = replace(result, outputs=paths)
         if not assembly.partial:
             remove_stale(_partial_paths(assembly, delivery), delivery.media, folder.store)
             if delivery.mux:
-                paths += _mux(assembly, delivery, runtime, folder.store)
+                result = replace(result, outputs=paths + _mux(assembly, delivery, runtime, folder.store))
     except StoreError:
         raise
     except SegueError as error:
-        return replace(result, state=JobState.FAILED, reason=str(error))
-    return _noted(folder, replace(result, outputs=paths), delivery)
+        # What has been written is there all the same, and must be found again by its name.
+        result = replace(result, state=JobState.FAILED, reason=str(error))
+    return _noted(folder, result, delivery)
 
 
 def _noted(folder: JobFolder, result: FileResult, delivery: Delivery) -> FileResult:

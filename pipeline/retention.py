@@ -31,8 +31,10 @@ def references(store: Store, folders: Iterable[JobFolder]) -> References:
         plan = folder.read_plan()
         if plan is None:
             continue
-        work = JobWork.open(plan, store, {})
-        keys.update(plan.base_keys(), work.keys)
+        keys.update(plan.base_keys())
+        # Twice: what was translated beside a failed window has another key than it will have when that is mended.
+        for failures in ({}, folder.failures()):
+            keys.update(JobWork.open(plan, store, failures).keys)
         if plan.audio:
             blobs.add(plan.audio)
     return References(frozenset(keys), frozenset(blobs))

@@ -29,9 +29,11 @@ SETTINGS_FILE = "segue.toml"
 class Settings(BaseSettings):
     """Every setting, with its environment name ``SEGUE_<NAME>``. Flags win, then environment, then segue.toml."""
 
-    model_config = SettingsConfigDict(env_prefix="SEGUE_", extra="forbid", frozen=True, validate_default=False)
+    model_config = SettingsConfigDict(
+        env_prefix="SEGUE_", env_ignore_empty=True, extra="forbid", frozen=True, validate_default=False
+    )
 
-    home: Path = Field(default_factory=lambda: Path.home() / ".segue", description="where jobs, records and audio live")
+    home: Path = Field(default=Path("~/.segue"), description="where jobs, records and audio live")
     owner: str = Field(default="", description="whom new jobs belong to (default: the user's name)")
     transcriber: str = Field(default="faster-whisper", description="provider: faster-whisper, fake")
     transcriber_model: str = Field(default="", description="name, hub id or folder (default: by device)")
@@ -105,12 +107,20 @@ def load_settings(flags: Mapping[str, Any]) -> Settings:
         raise SettingsError(f"settings: {problems}", "see 'segue settings' for every name") from error
     except ValueError as error:
         raise SettingsError(f"{config or SETTINGS_FILE}: {error}", "it must be valid TOML") from error
-    updates: dict[str, Any] = {"home": settings.home.expanduser().absolute()}
+    updates: dict[str, Any] = {"home": expand_home(settings.home).absolute()}
     if not settings.owner:
         updates["owner"] = _user_name()
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
         updates["offline"] = True
     return settings.model_copy(update=updates)
+
+
+def expand_home(path: Path) -> Path:
+    """``~/subs`` as a path from the root; a name that only begins with ``~`` stays a name. Raises SettingsError."""
+    try:
+        return path.expanduser() if path.parts[:1] == ("~",) else path
+    except RuntimeError as error:
+        raise SettingsError(f"{path}: there is no home folder", "set HOME, or write the path in full") from error
 
 
 def unknown_names() -> list[str]:
@@ -129,9 +139,10 @@ def _secrets_from_files(said: Mapping[str, Any]) -> dict[str, str]:
             continue
         try:
             secrets[name] = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise SettingsError(
-                f"SEGUE_{name.upper()}_FILE: {path}: {error.strerror}", "name a readable file that holds the secret"
+                f"SEGUE_{name.upper()}_FILE: {path}: {reason}", "name a readable file that holds the secret"
             ) from error
     return secrets
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +20,16 @@ from segmenter.params import WEIGHTS_PATH, SegmenterParams
 class Segmenter:
     """Takes 16 kHz mono samples in blocks of any size; the result does not depend on the sizes.
 
-    Keeps about a minute of audio, and one probability each 20 ms and one level each millisecond of the whole.
+    Keeps some minutes of audio, and one probability each 20 ms and one level each millisecond of the whole. With more
+    than one of ``threads``, chunks are analysed side by side; each is analysed by itself, so the result is the same.
     Raises EngineMissingError when a detector is not installed.
     """
 
-    def __init__(self, params: SegmenterParams) -> None:
+    def __init__(self, params: SegmenterParams, threads: int = 1) -> None:
         self._params = params
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="segment")
+        self._most_pending = 2 * threads
+        self._pending: deque[Future[Track]] = deque()
         self._chunker = Chunker()
         self._analyser = Analyser()
         self._combiner = Combiner.load(WEIGHTS_PATH)
@@ -32,19 +38,34 @@ class Segmenter:
     def feed(self, samples: npt.NDArray[np.int16]) -> None:
         """Adds samples, shape (n,)."""
         for chunk in self._chunker.feed(samples):
-            self._analyse(chunk)
+            self._begin(chunk)
 
     def finish(self) -> Segmentation:
         """The segmentation of all samples; call once."""
         for chunk in self._chunker.finish():
-            self._analyse(chunk)
+            self._begin(chunk)
+        self._collect(0)
+        self.close()
         track = Track.joined(self._parts)
         return Segmentation(track.duration_ms, find_segments(track, self._params))
 
-    def _analyse(self, chunk: Chunk) -> None:
+    def close(self) -> None:
+        """Ends the threads; `finish` does it too."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _begin(self, chunk: Chunk) -> None:
+        self._pending.append(self._pool.submit(self._analyse, chunk))
+        self._collect(self._most_pending)
+
+    def _collect(self, leave: int) -> None:
+        """Takes finished chunks in order until at most ``leave`` are pending: audio must not pile up."""
+        while len(self._pending) > leave:
+            self._parts.append(self._pending.popleft().result())
+
+    def _analyse(self, chunk: Chunk) -> Track:
         # Nothing at all is heard in digital silence, so nothing is computed there.
         features = self._analyser.features(chunk.samples) if chunk.levels.any() else None
-        self._parts.append(analysed(chunk, features, self._combiner))
+        return analysed(chunk, features, self._combiner)
 
 
 def analysed(chunk: Chunk, features: npt.NDArray[np.float32] | None, combiner: Combiner) -> Track:

@@ -45,9 +45,9 @@ class SegmenterParams:
     #: A segment is cut no sooner than this after its start.
     min_split_ms: int = 4_000
     #: Audio around each segment that engines are given with it.
-    context_ms: int = 180
+    context_ms: int = 340
     #: A window may end once it has this much joined audio.
-    min_window_ms: int = 19_000
+    min_window_ms: int = 22_000
     #: The most joined audio in a window, context included; Whisper hears 30 s.
     max_window_ms: int = 29_000
 
