@@ -150,6 +150,7 @@ class Executor:
         if work.finished:
             self._deliver(job)
         else:
+            folder.note_wish(delivery, plan.settings.engines())
             self._board.add(job)
 
     # -- running ---------------------------------------------------------------------------------------------

@@ -87,6 +87,12 @@ class JobFolder:
         value = {"delivery": delivery.as_json(), "result": result.as_json(), "stamps": stamps}
         self.store.replace_state(self._result_parts(delivery), canonical_json(value))
 
+    def note_wish(self, delivery: Delivery, engines: str) -> None:
+        """Keeps who wants the outputs before there are any, so that a killed job is found by its file's name."""
+        if self.store.read_state(self._result_parts(delivery)) is None:
+            running = FileResult(delivery.media, JobState.RUNNING, self.job_id, engines=engines)
+            self.note_result(delivery, running)
+
     def finished_result(self, delivery: Delivery) -> FileResult | None:
         """The result of an earlier run, if it is complete, wanted the same, and its files are still as written."""
         data = self.store.read_state(self._result_parts(delivery))

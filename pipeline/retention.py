@@ -78,9 +78,13 @@ def purge_owner(store: Store, owner: str, *, dry_run: bool, keep_outputs: bool =
     outputs = [] if keep_outputs else _remove_outputs(delivered, store, dry_run=dry_run)
     trees: list[tuple[str, ...]] = [(JOBS, folder.job_id) for folder in mine]
     trees.extend(note_parts(path) for path in delivered)
-    trees.extend(digest_parts(media) for media in dict.fromkeys(delivered.values()))
+    trees.extend(digest_parts(media) for media in sorted(_media(mine) - _media(others)))
     removed = store.purge(keys=gone.keys - kept.keys, blobs=gone.blobs - kept.blobs, trees=trees, dry_run=dry_run)
     return Removal((*outputs, *removed.files), dry_run)
+
+
+def _media(folders: Iterable[JobFolder]) -> set[Path]:
+    return {delivery.media for folder in folders for delivery, _ in folder.results()}
 
 
 def _delivered(folders: Iterable[JobFolder], besides: Mapping[Path, Path]) -> dict[Path, Path]:
