@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,4 +37,7 @@ def settings_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
 def _shown(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return "(set)" if value.get_secret_value() else ""
+    if isinstance(value, str) and "://" in value:
+        # An address may carry a name and a password.
+        return re.sub(r"(?<=://)[^/?#]*@", "(set)@", value)
     return str(value) if isinstance(value, Path) else value

@@ -102,7 +102,7 @@ def _translator(runtime: Runtime) -> Iterator[Finding]:
     provider = runtime.translator_provider
     if provider == "openai":
         spec = runtime.translator_spec
-        yield Finding("translator", Health.OK, f"openai at {settings.translator_url} serves {spec.model}")
+        yield Finding("translator", Health.OK, f"openai at SEGUE_TRANSLATOR_URL serves {spec.model}")
         return
     if provider != "llama":
         yield _named("translator", provider)
