@@ -14,6 +14,9 @@ UNSUPPORTED = frozenset(
 )
 
 
+_LINK_ATTEMPTS = 10
+
+
 class PublishMethod(Enum):
     """The operation that publishes without replacing; chosen once for a store, because two kinds must never race."""
 
@@ -38,12 +41,22 @@ def place(filesystem: Filesystem, method: PublishMethod, temp: str, target: str)
     if method is PublishMethod.RENAME_NOREPLACE:
         filesystem.rename_noreplace(temp, target)
         return
-    try:
-        filesystem.link(temp, target)
-    except FileExistsError:
-        # An NFS client that repeats a request whose answer was lost is told "exists" about its own success.
-        mine, there = filesystem.stat(temp), filesystem.stat(target)
-        if (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino):
-            raise
+    for attempt in range(_LINK_ATTEMPTS):
+        try:
+            filesystem.link(temp, target)
+            break
+        except FileExistsError:
+            mine = filesystem.stat(temp)
+            try:
+                there = filesystem.stat(target)
+            except FileNotFoundError:
+                # Whoever had the name was damaged and has just been moved to quarantine by another process.
+                if attempt + 1 == _LINK_ATTEMPTS:
+                    raise
+                continue
+            # An NFS client that repeats a request whose answer was lost is told "exists" about its own success.
+            if (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino):
+                raise
+            break
     with suppress(OSError):  # The record has its name; a leftover second name is gc's business.
         filesystem.unlink(temp)

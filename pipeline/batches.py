@@ -117,7 +117,8 @@ def run_units(
             else:
                 provenance = {"attempt": attempt, "engine": engine.spec.describe(), **used}
                 committer.submit(Record(key, str(stage), payload, provenance), wanted[key])
-            if stopping():
+            if stage is Stage.TRANSLATE and stopping():
+                # A transcriber computes its batch as a whole: what it has already paid for is worth the wait.
                 break
         else:
             for unit in (unit for key in waiting for unit in wanted[key]):

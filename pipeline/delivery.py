@@ -8,9 +8,11 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from cache.store import Store
@@ -20,6 +22,9 @@ from core.keys import canonical_json, digest_bytes
 #: Subtitle formats written by default; `<stem>.json` always comes with them.
 DEFAULT_FORMATS = ("srt", "vtt")
 PARTIAL = ".partial"
+_TEMPORARY = ".segue-tmp"
+#: An output is written within seconds; what is older than this belongs to nobody.
+_LEFTOVER_AGE_S = 600
 
 
 class OutputError(SegueError):
@@ -70,8 +75,11 @@ class Delivery:
             mux=bool(value["mux"]),
         )
 
-    def check(self, targets: Sequence[str], store: Store) -> None:
-        """Refuses, before anything is spent, what could not be delivered in the end. Raises OutputError."""
+    def check(self, source: str, targets: Sequence[str], store: Store) -> None:
+        """Refuses, before anything is spent, what could not be delivered in the end. Raises OutputError.
+
+        ``source`` is empty as long as the language is not known; its files are then looked at when they are written.
+        """
         nearest = self.folder
         while not nearest.exists() and nearest != nearest.parent:
             nearest = nearest.parent
@@ -81,7 +89,10 @@ class Delivery:
             )
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise OutputError(f"{self.media}: {nearest} cannot be written to", "choose another folder with --out")
-        suffixes = ["json", *(f"{target}.{name}" for target in targets for name in self.formats)]
+        names = [name for name in (source, *targets) if name]
+        if self.bilingual and source:
+            names.extend(f"{source}+{target}" for target in targets if target != source)
+        suffixes = ["json", *(f"{name}.{format_}" for name in names for format_ in self.formats)]
         for path in (self.path(suffix) for suffix in suffixes):
             self._refuse_foreign(path, store)
 
@@ -111,6 +122,29 @@ def write_outputs(delivery: Delivery, outputs: Mapping[Path, bytes], store: Stor
     return tuple(outputs)
 
 
+def outputs_for(media: Collection[Path], store: Store) -> dict[Path, Path]:
+    """Output -> media, for everything that was ever delivered or exported for these media."""
+    found: dict[Path, Path] = {}
+    wanted = {str(path.absolute()) for path in media}
+    for shard in store.children(("state", "outputs")):
+        for name in store.children(("state", "outputs", shard)):
+            data = store.read_state(("state", "outputs", shard, name))
+            noted = json.loads(data) if data else {}
+            if noted.get("media") in wanted:
+                found[Path(noted["path"])] = Path(noted["media"])
+    return found
+
+
+@lru_cache(maxsize=1024)
+def sweep(folder: Path) -> None:
+    """Removes what killed processes left half written in a folder of outputs; looked for once a process."""
+    limit = time.time() - _LEFTOVER_AGE_S
+    for leftover in folder.glob(f".*{_TEMPORARY}"):
+        with suppress(OSError):
+            if leftover.stat().st_mtime < limit:
+                leftover.unlink()
+
+
 def remove_stale(paths: Sequence[Path], media: Path, store: Store) -> None:
     """Removes earlier outputs of ``media`` that no longer hold, as far as they are ours and unchanged."""
     for path in paths:
@@ -121,9 +155,10 @@ def remove_stale(paths: Sequence[Path], media: Path, store: Store) -> None:
 def write_file(path: Path, data: bytes) -> None:
     """Puts a whole file in place at once: readers see the old one or the new one. Raises OutputError."""
     # Not made from the name itself: a long name with a suffix is longer than a file system takes.
-    temporary = path.with_name(f".{digest_bytes(os.fsencode(path.name))[:16]}.{os.getpid()}.segue-tmp")
+    temporary = path.with_name(f".{digest_bytes(os.fsencode(path.name))[:16]}.{os.getpid()}{_TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
         with temporary.open("wb") as handle:
             handle.write(data)
             handle.flush()

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cache.faults import BlobDamagedError
-from core.errors import EngineError, SegueError, StoreError
+from core.errors import EngineError, MediaError, SegueError, StoreError
 from engines.transcribe.interface import Transcriber
 from engines.translate.interface import Translator
 from pipeline.attempts import AttemptJournal
@@ -47,6 +47,14 @@ class Entry:
     request: Callable[[], PlanRequest]
 
 
+class _StoppedError(Exception):
+    """Leaves a decoding that nobody waits for any more."""
+
+
+def _defect(error: Exception) -> str:
+    return f"this is a defect in Segue, please report it: {type(error).__name__}: {error}"
+
+
 class Executor:
     """One run over several inputs. `run` may be called once; `stop` from any thread or signal handler."""
 
@@ -58,6 +66,7 @@ class Executor:
         self._board = Board()
         self._courier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliver")
         self._results: dict[int, FileResult] = {}
+        self._restored: set[str] = set()
         self._stop = threading.Event()
         self._fatal: BaseException | None = None
 
@@ -114,8 +123,12 @@ class Executor:
                 self._plan_one(number, entry)
             except StoreError:
                 raise
+            except _StoppedError:
+                break
             except SegueError as error:
                 self._finish(number, FileResult(entry.delivery.media, JobState.FAILED, reason=str(error)))
+            except Exception as error:  # noqa: BLE001 - a defect of ours on one file must not cost the others
+                self._finish(number, FileResult(entry.delivery.media, JobState.FAILED, reason=_defect(error)))
         self._board.no_more_plans()
 
     def _full(self) -> bool:
@@ -129,7 +142,7 @@ class Executor:
         if known is not None:
             self._finish(number, known)
             return
-        delivery.check(request.settings.target_languages, self._store)
+        delivery.check(request.settings.source_language, request.settings.target_languages, self._store)
         if self._board.join(request.job_id, (number, delivery)):
             return
         if request.settings.transcriber is not None and not folder.has_plan():
@@ -139,7 +152,7 @@ class Executor:
                 self._finish(number, FileResult(delivery.media, JobState.FAILED, reason=dead))
                 return
             self._engines.prefetch_transcriber(request.settings.transcriber)
-        plan = plan_job(request, folder, lambda done, total: self._watcher.decoding(delivery.media, done, total))
+        plan = plan_job(request, folder, lambda done, total: self._on_decoded(delivery, done, total))
         folder.clear_failures()
         work = JobWork.open(plan, self._store, {})
         if any(unit.stage in _AUDIO_STAGES for unit in work.ready()):
@@ -152,6 +165,12 @@ class Executor:
         else:
             folder.note_wish(delivery, plan.settings.engines())
             self._board.add(job)
+
+    def _on_decoded(self, delivery: Delivery, done_ms: int, total_ms: int) -> None:
+        """Shows progress; leaves a long decoding at once when the run is to stop."""
+        if self._stop.is_set():
+            raise _StoppedError
+        self._watcher.decoding(delivery.media, done_ms, total_ms)
 
     # -- running ---------------------------------------------------------------------------------------------
 
@@ -210,8 +229,18 @@ class Executor:
             job = self._board.jobs.get(job_id)
             if job is None:
                 continue
+            if job_id in self._restored:
+                # A disk that damages it again right away will do so for ever.
+                raise damage
+            self._restored.add(job_id)
             self._watcher.note(f"{job.request.path.name}: {damage.message}; decoding it again")
-            restored = ensure_audio(job.request, job.work.plan, job.folder, damaged=True)
+            try:
+                restored = ensure_audio(job.request, job.work.plan, job.folder, damaged=True)
+            except MediaError as error:
+                # The media has gone as well: what needs its audio fails, everything else goes on.
+                for unit in (unit for unit in batch if unit.job_id == job_id):
+                    self._settle(Outcome(unit, None, str(error)))
+                continue
             if restored is not job.work.plan:
                 raise damage
 
@@ -234,7 +263,13 @@ class Executor:
             dead = (text for stage, text in self._board.dead.items() if job.work.counts[stage].total)
             without = "; ".join(dict.fromkeys(dead))
         for number, delivery in job.wishes:
-            self._finish(number, deliver_job(job.work, job.folder, delivery, self._runtime, without))
+            try:
+                result = deliver_job(job.work, job.folder, delivery, self._runtime, without)
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a defect of ours on one file must not cost the others
+                result = FileResult(delivery.media, JobState.FAILED, job.folder.job_id, _defect(error))
+            self._finish(number, result)
 
     def _finish(self, number: int, result: FileResult) -> None:
         self._results[number] = result

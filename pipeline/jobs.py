@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cache.store import Store
 from core.errors import UsageError
 from core.keys import Key, canonical_json, digest_bytes
+from core.version import VERSION
 from pipeline.delivery import Delivery
 from pipeline.job import JOB_ID_LENGTH, Plan
 from pipeline.report import FileResult, JobState, Tally
 from pipeline.stages import Unit
 
 JOBS = "jobs"
-_LAST = ("state", "last.state")
+#: Where the jobs of the latest run are noted.
+LAST = ("state", "last.state")
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -84,7 +87,13 @@ class JobFolder:
     def note_result(self, delivery: Delivery, result: FileResult) -> None:
         """Keeps how a wish ended, for `status` and so that a finished file costs nothing the next time."""
         stamps = {str(path): _stamp(path) for path in result.outputs}
-        value = {"delivery": delivery.as_json(), "result": result.as_json(), "stamps": stamps}
+        value = {
+            "segue": VERSION,
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "delivery": delivery.as_json(),
+            "result": result.as_json(),
+            "stamps": stamps,
+        }
         self.store.replace_state(self._result_parts(delivery), canonical_json(value))
 
     def note_wish(self, delivery: Delivery, engines: str) -> None:
@@ -92,6 +101,7 @@ class JobFolder:
         if self.store.read_state(self._result_parts(delivery)) is None:
             running = FileResult(delivery.media, JobState.RUNNING, self.job_id, engines=engines)
             self.note_result(delivery, running)
+        note_last(self.store, [self.job_id])
 
     def finished_result(self, delivery: Delivery) -> FileResult | None:
         """The result of an earlier run, if it is complete, wanted the same, and its files are still as written."""
@@ -99,7 +109,7 @@ class JobFolder:
         if data is None:
             return None
         value = json.loads(data)
-        same = value["delivery"] == json.loads(canonical_json(delivery.as_json()))
+        same = value["delivery"] == json.loads(canonical_json(delivery.as_json())) and value["segue"] == VERSION
         if not same or value["result"]["state"] != JobState.DONE:
             return None
         if any(_stamp(Path(path)) != stamp for path, stamp in value["stamps"].items()):
@@ -114,6 +124,15 @@ class JobFolder:
                 if data is not None:
                     value = json.loads(data)
                     yield Delivery.from_json(value["delivery"]), result_from_json(value["result"])
+
+    def noted_at(self) -> str:
+        """When one of its wishes was last noted; empty when none was."""
+        times = []
+        for name in self.store.children((JOBS, self.job_id)):
+            data = self.store.read_state((JOBS, self.job_id, name)) if name.startswith("wish-") else None
+            if data is not None:
+                times.append(str(json.loads(data)["at"]))
+        return max(times, default="")
 
     def _result_parts(self, delivery: Delivery) -> tuple[str, str, str]:
         name = digest_bytes(os.fsencode(delivery.media.absolute()) + b"\0" + os.fsencode(delivery.folder.absolute()))
@@ -166,7 +185,7 @@ def list_jobs(store: Store) -> list[JobFolder]:
 
 def note_last(store: Store, job_ids: list[str]) -> None:
     """Remembers which jobs the latest run was about."""
-    store.replace_state(_LAST, canonical_json({"jobs": job_ids}))
+    store.replace_state(LAST, canonical_json({"jobs": job_ids}))
 
 
 def find_job(store: Store, wanted: str) -> JobFolder:
@@ -175,7 +194,7 @@ def find_job(store: Store, wanted: str) -> JobFolder:
     Raises UsageError when none or several fit.
     """
     if wanted == "last":
-        data = store.read_state(_LAST)
+        data = store.read_state(LAST)
         jobs = json.loads(data)["jobs"] if data else []
         if not jobs:
             raise UsageError("there is no last job yet", "start with: segue run MEDIA --to es")
@@ -184,13 +203,14 @@ def find_job(store: Store, wanted: str) -> JobFolder:
     by_id = [folder for folder in folders if wanted and folder.job_id.startswith(wanted)]
     if len(by_id) == 1:
         return by_id[0]
-    found = by_id or [folder for folder in folders if _is_about(folder, wanted)]
-    if not found:
+    if by_id:
+        ids = ", ".join(folder.job_id[:12] for folder in by_id[:5])
+        raise UsageError(f"'{wanted}' could be {len(by_id)} jobs: {ids}", "say which by the start of its id")
+    about = [folder for folder in folders if _is_about(folder, wanted)]
+    if not about:
         raise UsageError(f"no job is called '{wanted}'", "'segue status' lists the jobs")
-    if len(found) > 1:
-        ids = ", ".join(folder.job_id[:12] for folder in found[:5])
-        raise UsageError(f"'{wanted}' could be {len(found)} jobs: {ids}", "say which by the start of its id")
-    return found[0]
+    # A file has a job for each combination of settings; a person means the one they ran last.
+    return max(about, key=lambda folder: folder.noted_at())
 
 
 def _is_about(folder: JobFolder, wanted: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from cache.store import Store
 from core.errors import SegueError, StoreError
 from core.keys import digest_bytes, digest_value
+from media.probe import probe
 from pipeline.assemble import Assembly, assemble_job
 from pipeline.delivery import Delivery, note_mux, read_mux_note, remove_stale, write_outputs
 from pipeline.documents import outputs_of, tracks_of
@@ -44,7 +45,9 @@ def deliver_job(
         result = replace(result, outputs=paths)
         if not assembly.partial:
             remove_stale(_partial_paths(assembly, delivery), delivery.media, folder.store)
-            if delivery.mux:
+            if delivery.mux and not probe(delivery.media).has_video:
+                result = replace(result, warnings=(*result.warnings, "no copy with subtitles: it has no picture"))
+            elif delivery.mux:
                 result = replace(result, outputs=paths + _mux(assembly, delivery, runtime, folder.store))
     except StoreError:
         raise

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cache.removal import Removal, RemovalReason, RemovedFile
+from cache.removal import Ages, Removal, RemovalReason, RemovedFile
 from cache.store import Store
 from core.errors import UsageError
-from pipeline.delivery import is_ours, note_parts
-from pipeline.jobs import JOBS, JobFolder, list_jobs
+from pipeline.delivery import is_ours, note_parts, outputs_for
+from pipeline.jobs import JOBS, LAST, JobFolder, list_jobs
 from pipeline.sources import digest_parts
 from pipeline.work import JobWork
 
@@ -43,15 +44,17 @@ def references(store: Store, folders: Iterable[JobFolder]) -> References:
 def collect(store: Store, *, dry_run: bool, audio: bool) -> Removal:
     """Removes what no job refers to; with ``audio``, the decoded audio of all finished jobs as well.
 
-    Audio that is needed again is decoded again from the media.
+    Audio that is needed again is decoded again from the media. As long as a job is unfinished, no record goes: which
+    ones it will find is known only when it has run.
     """
-    kept = references(store, list_jobs(store))
-    unfinished = [folder for folder in list_jobs(store) if audio and not _is_finished(folder, store)]
-    blobs = references(store, unfinished).blobs
-    removed = store.gc(kept.keys, kept.blobs, dry_run=dry_run)
+    folders = list_jobs(store)
+    unfinished = [folder for folder in folders if not _is_finished(folder, store)]
+    kept = references(store, folders)
+    ages = Ages(unreferenced_s=math.inf) if unfinished else Ages()
+    removed = store.gc(kept.keys, kept.blobs, dry_run=dry_run, ages=ages)
     if not audio:
         return removed
-    unneeded = store.purge(blobs=kept.blobs - blobs, dry_run=dry_run)
+    unneeded = store.purge(blobs=kept.blobs - references(store, unfinished).blobs, dry_run=dry_run)
     return Removal(removed.files + unneeded.files, dry_run)
 
 
@@ -74,26 +77,19 @@ def purge_owner(store: Store, owner: str, *, dry_run: bool, keep_outputs: bool =
     if not mine:
         raise UsageError(f"no job belongs to '{owner}'", "'segue status' lists the jobs and their owners")
     gone, kept = references(store, mine), references(store, others)
-    delivered = _delivered(mine, _delivered(others, {}))
+    media = _media(mine) - _media(others)
+    delivered = outputs_for(media, store)
     outputs = [] if keep_outputs else _remove_outputs(delivered, store, dry_run=dry_run)
     trees: list[tuple[str, ...]] = [(JOBS, folder.job_id) for folder in mine]
+    trees.append(LAST)
     trees.extend(note_parts(path) for path in delivered)
-    trees.extend(digest_parts(media) for media in sorted(_media(mine) - _media(others)))
+    trees.extend(digest_parts(each) for each in sorted(media))
     removed = store.purge(keys=gone.keys - kept.keys, blobs=gone.blobs - kept.blobs, trees=trees, dry_run=dry_run)
     return Removal((*outputs, *removed.files), dry_run)
 
 
 def _media(folders: Iterable[JobFolder]) -> set[Path]:
     return {delivery.media for folder in folders for delivery, _ in folder.results()}
-
-
-def _delivered(folders: Iterable[JobFolder], besides: Mapping[Path, Path]) -> dict[Path, Path]:
-    """Output -> media, for every output of these jobs that is not among ``besides``."""
-    found: dict[Path, Path] = {}
-    for folder in folders:
-        for delivery, result in folder.results():
-            found.update({path: delivery.media for path in result.outputs if path not in besides})
-    return found
 
 
 def _remove_outputs(delivered: Mapping[Path, Path], store: Store, *, dry_run: bool) -> list[RemovedFile]:

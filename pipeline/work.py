@@ -86,7 +86,9 @@ class JobWork:
 
     @property
     def has_failures(self) -> bool:
-        return any(count.failed for count in self.counts.values())
+        """True when something is missing from the outputs; a voter that failed while others decided is not."""
+        voted = {Stage.DETECT} if self.language else set()
+        return any(count.failed for stage, count in self.counts.items() if stage not in voted)
 
     def gap_reasons(self) -> dict[int, str]:
         """Windows that have no transcript though there is speech in them, and why."""

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SPEECH = ROOT / "tests" / "data" / "tickets.flac"
-SAMPLE = ROOT / "demo" / "sample.mp4"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from segue_cli import SAMPLE, SPEECH, Segue
+from segue_cli import Segue
+from spoken import SAMPLE, SPEECH, many_windows
 
 
 def test_run_prints_jobs_as_json(segue: Segue, tmp_path: Path) -> None:
@@ -73,13 +74,14 @@ def test_export_writes_other_formats_without_an_engine(segue: Segue, tmp_path: P
     assert all((tmp_path / "elsewhere" / name).is_file() for name in names)
 
 
-def test_failed_units_exit_with_3_and_a_partial_state(segue: Segue) -> None:
-    done = segue("run", SAMPLE, "--to", "es", "--from", "en", "--out", "out", "--json", SEGUE_FAKE_FAULTS="fail:2")
+def test_failed_units_exit_with_3_and_a_partial_state(segue: Segue, tmp_path: Path) -> None:
+    media = many_windows(tmp_path / "sample.wav")
+    done = segue("run", media, "--to", "es", "--from", "en", "--out", "out", "--json", SEGUE_FAKE_FAULTS="fail:3")
     assert done.code == 3
     assert done.json["jobs"][0]["state"] == "partial"
     assert all(".partial." in path for path in done.json["jobs"][0]["outputs"])
     assert segue("status", "last", "--json").json["state"] == "partial"
-    whole = segue("run", SAMPLE, "--to", "es", "--from", "en", "--out", "out", "--json")
+    whole = segue("run", media, "--to", "es", "--from", "en", "--out", "out", "--json")
     assert (whole.code, whole.json["jobs"][0]["state"]) == (0, "done")
 
 

@@ -7,7 +7,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from segue_cli import SPEECH, Segue
+from segue_cli import Segue
+from spoken import SPEECH
 
 
 def test_flags_win_over_environment_over_file(segue: Segue, tmp_path: Path) -> None:

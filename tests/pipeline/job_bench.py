@@ -7,20 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from spoken import SPEECH
 
 from cache.store import Store
-from media.builds import find_ffmpeg
 from pipeline.attempts import read_attempts
 from pipeline.executor import Executor
 from pipeline.progress import Silence
 from pipeline.report import FileResult, RunReport
 from pipeline.requests import RunOptions, gather, make_entries
 from pipeline.runtime import Runtime, Settings
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-SPEECH = ROOT / "tests" / "data" / "tickets.flac"
-SAMPLE = ROOT / "demo" / "sample.mp4"
 
 
 def _ignore(_line: str) -> None:
@@ -68,25 +63,3 @@ class Bench:
 
     def outputs(self) -> dict[str, bytes]:
         return {str(path.relative_to(self.out)): path.read_bytes() for path in self.out.rglob("*") if path.is_file()}
-
-
-def samples_of(path: Path) -> np.ndarray:
-    """The file's sound: int16, 16 kHz mono."""
-    from media.decode import decode_pcm
-    from media.probe import probe
-    from media.tracks import select_track
-
-    info = probe(path)
-    return np.concatenate(list(decode_pcm(info, select_track(info), find_ffmpeg())))
-
-
-def write_wav(path: Path, samples: np.ndarray) -> Path:
-    import wave
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(path), "wb") as handle:
-        handle.setnchannels(1)
-        handle.setsampwidth(2)
-        handle.setframerate(16_000)
-        handle.writeframes(samples.astype("<i2").tobytes())
-    return path

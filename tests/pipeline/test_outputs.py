@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from job_bench import SAMPLE, SPEECH, Bench
+from job_bench import Bench
+from spoken import SAMPLE, SPEECH, many_windows
 
 
 def test_outputs_are_named_by_stem_and_language(bench: Bench) -> None:
@@ -87,8 +88,9 @@ def test_a_new_model_replaces_outputs_that_are_ours(bench: Bench) -> None:
     assert bench.outputs() != before
 
 
-def test_failed_units_give_partial_outputs_that_the_next_run_replaces(bench: Bench) -> None:
-    result = bench.run_one(SAMPLE, to=("es", "ja"), fake_faults="fail:2")
+def test_failed_units_give_partial_outputs_that_the_next_run_replaces(bench: Bench, tmp_path: Path) -> None:
+    media = many_windows(tmp_path / "sample.wav")
+    result = bench.run_one(media, to=("es", "ja"), fake_faults="fail:3")
     names = set(bench.outputs())
     assert result.state == "partial"
     assert "failed" in result.reason
@@ -97,16 +99,17 @@ def test_failed_units_give_partial_outputs_that_the_next_run_replaces(bench: Ben
     document = bench.document("sample.partial")
     unfinished = [line for lines in document["translations"].values() for line in lines if "failed" in line["flags"]]
     assert document["gaps"] or unfinished
-    whole = bench.run_one(SAMPLE, to=("es", "ja"))
+    whole = bench.run_one(media, to=("es", "ja"))
     assert whole.state == "done"
     assert not any("partial" in name for name in bench.outputs())
 
 
 def test_a_failed_unit_does_not_change_what_another_run_delivers(bench: Bench, tmp_path: Path) -> None:
-    bench.run_one(SAMPLE, to=("es", "ja"), fake_faults="fail:3")
-    bench.run_one(SAMPLE, to=("es", "ja"))
+    media = many_windows(tmp_path / "sample.wav")
+    assert bench.run_one(media, to=("es", "ja"), fake_faults="fail:3").state == "partial"
+    bench.run_one(media, to=("es", "ja"))
     smooth = Bench(tmp_path / "smooth")
-    smooth.run_one(SAMPLE, to=("es", "ja"))
+    smooth.run_one(media, to=("es", "ja"))
     assert bench.outputs() == smooth.outputs()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from job_bench import SPEECH, Bench, samples_of, write_wav
+from job_bench import Bench
+from spoken import SPEECH, samples_of, write_wav
 
 from core.errors import UsageError
 from pipeline import executor

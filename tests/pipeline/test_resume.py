@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from job_bench import SAMPLE, SPEECH, Bench, samples_of, write_wav
+from job_bench import Bench
+from spoken import SAMPLE, SPEECH, samples_of, write_wav
 
 
 def test_the_same_job_again_calls_no_engine(bench: Bench) -> None:

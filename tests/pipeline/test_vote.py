@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from job_bench import SAMPLE, Bench
+from job_bench import Bench
+from spoken import SAMPLE
 
 from core.speech import Segment, Span, Window
 from pipeline.job import PlannedWindow
