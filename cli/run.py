@@ -46,7 +46,7 @@ GlossaryFlag = Annotated[
 ]
 TranscriptFlag = Annotated[
     Path | None,
-    typer.Option("--transcript", help="Captions to take as the transcript (needs --from); no transcriber runs."),
+    typer.Option("--transcript", help="Captions to take as the transcript ; no transcriber runs."),
 ]
 TranscriberFlag = Annotated[
     str | None, typer.Option("--transcriber", help="Provider: faster-whisper or fake. [SEGUE_TRANSCRIBER]")

@@ -42,6 +42,14 @@ def to_whisper(tag: str) -> str:
     return _BCP47_TO_WHISPER.get(primary, primary)
 
 
+def guess_language(text: str) -> str:
+    """The language that a text of some length most likely is in."""
+    from py3langid import classify
+
+    language, _ = classify(text)
+    return normalise_language(str(language))
+
+
 def same_text(source: str, target: str) -> bool:
     """True when the target needs no translation: same language, and no other script asked for (en -> en-GB)."""
     one, other = langcodes.Language.get(source), langcodes.Language.get(target)

@@ -19,7 +19,7 @@ from media.sources import check_source, shown
 from pipeline.delivery import DEFAULT_FORMATS, Delivery
 from pipeline.executor import Entry
 from pipeline.job import Caption, GlossaryTerm, JobSettings
-from pipeline.languages import normalise_language, parse_targets, same_text
+from pipeline.languages import guess_language, normalise_language, parse_targets, same_text
 from pipeline.planning import PlanRequest
 from pipeline.report import FileResult, JobState
 from pipeline.runtime import Runtime, expand_home
@@ -197,7 +197,6 @@ def _manifest_request(row: Mapping[str, Any], base: Path, options: RunOptions) -
         if name in changes and not changes[name].is_file():
             raise UsageError(f"the {name} {changes[name]} is not a file")
     chosen = replace(options, **changes)
-    _refuse_unspoken(chosen)
     return media, chosen
 
 
@@ -206,12 +205,6 @@ def _absolute(base: Path, text: str) -> Path:
     if "\0" in text:
         raise UsageError(f"{shown(text)} is not a name that a file can have")
     return Path(os.path.abspath(base / expand_home(Path(text))))  # noqa: PTH100 - resolve() would follow links
-
-
-def _refuse_unspoken(options: RunOptions) -> None:
-    """Captions do not say what language they are in. Raises UsageError."""
-    if options.transcript is not None and not options.source_language:
-        raise UsageError("with captions given, their language must be said", "add --from, e.g. --from en")
 
 
 def _cell(value: Any) -> str:
@@ -233,7 +226,6 @@ def make_entries(requests: Sequence[Request], runtime: Runtime) -> list[Entry]:
     """What an executor runs. Engine specs are frozen here, once for all. Raises SettingsError, EngineError."""
     for request in requests:
         options = request.options
-        _refuse_unspoken(options)
         if options.glossary is not None:
             read_glossary(options.glossary)
         if options.transcript is None:
@@ -265,6 +257,8 @@ def plan_request(request: Request, runtime: Runtime) -> PlanRequest:
     """Reads what a plan depends on: the media's digest, captions, glossary. Raises MediaError, UsageError."""
     options = request.options
     captions = _captions(options.transcript) if options.transcript else ()
+    if options.transcript is not None and not options.source_language:
+        options = replace(options, source_language=captions_language(options.transcript, captions))
     settings = JobSettings(
         source_language=options.source_language,
         target_languages=options.targets,
@@ -284,6 +278,15 @@ def plan_request(request: Request, runtime: Runtime) -> PlanRequest:
         ffmpeg=runtime.ffmpeg,
         captions=captions,
     )
+
+
+def captions_language(path: Path, captions: Sequence[Caption]) -> str:
+    """The language of captions: the one in their file's name (``ep1.pt-BR.srt``), else what the text looks like."""
+    named = path.stem.rpartition(".")[2] if "." in path.stem else ""
+    try:
+        return normalise_language(named)
+    except UsageError:
+        return guess_language("\n".join(caption.text for caption in captions))
 
 
 def _captions(path: Path) -> tuple[Caption, ...]:

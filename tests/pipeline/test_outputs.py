@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from job_bench import Bench
 from spoken import SAMPLE, SPEECH, many_windows
 
@@ -156,6 +157,15 @@ def test_captions_given_are_the_transcript(bench: Bench, tmp_path: Path) -> None
         (4000, 6000, "leaves now."),
     ]
     assert bench.computed() == {"translate": 1}
+
+
+@pytest.mark.parametrize(("name", "language"), [("tickets.srt", "en"), ("tickets.pt-BR.srt", "pt-BR")])
+def test_the_language_of_captions_is_in_their_name_or_told_from_their_text(
+    bench: Bench, tmp_path: Path, name: str, language: str
+) -> None:
+    captions = tmp_path / name
+    captions.write_text("1\n00:00:01,000 --> 00:00:03,000\nThe last train leaves now.\n", encoding="utf-8")
+    assert bench.run_one(transcript=captions, source_language="").language == language
 
 
 def test_a_full_folder_name_with_odd_characters_works(bench: Bench, tmp_path: Path) -> None:

@@ -1,0 +1,26 @@
+"""The way in: small enough that Ctrl-C during start-up is answered like any other."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+#: As in `cli.exits`, which is not imported here because that takes its time.
+_INTERRUPTED = 75
+
+
+def main() -> None:
+    """Runs ``segue``; an interruption before the command has begun leaves with 75 and one line."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        from cli.main import main as run
+
+        run()
+    except KeyboardInterrupt:
+        print("segue: interrupted; the same command continues", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
