@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from cli.wording import clock, one_line, percent, printable
+from cli.wording import clock, near, one_line, percent, printable
 from pipeline.report import FileResult, JobState, RunReport
 
 #: Files that are well are listed one by one only up to this many; others always.
@@ -37,7 +37,7 @@ def print_summary(files: Sequence[FileResult], report: RunReport) -> None:
 
 def _print_file(console: Console, result: FileResult) -> None:
     label, style = _LABELS[result.state]
-    line = Text.assemble((f"{label:<8} ", style), one_line(result.media))
+    line = Text.assemble((f"{label:<8} ", style), one_line(near(result.media)))
     if result.state is JobState.INTERRUPTED and result.tally.units:
         done, total = (sum(count[at] for count in result.tally.units.values()) for at in (1, 0))
         line.append(f": {done} of {total} units finished so far")
@@ -49,7 +49,7 @@ def _print_file(console: Console, result: FileResult) -> None:
     if result.outputs:
         folder = result.outputs[0].parent
         names = "  ".join(one_line(path.name) for path in result.outputs)
-        console.print(Text(f"         {one_line(folder)}/: {names}"))
+        console.print(Text(f"         {one_line(near(folder))}/: {names}"))
 
 
 def _print_totals(console: Console, files: Sequence[FileResult], report: RunReport) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
 from media.sources import shown as one_line
 
-__all__ = ["clock", "one_line", "percent", "printable", "size"]
+__all__ = ["clock", "near", "one_line", "percent", "printable", "size"]
 
 
 def printable(text: str) -> str:
@@ -18,6 +21,13 @@ def clock(ms: float) -> str:
     hours, rest = divmod(seconds, 3600)
     minutes, seconds = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def near(path: Path) -> Path:
+    """The path as one would type it here: relative below the working directory, else absolute."""
+    with suppress(ValueError, OSError):
+        return path.relative_to(Path.cwd())
+    return path
 
 
 def percent(part: int, whole: int) -> str:

@@ -19,7 +19,6 @@ from pipeline import records
 from pipeline.analysis import open_audio, window_samples
 from pipeline.attempts import AttemptJournal
 from pipeline.job import Plan
-from pipeline.languages import to_whisper
 from pipeline.stages import Stage, Unit
 
 
@@ -178,7 +177,7 @@ def _load_clips(wanted: dict[Key, list[Unit]], plans: Callable[[str], Plan], sto
         with open_audio(store, plan.audio) as audio:
             samples = window_samples(audio, planned.window)
         segments = tuple(ClipSegment(*span) for span in planned.layout())
-        clips.append(Clip(key, samples, segments, to_whisper(unit.source) if unit.source else ""))
+        clips.append(Clip(key, samples, segments, unit.source.split("-", 1)[0]))
     return clips
 
 

@@ -6,9 +6,8 @@ import langcodes
 
 from core.errors import UsageError
 
-#: Whisper's own codes where they differ from BCP 47's primary language.
+#: Whisper's own codes where they differ from BCP 47's primary language; its engine knows the way back.
 _WHISPER_TO_BCP47 = {"jw": "jv", "no": "nb"}
-_BCP47_TO_WHISPER = {"jv": "jw", "nb": "no", "fil": "tl", "cmn": "zh"}
 
 
 def normalise_language(text: str) -> str:
@@ -34,12 +33,6 @@ def parse_targets(text: str) -> tuple[str, ...]:
 def from_whisper(code: str) -> str:
     """The BCP 47 tag for a code that Whisper reported."""
     return _WHISPER_TO_BCP47.get(code, code)
-
-
-def to_whisper(tag: str) -> str:
-    """The code Whisper knows a BCP 47 tag by: its primary language."""
-    primary = tag.split("-", 1)[0]
-    return _BCP47_TO_WHISPER.get(primary, primary)
 
 
 def guess_language(text: str) -> str:

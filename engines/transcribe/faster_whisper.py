@@ -17,6 +17,7 @@ from core.specs import EngineSpec
 from engines.defaults import choose_default_whisper, default_whisper
 from engines.device import Device, DeviceKind, cpu_threads, detect_device
 from engines.models import resolve_whisper
+from engines.places import find_frozen, remember_place
 from engines.resources import EngineResources
 from engines.transcribe.batching import BatchLimit, Result, run_batches, settle
 from engines.transcribe.clips import audio_ms, is_digital_silence, whole_segments
@@ -50,7 +51,7 @@ def freeze(choice: TranscriberChoice, resources: EngineResources) -> EngineSpec:
     preferred = default_whisper(device)
     name = choice.model or choose_default_whisper(device, resources).name
     files = resolve_whisper(name, resources)
-    _remember(resources.models_dir, files.revision, files.path)
+    remember_place(files, resources)
     compute_type = choice.compute_type or preferred.compute_type
     options = (("beam", str(beam)), ("rules", _RULES))
     return EngineSpec("faster-whisper", files.name, files.revision, compute_type, options)
@@ -82,40 +83,6 @@ def _faster_whisper() -> Any:
             f"the transcriber faster-whisper needs the package {error.name}", "pip install faster-whisper"
         ) from error
     return faster_whisper
-
-
-def _remember(models_dir: Path, revision: str, path: Path) -> None:
-    """Notes where the files of a revision lie: a spec names a local directory by its own name only."""
-    note = models_dir / "places" / revision
-    try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(str(path.resolve()), encoding="utf-8")
-    except OSError:
-        # Only a convenience for later processes; without it they look the name up again.
-        return
-
-
-def _locate(spec: EngineSpec, resources: EngineResources) -> Path:
-    """The directory that holds exactly the files that were frozen."""
-    note = resources.models_dir / "places" / spec.revision
-    places = [spec.model]
-    if note.is_file():
-        places.insert(0, note.read_text(encoding="utf-8"))
-    found: EngineError | None = None
-    for place in places:
-        try:
-            files = resolve_whisper(place, resources)
-        except EngineError as error:
-            found = error
-            continue
-        if files.revision == spec.revision:
-            return files.path
-    if found is not None:
-        raise found
-    raise EngineError(
-        f"the files of the model {spec.model} are not those that the job was planned with",
-        "bring the model back, or run the job again with the new one",
-    )
 
 
 @dataclass(frozen=True)
@@ -155,7 +122,7 @@ class FasterWhisperTranscriber:
         self._shape = _shape(device, resources)
         self._limit = BatchLimit(self._shape.batch)
         self._kept = EncodedClips()
-        path = _locate(spec, resources)
+        path = find_frozen(spec, resources, resolve_whisper).path
         self._decoder: WhisperDecoder | None = WhisperDecoder(
             _load(path, spec.compute_type, device, self._shape), _beam_size(dict(spec.options))
         )

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +22,8 @@ from core.errors import EngineError, EngineMissingError, SettingsError, UnitErro
 from core.specs import EngineSpec
 from engines.defaults import choose_default_translator
 from engines.device import DeviceKind, cpu_threads, detect_device
-from engines.models import ModelFiles, resolve_gguf
+from engines.models import resolve_gguf
+from engines.places import find_frozen, remember_place
 from engines.resources import EngineResources
 from engines.translate.checks import CHECKS_VERSION
 from engines.translate.examples import EXAMPLES_VERSION, continuation_prefix, continuation_prompt, has_examples
@@ -43,8 +43,6 @@ _BATCH_SIZE = 4
 #: Weights that keep one thread busy.
 _BYTES_FOR_A_THREAD = 256_000_000
 _GREEDY: dict[str, Any] = {"temperature": 0, "seed": 0}
-#: Folder of notes where the files of a revision lie.
-_PLACES = "places"
 _EMPTY = Reply({}, readable=False)
 
 
@@ -66,7 +64,7 @@ def freeze(choice: TranslatorChoice, resources: EngineResources) -> EngineSpec:
     options = {"checks": CHECKS_VERSION, "prompt": PROMPT_VERSION, "style": style}
     if style == _BASE:
         options["prompt"] = f"examples-{EXAMPLES_VERSION}"
-    _remember(resources.models_dir, files)
+    remember_place(files, resources)
     return EngineSpec("llama", files.name, files.revision, compute_type(metadata), tuple(sorted(options.items())))
 
 
@@ -76,36 +74,7 @@ def open_translator(spec: EngineSpec, resources: EngineResources) -> LlamaTransl
     Raises EngineMissingError when xllamacpp or the model is not here, EngineError when the file is another one than
     the spec says, or llama.cpp cannot load it.
     """
-    return LlamaTranslator(spec, _locate(spec, resources), resources)
-
-
-def _remember(models_dir: Path, files: ModelFiles) -> None:
-    """Notes where a revision lies, for later processes: a spec holds a local model's own name only."""
-    note = models_dir / _PLACES / files.revision
-    with suppress(OSError):  # Without the note, the name is looked up again.
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(str(files.path.resolve()), encoding="utf-8")
-
-
-def _locate(spec: EngineSpec, resources: EngineResources) -> Path:
-    """The file that was frozen, where it was found then or where its name leads now."""
-    note = resources.models_dir / _PLACES / spec.revision
-    places = ([note.read_text(encoding="utf-8")] if note.is_file() else []) + [spec.model]
-    changed = EngineError(
-        f"the file of the model {spec.model} is not the one that the job was planned with",
-        "bring that file back, or run the job again with the new one",
-    )
-    missing: EngineError | None = None
-    for place in places:
-        try:
-            files = resolve_gguf(place, resources)
-        except EngineError as error:
-            missing = missing or error
-            continue
-        if files.revision == spec.revision:
-            return files.path
-        missing = changed
-    raise missing or changed
+    return LlamaTranslator(spec, find_frozen(spec, resources, resolve_gguf).path, resources)
 
 
 class LlamaTranslator:
