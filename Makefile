@@ -13,7 +13,7 @@ WORKERS ?= 2
 # Passed on to pytest, the benchmarks or the storm: make test ARGS='-k resume'
 ARGS ?=
 # The measurements that `make bench` makes, in this order.
-BENCH ?= segmenter store media transcribe run
+BENCH ?= segmenter store media run overhead reuse transcribe translate
 SEED ?= $(shell date +%s)
 SECONDS ?= 60
 # setuptools comes from the lock when the lock has it, so that nothing unlocked runs.
