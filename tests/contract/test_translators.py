@@ -160,5 +160,5 @@ def test_a_model_that_is_another_file_than_the_frozen_one_is_refused(tmp_path: P
     spec = freeze(TranslatorChoice("llama", str(model)), place)
     assert spec.model == "model"
     model.write_bytes(b"GGUF" + b"\3\0\0\0" + bytes(24))
-    with pytest.raises(EngineError, match="not the one that the job was planned with"):
+    with pytest.raises(EngineError, match="not those that the job was planned with"):
         open_translator(spec, place)
