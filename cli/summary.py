@@ -42,7 +42,7 @@ def _print_file(console: Console, result: FileResult) -> None:
         done, total = (sum(count[at] for count in result.tally.units.values()) for at in (1, 0))
         line.append(f": {done} of {total} units finished so far")
     if result.reason:
-        line.append(f": {printable(result.reason)}")
+        line.append(f": {printable(result.reason.removeprefix(f'{result.media}: '))}")
     console.print(line)
     for warning in result.warnings:
         console.print(Text(f"         note: {printable(warning)}"))
