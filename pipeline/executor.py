@@ -183,9 +183,17 @@ class Executor:
                 if batch:
                     self._run_batch(batch, engine)
             except EngineError as error:
-                self._board.kill(need.stage, str(error))
-                if need.stage is Stage.DETECT:
-                    self._board.kill(Stage.TRANSCRIBE, str(error))
+                self._kill(need.stage, str(error))
+            except SegueError:
+                raise
+            except Exception as error:  # noqa: BLE001 - what is finished must still be delivered
+                self._kill(need.stage, _defect(error))
+
+    def _kill(self, stage: Stage, reason: str) -> None:
+        """A stage cannot go on in this run; nor can what needs its engine."""
+        self._board.kill(stage, reason)
+        if stage is Stage.DETECT:
+            self._board.kill(Stage.TRANSCRIBE, reason)
 
     def _await_need(self, stages: frozenset[Stage]) -> EngineNeed | None:
         board = self._board

@@ -138,7 +138,12 @@ class FasterWhisperTranscriber:
         return self._shape.call if fits >= self._shape.batch else fits * self._shape.workers
 
     def detect_languages(self, clips: Sequence[Clip]) -> list[LanguageGuess]:
-        return list(self._pool.map(self._detect, clips))
+        try:
+            return list(self._pool.map(self._detect, clips))
+        except (RuntimeError, MemoryError) as error:
+            # One clip at a time is the least that can be asked of a device.
+            hint = "use a smaller model, or SEGUE_DEVICE=cpu; a language said with --from needs no detection"
+            raise EngineError(f"the language could not be detected: {error}", hint) from error
 
     def transcribe(self, clips: Sequence[Clip]) -> Iterator[Result]:
         computable: list[Clip] = []

@@ -61,3 +61,18 @@ def test_long_japanese_names_get_outputs_too(bench: Bench) -> None:
     media = bench.folder / f"{'日本語' * 26}.flac"
     media.write_bytes(SPEECH.read_bytes())
     assert bench.run_one(media).state == "done"
+
+
+def test_an_unforeseen_failure_of_an_engine_delivers_what_is_finished(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr("engines.translate.fake.FakeTranslator.translate", broken)
+    result = bench.run_one()
+    assert result.state == "partial"
+    assert "defect in Segue" in result.reason
+    assert any(path.name == "tickets.partial.en.srt" for path in result.outputs)
+    monkeypatch.undo()
+    assert bench.run_one().state == "done"
