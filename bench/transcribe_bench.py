@@ -20,7 +20,7 @@ import tempfile
 import time
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -204,14 +204,14 @@ def alternate(rounds: int, contenders: Sequence[Callable[[], Any]]) -> list[list
     return results
 
 
-def measure(rounds: int, languages: Sequence[str], model_name: str) -> dict[str, Any]:
+def measure(rounds: int, languages: Sequence[str], model_name: str, context_ms: int) -> dict[str, Any]:
     from faster_whisper import WhisperModel
 
     from engines.device import cpu_threads
     from engines.models import resolve_whisper
 
     programs = [load_program(language) for language in languages]
-    params = SegmenterParams()
+    params = replace(SegmenterParams(), context_ms=context_ms)
     with tempfile.TemporaryDirectory() as folder:
         resources = EngineResources(models_dir=Path(folder), device="cpu", offline=True)
         engine = open_transcriber(freeze(TranscriberChoice("faster-whisper", model_name), resources), resources)
@@ -244,12 +244,15 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--languages", default="en,es,fr")
     parser.add_argument("--model", default="base")
+    parser.add_argument(
+        "--context-ms", type=int, default=SegmenterParams().context_ms, help="audio heard around each segment"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if not PROGRAMS.is_dir():
         print("no recordings beside the repository: nothing to measure")
         return 0
-    result = measure(options.rounds, options.languages.split(","), options.model)
+    result = measure(options.rounds, options.languages.split(","), options.model, options.context_ms)
     if options.json:
         print(json.dumps(result, ensure_ascii=False))
         return 0

@@ -15,7 +15,6 @@ from engines.resources import EngineResources
 from engines.transcribe.factory import freeze, open_transcriber
 from engines.transcribe.interface import Clip, ClipFailure, ClipSegment, Transcriber, TranscriberChoice, Transcript
 
-MEDIA = Path(__file__).parents[3] / "shared" / "media"
 DATA = Path(__file__).parents[1] / "data" / "tickets.flac"
 PROVIDERS = [
     pytest.param(("fake", "", ""), id="fake"),
@@ -37,13 +36,10 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def speech() -> np.ndarray:
-    """Somebody speaking: the sample that the repository ships, else one from beside it."""
+    """Somebody speaking: the clip that the repository ships."""
     from faster_whisper.audio import decode_audio
 
-    for path in (DATA, MEDIA / "speech" / "jfk.flac"):
-        if path.is_file():
-            return decode_audio(str(path), sampling_rate=16_000)
-    pytest.skip("no speech sample here")
+    return decode_audio(str(DATA), sampling_rate=16_000)
 
 
 def clip(name: str, samples: np.ndarray, segments: int = 1, score: int = 800) -> Clip:

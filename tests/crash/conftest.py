@@ -13,16 +13,12 @@ from segue_process import FAKES, Job, Place, read_outputs, run_job
 @pytest.fixture(scope="session")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """About four minutes of speech with pauses."""
-    if not SAMPLE.exists():
-        pytest.skip("demo/sample.mp4 is not there")
     return write_speech(tmp_path_factory.mktemp("media") / "long talk.wav", copies=4)
 
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample, about a minute, as a copy of its own."""
-    if not SAMPLE.exists():
-        pytest.skip("demo/sample.mp4 is not there")
     return Path(shutil.copy(SAMPLE, tmp_path_factory.mktemp("media") / "sample.mp4"))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from killing import Storm
-from long_speech import TICKETS, write_takes
+from long_speech import write_takes
 from moments import Moment, Phase
 from real_engines import PATIENCE_S, REAL, missing_models
 from segue_process import Job, Place, read_outputs, run_job
@@ -23,8 +23,6 @@ def real_job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     missing = missing_models()
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
-    if not TICKETS.exists():
-        pytest.skip("tests/data/tickets.flac is not there")
     takes = write_takes(tmp_path_factory.mktemp("media"), 3)
     settings = {**REAL, "SEGUE_BATCH_SIZE": "1"}
     return Job(takes, targets="es", settings=settings, extra=("--from", "en"), patience_s=PATIENCE_S)
