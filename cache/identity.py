@@ -95,7 +95,8 @@ def _found(filesystem: Filesystem, home: str) -> Identity:
     for name in (names.OBJECTS, names.BLOBS, names.QUARANTINE):
         _make(filesystem, f"{home}/{name}")
     objects = f"{home}/{names.OBJECTS}"
-    _refuse_orphans(filesystem, home)
+    if (founded := _refuse_orphans(filesystem, home)) is not None:
+        return founded
     for shard in names.SHARDS:
         _make(filesystem, f"{objects}/{shard}")
     filesystem.fsync_directory(objects)
@@ -123,11 +124,17 @@ def _found(filesystem: Filesystem, home: str) -> Identity:
     )
 
 
-def _refuse_orphans(filesystem: Filesystem, home: str) -> None:
-    """Records without an identity are a store that lost its own: never adopted by guess."""
+def _refuse_orphans(filesystem: Filesystem, home: str) -> Identity | None:
+    """Records without an identity are a store that lost its own: never adopted by guess.
+
+    Returns the identity of a process that founded the store since ours was looked for: it may have written already,
+    and an identity is always published before the first record, so a second look tells the two cases apart.
+    """
     objects = f"{home}/{names.OBJECTS}"
     for shard in filesystem.names(objects):
         if shard in names.SHARDS and any(not names.is_temp(name) for name in filesystem.names(f"{objects}/{shard}")):
+            if (founded := read_identity(filesystem, home)) is not None:
+                return founded
             raise StoreError(
                 f"{home} holds records but no {names.IDENTITY}",
                 "restore that file from a backup, or start a new store in another folder",

@@ -8,6 +8,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
+from cache.filesystem import Filesystem
 from cache.store import PutOutcome, Record, Store
 from core.keys import make_key
 
@@ -94,3 +95,26 @@ def test_racers_over_damaged_records_all_end_with_sound_ones(home: Path) -> None
     with ThreadPoolExecutor(WRITERS) as pool:
         list(pool.map(run, range(WRITERS)))
     assert Store.open(home).verify().records_ok == len(KEYS)
+
+
+class BeatenFilesystem(Filesystem):
+    """Another process founds the store and writes to it between our first look and our own founding."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__()
+        self._home, self._beaten = home, False
+
+    def names(self, path: str) -> list[str]:
+        if path.endswith("/objects") and not self._beaten:
+            self._beaten = True
+            Store.open(self._home).put(Record(KEYS[0], "race", b"first"))
+        return super().names(path)
+
+
+def test_a_store_that_another_process_founded_and_filled_meanwhile_is_joined_not_refused(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    store = Store.open(home, filesystem=BeatenFilesystem(home))
+    assert store.identity == Store.open(home).identity
+    record = store.get(KEYS[0])
+    assert record is not None
+    assert record.payload == b"first"
