@@ -139,6 +139,7 @@ def _refuse_orphans(filesystem: Filesystem, home: str) -> Identity | None:
                 f"{home} holds records but no {names.IDENTITY}",
                 "restore that file from a backup, or start a new store in another folder",
             )
+    return None
 
 
 def _make_home(filesystem: Filesystem, home: str) -> None:
