@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -181,6 +182,17 @@ class Store:
         """A state's payload; None when it is missing, or was damaged and is now in quarantine."""
         with faults("reading a state", self._volume.home):
             return self._documents.read(state_parts(parts))
+
+    def remove(self, parts: Sequence[str]) -> None:
+        """Removes a note from the queue; gone already is fine. After a power cut it may be back: readers expect that.
+
+        Raises ValueError outside ``queue``: nothing else is ever removed one by one.
+        """
+        checked = names.check_parts(parts)
+        if checked[0] != names.QUEUE:
+            raise ValueError(f"only what lies in {names.QUEUE!r} is removed like this: {'/'.join(checked)!r}")
+        with faults("removing a note", self._volume.home), suppress(FileNotFoundError):
+            self._volume.filesystem.unlink(self._volume.path(checked))
 
     def children(self, parts: Sequence[str]) -> tuple[str, ...]:
         """The names in a folder of named files, such as ``("jobs",)``, sorted; empty when there is no such folder."""

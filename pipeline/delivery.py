@@ -62,8 +62,8 @@ class Delivery:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, object]) -> Delivery:
-        """The delivery that `as_json` wrote."""
+    def from_json(cls, value: Mapping[str, object], *, force: bool = False) -> Delivery:
+        """The delivery that `as_json` wrote; ``force`` is never kept with a result, only with a request."""
         formats = value["formats"]
         assert isinstance(formats, list)
         return cls(
@@ -73,6 +73,7 @@ class Delivery:
             formats=tuple(str(name) for name in formats),
             bilingual=bool(value["bilingual"]),
             mux=bool(value["mux"]),
+            force=force,
         )
 
     def check(self, source: str, targets: Sequence[str], store: Store) -> None:

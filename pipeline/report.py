@@ -27,6 +27,8 @@ class JobState(StrEnum):
     FAILED = "failed"
     #: Stopped before its end; the same command continues it.
     INTERRUPTED = "interrupted"
+    #: Taken off the queue by a person; what is finished stays, and submitting or retrying continues it.
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True)

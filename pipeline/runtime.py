@@ -58,6 +58,37 @@ class Settings(BaseSettings):
     bilingual: bool = Field(default=False, description="also write subtitles with source and translation stacked")
     mux: bool = Field(default=False, description="also write a copy of each video with the subtitles in it")
     ffmpeg: str = Field(default="", description="an ffmpeg binary (default: the system's, else the packaged one)")
+    broker_url: SecretStr = Field(
+        default=SecretStr(""), description="Redis or Valkey: redis://[:password@]host:6379/0, or rediss:// for TLS"
+    )
+    claim_seconds: int = Field(
+        default=6, ge=1, le=600, description="a worker that is silent for so long has lost its units"
+    )
+    stall_seconds: int = Field(
+        default=300,
+        ge=1,
+        description="an engine that finishes nothing for so long (or ten times what was predicted) is ended",
+    )
+    batch_seconds: int = Field(default=60, ge=1, le=3600, description="engine time that one message aims at")
+    preemption: str = Field(
+        default="auto",
+        pattern="^(auto|azure|aws|gcp|file|none)$",
+        description="where notices come from: auto, azure, aws, gcp, file, none",
+    )
+    preemption_file: Path | None = Field(default=None, description="a file whose appearance is a notice")
+    metadata_url: str = Field(
+        default="",
+        description="the cloud's metadata service (default: the cloud's own; set it for `segue emulate-metadata`)",
+    )
+    grace_seconds: int = Field(
+        default=25, ge=1, le=3600, description="time that SIGTERM leaves a worker before it is killed"
+    )
+    node_price: str = Field(default="", description="what this node costs an hour, e.g. 0.149 USD")
+    notify_secret: SecretStr = Field(default=SecretStr(""), description="signs webhooks (HMAC-SHA256)")
+    listen: str = Field(
+        default="",
+        description="address for /metrics, and KEDA at the coordinator, e.g. 127.0.0.1:9187 (default: off)",
+    )
     fake_delay_ms: int = Field(default=0, ge=0, description="fake engines only: time a unit takes")
     fake_faults: str = Field(default="", description="fake engines only: faults to inject, e.g. fail:7")
 

@@ -73,6 +73,45 @@ class JobWork:
         work._opening = False
         return work
 
+    @classmethod
+    def derive(
+        cls, plan: Plan, store: Store, failed: Mapping[Key, str], stage: Stage, index: int, source: str, target: str
+    ) -> Unit | None:
+        """One unit by its place in the job, from the plan and the records it reads; None while it cannot be ready.
+
+        ``source`` is the job's spoken language, ``target`` that of a translation, else empty.
+        """
+        settings, planned = plan.settings, plan.windows[index]
+        audio_ms = planned.window.audio_ms
+        if stage is Stage.TRANSLATE:
+            return cls(plan, store, dict(failed), language=source)._derive_translation(index, target)
+        if settings.transcriber is None:
+            return None
+        if stage is Stage.DETECT:
+            return Unit(stage, plan.job_id, index, detect_key(settings.transcriber, planned), audio_ms)
+        key = transcribe_key(settings.transcriber, planned, source)
+        return Unit(stage, plan.job_id, index, key, audio_ms, source=source)
+
+    def _derive_translation(self, index: int, target: str) -> Unit | None:
+        settings = self.plan.settings
+        if settings.translator is None or target not in settings.target_languages or not self.language:
+            return None
+        for near in range(max(index - 1, 0), min(index + 2, len(self.plan.windows))):
+            planned, transcript = self.plan.windows[near], None
+            if settings.transcriber is not None:
+                key = transcribe_key(settings.transcriber, planned, self.language)
+                record = None if key in self.failed else self.store.get(key)
+                if record is None and key not in self.failed:
+                    return None
+                transcript = records.load_transcript(record.payload) if record else None
+            self.cues[near] = window_cues(planned, transcript, self.language)
+        if not self.cues[index]:
+            return None
+        task = self._task(index, target)
+        audio_ms = self.plan.windows[index].window.audio_ms
+        key = translate_key(settings.translator, task)
+        return Unit(Stage.TRANSLATE, self.plan.job_id, index, key, audio_ms, language=target, task=task)
+
     # -- what to do next -------------------------------------------------------------------------------------
 
     def ready(self) -> tuple[Unit, ...]:

@@ -1,0 +1,1 @@
+"""Plans submitted jobs, decides what is lost, hands out batches, delivers. See `coordinator.main`."""
