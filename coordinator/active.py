@@ -1,0 +1,83 @@
+"""A job that the coordinator has open: its frontier, and which of its units have been handed out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from core.keys import Key
+from pipeline.board import engine_spec
+from pipeline.jobs import JobFolder
+from pipeline.planning import PlanRequest
+from pipeline.stages import Stage, Unit
+from pipeline.submissions import Priority, Wanted
+from pipeline.work import JobWork
+from tasks.queues import queue_name
+
+RANKS = {Priority.RUSH: 0, Priority.NORMAL: 1, Priority.LOW: 2}
+
+
+@dataclass
+class ActiveJob:
+    """One open job. Touched by the coordinator's own thread only."""
+
+    wanted: Wanted
+    folder: JobFolder
+    request: PlanRequest
+    work: JobWork
+    #: Round of retries that its units are asked for in.
+    round: int
+    #: Queue of each stage.
+    queues: Mapping[Stage, str]
+    #: Results that came without a record or a failure, by unit: more than a few, and the unit fails.
+    fruitless: dict[Key, int] = field(default_factory=dict)
+    #: When any of its units was first handed out; monotonic seconds, 0 for never.
+    started: float = 0.0
+    #: Ready units by queue, and their speech; made again when the frontier has changed.
+    _ready: dict[str, list[Unit]] | None = None
+    _ready_ms: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def job_id(self) -> str:
+        return self.folder.job_id
+
+    @property
+    def owner(self) -> str:
+        return self.work.plan.owner
+
+    def touch(self) -> None:
+        """The frontier has changed."""
+        self._ready = None
+
+    def ready(self) -> dict[str, list[Unit]]:
+        """Units whose inputs are there and whose outputs are not, handed out or not, by queue."""
+        if self._ready is None:
+            self._ready = {}
+            for unit in self.work.ready():
+                self._ready.setdefault(self.queues[unit.stage], []).append(unit)
+            self._ready_ms = {queue: sum(unit.audio_ms for unit in units) for queue, units in self._ready.items()}
+        return self._ready
+
+    def ready_ms(self, queue: str) -> int:
+        """Speech of the ready units of a queue."""
+        self.ready()
+        return self._ready_ms.get(queue, 0)
+
+    def free(self, queue: str, taken: Collection[Key]) -> Iterator[Unit]:
+        """Ready units for a queue that nobody has been given."""
+        return (unit for unit in self.ready().get(queue, ()) if unit.key not in taken)
+
+    def source(self, unit: Unit) -> str:
+        """The spoken language as a message says it."""
+        return "" if unit.stage is Stage.DETECT else self.work.language
+
+
+def queues_of(work: JobWork, store_id: str) -> dict[Stage, str]:
+    """The queue of each stage that the job has an engine for."""
+    found = {}
+    for stage in Stage:
+        try:
+            found[stage] = queue_name(store_id, stage, engine_spec(work.plan, stage))
+        except ValueError:
+            continue
+    return found

@@ -1,0 +1,199 @@
+"""Batches: which units go into the next one, what has been sent, and when one counts as lost.
+
+The coordinator alone decides that work was lost. A batch is alive while its message waits in the queue or a worker
+holds a claim on one of its units; a batch that is neither, for longer than a grace, gives its units back. Being wrong
+costs a message: a worker computes no unit that is in the store or that another worker holds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from coordinator.active import RANKS, ActiveJob
+from coordinator.fairness import FairShare
+from coordinator.rates import Rates
+from core.keys import Key
+from pipeline.board import engine_spec
+from pipeline.lookup import UnitRef, ref_of
+from pipeline.stages import Stage, Unit
+from pipeline.submissions import Priority
+from tasks.broker import Broker
+from tasks.messages import BatchMessage, make_batch_id
+from tasks.queues import engine_digest
+
+#: Units in one message at most; the parser's own limit is far above.
+MOST_UNITS = 512
+#: Time between taking a message and claiming its units, on a slow disk, before the batch counts as lost.
+UNCLAIMED_S = 4.0
+#: The same after claims have run out: their holder has been silent for a whole claim period already.
+EXPIRED_S = 0.5
+
+
+@dataclass
+class SentBatch:
+    """A batch that was put into a queue and is not settled."""
+
+    id: str
+    queue: str
+    stage: Stage
+    priority: Priority
+    #: Units without a result.
+    units: dict[Key, Unit]
+    predicted_ms: int
+    #: Monotonic seconds.
+    sent_at: float
+    #: When it was last seen waiting or claimed.
+    alive_at: float
+    #: True while its message waits in the queue.
+    waiting: bool = True
+    claimed: bool = False
+    #: True once it has been claimed since it last waited.
+    begun: bool = False
+    #: A worker has said that it is through with it.
+    returned: bool = False
+
+    def is_lost(self, now: float) -> bool:
+        """True when nobody can be expected to compute what is left of it."""
+        if self.waiting or self.claimed:
+            return False
+        grace = EXPIRED_S if self.returned or self.begun else UNCLAIMED_S
+        return now - self.alive_at > grace
+
+
+@dataclass
+class Desk:
+    """What has been handed out."""
+
+    sent: dict[str, SentBatch] = field(default_factory=dict)
+    #: Unit key -> batch.
+    taken: dict[Key, str] = field(default_factory=dict)
+
+    def add(self, batch: SentBatch) -> None:
+        """Notes a batch before it is sent."""
+        self.sent[batch.id] = batch
+        for key in batch.units:
+            self.taken[key] = batch.id
+
+    def settle(self, key: Key) -> Unit | None:
+        """A unit has its result; returns it if it was handed out."""
+        batch = self.sent.get(self.taken.pop(key, ""))
+        unit = batch.units.pop(key, None) if batch else None
+        if batch is not None and not batch.units:
+            del self.sent[batch.id]
+        return unit
+
+    def give_back(self, batch: SentBatch) -> list[Unit]:
+        """The units of a lost or returned batch are free again."""
+        self.sent.pop(batch.id, None)
+        for key in batch.units:
+            self.taken.pop(key, None)
+        return list(batch.units.values())
+
+    def held(self, job_id: str) -> int:
+        """Units of a job that workers hold."""
+        return sum(
+            1 for batch in self.sent.values() if batch.claimed for unit in batch.units.values() if unit.job_id == job_id
+        )
+
+    def look(self, broker: Broker, now: float) -> None:
+        """Learns which batches wait and which are held. Raises BrokerAwayError."""
+        queues = {batch.queue for batch in self.sent.values()}
+        waiting = {each for queue in queues for each in broker.waiting(queue)}
+        keys = [key for batch in self.sent.values() if batch.id not in waiting for key in batch.units]
+        held = broker.claimed(keys) if keys else {}
+        for batch in self.sent.values():
+            batch.waiting = batch.id in waiting
+            batch.claimed = any(key in held for key in batch.units)
+            if batch.waiting or batch.claimed:
+                batch.alive_at, batch.returned, batch.begun = now, False, batch.claimed
+
+    def lost(self, now: float) -> list[SentBatch]:
+        """Batches whose units must be handed out again."""
+        return [batch for batch in self.sent.values() if batch.is_lost(now)]
+
+    def unstarted(self, queue: str, priority: Priority) -> int:
+        """Batches of at least this priority that no worker has begun."""
+        return sum(
+            1
+            for batch in self.sent.values()
+            if batch.queue == queue and not batch.claimed and RANKS[batch.priority] <= RANKS[priority]
+        )
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A batch that could be sent."""
+
+    units: tuple[Unit, ...]
+    refs: tuple[UnitRef, ...]
+    jobs: tuple[ActiveJob, ...]
+    predicted_ms: int
+
+
+def draft_batch(
+    queue: str, stage: Stage, jobs: Sequence[ActiveJob], desk: Desk, rates: Rates, target_ms: int
+) -> Draft | None:
+    """The next batch of a queue: from the job whose turn it is, filled up from those that come after it."""
+    chosen: dict[Key, tuple[ActiveJob, Unit]] = {}
+    spent_ms = 0
+    first: ActiveJob | None = None
+    for job in jobs:
+        if first is not None and RANKS[job.wanted.priority] != RANKS[first.wanted.priority]:
+            break
+        for unit in job.free(queue, desk.taken):
+            cost_ms = rates.predict(queue, stage, unit.audio_ms)
+            if chosen and (spent_ms + cost_ms > target_ms or len(chosen) >= MOST_UNITS):
+                return _draft(chosen, spent_ms)
+            if unit.key not in chosen:
+                first = first or job
+                chosen[unit.key] = (job, unit)
+                spent_ms += cost_ms
+    return _draft(chosen, spent_ms) if chosen else None
+
+
+def left_ms(queue: str, stage: Stage, jobs: Iterable[ActiveJob], desk: Desk, rates: Rates) -> int:
+    """Predicted engine time of what is ready for a queue and has not been handed out."""
+    ready_ms = rates.predict(queue, stage, sum(job.ready_ms(queue) for job in jobs))
+    return max(ready_ms - sum(batch.predicted_ms for batch in desk.sent.values() if batch.queue == queue), 0)
+
+
+def _draft(chosen: dict[Key, tuple[ActiveJob, Unit]], predicted_ms: int) -> Draft:
+    pairs = list(chosen.values())
+    jobs = {job.job_id: job for job, _ in pairs}
+    refs = tuple(ref_of(unit, job.source(unit), job.round) for job, unit in pairs)
+    return Draft(tuple(unit for _, unit in pairs), refs, tuple(jobs.values()), predicted_ms)
+
+
+def message_of(draft: Draft, store_id: str) -> BatchMessage:
+    """The message for a batch."""
+    job, unit = draft.jobs[0], draft.units[0]
+    return BatchMessage(
+        store=store_id,
+        batch=make_batch_id(),
+        stage=unit.stage,
+        engine=engine_digest(engine_spec(job.work.plan, unit.stage)),
+        priority=job.wanted.priority,
+        units=draft.refs,
+        predicted_ms=draft.predicted_ms,
+    )
+
+
+def charge(draft: Draft, share: FairShare, rates: Rates, queue: str) -> None:
+    """Books the predicted time on those who are served."""
+    stage = draft.units[0].stage
+    mine: Counter[str] = Counter()
+    for unit in draft.units:
+        mine[unit.job_id] += unit.audio_ms
+    for job in draft.jobs:
+        share.charge(job, rates.predict(queue, stage, mine[job.job_id]))
+
+
+def queues_wanted(jobs: Iterable[ActiveJob]) -> dict[str, Stage]:
+    """Queues that some open job has ready units for."""
+    found: dict[str, Stage] = {}
+    for job in jobs:
+        for name, units in job.ready().items():
+            found.setdefault(name, units[0].stage)
+    return found

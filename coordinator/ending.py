@@ -1,0 +1,118 @@
+"""How jobs end: outputs delivered in a thread of their own, views, logs, and the webhook that tells of it."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from coordinator.active import ActiveJob
+from coordinator.opening import Unopened
+from coordinator.outbox import Outbox
+from coordinator.views import ended_view
+from core.errors import StoreError
+from pipeline.delivery import Delivery
+from pipeline.jobs import JobFolder
+from pipeline.report import FileResult, JobState, Tally, count_units
+from pipeline.results import deliver_job
+from pipeline.runtime import Runtime
+from pipeline.submissions import Wanted, write_view
+from pipeline.work import JobWork
+
+#: Who writes in the name of the coordinator.
+WRITER = "coordinator"
+
+
+class Ending:
+    """Ends jobs. Everything but `deliver` is done at once; what a delivery came to is fetched with `collect`."""
+
+    def __init__(self, runtime: Runtime, announce: Callable[[str], None]) -> None:
+        self._runtime, self._store, self._announce = runtime, runtime.store, announce
+        self._outbox = Outbox(runtime.store, runtime.settings.notify_secret.get_secret_value(), announce)
+        self._courier = ThreadPoolExecutor(1, thread_name_prefix="deliver")
+        self._ended: queue.SimpleQueue[tuple[str, JobState | None]] = queue.SimpleQueue()
+
+    def close(self) -> None:
+        """Finishes the delivery under way; the others are done by the next coordinator."""
+        self._courier.shutdown(wait=True, cancel_futures=True)
+        self._outbox.close()
+
+    def deliver(self, job: ActiveJob) -> None:
+        """Writes a finished job's outputs, in another thread."""
+        self._courier.submit(self._deliver, job.wanted, job.work, job.folder)
+
+    def collect(self) -> list[tuple[str, JobState | None]]:
+        """Jobs whose delivery has ended, and how; None when the state's own disk failed and it must be done again."""
+        found = []
+        while not self._ended.empty():
+            found.append(self._ended.get())
+        return found
+
+    def known(self, found: Unopened) -> None:
+        """A job that was finished before and is still as it was."""
+        self._tell(found.wanted, found.results)
+
+    def impossible(self, wanted: Wanted, reason: str) -> None:
+        """A job that cannot be done."""
+        folder = JobFolder(self._store, wanted.job_id)
+        results = []
+        for submission in wanted.submissions:
+            engines = submission.settings.engines()
+            media = submission.delivery.media
+            result = FileResult(media, JobState.FAILED, wanted.job_id, reason, engines=engines)
+            folder.note_result(submission.delivery, result)
+            results.append(result)
+        self._tell(wanted, tuple(results))
+
+    def cancel(self, wanted: Wanted, job: ActiveJob | None) -> None:
+        """A job that a person has taken off the queue; what is finished of it stays."""
+        tally = Tally()
+        if job is not None:
+            plan = job.work.plan
+            tally = Tally(plan.media.duration_ms, plan.segmentation.speech_ms, units=count_units(job.work))
+        results = tuple(
+            FileResult(submission.delivery.media, JobState.CANCELLED, wanted.job_id, "cancelled", tally=tally)
+            for submission in wanted.submissions
+        )
+        folder = JobFolder(self._store, wanted.job_id)
+        for submission, result in zip(wanted.submissions, results, strict=True):
+            folder.note_result(submission.delivery, result)
+        self._tell(wanted, results)
+
+    def _deliver(self, wanted: Wanted, work: JobWork, folder: JobFolder) -> None:
+        try:
+            results = tuple(self._deliver_one(each.delivery, work, folder) for each in wanted.submissions)
+            self._tell(wanted, results)
+        except StoreError as error:
+            self._announce(f"job {wanted.job_id[:12]} cannot be delivered yet: {error}")
+            self._ended.put((wanted.job_id, None))
+            return
+        self._ended.put((wanted.job_id, results[0].state))
+
+    def _deliver_one(self, delivery: Delivery, work: JobWork, folder: JobFolder) -> FileResult:
+        try:
+            return deliver_job(work, folder, delivery, self._runtime)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a defect of ours on one job must not end the coordinator
+            reason = f"this is a defect in Segue, please report it: {type(error).__name__}: {error}"
+            result = FileResult(delivery.media, JobState.FAILED, folder.job_id, reason)
+            folder.note_result(delivery, result)
+            return result
+
+    def _tell(self, wanted: Wanted, results: tuple[FileResult, ...]) -> None:
+        """The view, the log and the webhooks, in the order in which they may be lost."""
+        view = ended_view(wanted, results, self._store)
+        for url in dict.fromkeys(submission.notify for submission in wanted.submissions if submission.notify):
+            payload = {
+                "job": wanted.job_id,
+                "state": str(view.state),
+                "owner": view.owner,
+                "labels": dict(view.labels),
+                "files": [result.as_json() for result in results],
+            }
+            # One event for each time that the job was asked for.
+            self._outbox.post(wanted.job_id, f"ended-{len(wanted.retries)}", url, payload)
+        write_view(self._store, view)
+        folder = JobFolder(self._store, wanted.job_id)
+        folder.incidents.log(WRITER, "ended", f"{view.state}{f': {view.reason}' if view.reason else ''}")

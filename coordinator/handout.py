@@ -1,0 +1,166 @@
+"""Handing out: what was lost is found, and the queues are kept filled, but never far ahead of the workers."""
+
+from __future__ import annotations
+
+import time
+
+from coordinator.active import ActiveJob
+from coordinator.dispatch import Draft, SentBatch, charge, draft_batch, left_ms, message_of, queues_wanted
+from coordinator.floor import Floor
+from coordinator.results import Results
+from core.errors import DiskFullError
+from pipeline.stages import Stage
+from tasks.broker import BrokerAwayError
+
+#: Below this nothing new is handed out: the disk must take what is already being computed.
+LOW_DISK_BYTES = 64 * 1024 * 1024
+#: How often the queues and claims are looked at, in seconds.
+LOOK_S = 0.5
+
+
+class Handout:
+    """Decides what is lost, and what is sent next."""
+
+    def __init__(self, floor: Floor, results: Results) -> None:
+        self._floor, self._results = floor, results
+        self._epoch = ""
+        self._quiet_until = 0.0
+        self._looked = 0.0
+        self._paused = ""
+        #: Batches that were lost and given out again.
+        self.requeued = 0
+
+    def start(self) -> None:
+        """Drops what an earlier coordinator had queued: all of it will be handed out again. Raises BrokerAwayError."""
+        broker = self._floor.broker
+        for name in broker.queues():
+            broker.empty(name)
+        self._epoch = broker.epoch()
+
+    def reconcile(self) -> None:
+        """Finds batches that nobody will finish. Raises BrokerAwayError."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_S:
+            return
+        self._looked = now
+        self._floor.cards = self._floor.broker.workers()
+        epoch = self._floor.broker.epoch()
+        if epoch != self._epoch:
+            # The broker has lost its memory. Those who hold units say so again within a claim period; until then,
+            # silence means nothing.
+            self._epoch = epoch
+            self._quiet_until = now + self._floor.runtime.settings.claim_seconds
+            self._floor.announce(
+                "the broker has lost its memory; waiting one claim period, then handing out what is missing"
+            )
+        self._floor.desk.look(self._floor.broker, now)
+        if now < self._quiet_until:
+            return
+        for batch in self._floor.desk.lost(now):
+            self._results.settle(batch)
+            if batch.units and batch.returned:
+                self._results.note_fruitless(batch)
+            if batch.units:
+                self.requeued += 1
+                for job_id in {unit.job_id for unit in self._floor.desk.give_back(batch)}:
+                    self._floor.log(job_id, "lost", "its holder is gone", batch=batch.id)
+
+    def dispatch(self) -> None:
+        """Fills the queues: a batch under way and one waiting for each worker. Raises BrokerAwayError."""
+        if time.monotonic() < self._quiet_until or not self._has_room():
+            return
+        floor = self._floor
+        for name, stage in queues_wanted(floor.active.values()).items():
+            serving = self.serving(name)
+            jobs = floor.share.order(job for job in floor.active.values() if name in job.queues.values())
+            while jobs and serving:
+                # Towards the end of the work, batches shrink so that the last ones end at about the same time.
+                left = left_ms(name, stage, jobs, floor.desk, floor.rates)
+                target_ms = min(floor.target_ms, left // (2 * serving))
+                draft = draft_batch(name, stage, jobs, floor.desk, floor.rates, target_ms)
+                if draft is None or floor.desk.unstarted(name, draft.jobs[0].wanted.priority) >= serving:
+                    break
+                if self._send(name, stage, draft):
+                    charge(draft, floor.share, floor.rates, name)
+                    jobs = floor.share.order(jobs)
+
+    def _send(self, name: str, stage: Stage, draft: Draft) -> bool:
+        """Sends a batch; False when some of it turned out to be done or held already, so that it must be drawn anew."""
+        keys = [unit.key for unit in draft.units]
+        if self._results.settle_present(keys):
+            return False
+        message = message_of(draft, self._floor.store_id)
+        now = time.monotonic()
+        batch = SentBatch(
+            message.batch,
+            name,
+            stage,
+            message.priority,
+            {unit.key: unit for unit in draft.units},
+            draft.predicted_ms,
+            now,
+            now,
+        )
+        self._floor.desk.add(batch)
+        if self._floor.broker.claimed(keys):
+            # Somebody whom an earlier coordinator sent is at it: this batch is watched as if it were theirs.
+            batch.waiting = False
+            return True
+        try:
+            self._floor.broker.send(name, message)
+        except BrokerAwayError:
+            self._floor.desk.give_back(batch)
+            raise
+        for job in draft.jobs:
+            job.started = job.started or now
+        return True
+
+    def _has_room(self) -> bool:
+        try:
+            self._floor.store.require_space(LOW_DISK_BYTES)
+        except DiskFullError as error:
+            self._paused = f"disk full: {error.message}"
+            self._floor.say(f"paused: {error.message}")
+            return False
+        self._paused = ""
+        self._floor.forget("paused")
+        return True
+
+    def serving(self, name: str) -> int:
+        """Workers that take batches from a queue."""
+        return sum(
+            1
+            for card in self._floor.cards
+            if card.get("state") != "draining" and any(each.get("queue") == name for each in card.get("serves", ()))
+        )
+
+    def waiting_for(self, job: ActiveJob) -> str:
+        """Why nothing of a job moves; empty when something does, or when it is simply not its turn."""
+        if self._paused:
+            return self._paused
+        wanted = {units[0].stage: self.serving(name) for name, units in job.ready().items()}
+        if not wanted or any(wanted.values()):
+            return ""
+        settings = job.work.plan.settings
+        names = {
+            str(spec.describe())
+            for stage in wanted
+            if (spec := settings.translator if stage is Stage.TRANSLATE else settings.transcriber)
+        }
+        return f"no worker serves {', '.join(sorted(names))}"
+
+    def depth(self) -> dict[str, dict[str, int]]:
+        """Batches by stage: queued (waiting or not yet sent) and running. Jobs that are not open count as one each."""
+        counts = {str(stage): {"queued": 0, "running": 0} for stage in (Stage.TRANSCRIBE, Stage.TRANSLATE)}
+        for batch in self._floor.desk.sent.values():
+            counts[_scaled(batch.stage)]["running" if batch.claimed else "queued"] += 1
+        for name, stage in queues_wanted(self._floor.active.values()).items():
+            left = left_ms(name, stage, self._floor.active.values(), self._floor.desk, self._floor.rates)
+            counts[_scaled(stage)]["queued"] += -(-left // self._floor.target_ms)
+        counts[str(Stage.TRANSCRIBE)]["queued"] += self._floor.register.waiting(self._floor.active.keys())
+        return counts
+
+
+def _scaled(stage: Stage) -> str:
+    """Detection runs where transcription does."""
+    return str(Stage.TRANSCRIBE if stage is Stage.DETECT else stage)

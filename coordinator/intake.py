@@ -1,0 +1,190 @@
+"""What comes in: orders that people gave, and jobs that are opened because it is their turn."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from coordinator.active import ActiveJob, queues_of
+from coordinator.ending import Ending
+from coordinator.floor import Floor
+from coordinator.opening import Opened, StoppedError, Unopened, open_job, restore_audio
+from coordinator.views import Views
+from core.errors import MediaError, SegueError, StoreError
+from core.keys import Key
+from pipeline.stages import Unit
+from pipeline.submissions import OrderKind, file_order, order_names, read_order
+from tasks.broker import BrokerAwayError
+
+#: Jobs that are open at once: their frontiers are in memory.
+MOST_ACTIVE = 128
+#: Jobs that are being planned at once; decoding and speech detection use one core each.
+PLANNERS = 2
+#: Orders applied in one pass, so that a folder of 10,000 does not keep workers waiting.
+ORDERS_A_PASS = 200
+
+
+class Intake:
+    """Applies orders and opens jobs; opening happens in threads that hand their results to `collect`."""
+
+    def __init__(self, floor: Floor, ending: Ending, views: Views) -> None:
+        self._floor, self._ending, self._views = floor, ending, views
+        self._stop = threading.Event()
+        self._opening: set[str] = set()
+        self._opened: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._planners = ThreadPoolExecutor(PLANNERS, thread_name_prefix="plan")
+
+    def close(self) -> None:
+        """Leaves what is being planned; the next coordinator plans it."""
+        self._stop.set()
+        self._planners.shutdown(wait=True, cancel_futures=True)
+
+    # -- orders ----------------------------------------------------------------------------------------------
+
+    def apply_orders(self) -> None:
+        for name in order_names(self._floor.store)[:ORDERS_A_PASS]:
+            try:
+                order = read_order(self._floor.store, name)
+            except (StoreError, ValueError, KeyError, TypeError) as error:
+                self._floor.say(f"order {name} is left where it is: {error}")
+                continue
+            if order is None or not file_order(self._floor.store, order):
+                continue
+            self._floor.log(order.job_id, "order", str(order.kind), order=order.id)
+            self._on_order(order.job_id, order.kind)
+
+    def _on_order(self, job_id: str, kind: OrderKind) -> None:
+        wanted = self._floor.register.update(job_id)
+        if wanted is None:
+            self._floor.say(f"job {job_id[:12]} was never submitted; the {kind} order about it changes nothing")
+            return
+        job = self._floor.active.get(job_id)
+        if kind is OrderKind.REPRIORITISE and job is not None:
+            job.wanted = replace(job.wanted, priority=wanted.priority)
+        elif kind is OrderKind.CANCEL:
+            if job is not None:
+                self._withdraw(job)
+            self._floor.register.drop(job_id)
+            self._ending.cancel(wanted, job)
+        elif kind in (OrderKind.SUBMIT, OrderKind.RETRY):
+            if job is not None:
+                # Opened afresh: another delivery, or another round for what has failed.
+                self._withdraw(job)
+            self._views.queued(wanted)
+
+    def _withdraw(self, job: ActiveJob) -> None:
+        """Takes a job off the desk; batches that nobody has begun are taken out of the queue with it."""
+        self._floor.active.pop(job.job_id, None)
+        self._floor.share.leave(job)
+        for batch in list(self._floor.desk.sent.values()):
+            mine = [key for key, unit in batch.units.items() if unit.job_id == job.job_id]
+            if mine and batch.waiting:
+                self._drop_queue(batch.queue)
+        for key in [key for key, unit in self._in_flight() if unit.job_id == job.job_id]:
+            self._floor.desk.settle(key)
+
+    def _drop_queue(self, name: str) -> None:
+        try:
+            self._floor.broker.empty(name)
+        except BrokerAwayError:
+            return
+        for batch in list(self._floor.desk.sent.values()):
+            if batch.queue == name and batch.waiting and not batch.claimed:
+                self._floor.desk.give_back(batch)
+
+    def _in_flight(self) -> list[tuple[Key, Unit]]:
+        return [pair for batch in self._floor.desk.sent.values() for pair in batch.units.items()]
+
+    # -- opening ---------------------------------------------------------------------------------------------
+
+    def activate(self) -> None:
+        room = MOST_ACTIVE - len(self._floor.active) - len(self._opening)
+        busy = self._floor.active.keys() | self._opening
+        for job_id in self._floor.register.next(busy, room, PLANNERS * 2 - len(self._opening)):
+            self._opening.add(job_id)
+            self._planners.submit(self._open, job_id)
+
+    def _open(self, job_id: str) -> None:
+        """In a planning thread: hands what became of it to the loop."""
+        try:
+            found = open_job(job_id, self._floor.runtime, self._stop.is_set)
+        except StoppedError:
+            return
+        except StoreError as error:
+            reason = str(error)
+            self._opened.put(lambda: self._on_unopenable(job_id, reason))
+        except SegueError as error:
+            reason = str(error)
+            self._opened.put(lambda: self._on_impossible(job_id, reason))
+        except Exception as error:  # noqa: BLE001 - a defect of ours on one job must not cost the others
+            reason = f"this is a defect in Segue, please report it: {type(error).__name__}: {error}"
+            self._opened.put(lambda: self._on_impossible(job_id, reason))
+        else:
+            self._opened.put(lambda: self._on_opened(job_id, found))
+
+    def collect(self) -> None:
+        while not self._opened.empty():
+            self._opened.get()()
+
+    def _on_opened(self, job_id: str, found: Opened | Unopened | None) -> None:
+        self._opening.discard(job_id)
+        wanted = self._floor.register.wanted(job_id)
+        if found is None or wanted is None:
+            self._floor.register.drop(job_id)
+            return
+        if wanted.retries != found.wanted.retries or wanted.submissions != found.wanted.submissions:
+            return  # Asked for again while it was being opened: the register hands it out once more.
+        if isinstance(found, Unopened):
+            self._floor.register.drop(job_id)
+            self._ending.known(found)
+            return
+        job = ActiveJob(
+            replace(found.wanted, priority=wanted.priority),
+            found.folder,
+            found.request,
+            found.work,
+            found.round,
+            queues_of(found.work, self._floor.store_id),
+        )
+        self._floor.share.enter(job, self._floor.active.values())
+        self._floor.active[job_id] = job
+        self._floor.log(
+            job_id, "opened", f"{len(found.work.plan.windows)} windows, {len(found.work.ready())} units ready"
+        )
+
+    def _on_unopenable(self, job_id: str, reason: str) -> None:
+        """The disk, not the job, is to blame: it is tried again."""
+        self._opening.discard(job_id)
+        self._floor.register.postpone(job_id)
+        self._floor.say(f"job {job_id[:12]} waits: {reason}")
+
+    def _on_impossible(self, job_id: str, reason: str) -> None:
+        self._opening.discard(job_id)
+        wanted = self._floor.register.wanted(job_id)
+        self._floor.register.drop(job_id)
+        if wanted is not None:
+            self._ending.impossible(wanted, reason)
+
+    def mend_audio(self, job_ids: object) -> None:
+        for job_id in job_ids if isinstance(job_ids, list) else []:
+            job = self._floor.active.get(job_id) if isinstance(job_id, str) else None
+            if job is not None and job_id not in self._opening:
+                self._opening.add(job.job_id)
+                self._withdraw(job)
+                self._planners.submit(self._mend, job)
+
+    def _mend(self, job: ActiveJob) -> None:
+        opened = Opened(job.wanted, job.folder, job.request, job.work, job.round)
+        try:
+            mended = restore_audio(opened)
+        except MediaError as error:
+            reason = f"its decoded audio is damaged and cannot be made again: {error.message}"
+            self._opened.put(lambda: self._on_impossible(job.job_id, reason))
+        except SegueError as error:
+            reason = str(error)
+            self._opened.put(lambda: self._on_unopenable(job.job_id, reason))
+        else:
+            self._opened.put(lambda: self._on_opened(job.job_id, mended))

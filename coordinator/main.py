@@ -1,0 +1,139 @@
+"""`segue coordinator`: leads while it holds the leader's claim, else stands by; may be restarted at any time."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from coordinator.coordinator import Coordinator
+from coordinator.snapshot import Snapshot, StatusBoard
+from core.errors import StoreError
+from pipeline.presence import COORDINATOR_EVERY_S, broker_url, note_coordinator, shown_address
+from pipeline.runtime import Runtime
+from tasks.broker import Broker, BrokerAwayError
+
+#: The leader's claim: a standby takes over when it has not been renewed for so long.
+LEAD_MS = 10_000
+_RENEW_S = 3.0
+_STANDBY_S = 2.0
+
+
+def run_coordinator(runtime: Runtime, *, announce: Callable[[str], None]) -> int:
+    """Leads or stands by until SIGTERM or SIGINT; returns the exit code. Raises SettingsError, StoreError."""
+    url = broker_url(runtime)
+    store = runtime.store
+    stop = threading.Event()
+    board = StatusBoard()
+    if runtime.settings.listen:
+        announce(f"answering /healthz, /metrics and /keda at {board.listen(runtime.settings.listen)}")
+    broker = Broker.connect(url, store.identity.id, runtime.settings.claim_seconds * 1000)
+    leadership = _Leadership(broker, stop, announce)
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        while not stop.is_set():
+            if leadership.gain():
+                announce(f"leading for the store {store.home} over {shown_address(url)}")
+                _lead(runtime, broker, leadership, board, announce)
+                board.snapshot = Snapshot()
+    finally:
+        leadership.give_up()
+        broker.close()
+        board.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 0
+
+
+class _Leadership:
+    """The leader's claim, renewed by a thread so that a long pass of the loop does not lose it."""
+
+    def __init__(self, broker: Broker, stop: threading.Event, announce: Callable[[str], None]) -> None:
+        self._broker, self._stop, self._announce = broker, stop, announce
+        self._token = secrets.token_hex(16)
+        self._said = ""
+        self.lost = threading.Event()
+
+    def gain(self) -> bool:
+        """Waits to be the leader; False when told to stop first."""
+        while not self._stop.is_set():
+            try:
+                if self._broker.lead(self._token, LEAD_MS):
+                    self._said = ""
+                    self.lost.clear()
+                    threading.Thread(target=self._renew, name="lead", daemon=True).start()
+                    return True
+                self._say("another coordinator leads; standing by")
+            except BrokerAwayError as error:
+                self._say(f"waiting for the broker: {error}")
+            self._stop.wait(_STANDBY_S)
+        return False
+
+    def _renew(self) -> None:
+        while not self._stop.wait(_RENEW_S) and not self.lost.is_set():
+            try:
+                if not self._broker.lead(self._token, LEAD_MS):
+                    self.lost.set()
+                    self._announce("another coordinator leads now; standing by")
+            except BrokerAwayError:
+                # Nobody else can become the leader without a broker either.
+                continue
+
+    @property
+    def over(self) -> bool:
+        return self._stop.is_set() or self.lost.is_set()
+
+    def wait(self, seconds: float) -> None:
+        self._stop.wait(seconds)
+
+    def give_up(self) -> None:
+        """Lets a standby take over at once."""
+        try:
+            self._broker.step_down(self._token)
+        except BrokerAwayError:
+            return
+
+    def _say(self, line: str) -> None:
+        if line != self._said:
+            self._said = line
+            self._announce(line)
+
+
+def _lead(
+    runtime: Runtime,
+    broker: Broker,
+    leadership: _Leadership,
+    board: StatusBoard,
+    announce: Callable[[str], None],
+) -> None:
+    """Leads until it is over. The disk's troubles are waited out: a coordinator has nowhere else to go."""
+    coordinator = Coordinator(runtime, broker, announce)
+    said, begun = "", False
+    noted = -math.inf
+    try:
+        while not leadership.over:
+            try:
+                if not begun:
+                    coordinator.start()
+                    begun = True
+                if time.monotonic() - noted > COORDINATOR_EVERY_S:
+                    noted = time.monotonic()
+                    note_coordinator(runtime.store, broker_url(runtime))
+                coordinator.step()
+                board.snapshot = coordinator.snapshot()
+                said = ""
+            except (StoreError, BrokerAwayError) as error:
+                if str(error) != said:
+                    said = str(error)
+                    announce(f"waiting: {said}")
+                leadership.wait(_STANDBY_S)
+    finally:
+        coordinator.close()

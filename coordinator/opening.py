@@ -1,0 +1,112 @@
+"""Opening a job: from its orders on disk to a frontier, in a thread of its own, since planning decodes media."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from core.errors import MediaError, UsageError
+from core.keys import canonical_json
+from pipeline.delivery import Delivery
+from pipeline.jobs import JobFolder
+from pipeline.planning import PlanRequest, ensure_audio, plan_job
+from pipeline.report import FileResult
+from pipeline.runtime import Runtime
+from pipeline.sources import known_digest
+from pipeline.stages import Stage
+from pipeline.submissions import Submission, Wanted, filed_orders, wanted_of
+from pipeline.work import JobWork
+
+_AUDIO_STAGES = frozenset({Stage.DETECT, Stage.TRANSCRIBE})
+
+
+class StoppedError(Exception):
+    """Leaves a decoding that nobody waits for any more."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A job that is ready to be worked on."""
+
+    wanted: Wanted
+    folder: JobFolder
+    request: PlanRequest
+    work: JobWork
+    round: int
+
+
+@dataclass(frozen=True)
+class Unopened:
+    """A job that needs no work, or that cannot be worked on; one result for each delivery."""
+
+    wanted: Wanted
+    folder: JobFolder
+    results: tuple[FileResult, ...]
+
+
+def open_job(job_id: str, runtime: Runtime, stopping: Callable[[], bool]) -> Opened | Unopened | None:
+    """Plans a job if that has not been done and reads what is there of it. None when nobody has submitted it.
+
+    Raises MediaError, UsageError, SettingsError for a job that cannot be done, StoreError when the disk fails, and
+    StoppedError when ``stopping`` says so in the middle of a decoding.
+    """
+    store = runtime.store
+    wanted = wanted_of(filed_orders(store, job_id))
+    if wanted is None:
+        return None
+    folder = JobFolder(store, job_id)
+    for order in wanted.retries:
+        folder.clear_failures(order)
+    known = [folder.finished_result(submission.delivery) for submission in wanted.submissions]
+    finished = tuple(result for result in known if result is not None)
+    if len(finished) == len(known):
+        return Unopened(wanted, folder, finished)
+    for submission in wanted.submissions:
+        folder.note_wish(submission.delivery, submission.settings.engines())
+        settings = submission.settings
+        submission.delivery.check(settings.source_language, settings.target_languages, store)
+    request = plan_request_of(wanted.submissions[-1], runtime)
+
+    def on_decoded(_done_ms: int, _total_ms: int) -> None:
+        if stopping():
+            raise StoppedError
+
+    plan = plan_job(request, folder, on_decoded)
+    work = JobWork.open(plan, store, folder.failures())
+    if any(unit.stage in _AUDIO_STAGES for unit in work.ready()):
+        restored = ensure_audio(request, plan, folder)
+        work = work if restored is plan else JobWork.open(restored, store, folder.failures())
+    return Opened(wanted, folder, request, work, folder.round())
+
+
+def restore_audio(opened: Opened) -> Opened:
+    """Decodes a job's audio again, which turned out to be damaged on disk. Raises MediaError, StoreError."""
+    plan = ensure_audio(opened.request, opened.work.plan, opened.folder, damaged=True)
+    return replace(opened, work=JobWork.open(plan, opened.folder.store, opened.folder.failures()))
+
+
+def plan_request_of(submission: Submission, runtime: Runtime) -> PlanRequest:
+    """What planning needs. Raises MediaError when the media have changed, UsageError for another segmenter."""
+    settings, path = submission.settings, submission.delivery.media
+    if not submission.captions:
+        ours = canonical_json(runtime.segmenter.as_json())
+        if canonical_json(dict(settings.segmenter)) != ours:
+            raise UsageError(
+                "it was submitted by a Segue whose segmenter differs from this coordinator's",
+                "upgrade the older of the two and submit it again",
+            )
+    try:
+        digest = known_digest(path, runtime.store)
+    except MediaError as error:
+        raise MediaError(
+            f"the coordinator cannot read it: {error.message}",
+            "put media on a disk that the coordinator mounts at the same path",
+        ) from error
+    if digest != submission.digest:
+        raise MediaError(f"{path} has changed since it was submitted", "submit it again")
+    return PlanRequest(path, digest, submission.owner, settings, runtime.segmenter, runtime.ffmpeg, submission.captions)
+
+
+def deliveries_of(wanted: Wanted) -> list[Delivery]:
+    """Where a job's outputs are wanted."""
+    return [submission.delivery for submission in wanted.submissions]

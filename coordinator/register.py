@@ -1,0 +1,126 @@
+"""Every job that has not ended, and which one is opened next. Light: 10,000 of them are a few megabytes."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from cache.store import Store
+from coordinator.active import RANKS
+from pipeline.submissions import Priority, Wanted, close_job, filed_orders, open_jobs, wanted_of
+
+#: A job that could not be opened because of the disk is tried again after so long, in seconds.
+POSTPONED_S = 5.0
+
+
+@dataclass
+class _Entry:
+    owner: str
+    priority: Priority
+    submitted_at: str
+    #: Orders about it, to notice that it was asked for again.
+    orders: int
+    #: Not opened before this; monotonic seconds.
+    not_before: float = 0.0
+    #: Being delivered: opened only when it is asked for again.
+    held_at: int = -1
+
+
+class JobRegister:
+    """The open jobs. The disk has the same list; this one knows the order."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._entries: dict[str, _Entry] = {}
+
+    def load(self) -> list[Wanted]:
+        """Reads which jobs are open; returns those that somebody has cancelled, which are still to be ended."""
+        cancelled = []
+        for job_id in open_jobs(self._store):
+            wanted = self.update(job_id)
+            if wanted is None:
+                close_job(self._store, job_id)
+            elif wanted.cancelled:
+                cancelled.append(wanted)
+        return cancelled
+
+    def update(self, job_id: str) -> Wanted | None:
+        """Takes a job's newest orders into account; None when it was never submitted."""
+        orders = filed_orders(self._store, job_id)
+        wanted = wanted_of(orders)
+        if wanted is None:
+            return None
+        known = self._entries.get(job_id)
+        entry = _Entry(wanted.submissions[0].owner, wanted.priority, wanted.submitted_at, len(orders))
+        if known is not None:
+            entry.held_at = known.held_at
+        self._entries[job_id] = entry
+        return wanted
+
+    def wanted(self, job_id: str) -> Wanted | None:
+        """All that is asked about an open job; None for one that is not open."""
+        if job_id not in self._entries:
+            return None
+        return wanted_of(filed_orders(self._store, job_id))
+
+    def drop(self, job_id: str) -> None:
+        """A job has ended."""
+        self._entries.pop(job_id, None)
+        close_job(self._store, job_id)
+
+    def postpone(self, job_id: str) -> None:
+        """A job is opened again, but not at once."""
+        entry = self._entries.get(job_id)
+        if entry is not None:
+            entry.not_before, entry.held_at = time.monotonic() + POSTPONED_S, -1
+
+    def hold(self, job_id: str) -> None:
+        """A job is being delivered."""
+        entry = self._entries.get(job_id)
+        if entry is not None:
+            entry.held_at = entry.orders
+
+    def asked_again(self, job_id: str) -> bool:
+        """True when orders came while it was being delivered; it is then no longer held."""
+        entry = self._entries.get(job_id)
+        if entry is None or entry.held_at == entry.orders:
+            return False
+        entry.held_at = -1
+        return True
+
+    def next(self, busy: Collection[str], room: int, most: int) -> list[str]:
+        """Jobs to open now: by priority, then the owner with the fewest open ones, then the oldest.
+
+        Jobs in a rush are opened even when there is no room.
+        """
+        if most <= 0 or len(self._entries) <= len(busy):
+            return []
+        now = time.monotonic()
+        owners = Counter(self._entries[job_id].owner for job_id in busy if job_id in self._entries)
+        waiting = {
+            job_id: entry
+            for job_id, entry in self._entries.items()
+            if job_id not in busy and entry.held_at < 0 and entry.not_before <= now
+        }
+        chosen: list[str] = []
+        while waiting and len(chosen) < most:
+            job_id = min(waiting, key=lambda each: self._turn(each, owners))
+            entry = waiting.pop(job_id)
+            if len(chosen) >= room and entry.priority is not Priority.RUSH:
+                break
+            owners[entry.owner] += 1
+            chosen.append(job_id)
+        return chosen
+
+    def _turn(self, job_id: str, owners: Counter[str]) -> tuple[int, int, str, str]:
+        entry = self._entries[job_id]
+        return RANKS[entry.priority], owners[entry.owner], entry.submitted_at, job_id
+
+    def waiting(self, busy: Collection[str]) -> int:
+        """Jobs that are neither open nor being delivered."""
+        return sum(1 for job_id, entry in list(self._entries.items()) if job_id not in busy and entry.held_at < 0)
+
+    def __len__(self) -> int:
+        return len(self._entries)

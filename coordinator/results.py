@@ -1,0 +1,96 @@
+"""Results: what workers have committed, found on disk. Hints from workers only say where to look first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from coordinator.dispatch import SentBatch
+from coordinator.floor import WRITER, Floor
+from core.keys import Key
+
+#: How often units that nobody has reported are looked for on disk, in seconds.
+SWEEP_S = 2.0
+#: How often a batch may come back without a result for a unit before that unit fails.
+MOST_FRUITLESS = 5
+
+
+class Results:
+    """Settles units whose record or failure is on disk."""
+
+    def __init__(self, floor: Floor, mend_audio: Callable[[object], None]) -> None:
+        self._floor, self._mend_audio = floor, mend_audio
+        self._swept = 0.0
+
+    def take_in(self, hints: Iterable[dict[str, Any]]) -> None:
+        """Settles what is on disk. Hints only say where to look first."""
+        now = time.monotonic()
+        look: dict[str, SentBatch] = {}
+        for hint in hints:
+            self._measure(hint)
+            batch = self._floor.desk.sent.get(str(hint.get("batch", "")))
+            if hint.get("fact") == "audio_damaged":
+                self._mend_audio(hint.get("jobs"))
+            elif batch is not None:
+                look[batch.id] = batch
+                if hint.get("fact") == "batch_done":
+                    batch.returned, batch.claimed = True, False
+        if now - self._swept >= SWEEP_S:
+            self._swept = now
+            look = dict(self._floor.desk.sent)
+        for batch in look.values():
+            self.settle(batch)
+
+    def _measure(self, hint: dict[str, Any]) -> None:
+        if hint.get("fact") == "batch_done":
+            audio_ms, engine_ms = hint.get("audio_ms"), hint.get("engine_ms")
+            if isinstance(audio_ms, int) and isinstance(engine_ms, int):
+                self._floor.rates.note(str(hint.get("queue", "")), audio_ms, engine_ms)
+
+    def settle(self, batch: SentBatch) -> None:
+        """Looks for what is left of a batch."""
+        self.settle_present(batch.units)
+        for job_id in {unit.job_id for unit in batch.units.values()}:
+            job = self._floor.active.get(job_id)
+            if job is None:
+                continue
+            failures = job.folder.failures()
+            for key, unit in list(batch.units.items()):
+                if unit.job_id == job_id and key in failures:
+                    self._floor.desk.settle(key)
+                    job.work.fail(unit, failures[key])
+                    job.touch()
+
+    def settle_present(self, keys: Collection[Key]) -> bool:
+        """Settles those units that have a record, in every job that waits for them; True when there was one."""
+        missing = self._floor.store.missing(keys)
+        payloads: dict[Key, bytes] = {}
+        for key in keys:
+            record = None if key in missing else self._floor.store.get(key)
+            if record is not None:  # Else it was damaged on disk: it is in quarantine now, and missing again.
+                payloads[key] = record.payload
+        for key in payloads:
+            self._floor.desk.settle(key)
+        for job in self._floor.active.values():
+            if job.work.keys.isdisjoint(payloads):
+                continue
+            for unit in [unit for unit in job.work.ready() if unit.key in payloads]:
+                job.work.settle(unit, payloads[unit.key])
+            job.touch()
+        return len(missing) < len(keys)
+
+    def note_fruitless(self, batch: SentBatch) -> None:
+        """A worker was through with a batch and left units without a word: more than a few times is a failure."""
+        for key, unit in list(batch.units.items()):
+            job = self._floor.active.get(unit.job_id)
+            if job is None:
+                self._floor.desk.settle(key)
+                continue
+            job.fruitless[key] = job.fruitless.get(key, 0) + 1
+            if job.fruitless[key] >= MOST_FRUITLESS:
+                reason = "workers were given it again and again and returned nothing: are their versions the same?"
+                job.folder.note_failure(unit, reason, job.round, WRITER)
+                self._floor.desk.settle(key)
+                job.work.fail(unit, reason)
+                job.touch()

@@ -1,0 +1,93 @@
+"""How jobs stand, written for people: `segue jobs`, `status` and `watch` read these files and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from cache.store import Store
+from coordinator.active import ActiveJob
+from coordinator.dispatch import Desk
+from pipeline.report import FileResult, JobState, count_units
+from pipeline.submissions import QueueView, Wanted, read_view, write_view
+
+#: A job's view is written at most so often, in seconds.
+PERIOD_S = 2.0
+
+
+class Views:
+    """Writes views that have changed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._written: dict[str, QueueView] = {}
+        self._next = 0.0
+
+    def queued(self, wanted: Wanted) -> None:
+        """A job was asked for, again or for the first time."""
+        self._written.pop(wanted.job_id, None)
+        write_view(self._store, view_of(wanted, JobState.QUEUED))
+
+    def write(self, jobs: Iterable[ActiveJob], desk: Desk, waiting_for: Callable[[ActiveJob], str]) -> None:
+        """Brings the views of open jobs up to date."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + PERIOD_S
+        present: dict[str, QueueView] = {}
+        for job in jobs:
+            running = desk.held(job.job_id)
+            begun = running or any(count.done > count.cached for count in job.work.counts.values())
+            view = replace(
+                view_of(job.wanted, JobState.RUNNING if begun else JobState.QUEUED),
+                units=count_units(job.work),
+                running=running,
+                waiting_for=waiting_for(job),
+                duration_ms=job.work.plan.media.duration_ms,
+                speech_ms=job.work.plan.segmentation.speech_ms,
+            )
+            old = self._written.get(job.job_id)
+            if old is None or replace(view, updated_at="") != replace(old, updated_at=""):
+                write_view(self._store, view)
+            present[job.job_id] = view
+        self._written = present
+
+
+def view_of(wanted: Wanted, state: JobState) -> QueueView:
+    """A view with nothing counted yet."""
+    first = wanted.submissions[0]
+    return QueueView(
+        job_id=wanted.job_id,
+        state=state,
+        priority=wanted.priority,
+        owner=first.owner,
+        labels=wanted.labels,
+        media=tuple(submission.delivery.media for submission in wanted.submissions),
+        submitted_at=wanted.submitted_at,
+        updated_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
+
+
+def ended_view(wanted: Wanted, results: tuple[FileResult, ...], store: Store) -> QueueView:
+    """The view of a job that has ended with these results."""
+    first = results[0]
+    before = read_view(store, wanted.job_id)
+    return replace(
+        view_of(wanted, joint_state(results)),
+        units=first.tally.units,
+        reason=next((result.reason for result in results if result.reason), ""),
+        duration_ms=first.tally.duration_ms,
+        speech_ms=first.tally.speech_ms,
+        notified=before.notified if before else "",
+    )
+
+
+def joint_state(results: Iterable[FileResult]) -> JobState:
+    """How a job ended that was delivered to several places: as badly as the worst of them."""
+    states = {result.state for result in results}
+    for state in (JobState.CANCELLED, JobState.FAILED, JobState.PARTIAL):
+        if state in states:
+            return state
+    return JobState.DONE
