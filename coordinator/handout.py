@@ -14,6 +14,8 @@ from tasks.broker import BrokerAwayError
 
 #: Below this nothing new is handed out: the disk must take what is already being computed.
 LOW_DISK_BYTES = 64 * 1024 * 1024
+#: Engine time of the shortest batches: below it, an engine's own batches would be half empty.
+SHORTEST_MS = 5_000
 #: How often the queues and claims are looked at, in seconds.
 LOOK_S = 0.5
 
@@ -76,7 +78,7 @@ class Handout:
             while jobs and serving:
                 # Towards the end of the work, batches shrink so that the last ones end at about the same time.
                 left = left_ms(name, stage, jobs, floor.desk, floor.rates)
-                target_ms = min(floor.target_ms, left // (2 * serving))
+                target_ms = min(floor.target_ms, max(left // (2 * serving), SHORTEST_MS))
                 draft = draft_batch(name, stage, jobs, floor.desk, floor.rates, target_ms)
                 if draft is None or floor.desk.unstarted(name, draft.jobs[0].wanted.priority) >= serving:
                     break

@@ -126,6 +126,10 @@ class SegueProcess:
     def pid(self) -> int:
         return self._child.pid
 
+    def words(self) -> str:
+        """What it has written to standard error so far."""
+        return _text(self._err)
+
     def signal(self, number: int) -> None:
         """Sends a signal to the command alone, as `kill` does."""
         self._child.send_signal(number)
