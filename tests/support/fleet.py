@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -204,7 +203,7 @@ class FleetBooks:
     def computed_again(self) -> list[str]:
         """Units that were given to an engine although their record was there already; one line each."""
         return [
-            f"{attempt.stage} {key[:8]} was there since {attempt.at - self.made[key][1]:.3f} s and begun by {attempt.id}"
+            f"{attempt.stage} {key[:8]} was {attempt.at - self.made[key][1]:.3f} s old when begun by {attempt.id}"
             for attempt in self.attempts
             for key in attempt.units
             if key in self.made and self.made[key][1] < attempt.at - 0.001 and self.made[key][0] != attempt.id
@@ -238,9 +237,7 @@ def live_claims(fleet: Fleet) -> dict[str, str]:
     """Claimed unit keys and their tokens, straight from the broker."""
     client = fleet.broker.client()
     names = [name.decode() for name in client.scan_iter(match="segue:*:claim:*")]
-    return {
-        name.rpartition(":")[2]: value.decode() for name in names if (value := client.get(name)) is not None
-    }
+    return {name.rpartition(":")[2]: value.decode() for name in names if (value := client.get(name)) is not None}
 
 
 def cards(fleet: Fleet) -> Iterator[dict[str, Any]]:
@@ -254,4 +251,4 @@ def cards(fleet: Fleet) -> Iterator[dict[str, Any]]:
 def journals(home: Path) -> int:
     """How many processes have begun an attempt."""
     folder = home / FOLDER
-    return len(os.listdir(folder)) if folder.is_dir() else 0
+    return len(list(folder.iterdir())) if folder.is_dir() else 0

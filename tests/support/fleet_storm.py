@@ -83,7 +83,9 @@ class FleetToll:
 def write_media(folder: Path, jobs: int) -> list[Path]:
     """As many inputs, no two alike."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [write_speech(folder / f"talk {number + 1}.wav", 1, 1 - 0.7 * number / max(jobs, 2)) for number in range(jobs)]
+    return [
+        write_speech(folder / f"talk {number + 1}.wav", 1, 1 - 0.7 * number / max(jobs, 2)) for number in range(jobs)
+    ]
 
 
 def undisturbed(media: Sequence[Path], base: Path) -> dict[str, bytes]:

@@ -1,0 +1,104 @@
+"""Engines that die or hang: a unit is blamed for it only when nothing else can be."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from worker_bench import WorkerBench, keys_of, struck, wait_until
+
+from engines.transcribe.fake import DEATH_STATUS
+from pipeline.jobs import JobFolder
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[WorkerBench]:
+    with WorkerBench(tmp_path) as bench:
+        yield bench
+
+
+def test_a_unit_that_kills_engines_fails_after_three_deaths_alone_and_the_others_succeed(bench: WorkerBench):
+    plan = bench.plan(8, seed=3)
+    poison = struck(8, 3, 7)
+    assert len(poison) == 1
+    message = bench.send(bench.message(plan))
+    worker = bench.start(fake_faults="kill:7")
+    worker.await_event("batch_done")
+    folder = JobFolder(bench.store, plan.job_id)
+    (key,) = keys_of(message, poison)
+    assert bench.missing(message) == {key}
+    (reason,) = folder.failures().values()
+    assert f"exit code {DEATH_STATUS}" in reason
+    assert "the fake engine was told to die of this one" in reason
+    deaths = folder.incidents.deaths()
+    assert [death.alone for death in deaths[key]].count(True) == 3
+    assert all(not death.alone for other, found in deaths.items() if other != key for death in found)
+    assert bench.unclaimed(message)
+    # The next round begins without a blemish: the unit is tried again, alone only after it has killed again.
+    folder.clear_failures(order="retry")
+    assert folder.incidents.deaths() == {}
+    assert worker.leave() == 0
+
+
+def test_a_worker_whose_engine_always_dies_blames_no_unit_and_leaves(bench: WorkerBench):
+    plan = bench.plan(6)
+    message = bench.send(bench.message(plan))
+    sick = bench.start(fake_faults="die:1")
+    assert sick.wait() == 3
+    assert JobFolder(bench.store, plan.job_id).failures() == {}
+    assert len(bench.missing(message)) == 6
+    healthy = bench.start()
+    bench.await_done(message)
+    assert healthy.leave() == 0
+
+
+def test_an_engine_that_somebody_kills_is_started_again_and_nothing_fails(bench: WorkerBench):
+    plan = bench.plan(8)
+    message = bench.send(bench.message(plan))
+    worker = bench.start(fake_delay_ms=150)
+    wait_until(lambda: len(bench.missing(message)) < 8, lambda: bench.said)
+    before = bench.missing(message)
+    os.kill(worker.engine_pid(), signal.SIGKILL)
+    bench.await_done(message)
+    folder = JobFolder(bench.store, plan.job_id)
+    assert folder.failures() == {}
+    again = {key for key, times in bench.computed().items() if times > 1}
+    assert again <= before
+    assert len(again) <= 4
+    assert "SIGKILL" in folder.incidents.read_log()[0]["text"]
+    assert worker.leave() == 0
+
+
+def test_an_engine_that_hangs_is_ended_and_its_unit_fails_alone(bench: WorkerBench):
+    plan = bench.plan(4, seed=11)
+    assert len(struck(4, 11, 4)) == 1
+    message = bench.send(bench.message(plan, predicted_ms=100))
+    worker = bench.start(fake_faults="hang:4", stall_seconds=1, batch_size=2)
+    worker.await_event("batch_done")
+    print(worker.text)
+    assert bench.missing(message) == keys_of(message, struck(4, 11, 4))
+    (reason,) = JobFolder(bench.store, plan.job_id).failures().values()
+    assert "the engine hung" in reason
+
+
+def test_the_engine_process_dies_with_its_supervisor(bench: WorkerBench):
+    message = bench.send(bench.message(bench.plan(8)))
+    worker = bench.start(fake_delay_ms=300)
+    wait_until(lambda: len(bench.missing(message)) < 8, lambda: bench.said)
+    engine = worker.engine_pid()
+    worker.signal(signal.SIGKILL)
+    worker.wait()
+    wait_until(lambda: not _runs(engine))
+    assert bench.missing(message)
+    assert not bench.unclaimed(message)
+    wait_until(lambda: bench.unclaimed(message))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
