@@ -174,6 +174,19 @@ def test_beats_and_the_end_of_each_process_are_in_its_own_journal(tmp_path: Path
         assert (last["fact"], last["reason"], last["worker"]) == ("session_closed", "told", "w1")
 
 
+def test_the_last_process_to_leave_knows_that_it_is_the_last(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "home") as store:
+        first = NodeSession.open(store, FACTS, "", worker="w1")
+        second = NodeSession.open(store, FACTS, "", worker="w2")
+        wait_until(lambda: [len(entries) for entries in _journals(store, FACTS.session)] == [1, 1])
+        long_ago = {"fact": "beat", "at": "2020-01-01T00:00:00.000+00:00", "worker": "killed"}
+        store.append(("nodes", FACTS.session, "beats-1-0.jsonl"), [long_ago])
+        first.close("notice")
+        assert first.others() == 1
+        second.close("notice")
+        assert (first.others(), second.others()) == (0, 0)
+
+
 def test_a_damaged_opening_is_written_anew(tmp_path: Path) -> None:
     with Store.open(tmp_path / "home") as store:
         NodeSession.open(store, FACTS, "1 USD").close("told")

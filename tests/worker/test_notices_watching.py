@@ -127,6 +127,18 @@ def test_a_file_that_states_nonsense_leaves_the_grace_period(tmp_path: Path, con
         assert 1700 < box.first().seconds_left <= 1800
 
 
+def test_a_file_that_cannot_even_be_looked_for_is_said_and_harms_nothing(tmp_path: Path) -> None:
+    box = NoticeBox()
+    path = tmp_path / "go"
+    path.symlink_to(path)
+    with box.watching("file", file=path):
+        wait_until(lambda: box.lines)
+        assert "cannot look for it" in box.lines[0]
+        path.unlink()
+        path.write_text("{}")
+        assert box.first().source is NoticeSource.FILE
+
+
 def test_a_file_is_watched_beside_a_cloud(tmp_path: Path) -> None:
     box = NoticeBox()
     with MetadataEmulator(Cloud.AWS) as cloud, box.watching("aws", cloud.url, file=tmp_path / "go"):
