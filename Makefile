@@ -13,7 +13,9 @@ WORKERS ?= 2
 # Passed on to pytest, the benchmarks or the storm: make test ARGS='-k resume'
 ARGS ?=
 # The measurements that `make bench` makes, in this order.
-BENCH ?= segmenter store media run overhead reuse transcribe translate
+BENCH ?= segmenter store media run overhead reuse transcribe translate recovery queue ledger
+# Storms that `make storm` raises, each for SECONDS: over single runs, and over a fleet with a queue.
+STORM ?= run fleet
 SEED ?= $(shell date +%s)
 SECONDS ?= 60
 # setuptools comes from the lock when the lock has it, so that nothing unlocked runs.
@@ -74,8 +76,8 @@ docs: setup ## writes docs/commands.md again from --help
 bench: setup ## measurements, printed as ratios within one run: make bench BENCH=store ARGS='--rounds 3'
 	@set -e; for name in $(BENCH); do echo "== bench/$${name}_bench.py"; $(BIN)/python -m bench.$${name}_bench $(ARGS); done
 
-storm: setup ## kills runs at random moments: make storm SECONDS=600 SEED=7
-	$(BIN)/python -m bench.storm --seconds $(SECONDS) --seed $(SEED) $(ARGS)
+storm: setup ## kills at random moments, and what that cost: make storm STORM=fleet SECONDS=600 SEED=7
+	@set -e; for name in $(STORM); do echo "== bench/$${name}_storm.py"; $(BIN)/python -m bench.$${name}_storm --seconds $(SECONDS) --seed $(SEED) $(ARGS); done
 
 # uv resolves; the export carries hashes and no registry's address. UPGRADE=1 takes newer versions.
 lock: ## requirements.lock again from pyproject.toml

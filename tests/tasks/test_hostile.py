@@ -24,7 +24,7 @@ Change = Callable[[dict[str, Any]], None]
 def _entry(bench: QueueBench, server: BrokerServer) -> dict[str, Any]:
     """One of our own messages, taken out of the broker again."""
     bench.send(Priority.RUSH)
-    entry: dict[str, Any] = json.loads(server.client().rpop(QUEUE))
+    entry: dict[str, Any] = json.loads(server.client().lpop(QUEUE))
     return entry
 
 

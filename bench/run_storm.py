@@ -1,6 +1,6 @@
 """Kills real runs at random moments for as long as it is told to, and prints what that cost.
 
-    python bench/storm.py --seconds 600 --seed 1 [--engines fake|real] [--kills 300]
+    python -m bench.run_storm --seconds 600 --seed 1 [--engines fake|real] [--kills 300]
 
 A storm is one job in a fresh SEGUE_HOME, killed with SIGKILL again and again until a run gets through. Afterwards its
 outputs are compared with those of a run that nobody disturbed, byte by byte, and its books are read: which unit was

@@ -1,0 +1,83 @@
+"""Claims: the right to compute a unit, held with a token for a limited time. Also who leads.
+
+Every change is a script that runs in the broker as one step, so that between looking and writing nobody else can act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+#: Keys that one script touches; the broker serves nobody else in the meantime.
+_KEYS_A_CALL = 500
+
+# KEYS: claims. ARGV: token, ms. Returns 1 for every claim that is now the token's, else 0. A claim that is missing is
+# set: for one who acquires it is free, and for one who renews the broker has lost its memory (or the holder was late,
+# and nobody else took it).
+_HOLD = """
+local held = {}
+for i, key in ipairs(KEYS) do
+  local holder = redis.call('GET', key)
+  if not holder or holder == ARGV[1] then
+    redis.call('SET', key, ARGV[1], 'PX', ARGV[2])
+    held[i] = 1
+  else
+    held[i] = 0
+  end
+end
+return held
+"""
+
+# KEYS: claims. ARGV: token. Removes those that are the token's.
+_DROP = """
+local dropped = 0
+for _, key in ipairs(KEYS) do
+  if redis.call('GET', key) == ARGV[1] then
+    dropped = dropped + redis.call('DEL', key)
+  end
+end
+return dropped
+"""
+
+
+class Claims:
+    """Claims under one prefix. Thread-safe, as the client is. Raises what redis-py raises."""
+
+    def __init__(self, client: Any, prefix: str) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._hold = client.register_script(_HOLD)
+        self._drop = client.register_script(_DROP)
+
+    def hold(self, keys: Sequence[str], token: str, ms: int) -> set[str]:
+        """Acquires or renews for ``ms`` from now: the keys that are the token's afterwards."""
+        held: set[str] = set()
+        for some in _slices(list(dict.fromkeys(keys))):
+            answers = self._hold(keys=self._names(some), args=[token, ms])
+            held.update(key for key, answer in zip(some, answers, strict=True) if answer == 1)
+        return held
+
+    def drop(self, keys: Sequence[str], token: str) -> None:
+        """Gives back those of the keys that are the token's."""
+        for some in _slices(list(dict.fromkeys(keys))):
+            self._drop(keys=self._names(some), args=[token])
+
+    def holders(self, keys: Sequence[str]) -> dict[str, str]:
+        """Tokens by key, of those that are held."""
+        found: dict[str, str] = {}
+        for some in _slices(list(dict.fromkeys(keys))):
+            tokens = self._client.mget(self._names(some))
+            found.update((key, _text(token)) for key, token in zip(some, tokens, strict=True) if token is not None)
+        return found
+
+    def _names(self, keys: Sequence[str]) -> list[str]:
+        return [self._prefix + key for key in keys]
+
+
+def _slices(keys: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(keys), _KEYS_A_CALL):
+        yield keys[start : start + _KEYS_A_CALL]
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")
