@@ -80,7 +80,7 @@ storm: setup ## kills at random moments, and what that cost: make storm STORM=fl
 	@set -e; for name in $(STORM); do echo "== bench/$${name}_storm.py"; $(BIN)/python -m bench.$${name}_storm --seconds $(SECONDS) --seed $(SEED) $(ARGS); done
 
 # uv resolves; the export carries hashes and no registry's address. UPGRADE=1 takes newer versions.
-lock: ## requirements.lock again from pyproject.toml
+lock: ## requirements.lock and the images' locks again from pyproject.toml
 	@set -e; found=; \
 	for python in $(CANDIDATES); do \
 		if "$$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
@@ -90,10 +90,15 @@ lock: ## requirements.lock again from pyproject.toml
 	"$$found" -m venv "$$folder/uv"; "$$folder/uv/bin/pip" install --quiet --disable-pip-version-check uv; \
 	"$$folder/uv/bin/uv" export --quiet $(if $(UPGRADE),--upgrade) --all-extras --all-groups --no-emit-project --no-header \
 		--format requirements-txt --output-file "$$folder/requirements.lock" >/dev/null; \
-	if grep -nE '://|^-|^ *--(index|extra-index|find-links|trusted)' "$$folder/requirements.lock"; then \
-		echo "make lock: the lines above name a registry; requirements.lock stays as it is" >&2; exit 1; \
+	"$$folder/uv/bin/uv" export --quiet --frozen --no-default-groups --no-emit-project --no-header \
+		--format requirements-txt --output-file "$$folder/requirements-runtime.lock" >/dev/null; \
+	"$$folder/uv/bin/uv" pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		--python-platform x86_64-unknown-linux-gnu deploy/images/cuda.in -o "$$folder/requirements-cuda.lock"; \
+	if grep -nE '://|^-|^ *--(index|extra-index|find-links|trusted)' "$$folder"/*.lock; then \
+		echo "make lock: the lines above name a registry; the locks stay as they are" >&2; exit 1; \
 	fi; \
 	cp "$$folder/requirements.lock" requirements.lock; \
+	cp "$$folder/requirements-runtime.lock" "$$folder/requirements-cuda.lock" deploy/images/; \
 	echo "requirements.lock: $$(grep -c '==' requirements.lock) packages"
 
 clean: ## what runs left behind, except .venv

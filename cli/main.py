@@ -8,7 +8,25 @@ import sys
 
 import typer
 
-from cli import cache_commands, doctor, export, plan, run, settings, status
+from cli import (
+    cache_commands,
+    coordinator,
+    doctor,
+    emulate,
+    export,
+    follow,
+    jobs,
+    logs,
+    orders,
+    plan,
+    run,
+    settings,
+    status,
+    submit,
+    up,
+    worker,
+    workers,
+)
 from cli.exits import Exit, report_crash, report_error
 from core.errors import SegueError
 from core.version import VERSION
@@ -25,19 +43,34 @@ app = typer.Typer(
     help=(
         "Media in, localized subtitles out; resumable at every segment.\n\n"
         "[bold]Start here:[/bold]  segue run talk.mp4 --to es,ja\n\n"
+        "[bold]With a queue:[/bold]  segue up   and elsewhere   segue submit talk.mp4 --to es,ja --watch\n\n"
         "Whatever stops it, the same command again continues from the finished segments and pays for nothing twice. "
         "Settings come from flags, then SEGUE_* variables, then segue.toml; 'segue settings' lists them and "
         "'segue doctor' checks this machine.\n\n"
         "Exit codes: 0 done, 2 bad usage, 3 finished with something failed or partial, 75 interrupted but resumable."
     ),
 )
-app.command("run")(run.run_command)
-app.command("plan")(plan.plan_command)
-app.command("status")(status.status_command)
-app.command("export")(export.export_command)
-app.command("doctor")(doctor.doctor_command)
-app.command("settings")(settings.settings_command)
-app.add_typer(cache_commands.app, name="cache")
+_HERE, _QUEUE, _FLEET, _CARE = "On this machine", "Queue", "Fleet", "Care"
+app.command("run", rich_help_panel=_HERE)(run.run_command)
+app.command("plan", rich_help_panel=_HERE)(plan.plan_command)
+app.command("status", rich_help_panel=_HERE)(status.status_command)
+app.command("export", rich_help_panel=_HERE)(export.export_command)
+app.command("submit", rich_help_panel=_QUEUE)(submit.submit_command)
+app.command("jobs", rich_help_panel=_QUEUE)(jobs.jobs_command)
+app.command("watch", rich_help_panel=_QUEUE)(follow.watch_command)
+app.command("wait", rich_help_panel=_QUEUE)(follow.wait_command)
+app.command("cancel", rich_help_panel=_QUEUE)(orders.cancel_command)
+app.command("retry", rich_help_panel=_QUEUE)(orders.retry_command)
+app.command("reprioritise", rich_help_panel=_QUEUE)(orders.reprioritise_command)
+app.command("logs", rich_help_panel=_QUEUE)(logs.logs_command)
+app.command("up", rich_help_panel=_FLEET)(up.up_command)
+app.command("coordinator", rich_help_panel=_FLEET)(coordinator.coordinator_command)
+app.command("worker", rich_help_panel=_FLEET)(worker.worker_command)
+app.command("workers", rich_help_panel=_FLEET)(workers.workers_command)
+app.command("emulate-metadata", rich_help_panel=_FLEET)(emulate.emulate_command)
+app.command("doctor", rich_help_panel=_CARE)(doctor.doctor_command)
+app.command("settings", rich_help_panel=_CARE)(settings.settings_command)
+app.add_typer(cache_commands.app, name="cache", rich_help_panel=_CARE)
 
 
 def _print_version(wanted: bool) -> None:

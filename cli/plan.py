@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.context import HomeFlag, JsonFlag, open_runtime, print_json
-from cli.run import (
+from cli.options import (
     FromFlag,
     GlossaryFlag,
     OwnerFlag,

@@ -12,6 +12,7 @@ from core.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from cache.store import Store
     from pipeline.assemble import Assembly
     from pipeline.standing import Standing
 
@@ -29,19 +30,20 @@ def status_command(
     """Show all jobs, or one job with its units, outputs and the cues to review. Read from disk alone."""
     from rich.console import Console
 
-    from pipeline.jobs import find_job, list_jobs
+    from pipeline.jobs import JobFolder
     from pipeline.standing import assembly_of, standing_of
+    from pipeline.submissions import find_submitted
 
     store = open_runtime({"home": home}).store
     console = Console(highlight=False, markup=False, soft_wrap=True)
     if not job:
-        standings = [found for folder in list_jobs(store) if (found := standing_of(folder)) is not None]
+        standings = _all_standings(store)
         if json:
             print_json({"jobs": [standing.as_json() for standing in standings]})
         else:
             _print_jobs(console, standings)
         return
-    folder = find_job(store, job)
+    folder = JobFolder(store, find_submitted(store, job))
     standing = standing_of(folder)
     if standing is None:
         raise UsageError(f"job {folder.job_id[:12]} has no plan that can be read", "run the same command again")
@@ -52,6 +54,17 @@ def status_command(
     assembly = assembly_of(folder)
     if assembly is not None:
         _print_review(console, assembly)
+
+
+def _all_standings(store: Store) -> list[Standing]:
+    from pipeline.jobs import JobFolder, list_jobs
+    from pipeline.standing import standing_of
+    from pipeline.submissions import orders_by_job
+
+    pending = orders_by_job(store)
+    ids = sorted({folder.job_id for folder in list_jobs(store)} | pending.keys())
+    found = (standing_of(JobFolder(store, job_id), pending.get(job_id, ())) for job_id in ids)
+    return [standing for standing in found if standing is not None]
 
 
 def _print_jobs(console: Console, standings: list[Standing]) -> None:
@@ -74,10 +87,11 @@ def _print_standing(console: Console, standing: Standing) -> None:
     for path in standing.media:
         console.print(f"media    {one_line(path)}")
     skipped = standing.duration_ms - standing.speech_ms
-    console.print(
-        f"speech   {clock(standing.speech_ms)} of {clock(standing.duration_ms)}, "
-        f"{percent(skipped, standing.duration_ms)} silence skipped"
-    )
+    if standing.duration_ms:
+        console.print(
+            f"speech   {clock(standing.speech_ms)} of {clock(standing.duration_ms)}, "
+            f"{percent(skipped, standing.duration_ms)} silence skipped"
+        )
     console.print(f"language {standing.language or 'not decided yet'} -> {', '.join(standing.targets) or 'none'}")
     console.print(f"engines  {standing.engines}")
     for stage, (total, done, _, failed) in standing.units.items():
@@ -86,6 +100,14 @@ def _print_standing(console: Console, standing: Standing) -> None:
         console.print(f"output   {one_line(path)}")
     if standing.reason:
         console.print(f"reason   {printable(standing.reason)}")
+    queue = standing.queue
+    if queue is not None:
+        labels = "".join(f"  {name}={text}" for name, text in sorted(queue.labels.items()))
+        console.print(f"queue    priority {queue.priority}{printable(labels)}")
+        if queue.waiting_for and not queue.ended:
+            console.print(f"waits    {printable(queue.waiting_for)}")
+        if queue.notified:
+            console.print(f"webhook  {printable(queue.notified)}")
 
 
 def _print_review(console: Console, assembly: Assembly) -> None:

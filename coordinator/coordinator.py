@@ -44,8 +44,8 @@ class Coordinator:
         """Takes over from whoever led before. Raises BrokerAwayError, StoreError."""
         self.handout.start()
         for wanted in self.floor.register.load():
-            self.floor.register.drop(wanted.job_id)
             self._ending.cancel(wanted, None)
+            self.floor.register.drop(wanted.job_id)
 
     def step(self, wait_s: float = LOOK_S) -> None:
         """Waits for news, at most so long, and deals with everything there is. Raises StoreError, never a broker's."""
@@ -62,6 +62,7 @@ class Coordinator:
         else:
             self.floor.forget("waiting for the broker")
         self._finish_jobs()
+        self._ending.note_webhooks()
         self._views.write(self.floor.active.values(), self.floor.desk, self.handout.waiting_for)
         self.floor.rates.keep()
 

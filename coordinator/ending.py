@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from coordinator.active import ActiveJob
 from coordinator.opening import Unopened
@@ -16,7 +17,7 @@ from pipeline.jobs import JobFolder
 from pipeline.report import FileResult, JobState, Tally, count_units
 from pipeline.results import deliver_job
 from pipeline.runtime import Runtime
-from pipeline.submissions import Wanted, write_view
+from pipeline.submissions import Wanted, read_view, write_view
 from pipeline.work import JobWork
 
 #: Who writes in the name of the coordinator.
@@ -48,6 +49,13 @@ class Ending:
             found.append(self._ended.get())
         return found
 
+    def note_webhooks(self) -> None:
+        """Shows in the jobs' views what became of their webhooks."""
+        for outcome in self._outbox.collect():
+            view = read_view(self._store, outcome.job_id)
+            if view is not None:
+                write_view(self._store, replace(view, notified=f"{outcome.end} {outcome.at}: {outcome.last}"))
+
     def known(self, found: Unopened) -> None:
         """A job that was finished before and is still as it was."""
         self._tell(found.wanted, found.results)
@@ -70,14 +78,15 @@ class Ending:
         if job is not None:
             plan = job.work.plan
             tally = Tally(plan.media.duration_ms, plan.segmentation.speech_ms, units=count_units(job.work))
-        results = tuple(
-            FileResult(submission.delivery.media, JobState.CANCELLED, wanted.job_id, "cancelled", tally=tally)
-            for submission in wanted.submissions
-        )
         folder = JobFolder(self._store, wanted.job_id)
-        for submission, result in zip(wanted.submissions, results, strict=True):
-            folder.note_result(submission.delivery, result)
-        self._tell(wanted, results)
+        results = []
+        for delivery in (submission.delivery for submission in wanted.submissions):
+            result = folder.finished_result(delivery)
+            if result is None:
+                result = FileResult(delivery.media, JobState.CANCELLED, wanted.job_id, "cancelled", tally=tally)
+                folder.note_result(delivery, result)
+            results.append(result)
+        self._tell(wanted, tuple(results))
 
     def _deliver(self, wanted: Wanted, work: JobWork, folder: JobFolder) -> None:
         try:
@@ -101,8 +110,9 @@ class Ending:
             return result
 
     def _tell(self, wanted: Wanted, results: tuple[FileResult, ...]) -> None:
-        """The view, the log and the webhooks, in the order in which they may be lost."""
+        """The view, the webhooks and the log. The job is still on the list of open ones: a crash here repeats it all."""
         view = ended_view(wanted, results, self._store)
+        write_view(self._store, view)
         for url in dict.fromkeys(submission.notify for submission in wanted.submissions if submission.notify):
             payload = {
                 "job": wanted.job_id,
@@ -113,6 +123,5 @@ class Ending:
             }
             # One event for each time that the job was asked for.
             self._outbox.post(wanted.job_id, f"ended-{len(wanted.retries)}", url, payload)
-        write_view(self._store, view)
         folder = JobFolder(self._store, wanted.job_id)
         folder.incidents.log(WRITER, "ended", f"{view.state}{f': {view.reason}' if view.reason else ''}")

@@ -67,8 +67,8 @@ class Intake:
         elif kind is OrderKind.CANCEL:
             if job is not None:
                 self._withdraw(job)
-            self._floor.register.drop(job_id)
             self._ending.cancel(wanted, job)
+            self._floor.register.drop(job_id)
         elif kind in (OrderKind.SUBMIT, OrderKind.RETRY):
             if job is not None:
                 # Opened afresh: another delivery, or another round for what has failed.
@@ -138,8 +138,8 @@ class Intake:
         if wanted.retries != found.wanted.retries or wanted.submissions != found.wanted.submissions:
             return  # Asked for again while it was being opened: the register hands it out once more.
         if isinstance(found, Unopened):
-            self._floor.register.drop(job_id)
             self._ending.known(found)
+            self._floor.register.drop(job_id)
             return
         job = ActiveJob(
             replace(found.wanted, priority=wanted.priority),
@@ -164,9 +164,9 @@ class Intake:
     def _on_impossible(self, job_id: str, reason: str) -> None:
         self._opening.discard(job_id)
         wanted = self._floor.register.wanted(job_id)
-        self._floor.register.drop(job_id)
         if wanted is not None:
             self._ending.impossible(wanted, reason)
+        self._floor.register.drop(job_id)
 
     def mend_audio(self, job_ids: object) -> None:
         for job_id in job_ids if isinstance(job_ids, list) else []:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from coordinator.floor import WRITER
 from core.errors import MediaError, UsageError
 from core.keys import canonical_json
 from pipeline.delivery import Delivery
@@ -56,7 +57,7 @@ def open_job(job_id: str, runtime: Runtime, stopping: Callable[[], bool]) -> Ope
         return None
     folder = JobFolder(store, job_id)
     for order in wanted.retries:
-        folder.clear_failures(order)
+        folder.clear_failures(order, WRITER)
     known = [folder.finished_result(submission.delivery) for submission in wanted.submissions]
     finished = tuple(result for result in known if result is not None)
     if len(finished) == len(known):

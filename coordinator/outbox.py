@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 
-from cache.store import Store
+from cache.store import PutOutcome, Store
 from core.errors import StoreError
 from core.keys import canonical_json
 from core.version import VERSION
@@ -141,10 +141,13 @@ class Outbox:
             at = datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds")
             body = {"id": event_id, "event": event, "job": job_id, "at": at, "data": dict(payload)}
             note = {"job": job_id, "event": event, "url": url, "at_ms": round(at_s * 1000), "body": body}
-            self._store.write_once((*_FOLDER, f"{event_id}.json"), canonical_json(note))
-            self._waiting[event_id] = _Waiting(job_id, shown_webhook(url), 0, at_s)
-            self._changed.notify_all()
-            return True
+            put = self._store.write_once((*_FOLDER, f"{event_id}.json"), canonical_json(note))
+            fresh = put is not PutOutcome.LOST_RACE
+            if fresh or self._loaded:
+                self._waiting[event_id] = _Waiting(job_id, shown_webhook(url), 0, at_s)
+                self._changed.notify_all()
+            # Else an earlier coordinator's note is there, which is about to be loaded with the attempts it had.
+            return fresh
 
     def collect(self) -> list[EventOutcome]:
         """Outcomes since the last call, so that views can show them."""

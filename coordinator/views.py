@@ -66,6 +66,7 @@ def view_of(wanted: Wanted, state: JobState) -> QueueView:
         labels=wanted.labels,
         media=tuple(submission.delivery.media for submission in wanted.submissions),
         submitted_at=wanted.submitted_at,
+        order=wanted.latest,
         updated_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
 

@@ -7,31 +7,51 @@ the records, which name their attempt; so no crash between two writes can make t
 from __future__ import annotations
 
 import os
-import time
+import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from cache.store import Store
+from core.specs import EngineSpec
 from pipeline.stages import Stage, Unit
 
 #: Folder under the store's home, one file a process.
 FOLDER = "attempts"
 
 
-class AttemptJournal:
-    """This process's own file of attempts. Safe for several threads: each line is one append."""
+@dataclass(frozen=True)
+class ProcessCard:
+    """Whose process the attempts are: what joins them to a node session, and so to what the node cost."""
 
-    def __init__(self, store: Store) -> None:
+    #: Node session; empty for an embedded run, which nobody pays for by the hour.
+    node: str = ""
+    #: Worker; empty for an embedded run.
+    worker: str = ""
+
+
+class AttemptJournal:
+    """This process's own file of facts. Safe for several threads: each line is one append.
+
+    The first line says whose process it is; it is written together with the first fact, so that a process that did
+    nothing leaves no file.
+    """
+
+    def __init__(self, store: Store, card: ProcessCard | None = None) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         self.session = f"{stamp}-{os.getpid()}-{os.urandom(4).hex()}"
         self._store, self._parts = store, (FOLDER, f"{self.session}.jsonl")
-        self._count = 0
+        self._card = card or ProcessCard()
+        self._count, self._begun = 0, _now()
+        self._opened = False
+        self._lock = threading.Lock()
 
     def start(self, stage: Stage, units: Sequence[Unit]) -> str:
         """Notes a batch before it is given to an engine; returns the attempt's id. Durable when it returns."""
-        self._count += 1
-        attempt = f"{self.session}/{stage}/{self._count}"
+        with self._lock:
+            self._count += 1
+            attempt = f"{self.session}/{stage}/{self._count}"
         fact = {
             "fact": "attempt_started",
             "attempt": attempt,
@@ -39,21 +59,58 @@ class AttemptJournal:
             "at": _now(),
             "units": [{"key": unit.key, "audio_ms": unit.audio_ms} for unit in units],
         }
-        self._store.append(self._parts, [fact], durable=True)
+        self._append(fact, durable=True)
         return attempt
 
-    def end(self, attempt: str, started: float, yielded: int, usage: dict[str, int]) -> None:
-        """Notes that the engine returned; ``started`` is `time.monotonic` at the call."""
-        seconds = f"{time.monotonic() - started:.3f}"
+    def end(self, attempt: str, seconds: float, yielded: int, usage: dict[str, int]) -> None:
+        """Notes that the engine returned after so many seconds."""
         fact = {
             "fact": "attempt_ended",
             "attempt": attempt,
             "at": _now(),
-            "engine_seconds": seconds,
+            "engine_seconds": f"{seconds:.3f}",
             "yielded": yielded,
             "usage": usage,
         }
-        self._store.append(self._parts, [fact], durable=False)
+        self._append(fact, durable=False)
+
+    def engine_loaded(self, stage: Stage, engine: EngineSpec, seconds: float) -> None:
+        """Notes that an engine was loaded, and how long that took."""
+        fact = {
+            "fact": "engine_loaded",
+            "stage": str(stage),
+            "engine": engine.describe(),
+            "at": _now(),
+            "seconds": f"{seconds:.3f}",
+        }
+        self._append(fact, durable=False)
+
+    def engine_tried(self, stage: Stage, audio_ms: int, seconds: float) -> None:
+        """Notes that a finished unit was computed again only to see whether the engine works: time, and no work."""
+        fact = {
+            "fact": "engine_tried",
+            "stage": str(stage),
+            "at": _now(),
+            "audio_ms": audio_ms,
+            "seconds": f"{seconds:.3f}",
+        }
+        self._append(fact, durable=False)
+
+    def _append(self, fact: dict[str, Any], *, durable: bool) -> None:
+        with self._lock:
+            opening = [] if self._opened else [self._process_started()]
+            self._store.append(self._parts, [*opening, fact], durable=durable)
+            self._opened = True
+
+    def _process_started(self) -> dict[str, Any]:
+        return {
+            "fact": "process_started",
+            "session": self.session,
+            "node": self._card.node,
+            "worker": self._card.worker,
+            "pid": os.getpid(),
+            "at": self._begun,
+        }
 
 
 def read_attempts(store: Store) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from cache.envelope import Record
 from cache.store import Store
+from core.errors import EngineError
 from core.keys import Key
 from engines.transcribe.interface import Clip, ClipFailure, ClipSegment, LanguageGuess, Transcriber, Transcript
 from engines.translate.interface import TaskFailure, Translation, Translator
@@ -34,6 +35,20 @@ class Outcome:
 Settle = Callable[[Outcome], None]
 
 
+@dataclass(frozen=True)
+class Ran:
+    """What running a batch took."""
+
+    #: The attempt's id; empty when nothing had to be computed.
+    attempt: str = ""
+    #: Time until the engine had yielded its last result.
+    engine_ms: int = 0
+    #: Speech given to the engine.
+    audio_ms: int = 0
+    #: Time that each group of results took to become durable.
+    commits_ms: tuple[int, ...] = ()
+
+
 class Committer:
     """Commits results while the engine goes on; what piles up during one commit shares the next."""
 
@@ -41,6 +56,8 @@ class Committer:
         self._store, self._settle = store, settle
         self._queue: queue.SimpleQueue[tuple[Record, Sequence[Unit]] | None] = queue.SimpleQueue()
         self._error: BaseException | None = None
+        #: Time that each group took to become durable.
+        self.commits_ms: list[int] = []
         self._thread = threading.Thread(target=self._work, name="commit", daemon=True)
         self._thread.start()
 
@@ -60,7 +77,9 @@ class Committer:
     def _work(self) -> None:
         try:
             while (group := self._next_group()) is not None:
+                began = time.monotonic()
                 self._store.put_many([record for record, _ in group])
+                self.commits_ms.append(_ms_since(began))
                 for record, units in group:
                     for unit in units:
                         self._settle(Outcome(unit, record.payload))
@@ -88,7 +107,7 @@ def run_units(
     journal: AttemptJournal,
     settle: Settle,
     stopping: Callable[[], bool] = lambda: False,
-) -> None:
+) -> Ran:
     """Runs a batch of one stage. ``settle`` is told of each unit once, from this thread or from the commit thread.
 
     When ``stopping`` says so, what the engine has yielded is committed and the rest of the batch is left for later.
@@ -98,10 +117,11 @@ def run_units(
     stage = units[0].stage
     wanted = _missing(units, store, settle)
     if not wanted:
-        return
+        return Ran()
     calls = _prepare(wanted, plans, engine, store)
     store.require_space(len(calls.inputs) * 64 * 1024)
-    attempt = journal.start(stage, [wanted[Key(item.id)][0] for item in calls.inputs])
+    computed = [wanted[Key(item.id)][0] for item in calls.inputs]
+    attempt = journal.start(stage, computed)
     waiting = {Key(item.id) for item in calls.inputs}
     started, usage = time.monotonic(), defaultdict[str, int](int)
     committer = Committer(store, settle)
@@ -123,8 +143,31 @@ def run_units(
             for unit in (unit for key in waiting for unit in wanted[key]):
                 settle(Outcome(unit, None, "the engine gave no result"))
     finally:
-        committer.finish()
-        journal.end(attempt, started, len(calls.inputs) - len(waiting), dict(usage))
+        engine_ms = _ms_since(started)
+        try:
+            committer.finish()
+        finally:
+            journal.end(attempt, engine_ms / 1000, len(calls.inputs) - len(waiting), dict(usage))
+    return Ran(attempt, engine_ms, sum(unit.audio_ms for unit in computed), tuple(committer.commits_ms))
+
+
+def try_engine(
+    unit: Unit, plans: Callable[[str], Plan], engine: Transcriber | Translator, store: Store
+) -> tuple[int, int]:
+    """Computes a unit and keeps nothing of it: (speech given to the engine, time that it took), in milliseconds.
+
+    For asking whether an engine works at all. Raises EngineError when it does not, StoreError as `run_units` does.
+    """
+    calls = _prepare({unit.key: [unit]}, plans, engine, store)
+    began = time.monotonic()
+    for _key, payload, reason, _used in calls.results():
+        if payload is None:
+            raise EngineError(f"the engine does not compute what it has computed before: {reason}", "")
+    return unit.audio_ms, _ms_since(began)
+
+
+def _ms_since(began: float) -> int:
+    return int((time.monotonic() - began) * 1000)
 
 
 def _missing(units: Sequence[Unit], store: Store, settle: Settle) -> dict[Key, list[Unit]]:

@@ -62,7 +62,7 @@ class Executor:
         self._runtime, self._entries, self._watcher = runtime, entries, watcher
         self._store = runtime.store
         self._journal = AttemptJournal(runtime.store)
-        self._engines = EnginePool(runtime.resources)
+        self._engines = EnginePool(runtime.resources, self._journal.engine_loaded)
         self._board = Board()
         self._courier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliver")
         self._results: dict[int, FileResult] = {}

@@ -14,6 +14,7 @@ from core.errors import UsageError
 from core.keys import Key, canonical_json, digest_bytes
 from core.version import VERSION
 from pipeline.delivery import Delivery
+from pipeline.incidents import RUN, Incidents, make_order
 from pipeline.job import JOB_ID_LENGTH, Plan
 from pipeline.report import FileResult, JobState, Tally
 from pipeline.stages import Unit
@@ -62,25 +63,34 @@ class JobFolder:
 
     # -- failures --------------------------------------------------------------------------------------------
 
-    def note_failure(self, unit: Unit, reason: str) -> None:
-        """Appends a failure; durable when it returns."""
-        entry = {"fact": "failed", "key": unit.key, "unit": unit.describe(), "reason": reason}
-        self.store.append((JOBS, self.job_id, "failures.jsonl"), [entry], durable=True)
+    @property
+    def incidents(self) -> Incidents:
+        """Failures, deaths and the log."""
+        return Incidents(self.store, self.job_id)
 
-    def clear_failures(self) -> None:
-        """Whatever failed before may be tried again."""
-        if self.failures():
-            self.store.append((JOBS, self.job_id, "failures.jsonl"), [{"fact": "retry"}], durable=True)
+    def note_failure(self, unit: Unit, reason: str, round_: int | None = None, writer: str = RUN) -> None:
+        """Appends a failure of a round (default: the current one); durable when it returns."""
+        incidents = self.incidents
+        incidents.note_failure(unit, reason, incidents.round() if round_ is None else round_, writer)
+
+    def clear_failures(self, order: str = "", writer: str = RUN) -> None:
+        """Whatever failed before may be tried again: opens the next round, once for an order that has an id.
+
+        Without an order a round is only opened when something has failed in this one.
+        """
+        incidents = self.incidents
+        if order:
+            incidents.open_round(order, writer)
+        elif incidents.failures():
+            incidents.open_round(make_order(), writer)
+
+    def round(self) -> int:
+        """The round in force: how many times the job was told to try again."""
+        return self.incidents.round()
 
     def failures(self) -> dict[Key, str]:
-        """Failures since the last retry: unit key -> reason."""
-        failed: dict[Key, str] = {}
-        for entry in self.store.read_journal((JOBS, self.job_id, "failures.jsonl")).entries:
-            if entry["fact"] == "retry":
-                failed.clear()
-            else:
-                failed[Key(entry["key"])] = entry["reason"]
-        return failed
+        """Failures of the round in force: unit key -> reason."""
+        return self.incidents.failures()
 
     # -- results ---------------------------------------------------------------------------------------------
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.assemble import Assembly, assemble_job
 from pipeline.jobs import JobFolder
+from pipeline.queue_listing import job_view
+from pipeline.queue_view import QueueView
 from pipeline.report import FileResult, JobState, count_units, units_json
+from pipeline.submissions import Order, filed_orders, pending_orders, wanted_of
 from pipeline.work import JobWork
 
 
@@ -29,10 +33,12 @@ class Standing:
     engines: str
     duration_ms: int
     speech_ms: int
+    #: How the queue sees it; None for a job of `segue run`.
+    queue: QueueView | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The object that `segue status JOB --json` prints."""
-        return {
+        value = {
             "id": self.job_id,
             "owner": self.owner,
             "state": str(self.state),
@@ -47,34 +53,89 @@ class Standing:
             "speech_ms": self.speech_ms,
             "skipped_ms": self.duration_ms - self.speech_ms,
         }
+        if self.queue is not None:
+            queue = self.queue.as_json()
+            names = ("priority", "labels", "submitted_at", "running", "waiting_for", "updated_at", "notified")
+            value |= {name: queue[name] for name in names}
+        return value
 
 
-def standing_of(folder: JobFolder) -> Standing | None:
-    """How the job stands; None for a job without a readable plan."""
+def standing_of(folder: JobFolder, pending: Sequence[Order] | None = None) -> Standing | None:
+    """How the job stands; None for a job that has neither a readable plan nor an order.
+
+    ``pending`` as for `job_view`: given, many jobs are listed quickly, and the coordinator's counts are believed.
+    """
+    view = job_view(folder.store, folder.job_id, pending)
     plan = folder.read_plan()
-    if plan is None:
-        return None
     results = [result for _, result in folder.results()]
-    if results and all(result.state is JobState.DONE for result in results):
+    if plan is None:
+        return None if view is None else _unplanned(folder, view, results)
+    language = next((result.language for result in results if result.language), "")
+    if results and all(result.state is JobState.DONE for result in results) and (view is None or view.ended):
         # Its records need not be read again: thousands of finished jobs must not make a list slow.
-        state, units, language = JobState.DONE, dict(results[0].tally.units), results[0].language
+        state, units = JobState.DONE, dict(results[0].tally.units)
+        if view is not None and view.state is not JobState.DONE and not _all_delivered(folder, results):
+            state = view.state
+    elif view is not None and pending is not None:
+        state, units = view.state, dict(view.units)
     else:
         work = JobWork.open(plan, folder.store, folder.failures())
         state, units, language = _state(work, results), count_units(work), work.language
+        state = state if view is None else view.state
     return Standing(
         job_id=folder.job_id,
         owner=plan.owner,
         state=state,
         units=units,
-        media=tuple(result.media for result in results),
-        outputs=tuple(path for result in results for path in result.outputs if path.exists()),
-        reason=next((result.reason for result in results if result.reason), ""),
+        media=tuple(result.media for result in results) or (view.media if view else ()),
+        outputs=_outputs(results),
+        reason=_reason(view, results),
         language=language,
         targets=plan.settings.target_languages,
         engines=plan.settings.engines(),
         duration_ms=plan.media.duration_ms,
         speech_ms=plan.segmentation.speech_ms,
+        queue=view,
     )
+
+
+def _unplanned(folder: JobFolder, view: QueueView, results: list[FileResult]) -> Standing:
+    """A submitted job that nobody has planned yet, or that could not be planned."""
+    orders = [*filed_orders(folder.store, folder.job_id), *pending_orders(folder.store)]
+    wanted = wanted_of([order for order in orders if order.job_id == folder.job_id])
+    settings = wanted.submissions[-1].settings if wanted else None
+    return Standing(
+        job_id=folder.job_id,
+        owner=view.owner,
+        state=view.state,
+        units=dict(view.units),
+        media=view.media,
+        outputs=_outputs(results),
+        reason=_reason(view, results),
+        language=settings.source_language if settings else "",
+        targets=settings.target_languages if settings else (),
+        engines=settings.engines() if settings else "",
+        duration_ms=view.duration_ms,
+        speech_ms=view.speech_ms,
+        queue=view,
+    )
+
+
+def _outputs(results: list[FileResult]) -> tuple[Path, ...]:
+    return tuple(path for result in results for path in result.outputs if path.exists())
+
+
+def _reason(view: QueueView | None, results: list[FileResult]) -> str:
+    """Why it is not all well; what the queue says is newer, and a job that is to be tried again has no reason yet."""
+    if view is not None and not view.ended:
+        return view.reason
+    return (view.reason if view else "") or next((result.reason for result in results if result.reason), "")
+
+
+def _all_delivered(folder: JobFolder, results: list[FileResult]) -> bool:
+    """True when every submission's outputs are there, whoever made them."""
+    wanted = wanted_of(filed_orders(folder.store, folder.job_id))
+    return wanted is not None and len(results) >= len(wanted.submissions)
 
 
 def _state(work: JobWork, results: list[FileResult]) -> JobState:

@@ -11,34 +11,52 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cache.store import Store
 from core.errors import StoreError, UsageError
 from core.keys import Digest, canonical_json
 from pipeline.delivery import Delivery
 from pipeline.job import Caption, JobSettings, make_job_id
-from pipeline.jobs import JOBS, JobFolder
-from pipeline.report import JobState
-from pipeline.requests import Request, plan_request
-from pipeline.runtime import Runtime
+from pipeline.jobs import JOBS, JobFolder, find_job, list_jobs
+from pipeline.queue_view import Priority, QueueView, read_view, write_view
+
+if TYPE_CHECKING:
+    from pipeline.requests import Request
+    from pipeline.runtime import Runtime
+
+__all__ = [
+    "Order",
+    "OrderKind",
+    "Priority",
+    "QueueView",
+    "Submission",
+    "Wanted",
+    "close_job",
+    "file_order",
+    "filed_orders",
+    "find_submitted",
+    "give_order",
+    "open_jobs",
+    "order_names",
+    "orders_by_job",
+    "pending_orders",
+    "read_order",
+    "read_view",
+    "submission_of",
+    "wanted_of",
+    "write_view",
+]
 
 QUEUE = "queue"
 _ORDERS = (QUEUE, "orders")
 _OPEN = (QUEUE, "open")
+_STAMP = "%Y%m%dT%H%M%S%f"
 #: Version of an order; a coordinator that does not know it leaves the order where it is and says so.
 ORDER_VERSION = 1
-
-
-class Priority(StrEnum):
-    """How soon a job's units are taken."""
-
-    LOW = "low"
-    NORMAL = "normal"
-    RUSH = "rush"
 
 
 class OrderKind(StrEnum):
@@ -149,7 +167,7 @@ def submission_of(
     request: Request, runtime: Runtime, priority: Priority, labels: Mapping[str, str], notify: str
 ) -> Submission:
     """What submitting one input freezes: digest, engines, captions, glossary. Raises MediaError, UsageError."""
-    from pipeline.requests import delivery_of
+    from pipeline.requests import delivery_of, plan_request
 
     planned = plan_request(request, runtime)
     return Submission(
@@ -170,12 +188,20 @@ def give_order(
     job_id: str,
     submission: Submission | None = None,
     priority: Priority | None = None,
+    after: str = "",
 ) -> Order:
-    """Writes an order; durable when this returns. Raises StoreError."""
+    """Writes an order; durable when this returns. Raises StoreError.
+
+    ``after`` is the id of the last order about this job that its giver knows of: two machines' clocks differ, and what
+    was asked later must be applied later.
+    """
     JobFolder(store, job_id)
     now = datetime.now(UTC)
     # Fixed width, so that names sort by time; two orders of one microsecond from two machines may go either way.
-    name = f"{now.strftime('%Y%m%dT%H%M%S%f')}-{os.urandom(6).hex()}"
+    stamp = now.strftime(_STAMP)
+    if after and stamp <= (earlier := after.partition("-")[0]):
+        stamp = (datetime.strptime(earlier, _STAMP) + timedelta(microseconds=1)).strftime(_STAMP)
+    name = f"{stamp}-{os.urandom(6).hex()}"
     order = Order(name, kind, job_id, now.isoformat(timespec="milliseconds"), submission, priority)
     store.write_once((*_ORDERS, f"{name}.json"), canonical_json(order.as_json()))
     return order
@@ -190,9 +216,17 @@ def order_names(store: Store) -> tuple[str, ...]:
 
 
 def read_order(store: Store, name: str) -> Order | None:
-    """One waiting order; None when it is gone or was damaged. Raises StoreError for another version."""
+    """One waiting order; None when it is gone or was damaged. Raises StoreError for one that cannot be read."""
     data = store.read_document((*_ORDERS, name))
-    return None if data is None else Order.from_json(json.loads(data))
+    if data is None:
+        return None
+    try:
+        order = Order.from_json(json.loads(data))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(f"the order {name} is not one of this Segue's", "give it again and remove this one") from error
+    if f"{order.id}.json" != name:
+        raise StoreError(f"the order {name} calls itself {order.id}", "give it again and remove this one")
+    return order
 
 
 def file_order(store: Store, order: Order) -> bool:
@@ -225,6 +259,14 @@ def pending_orders(store: Store) -> tuple[Order, ...]:
     return tuple(found)
 
 
+def orders_by_job(store: Store) -> dict[str, list[Order]]:
+    """The orders that no coordinator has applied yet, oldest first, by job."""
+    found: dict[str, list[Order]] = {}
+    for order in pending_orders(store):
+        found.setdefault(order.job_id, []).append(order)
+    return found
+
+
 def open_jobs(store: Store) -> tuple[str, ...]:
     """Ids of the jobs that have not ended, in a stable order."""
     return tuple(name.removesuffix(".state") for name in store.children(_OPEN) if name.endswith(".state"))
@@ -246,6 +288,8 @@ class Wanted:
     #: Ids of the `retry` orders; each of them opens a round.
     retries: tuple[str, ...]
     submitted_at: str
+    #: Id of the last order; a view that names it is known to take everything into account.
+    latest: str = ""
 
     @property
     def labels(self) -> dict[str, str]:
@@ -257,12 +301,13 @@ class Wanted:
 
 def wanted_of(orders: Sequence[Order]) -> Wanted | None:
     """Folds a job's orders; None when it was never submitted."""
-    submissions: dict[str, Submission] = {}
+    submissions: dict[tuple[str, str], Submission] = {}
     priority, cancelled, retries, first = Priority.NORMAL, False, [], ""
     for order in orders:
         if order.kind is OrderKind.SUBMIT and order.submission is not None:
-            delivery = canonical_json(order.submission.delivery.as_json()).decode()
-            submissions[delivery] = order.submission
+            # What was last asked for one place holds there, as with `segue run`; another place is one more delivery.
+            delivery = order.submission.delivery
+            submissions[(str(delivery.media), str(delivery.folder))] = order.submission
             priority, cancelled, first = order.submission.priority, False, first or order.at
             # Submitted again after it ended with gaps: what failed may be tried again, as with `segue run`.
             retries.append(order.id)
@@ -275,110 +320,57 @@ def wanted_of(orders: Sequence[Order]) -> Wanted | None:
             priority = order.priority
     if not submissions:
         return None
-    job_id = orders[0].job_id
-    return Wanted(job_id, tuple(submissions.values()), priority, cancelled, tuple(retries), first)
+    job_id, latest = orders[0].job_id, orders[-1].id
+    return Wanted(job_id, tuple(submissions.values()), priority, cancelled, tuple(retries), first, latest)
 
 
-# -- what people are shown -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class QueueView:
-    """How a submitted job stands, as the coordinator last saw it. A view: it can be lost without harm."""
-
-    job_id: str
-    state: JobState
-    priority: Priority
-    owner: str
-    labels: Mapping[str, str]
-    media: tuple[Path, ...]
-    submitted_at: str
-    #: Unit counts by stage: (total, done, cached, failed).
-    units: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
-    #: Units that a worker holds right now.
-    running: int = 0
-    #: Why nothing moves: no worker serves its engine, the disk is full; empty when something does.
-    waiting_for: str = ""
-    reason: str = ""
-    duration_ms: int = 0
-    speech_ms: int = 0
-    updated_at: str = ""
-    #: What became of the webhook, when one was wanted.
-    notified: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """The object that `segue jobs --json` prints for a job."""
-        return {
-            "id": self.job_id,
-            "state": str(self.state),
-            "priority": str(self.priority),
-            "owner": self.owner,
-            "labels": dict(self.labels),
-            "media": [str(path) for path in self.media],
-            "submitted_at": self.submitted_at,
-            "units": {stage: list(counts) for stage, counts in self.units.items()},
-            "running": self.running,
-            "waiting_for": self.waiting_for,
-            "reason": self.reason,
-            "duration_ms": self.duration_ms,
-            "speech_ms": self.speech_ms,
-            "updated_at": self.updated_at,
-            "notified": self.notified,
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> QueueView:
-        """The view that `as_json` wrote."""
-        return cls(
-            job_id=value["id"],
-            state=JobState(value["state"]),
-            priority=Priority(value["priority"]),
-            owner=value["owner"],
-            labels=value["labels"],
-            media=tuple(Path(path) for path in value["media"]),
-            submitted_at=value["submitted_at"],
-            units={stage: (c[0], c[1], c[2], c[3]) for stage, c in value["units"].items()},
-            running=value["running"],
-            waiting_for=value["waiting_for"],
-            reason=value["reason"],
-            duration_ms=value["duration_ms"],
-            speech_ms=value["speech_ms"],
-            updated_at=value["updated_at"],
-            notified=value["notified"],
-        )
-
-
-def write_view(store: Store, view: QueueView) -> None:
-    """Replaces a job's view."""
-    store.replace_state((JOBS, view.job_id, "queue.state"), canonical_json(view.as_json()))
-
-
-def read_view(store: Store, job_id: str) -> QueueView | None:
-    """A job's view; None for one that no coordinator has seen."""
-    data = store.read_state((JOBS, job_id, "queue.state"))
-    return None if data is None else QueueView.from_json(json.loads(data))
+# -- finding a job -------------------------------------------------------------------------------------------
 
 
 def find_submitted(store: Store, wanted: str) -> str:
-    """The id of a submitted job, by id, start of it, media name or ``last``; also one that no coordinator has seen.
+    """The id of a job, by id, start of it, media name or ``last``; also one that no coordinator has seen yet.
 
     Raises UsageError when none or several fit.
     """
-    from pipeline.jobs import find_job
-
-    waiting = [order for order in pending_orders(store) if order.kind is OrderKind.SUBMIT]
-    matches = {order.job_id for order in waiting if wanted and order.job_id.startswith(wanted)}
-    matches |= {
-        order.job_id
-        for order in waiting
-        if order.submission and wanted in (order.submission.delivery.media.name, order.submission.delivery.media.stem)
-    }
+    waiting = pending_orders(store)
+    known = {order.job_id for order in waiting if order.kind is OrderKind.SUBMIT}
+    by_id = {job_id for job_id in known if wanted and job_id.startswith(wanted)}
+    by_id |= {folder.job_id for folder in list_jobs(store) if wanted and folder.job_id.startswith(wanted)}
+    if len(by_id) == 1:
+        return by_id.pop()
+    if by_id:
+        ids = ", ".join(each[:12] for each in sorted(by_id)[:5])
+        raise UsageError(f"'{wanted}' could be {len(by_id)} jobs: {ids}", "say which by the start of its id")
+    named = [] if wanted == "last" else _submitted_as(store, wanted, waiting)
     try:
         folder = find_job(store, wanted)
     except UsageError:
-        if len(matches) == 1:
-            return matches.pop()
+        if named:
+            return max(named)[1]
         raise
-    return folder.job_id
+    # A file has a job for each combination of settings; a person means the one they asked for last.
+    return max([*named, (folder.noted_at(), folder.job_id)])[1]
 
 
+def _submitted_as(store: Store, wanted: str, waiting: Sequence[Order]) -> list[tuple[str, str]]:
+    """(when, job id) of each submission of a media file of this name."""
+    found = [
+        (order.at, order.job_id)
+        for order in waiting
+        if order.submission is not None and _is_called(order.submission.delivery.media, wanted)
+    ]
+    for folder in list_jobs(store):
+        view = read_view(store, folder.job_id)
+        if view is not None:
+            media, at = view.media, view.submitted_at
+        else:
+            wishes = wanted_of(filed_orders(store, folder.job_id))
+            media = tuple(each.delivery.media for each in wishes.submissions) if wishes else ()
+            at = wishes.submitted_at if wishes else ""
+        if any(_is_called(path, wanted) for path in media):
+            found.append((at, folder.job_id))
+    return found
+
+
+def _is_called(media: Path, wanted: str) -> bool:
+    return bool(wanted) and (wanted in (media.name, media.stem) or media == Path(wanted).absolute())

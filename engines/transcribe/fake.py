@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -26,7 +27,9 @@ _REVISION = 1
 _BATCH_SIZE = 8
 #: Exit status of a process that the fault ``die`` has ended.
 DEATH_STATUS = 86
-_FAULT_HINT = "use fail:<n>, oom:<k>, crash:<n> or die:<n>, with a comma between"
+#: Faults by the place of a clip or task in the engine's life, and by what its digest is a multiple of.
+_FAULTS = ("fail", "oom", "crash", "die", "kill", "hang")
+_FAULT_HINT = "use fail:<n>, oom:<k>, crash:<n>, die:<n>, kill:<n> or hang:<n>, with a comma between"
 #: A spoken word with its pause takes about this long.
 _WORD_MS = 320
 _MOST_WORDS = 90
@@ -58,7 +61,8 @@ class FakeTranscriber:
 
     ``fail:<n>``: clips whose digest is a multiple of n fail, always the same ones. ``oom:<k>``: batches of more than
     k clips run out of memory. ``crash:<n>``: the n-th clip of this engine raises EngineError. ``die:<n>``: the n-th
-    clip ends the process at once, as SIGKILL would.
+    clip ends the process at once, as SIGKILL would. ``kill:<n>``: clips whose digest is a multiple of n do so each time
+    they are computed. ``hang:<n>``: such clips are never finished, and nothing after them.
     """
 
     def __init__(self, spec: EngineSpec, resources: EngineResources) -> None:
@@ -94,6 +98,7 @@ class FakeTranscriber:
         for clip in batch:
             digest = clip_digest(clip)
             self._play_faults(digest)
+            play_lasting_faults(self._faults, digest)
             if self._delay_s:
                 time.sleep(self._delay_s)
             yield Transcript(clip.id, fake_words(clip, f"{self._spec.model}:{digest}"))
@@ -104,8 +109,7 @@ class FakeTranscriber:
             os._exit(DEATH_STATUS)
         if self._begun == self._faults.get("crash"):
             raise EngineError("the fake transcriber crashed", "it was told to by its faults")
-        every = self._faults.get("fail")
-        if every is not None and int(digest[:8], 16) % every == 0:
+        if is_chosen(digest, self._faults.get("fail")):
             raise ValueError("the fake transcriber was told to fail on this clip")
 
 
@@ -114,10 +118,24 @@ def parse_faults(text: str) -> dict[str, int]:
     faults: dict[str, int] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         name, _, number = part.partition(":")
-        if name not in ("fail", "oom", "crash", "die") or not number.isdigit() or int(number) == 0:
+        if name not in _FAULTS or not number.isdigit() or int(number) == 0:
             raise SettingsError(f"not a fault that fakes can play: {part!r}", _FAULT_HINT)
         faults[name] = int(number)
     return faults
+
+
+def is_chosen(digest: Digest, every: int | None) -> bool:
+    """True for the digests that a fault ``<name>:<every>`` strikes: always the same ones."""
+    return every is not None and int(digest[:8], 16) % every == 0
+
+
+def play_lasting_faults(faults: Mapping[str, int], digest: Digest) -> None:
+    """The faults that strike the same clips and tasks on whichever machine they are computed."""
+    if is_chosen(digest, faults.get("kill")):
+        print("the fake engine was told to die of this one", file=sys.stderr, flush=True)
+        os._exit(DEATH_STATUS)
+    while is_chosen(digest, faults.get("hang")):
+        time.sleep(3600)
 
 
 def clip_digest(clip: Clip) -> Digest:

@@ -13,7 +13,7 @@ from core.errors import EngineError, SettingsError
 from core.keys import Digest, digest_value
 from core.specs import EngineSpec
 from engines.resources import EngineResources
-from engines.transcribe.fake import DEATH_STATUS, parse_faults
+from engines.transcribe.fake import DEATH_STATUS, is_chosen, parse_faults, play_lasting_faults
 from engines.translate.interface import (
     TaskFailure,
     TranslatedLine,
@@ -48,6 +48,8 @@ class FakeTranslator:
 
     ``fail:<n>``: tasks whose digest is a multiple of n fail, always the same ones. ``crash:<n>``: the n-th task of
     this engine raises EngineError. ``die:<n>``: the n-th task ends the process at once, as SIGKILL would.
+    ``kill:<n>``: tasks whose digest is a multiple of n do so each time they are computed. ``hang:<n>``: such tasks are
+    never finished, and nothing after them.
     """
 
     def __init__(self, spec: EngineSpec, resources: EngineResources) -> None:
@@ -76,10 +78,11 @@ class FakeTranslator:
                 os._exit(DEATH_STATUS)
             if self._begun == self._faults.get("crash"):
                 raise EngineError("the fake translator crashed", "it was told to by its faults")
+            digest = task_digest(task)
+            play_lasting_faults(self._faults, digest)
             if self._delay_s:
                 time.sleep(self._delay_s)
-            every = self._faults.get("fail")
-            if every is not None and int(task_digest(task)[:8], 16) % every == 0:
+            if is_chosen(digest, self._faults.get("fail")):
                 yield TaskFailure(task.id, "the fake translator was told to fail on this task")
                 continue
             lines = tuple(TranslatedLine(line.id, fake_text(line.text, task)) for line in task.lines)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import jsonschema
 import kubernetes_validate
 import pytest
+import yaml
 from deployment_files import (
     KUBERNETES,
     NOTICE_SECONDS,
@@ -290,7 +291,7 @@ def test_on_gke_it_is_through_within_the_15_seconds_that_pods_are_given() -> Non
     assert (KUBERNETES / "gke" / kustomization["resources"][0]).resolve() == (KUBERNETES / "base").resolve()
     (patch,) = kustomization["patches"]
     assert patch["target"] == {"kind": "ScaledJob"}
-    (operations,) = load_yaml_text(patch["patch"])
+    operations = yaml.safe_load(patch["patch"])
     for name in _WORKERS:
         for operation in operations:
             *above, last = operation["path"].strip("/").split("/")
@@ -302,13 +303,6 @@ def test_on_gke_it_is_through_within_the_15_seconds_that_pods_are_given() -> Non
                 assert place[last] == operation["value"]
     values = {each["path"].rpartition("/")[2]: each["value"] for each in operations if each["op"] == "replace"}
     assert int(values["value"]) + 3 <= values["terminationGracePeriodSeconds"] <= 15
-
-
-def load_yaml_text(text: str) -> list[Any]:
-    """The documents in a text."""
-    import yaml
-
-    return list(yaml.safe_load_all(text))
 
 
 def test_redis_asks_for_a_password_and_keeps_its_keys() -> None:

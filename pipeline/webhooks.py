@@ -1,0 +1,120 @@
+"""Webhooks as jobs know them: which addresses are allowed, how they may be shown, and what became of each event."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from cache.store import Store
+from core.errors import UsageError
+from core.keys import Digest, canonical_json, digest_value
+from pipeline.jobs import JOBS
+
+_LONGEST_URL = 2000
+#: Digits of an event's id.
+EVENT_ID_LENGTH = 32
+
+
+class EventEnd(StrEnum):
+    """How the telling of an event ended."""
+
+    DELIVERED = "delivered"
+    #: The receiver answered 410: it wants no more of this.
+    REFUSED = "refused"
+    #: It could not be delivered in the time there was.
+    GIVEN_UP = "given up"
+
+
+@dataclass(frozen=True)
+class EventOutcome:
+    """What became of one event. Written once; an event that has one is never sent again."""
+
+    event_id: str
+    job_id: str
+    event: str
+    #: The address as it may be shown.
+    place: str
+    end: EventEnd
+    #: Times it was sent.
+    attempts: int
+    #: UTC, ISO 8601.
+    at: str
+    #: The last answer or error, one line.
+    last: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back."""
+        return {**self.__dict__, "end": str(self.end)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> EventOutcome:
+        """The outcome that `as_json` wrote."""
+        return cls(**{**value, "end": EventEnd(value["end"])})
+
+    def describe(self) -> str:
+        """One line for `segue status`."""
+        tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        why = f": {self.last}" if self.last and self.end is not EventEnd.DELIVERED else ""
+        return f"{self.event} {self.end} to {self.place} at {self.at} after {tries}{why}"
+
+
+def check_webhook(url: str) -> str:
+    """The URL itself. Raises UsageError, which never contains what may be secret in it, for what cannot be called."""
+    hint = "give a full address, such as https://example.org/segue"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise UsageError("the webhook's URL cannot be read", hint) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise UsageError("a webhook's URL begins with http:// or https:// and names a host", hint)
+    if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:
+        raise UsageError("the webhook's URL is too long or holds characters that no URL may hold", hint)
+    return url
+
+
+def shown_webhook(url: str) -> str:
+    """Scheme and host: user, path and query of a webhook's URL may be its secret."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or "?"
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "(unreadable URL)"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+
+
+def make_event_id(job_id: str, event: str, url: str) -> str:
+    """The same event of the same job for the same address has the same id, whoever makes it and when."""
+    value = {"job": job_id, "event": event, "url": url}
+    return Digest(digest_value(value))[:EVENT_ID_LENGTH]
+
+
+def _outcome_parts(job_id: str, event_id: str) -> tuple[str, str, str]:
+    return JOBS, job_id, f"event-{event_id}.json"
+
+
+def write_outcome(store: Store, outcome: EventOutcome) -> None:
+    """Makes an outcome durable; the first one stays."""
+    parts = _outcome_parts(outcome.job_id, outcome.event_id)
+    store.write_once(parts, canonical_json(outcome.as_json()))
+
+
+def read_outcome(store: Store, job_id: str, event_id: str) -> EventOutcome | None:
+    """What became of an event; None as long as it has not been told."""
+    data = store.read_document(_outcome_parts(job_id, event_id))
+    return None if data is None else EventOutcome.from_json(json.loads(data))
+
+
+def outcomes(store: Store, job_id: str) -> list[EventOutcome]:
+    """What became of a job's events, the latest last."""
+    found = []
+    for name in store.children((JOBS, job_id)):
+        if name.startswith("event-") and name.endswith(".json"):
+            outcome = read_outcome(store, job_id, name.removeprefix("event-").removesuffix(".json"))
+            if outcome is not None:
+                found.append(outcome)
+    return sorted(found, key=lambda outcome: (outcome.at, outcome.event_id))
