@@ -110,7 +110,7 @@ class Ending:
             return result
 
     def _tell(self, wanted: Wanted, results: tuple[FileResult, ...]) -> None:
-        """The view, the webhooks and the log. The job is still on the list of open ones: a crash here repeats it all."""
+        """The view, the webhooks, the log. The job is still on the list of open ones: a crash repeats it all."""
         view = ended_view(wanted, results, self._store)
         write_view(self._store, view)
         for url in dict.fromkeys(submission.notify for submission in wanted.submissions if submission.notify):

@@ -26,8 +26,8 @@ from cache.store import PutOutcome, Store
 from core.errors import StoreError
 from core.keys import canonical_json
 from core.version import VERSION
-from pipeline.submissions import QUEUE
 from pipeline.webhooks import (
+    OUTBOX,
     EventEnd,
     EventOutcome,
     check_webhook,
@@ -37,7 +37,6 @@ from pipeline.webhooks import (
     write_outcome,
 )
 
-_FOLDER = (QUEUE, "outbox")
 _GONE = 410
 #: The wall clock may be set while we sleep.
 _LONGEST_SLEEP_S = 60.0
@@ -141,7 +140,7 @@ class Outbox:
             at = datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds")
             body = {"id": event_id, "event": event, "job": job_id, "at": at, "data": dict(payload)}
             note = {"job": job_id, "event": event, "url": url, "at_ms": round(at_s * 1000), "body": body}
-            put = self._store.write_once((*_FOLDER, f"{event_id}.json"), canonical_json(note))
+            put = self._store.write_once((*OUTBOX, f"{event_id}.json"), canonical_json(note))
             fresh = put is not PutOutcome.LOST_RACE
             if fresh or self._loaded:
                 self._waiting[event_id] = _Waiting(job_id, shown_webhook(url), 0, at_s)
@@ -195,7 +194,7 @@ class Outbox:
         """Takes over what an earlier coordinator left."""
         if self._loaded:
             return
-        for name in self._store.children(_FOLDER):
+        for name in self._store.children(OUTBOX):
             if not name.endswith(".json"):
                 continue
             event_id = name.removesuffix(".json")
@@ -209,7 +208,7 @@ class Outbox:
                     # Told already: the note is from between two writes, or a power cut has brought it back.
                     self._remove(event_id)
                     continue
-                data = self._store.read_state((*_FOLDER, f"{event_id}.state"))
+                data = self._store.read_state((*OUTBOX, f"{event_id}.state"))
                 state = json.loads(data) if data else {"attempts": 0, "next_ms": 0}
                 # A clock that has been set back must not put the next attempt off for days.
                 latest_s = self._clock() + self._rules.longest_pause_s * 1.5
@@ -310,19 +309,19 @@ class Outbox:
         pause_s = self._rules.pause_s(attempts, random.random(), answer.asked_s)
         next_s = self._clock() + pause_s
         state = {"attempts": attempts, "next_ms": round(next_s * 1000), "last": answer.text}
-        self._store.replace_state((*_FOLDER, f"{event_id}.state"), canonical_json(state))
+        self._store.replace_state((*OUTBOX, f"{event_id}.state"), canonical_json(state))
         with self._changed:
             self._waiting[event_id] = replace(waiting, attempts=attempts, next_s=next_s)
         if attempts == 1:
             self._announce(f"webhook of job {waiting.job_id[:12]} to {waiting.host}: {answer.text}; it is tried again")
 
     def _note(self, event_id: str) -> dict[str, Any] | None:
-        data = self._store.read_document((*_FOLDER, f"{event_id}.json"))
+        data = self._store.read_document((*OUTBOX, f"{event_id}.json"))
         return None if data is None else json.loads(data)
 
     def _remove(self, event_id: str) -> None:
-        self._store.remove((*_FOLDER, f"{event_id}.json"))
-        self._store.remove((*_FOLDER, f"{event_id}.state"))
+        self._store.remove((*OUTBOX, f"{event_id}.json"))
+        self._store.remove((*OUTBOX, f"{event_id}.state"))
 
 
 _KINDS: dict[type[BaseException], str] = {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from core.errors import UsageError
 from pipeline.delivery import is_ours, note_parts, outputs_for
 from pipeline.jobs import JOBS, LAST, JobFolder, list_jobs
 from pipeline.sources import digest_parts
+from pipeline.submissions import filed_orders, open_jobs, order_parts, orders_by_job, wanted_of
+from pipeline.webhooks import OUTBOX
 from pipeline.work import JobWork
 
 
@@ -69,12 +72,21 @@ def purge_owner(store: Store, owner: str, *, dry_run: bool, keep_outputs: bool =
     Delivered outputs go too, unless ``keep_outputs`` or somebody has edited them; the media themselves are never
     touched. Raises UsageError for an unknown owner.
     """
+    waiting = {
+        job_id: orders
+        for job_id, orders in orders_by_job(store).items()
+        if any(order.submission is not None and order.submission.owner == owner for order in orders)
+    }
     mine: list[JobFolder] = []
     others: list[JobFolder] = []
     for folder in list_jobs(store):
-        plan = folder.read_plan()
-        (mine if plan is not None and plan.owner == owner else others).append(folder)
-    if not mine:
+        (mine if _owner(folder) == owner else others).append(folder)
+    busy = {folder.job_id for folder in mine}.intersection(open_jobs(store))
+    if busy and not dry_run:
+        raise UsageError(
+            f"{len(busy)} jobs of '{owner}' are in the queue, {min(busy)[:12]} among them", "cancel them first"
+        )
+    if not mine and not waiting:
         raise UsageError(f"no job belongs to '{owner}'", "'segue status' lists the jobs and their owners")
     gone, kept = references(store, mine), references(store, others)
     media = _media(mine) - _media(others)
@@ -82,10 +94,31 @@ def purge_owner(store: Store, owner: str, *, dry_run: bool, keep_outputs: bool =
     outputs = [] if keep_outputs else _remove_outputs(delivered, store, dry_run=dry_run)
     trees: list[tuple[str, ...]] = [(JOBS, folder.job_id) for folder in mine]
     trees.append(LAST)
+    trees.extend(order_parts(order) for orders in waiting.values() for order in orders)
+    trees.extend(_events(store, {folder.job_id for folder in mine}))
     trees.extend(note_parts(path) for path in delivered)
     trees.extend(digest_parts(each) for each in sorted(media))
     removed = store.purge(keys=gone.keys - kept.keys, blobs=gone.blobs - kept.blobs, trees=trees, dry_run=dry_run)
     return Removal((*outputs, *removed.files), dry_run)
+
+
+def _owner(folder: JobFolder) -> str:
+    """Whom a job belongs to; a submitted one may have no plan yet."""
+    plan = folder.read_plan()
+    if plan is not None:
+        return plan.owner
+    wanted = wanted_of(filed_orders(folder.store, folder.job_id))
+    return wanted.submissions[0].owner if wanted else ""
+
+
+def _events(store: Store, jobs: Collection[str]) -> list[tuple[str, ...]]:
+    """Webhooks about these jobs that nobody has taken yet."""
+    found: list[tuple[str, ...]] = []
+    for name in store.children(OUTBOX):
+        data = store.read_document((*OUTBOX, name)) if name.endswith(".json") else None
+        if data is not None and json.loads(data)["job"] in jobs:
+            found += [(*OUTBOX, name), (*OUTBOX, f"{name.removesuffix('.json')}.state")]
+    return found
 
 
 def _media(folders: Iterable[JobFolder]) -> set[Path]:

@@ -42,6 +42,7 @@ __all__ = [
     "give_order",
     "open_jobs",
     "order_names",
+    "order_parts",
     "orders_by_job",
     "pending_orders",
     "read_order",
@@ -257,6 +258,11 @@ def pending_orders(store: Store) -> tuple[Order, ...]:
         if order is not None:
             found.append(order)
     return tuple(found)
+
+
+def order_parts(order: Order) -> tuple[str, ...]:
+    """Where an order waits."""
+    return (*_ORDERS, f"{order.id}.json")
 
 
 def orders_by_job(store: Store) -> dict[str, list[Order]]:

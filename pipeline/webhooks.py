@@ -14,6 +14,8 @@ from core.keys import Digest, canonical_json, digest_value
 from pipeline.jobs import JOBS
 
 _LONGEST_URL = 2000
+#: Where events wait that nobody has taken yet.
+OUTBOX = ("queue", "outbox")
 #: Digits of an event's id.
 EVENT_ID_LENGTH = 32
 

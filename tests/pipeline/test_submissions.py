@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from job_bench import Bench
+from planned_jobs import JobMaker, fake_runtime
 from spoken import SPEECH
 
 from cache.store import Store
@@ -14,11 +15,13 @@ from core.errors import StoreError, UsageError
 from core.keys import canonical_json, digest_value
 from pipeline.delivery import Delivery
 from pipeline.job import JobSettings
+from pipeline.jobs import JobFolder
 from pipeline.presence import broker_url, coordinator_lives, note_broker, note_coordinator, shown_address
 from pipeline.queue_listing import NOT_TAKEN_UP, job_view, job_views, latest_order, view_of
 from pipeline.queue_view import QueueView, read_view
 from pipeline.report import FileResult, JobState
 from pipeline.requests import RunOptions, gather
+from pipeline.retention import purge_owner
 from pipeline.submissions import (
     Order,
     OrderKind,
@@ -263,3 +266,22 @@ def test_a_coordinator_lives_as_long_as_it_gives_signs(store: Store) -> None:
 )
 def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert shown_address(url) == shown
+
+
+def test_purging_an_owner_takes_orders_that_wait_and_refuses_jobs_that_are_in_the_queue(tmp_path: Path) -> None:
+    maker = JobMaker(fake_runtime(tmp_path / "home"), tmp_path)
+    store = maker.store
+    job = maker.submit("talk", 2, owner="leaver")
+    assert len(order_names(store)) == 1
+    purge_owner(store, "leaver", dry_run=False)
+    assert order_names(store) == ()
+    assert JobFolder(store, job).read_plan() is None
+    job = maker.submit("talk", 2, owner="leaver")
+    order = read_order(store, order_names(store)[0])
+    assert order is not None
+    file_order(store, order)
+    with pytest.raises(UsageError, match="1 jobs of 'leaver' are in the queue"):
+        purge_owner(store, "leaver", dry_run=False)
+    close_job(store, job)
+    purge_owner(store, "leaver", dry_run=False)
+    assert filed_orders(store, job) == ()
