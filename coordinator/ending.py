@@ -18,6 +18,7 @@ from pipeline.report import FileResult, JobState, Tally, count_units
 from pipeline.results import deliver_job
 from pipeline.runtime import Runtime
 from pipeline.submissions import Wanted, read_view, write_view
+from pipeline.wants import note_ended
 from pipeline.work import JobWork
 
 #: Who writes in the name of the coordinator.
@@ -40,6 +41,7 @@ class Ending:
 
     def deliver(self, job: ActiveJob) -> None:
         """Writes a finished job's outputs, in another thread."""
+        note_ended(job.folder, WRITER, job.work.keys)
         self._courier.submit(self._deliver, job.wanted, job.work, job.folder)
 
     def collect(self) -> list[tuple[str, JobState | None]]:
@@ -78,6 +80,7 @@ class Ending:
         if job is not None:
             plan = job.work.plan
             tally = Tally(plan.media.duration_ms, plan.segmentation.speech_ms, units=count_units(job.work))
+            note_ended(job.folder, WRITER, job.work.keys)
         folder = JobFolder(self._store, wanted.job_id)
         results = []
         for delivery in (submission.delivery for submission in wanted.submissions):

@@ -10,13 +10,14 @@ from dataclasses import replace
 
 from coordinator.active import ActiveJob, queues_of
 from coordinator.ending import Ending
-from coordinator.floor import Floor
+from coordinator.floor import WRITER, Floor
 from coordinator.opening import Opened, StoppedError, Unopened, open_job, restore_audio
 from coordinator.views import Views
 from core.errors import MediaError, SegueError, StoreError
 from core.keys import Key
 from pipeline.stages import Unit
 from pipeline.submissions import OrderKind, file_order, order_names, read_order
+from pipeline.wants import note_wanted
 from tasks.broker import BrokerAwayError
 
 #: Jobs that are open at once: their frontiers are in memory.
@@ -151,6 +152,7 @@ class Intake:
         )
         self._floor.share.enter(job, self._floor.active.values())
         self._floor.active[job_id] = job
+        note_wanted(job.folder, WRITER)
         self._floor.log(
             job_id, "opened", f"{len(found.work.plan.windows)} windows, {len(found.work.ready())} units ready"
         )

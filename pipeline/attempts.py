@@ -19,13 +19,19 @@ from pipeline.stages import Stage, Unit
 
 #: Folder under the store's home, one file a process.
 FOLDER = "attempts"
+#: Provider of engines that only pretend; nothing they do enters a verdict.
+FAKE = "fake"
+#: Tokens of instructions around a request's lines, and characters to a token: for usage that nobody reported because
+#: the process died. Chosen high, since what an API may have charged counts as spent until proved otherwise.
+_PROMPT_TOKENS = 400
+_CHARACTERS_A_TOKEN = 2
 
 
 @dataclass(frozen=True)
 class ProcessCard:
     """Whose process the attempts are: what joins them to a node session, and so to what the node cost."""
 
-    #: Node session; empty for an embedded run, which nobody pays for by the hour.
+    #: Node session; empty for an embedded run, which is a session of its own by the name of its journal.
     node: str = ""
     #: Worker; empty for an embedded run.
     worker: str = ""
@@ -47,7 +53,7 @@ class AttemptJournal:
         self._opened = False
         self._lock = threading.Lock()
 
-    def start(self, stage: Stage, units: Sequence[Unit]) -> str:
+    def start(self, stage: Stage, units: Sequence[Unit], engine: EngineSpec, *, remote: bool) -> str:
         """Notes a batch before it is given to an engine; returns the attempt's id. Durable when it returns."""
         with self._lock:
             self._count += 1
@@ -57,7 +63,14 @@ class AttemptJournal:
             "attempt": attempt,
             "stage": str(stage),
             "at": _now(),
-            "units": [{"key": unit.key, "audio_ms": unit.audio_ms} for unit in units],
+            "engine": engine.describe(),
+            "provider": engine.provider,
+            "model": engine.model,
+            "fake": engine.provider == FAKE,
+            "remote": remote,
+            "estimated": _estimate(stage, units) if remote else {},
+            "units": [{"key": unit.key, "audio_ms": unit.audio_ms, "language": unit.language} for unit in units],
+            "jobs": [unit.job_id for unit in units],
         }
         self._append(fact, durable=True)
         return attempt
@@ -106,11 +119,25 @@ class AttemptJournal:
         return {
             "fact": "process_started",
             "session": self.session,
-            "node": self._card.node,
+            "node": self._card.node or self.session,
             "worker": self._card.worker,
             "pid": os.getpid(),
             "at": self._begun,
         }
+
+
+def _estimate(stage: Stage, units: Sequence[Unit]) -> dict[str, int]:
+    """What a remote engine may use for these units, by meter."""
+    if stage is not Stage.TRANSLATE:
+        return {"requests": len(units), "audio_ms": sum(unit.audio_ms for unit in units)}
+    characters = sum(len(line.text) for unit in units if unit.task for line in unit.task.lines)
+    tokens = characters // _CHARACTERS_A_TOKEN
+    return {
+        "requests": len(units),
+        "input_tokens": tokens + _PROMPT_TOKENS * len(units),
+        "output_tokens": tokens,
+        "characters": characters,
+    }
 
 
 def read_attempts(store: Store) -> Iterator[dict[str, Any]]:

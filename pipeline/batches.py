@@ -121,7 +121,7 @@ def run_units(
     calls = _prepare(wanted, plans, engine, store)
     store.require_space(len(calls.inputs) * 64 * 1024)
     computed = [wanted[Key(item.id)][0] for item in calls.inputs]
-    attempt = journal.start(stage, computed)
+    attempt = journal.start(stage, computed, engine.spec, remote=bool(getattr(engine, "remote", False)))
     waiting = {Key(item.id) for item in calls.inputs}
     started, usage = time.monotonic(), defaultdict[str, int](int)
     committer = Committer(store, settle)

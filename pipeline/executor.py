@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cache.faults import BlobDamagedError
@@ -23,12 +24,14 @@ from pipeline.board import Board, EngineNeed, OpenJob
 from pipeline.delivery import Delivery
 from pipeline.engines_pool import EnginePool
 from pipeline.jobs import JobFolder
+from pipeline.node_session import NodeSession, local_facts
 from pipeline.planning import PlanRequest, ensure_audio, plan_job
 from pipeline.progress import Watcher
 from pipeline.report import FileResult, JobState, RunReport, Tally, count_units
 from pipeline.results import deliver_job
 from pipeline.runtime import Runtime
 from pipeline.stages import Stage, Unit
+from pipeline.wants import note_ended, note_wanted
 from pipeline.work import JobWork
 
 #: Speech that may wait, planned, for the engines: enough to keep them busy, little enough to keep memory flat.
@@ -67,6 +70,8 @@ class Executor:
         self._courier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliver")
         self._results: dict[int, FileResult] = {}
         self._restored: set[str] = set()
+        self._session: NodeSession | None = None
+        self._session_lock = threading.Lock()
         self._stop = threading.Event()
         self._fatal: BaseException | None = None
 
@@ -90,6 +95,7 @@ class Executor:
                 thread.join(0.2)
         self._courier.shutdown(wait=True)
         self._engines.close()
+        self._close_session()
         if self._fatal is not None and not isinstance(self._fatal, SegueError):
             raise self._fatal
         interrupted = self._stop.is_set()
@@ -151,6 +157,7 @@ class Executor:
                 # Decoding what nobody can transcribe in this run would only fill the disk.
                 self._finish(number, FileResult(delivery.media, JobState.FAILED, reason=dead))
                 return
+            self._open_session()
             self._engines.prefetch_transcriber(request.settings.transcriber)
         plan = plan_job(request, folder, lambda done, total: self._on_decoded(delivery, done, total))
         folder.clear_failures()
@@ -164,6 +171,7 @@ class Executor:
             self._deliver(job)
         else:
             folder.note_wish(delivery, plan.settings.engines())
+            note_wanted(folder, self._journal.session)
             self._board.add(job)
 
     def _on_decoded(self, delivery: Delivery, done_ms: int, total_ms: int) -> None:
@@ -211,6 +219,7 @@ class Executor:
         return None
 
     def _open(self, need: EngineNeed) -> Transcriber | Translator:
+        self._open_session()
         if need.stage is Stage.TRANSLATE:
             return self._engines.translator(need.spec)
         return self._engines.transcriber(need.spec)
@@ -259,6 +268,18 @@ class Executor:
         if finished is not None:
             self._deliver(finished)
 
+    def _open_session(self) -> None:
+        """From the first engine on, this run costs what its machine costs: it is a node session of its own."""
+        with self._session_lock:
+            if self._session is None:
+                price, name = self._runtime.settings.node_price, self._journal.session
+                self._session = NodeSession.open(self._store, local_facts(), price, name=name, say=self._watcher.note)
+
+    def _close_session(self) -> None:
+        if self._session is not None:
+            with suppress(StoreError):  # A full or vanished disk was reported; the last beat tells when it ended.
+                self._session.close("interrupted" if self._stop.is_set() else "done")
+
     # -- ending ----------------------------------------------------------------------------------------------
 
     def _deliver(self, job: OpenJob) -> None:
@@ -266,6 +287,7 @@ class Executor:
         self._courier.submit(self._guard, lambda: self._deliver_now(job))
 
     def _deliver_now(self, job: OpenJob) -> None:
+        note_ended(job.folder, self._journal.session, job.work.keys)
         without = ""
         if not job.work.finished:
             dead = (text for stage, text in self._board.dead.items() if job.work.counts[stage].total)

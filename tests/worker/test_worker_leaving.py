@@ -10,6 +10,8 @@ import pytest
 from worker_bench import WorkerBench, wait_until
 
 from pipeline.jobs import JobFolder
+from worker.emulator import MetadataEmulator
+from worker.notices.metadata import Cloud
 
 
 @pytest.fixture
@@ -83,3 +85,32 @@ def test_a_frozen_worker_that_wakes_up_finds_its_work_taken_over_and_adds_nothin
     # What the zombie had in flight was computed twice, and nothing else; each unit has one record.
     assert sum(bench.computed().values()) <= 12 + 4
     assert zombie.leave() == other.leave() == 0
+
+
+def test_azure_is_told_that_a_machine_may_go_once_its_worker_has_drained(bench: WorkerBench):
+    message = bench.send(bench.message(bench.plan(8)))
+    with MetadataEmulator(Cloud.AZURE) as azure:
+        worker = bench.start(fake_delay_ms=60, preemption="azure", metadata_url=azure.url)
+        wait_until(lambda: len(bench.missing(message)) < 8, lambda: bench.said)
+        (card,) = wait_until(lambda: [card for card in bench.broker.workers() if card["batch"]])
+        assert (card["cloud"], card["size"], card["spot"]) == ("azure", azure.node.facts.size, True)
+        assert card["jobs"] == [message.units[0].job_id]
+        event = azure.preempt(20.0)
+        assert worker.wait() == 0, worker.text
+        assert azure.acknowledged == [event]
+    (beats,) = bench.store.children(("nodes", card["node"]))[:1]
+    last = bench.store.read_journal(("nodes", card["node"], beats)).entries[-1]
+    assert (last["fact"], last["worker"]) == ("session_closed", worker.name)
+    assert "azure" in last["reason"]
+
+
+def test_a_hint_that_a_machine_may_be_taken_changes_nothing(bench: WorkerBench):
+    message = bench.message(bench.plan(4))
+    with MetadataEmulator(Cloud.AWS) as aws:
+        worker = bench.start(preemption="aws", metadata_url=aws.url)
+        worker.await_event("serving")
+        aws.recommend_rebalance()
+        worker.await_event("rebalance")
+        bench.send(message)
+        bench.await_done(message)
+        assert worker.leave() == 0

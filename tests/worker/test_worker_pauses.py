@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from worker_bench import WorkerBench, wait_until
 
+from core.errors import UsageError
 from pipeline.jobs import JobFolder
+from pipeline.runtime import Runtime, Settings
+from worker.main import WorkerOptions, run_worker
 
 
 @pytest.fixture
@@ -68,15 +71,17 @@ def test_a_disk_that_is_away_pauses_a_worker_and_its_batch_goes_back(bench: Work
     assert worker.leave() == 0
 
 
-def test_a_broker_that_goes_away_and_forgets_everything_stops_no_batch(bench: WorkerBench):
+def test_a_broker_that_forgets_everything_and_goes_away_stops_no_batch(bench: WorkerBench):
     message = bench.send(bench.message(bench.plan(16)))
-    worker = bench.start(fake_delay_ms=200)
+    worker = bench.start(fake_delay_ms=250)
     wait_until(lambda: len(bench.missing(message)) < 16, lambda: bench.said)
     bench.server.restart()
     wait_until(lambda: bench.broker.claimed(sorted(bench.missing(message))), lambda: bench.said)
+    bench.server.stop()
     bench.await_done(message)
-    assert set(bench.computed().values()) == {1}
     worker.await_event("batch_done")
+    assert set(bench.computed().values()) == {1}
+    bench.server.start()
     after = bench.send(bench.message(bench.plan(2, seed=2)))
     bench.await_done(after)
     assert worker.leave() == 0
@@ -94,19 +99,30 @@ def test_a_worker_waits_for_its_broker_and_says_so_once(bench: WorkerBench):
     assert worker.leave() == 0
 
 
-def test_what_cannot_be_a_worker_says_why_in_one_line(bench: WorkerBench):
-    def refusal(**settings: object) -> tuple[int, str]:
-        worker = bench.start(**settings)
-        return worker.wait(), worker.text
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"broker_url": ""}, "no broker is named"),
+        ({"broker_url": "http://127.0.0.1"}, "http"),
+        ({"transcriber": "nobody"}, "nobody"),
+        ({"listen": "nowhere"}, "SEGUE_LISTEN"),
+        ({"preemption": "file"}, "SEGUE_PREEMPTION_FILE"),
+    ],
+)
+def test_what_cannot_be_a_worker_is_refused_in_one_line(bench: WorkerBench, settings: dict[str, str], said: str):
+    values = {"home": bench.home, "broker_url": bench.server.url, "transcriber": "fake", "translator": "fake"}
+    runtime = Runtime(Settings(**values | {"preemption": "none"} | settings), lambda _line: None)
+    with pytest.raises(UsageError) as refusal:
+        run_worker(runtime, {}, WorkerOptions())
+    assert said in str(refusal.value)
+    assert "\n" not in str(refusal.value)
 
-    code, text = refusal(broker_url="")
-    assert (code, "no broker is named" in text, "Traceback" in text) == (2, True, False)
-    code, text = refusal(transcriber="nobody")
-    assert (code, "nobody" in text, "Traceback" in text) == (2, True, False)
-    code, text = refusal(fake_faults="burn:1")
-    assert (code, "burn" in text, "Traceback" in text) == (3, True, False)
-    code, text = refusal(listen="nowhere")
-    assert (code, "SEGUE_LISTEN" in text, "Traceback" in text) == (2, True, False)
+
+def test_engines_that_cannot_be_opened_end_a_worker_with_their_reason(bench: WorkerBench):
+    worker = bench.start(fake_faults="burn:1")
+    assert worker.wait() == 3
+    assert "burn" in worker.await_event("leaving")["text"]
+    assert "Traceback" not in worker.text
 
 
 def test_a_worker_founds_no_store_where_there_is_none(bench: WorkerBench):

@@ -1,0 +1,123 @@
+"""Rules without processes: who is blamed for a death, what the two ends say to each other, which stages are meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.errors import SettingsError, UsageError
+from core.keys import Key
+from core.specs import EngineSpec
+from pipeline.incidents import Death
+from pipeline.lookup import UnitRef
+from pipeline.stages import Stage
+from worker.engine_link import describe_exit
+from worker.main import make_worker_id, parse_stages
+from worker.metrics import parse_listen
+from worker.poison import Health, Verdict, failure_reason, judge
+from worker.protocol import (
+    Broken,
+    ChunkDone,
+    Ending,
+    Ready,
+    Said,
+    ServedEngine,
+    Settled,
+    Trouble,
+    dump_event,
+    dump_ref,
+    load_event,
+    load_ref,
+)
+
+A, B = Key("a" * 64), Key("b" * 64)
+
+
+@pytest.mark.parametrize(
+    ("workers", "proven", "row", "verdict"),
+    [
+        (["w1"], False, 1, Verdict.AGAIN),
+        (["w1", "w1"], True, 2, Verdict.AGAIN),
+        (["w1", "w2"], False, 2, Verdict.AGAIN),
+        (["w1", "w1", "w1"], True, 3, Verdict.FAIL),
+        (["w1", "w1", "w1"], False, 3, Verdict.DOUBT),
+        (["w1", "w1", "w2"], False, 1, Verdict.FAIL),
+        (["w1"], False, 6, Verdict.DOUBT),
+        (["w1"], True, 5, Verdict.AGAIN),
+    ],
+)
+def test_a_unit_is_blamed_only_when_the_machine_is_not(workers: list[str], proven: bool, row: int, verdict: Verdict):
+    lone = [Death(A, True, "it died", "", 0, worker) for worker in workers]
+    assert judge(lone, proven=proven, deaths_in_a_row=row) is verdict
+
+
+def test_a_machine_is_proven_by_what_it_computes_after_the_first_death():
+    health, other = Health(), UnitRef("j" * 24, 0, "", "en", B, 0, 1000)
+    health.note_computed(Stage.TRANSCRIBE, other)
+    health.note_death([A])
+    assert not health.is_proven(A)
+    health.note_death([A])
+    assert health.deaths_in_a_row == 2
+    health.note_computed(Stage.TRANSCRIBE, other)
+    assert health.is_proven(A)
+    assert health.deaths_in_a_row == 0
+    assert health.samples == {Stage.TRANSCRIBE: other}
+
+
+def test_the_reason_of_a_failure_is_one_line_with_the_last_words():
+    reason = failure_reason("ended by SIGSEGV", "one\ntwo\nthree\nlast words\n")
+    assert "ended by SIGSEGV" in reason
+    assert reason.endswith("two / three / last words")
+    assert "its last words" not in failure_reason("ended by SIGSEGV", "")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Ready((ServedEngine(Stage.TRANSLATE, EngineSpec("fake", "m", "r", "", (("a", "b"),)), 8, True),)),
+        Settled(3, 1, Ending.FAILED, "why"),
+        ChunkDone(3, "attempt", 12, 34, (1, 2), 8),
+        Broken(3, Trouble.AUDIO, "gone", ("j" * 24,)),
+        Said("a line \u2028 of any text"),
+    ],
+)
+def test_both_ends_understand_each_other(event: Ready | Settled | ChunkDone | Broken | Said):
+    line = dump_event(event)
+    assert line.count(b"\n") == 1
+    assert load_event(line) == event
+
+
+def test_a_unit_survives_the_wire():
+    ref = UnitRef("j" * 24, 7, "es", "en", A, 2, 1000)
+    assert load_ref(dump_ref(ref)) == ref
+
+
+@pytest.mark.parametrize(
+    ("text", "stages"),
+    [
+        ("transcribe", (Stage.DETECT, Stage.TRANSCRIBE)),
+        ("translate", (Stage.TRANSLATE,)),
+        ("transcribe, translate", (Stage.DETECT, Stage.TRANSCRIBE, Stage.TRANSLATE)),
+        ("", (Stage.DETECT, Stage.TRANSCRIBE, Stage.TRANSLATE)),
+    ],
+)
+def test_transcribing_includes_detecting(text: str, stages: tuple[Stage, ...]):
+    assert parse_stages(text) == stages
+
+
+def test_what_is_no_stage_or_address_is_refused():
+    with pytest.raises(UsageError):
+        parse_stages("transcribe,dub")
+    for text in ("nowhere", "127.0.0.1:", "127.0.0.1:99999"):
+        with pytest.raises(SettingsError):
+            parse_listen(text)
+    assert parse_listen("[::1]:9187") == ("::1", 9187)
+
+
+def test_exits_are_described_by_what_ended_the_process():
+    assert describe_exit(86) == "the engine's process ended with exit code 86"
+    assert "SIGSEGV" in describe_exit(-11)
+    assert "out of memory?" in describe_exit(-9)
+
+
+def test_no_two_workers_have_the_same_id():
+    assert make_worker_id() != make_worker_id()
