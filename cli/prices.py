@@ -1,0 +1,186 @@
+"""``segue prices``: the price book behind the ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.context import HomeFlag, JsonFlag, note, print_json
+from cli.exits import Exit
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from ledger.prices import PriceBook, PriceRow
+
+app = typer.Typer(no_args_is_help=True, help="Look at the prices the ledger works with, check them, add your own.")
+
+BookFlag = Annotated[
+    Path | None,
+    typer.Option(
+        "--book", metavar="FILE", help="Your own prices, over the shipped ones [HOME/prices.toml].", show_default=False
+    ),
+]
+
+
+@app.command("list")
+def list_command(
+    text: Annotated[
+        str,
+        typer.Argument(
+            metavar="[TEXT]", help="Only rows whose id, provider, model, meter or region has this.", show_default=False
+        ),
+    ] = "",
+    history: Annotated[
+        bool, typer.Option("--all", help="Also prices that no longer hold, or do not hold yet.")
+    ] = False,
+    book: BookFlag = None,
+    home: HomeFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """List the prices that hold now, with the day each was seen."""
+    from ledger.price_files import load_book
+
+    found = load_book(_project_file(book, home))
+    held = found.rows if history else found.current(_now())
+    rows = [row for row in held if text.lower() in " ".join((row.id, *map(str, row.key))).lower()]
+    if json:
+        print_json({"digest": found.digest, "rows": [row.as_json() for row in rows]})
+        return
+    for row in rows:
+        print(_line(row))
+    print(f"{len(rows)} of {len(found.rows)} rows; the book's digest is {found.digest[:16]}")
+
+
+@app.command("check")
+def check_command(book: BookFlag = None, home: HomeFlag = None, json: JsonFlag = False) -> int:
+    """Check that every row has a source and a day, and that none overlaps another. Old prices are named."""
+    from ledger.price_checks import check_book, stale_rows
+    from ledger.price_files import load_book
+    from ledger.prices import PriceBookError
+
+    try:
+        found = load_book(_project_file(book, home))
+    except PriceBookError as error:
+        if len(error.problems) < 2:
+            raise
+        return _report_problems(list(error.problems), [], as_json=json)
+    today = _today()
+    compared, apart = _catalogue(found)
+    problems = check_book(found, today) + apart
+    warnings = stale_rows(found, today)
+    if problems:
+        return _report_problems(problems, warnings, as_json=json)
+    if json:
+        print_json(
+            {
+                "ok": True,
+                "rows": len(found.rows),
+                "digest": found.digest,
+                "problems": [],
+                "warnings": warnings,
+                "compared": compared,
+            }
+        )
+        return Exit.DONE
+    for warning in warnings:
+        note(warning)
+    beside = f", {len(compared)} agree with genai-prices" if compared else ""
+    print(f"{len(found.rows)} rows are sound{beside}; the book's digest is {found.digest[:16]}")
+    return Exit.DONE
+
+
+@app.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .toml or .csv file of price rows.")],
+    book: BookFlag = None,
+    home: HomeFlag = None,
+    json: JsonFlag = False,
+) -> int:
+    """Check a file of rows and append the new ones to your own prices. Nothing is overwritten."""
+    from ledger.price_checks import check_book
+    from ledger.price_files import append_rows, read_rows, with_imported
+    from ledger.prices import PriceBookError
+
+    target = _project_file(book, home)
+    try:
+        rows = read_rows(file)
+        after, new = with_imported(target, rows)
+    except PriceBookError as error:
+        if len(error.problems) < 2:
+            raise
+        return _report_problems(list(error.problems), [], as_json=json)
+    problems = check_book(after, _today())
+    if problems:
+        return _report_problems(problems, [], as_json=json)
+    if new:
+        append_rows(target, new)
+    known = len(rows) - len(new)
+    if json:
+        print_json({"file": str(target), "added": [row.id for row in new], "known": known, "digest": after.digest})
+        return Exit.DONE
+    for row in new:
+        print(f"added  {_line(row)}")
+    also = f"; {known} were there already" if known else ""
+    print(f"{len(new)} rows added to {target}{also}")
+    return Exit.DONE
+
+
+def _project_file(given: Path | None, home: Path | None) -> Path:
+    from core.errors import UsageError
+    from ledger.price_files import PROJECT_FILE
+    from pipeline.runtime import load_settings
+
+    if given is None:
+        return load_settings({"home": home}).home / PROJECT_FILE
+    if given.is_dir():
+        raise UsageError(f"{given} is a folder", "name a file of price rows, such as prices.toml")
+    return given
+
+
+def _catalogue(book: PriceBook) -> tuple[list[str], list[str]]:
+    """Shipped rows compared with ``genai-prices``, and those too far apart; nothing where it is not installed.
+
+    One's own rows may be as far from a public catalogue as one has negotiated.
+    """
+    from ledger.price_crosscheck import crosscheck
+    from ledger.prices import PriceBook
+
+    try:
+        return crosscheck(PriceBook(book.layers[:1]), _now())
+    except ModuleNotFoundError:
+        return [], []
+
+
+def _report_problems(problems: list[str], warnings: list[str], *, as_json: bool) -> int:
+    if as_json:
+        print_json({"ok": False, "problems": problems, "warnings": warnings})
+        return Exit.INCOMPLETE
+    for line in problems:
+        print(f"wrong  {line}")
+    for line in warnings:
+        note(line)
+    print(f"{len(problems)} things are wrong; nothing was changed")
+    return Exit.INCOMPLETE
+
+
+def _line(row: PriceRow) -> str:
+    unit = row.meter.value.replace("_", " ")
+    price = f"{row.unit_price} {row.currency} per {unit if row.per == 1 else f'{row.per} {unit}s'}"
+    where = " ".join(part for part in (row.region, "spot" if row.spot else "") if part)
+    trust = {"measured": ", measured", "seen": ", not verified"}.get(row.confidence.value, "")
+    return f"{f'{row.provider} {row.sku}':<34}{price:<42}{where:<18}seen {row.observed_at}{trust}"
+
+
+def _now() -> int:
+    from time import time_ns
+
+    return time_ns() // 1_000_000
+
+
+def _today() -> date:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).date()

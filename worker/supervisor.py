@@ -1,0 +1,263 @@
+"""The supervisor: takes messages, has them computed, and leaves in good order when it is told to. No model is in it."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from core.errors import StoreError
+from pipeline.stages import Stage
+from tasks.broker import BrokerAwayError
+from tasks.messages import BatchMessage
+from tasks.queues import engine_digest, queue_name
+from worker.batch_run import BatchRun
+from worker.departure import Departure, WorkerEnd
+from worker.engine_host import HurriedError, SickError
+from worker.metrics import Bucket
+from worker.notices.notice import Notice, NoticeKind
+from worker.workplace import Workplace
+
+#: How often the register of workers hears from us; a card lives three times as long.
+BEAT_SECONDS = 2.0
+#: Seconds before a deadline at which what is still computed is abandoned: the session has to be closed in them.
+_MARGIN_S = 0.7
+_STORE_PAUSE_S = 2.0
+
+
+class WorkerState(StrEnum):
+    """What a worker does, as `segue workers` shows it."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    BUSY = "busy"
+    DRAINING = "draining"
+    PAUSED = "paused"
+
+
+_STATES = {
+    Bucket.LOAD: WorkerState.STARTING,
+    Bucket.IDLE: WorkerState.IDLE,
+    Bucket.BUSY: WorkerState.BUSY,
+    Bucket.PAUSED: WorkerState.PAUSED,
+    Bucket.DRAIN: WorkerState.DRAINING,
+}
+
+
+@dataclass
+class _Standing:
+    """What the card says that changes."""
+
+    batch: str = ""
+    stage: str = ""
+    jobs: list[str] = field(default_factory=list)
+    done_units: int = 0
+    reason: str = ""
+    idle_since: float = field(default_factory=time.monotonic)
+
+
+class Supervisor:
+    """One worker process's main part. `handle` runs in the consumer's thread; `depart` may come from any other."""
+
+    def __init__(self, place: Workplace, card: Mapping[str, Any], stop_consuming: Callable[[], None]) -> None:
+        self._place = place
+        self._fixed_card = dict(card)
+        self._stop_consuming = stop_consuming
+        self._since = datetime.now(UTC).isoformat(timespec="seconds")
+        self._standing = _Standing()
+        self._run: BatchRun | None = None
+        self._lock = threading.Lock()
+        self.departure: Departure | None = None
+        self.leaving = threading.Event()
+        #: Set when the card says something new: the coordinator plans by it.
+        self.stirred = threading.Event()
+
+    # -- messages --------------------------------------------------------------------------------------------
+
+    def handle(self, message: BatchMessage) -> None:
+        """Has a batch computed. Never raises: what goes wrong is answered here."""
+        engine = self._place.engine.served.get(message.stage)
+        if engine is None or engine_digest(engine.spec) != message.engine:
+            self.refuse("it is for an engine that this worker does not serve")
+            return
+        run = BatchRun(message, queue_name(message.store, message.stage, engine.spec), self._place)
+        with self._lock:
+            self._run = run
+            departing = self.departure is not None
+        if departing:
+            run.hand_back()
+        else:
+            self._standing.batch, self._standing.stage = message.batch, str(message.stage)
+            self._standing.jobs = run.jobs
+            self.stirred.set()
+            self._work(run)
+        with self._lock:
+            self._run = None
+        self._standing.batch, self._standing.stage, self._standing.jobs = "", "", []
+        self._standing.idle_since = time.monotonic()
+        self.stirred.set()
+
+    def refuse(self, line: str) -> None:
+        """Counts a message that is not acted on, and says why."""
+        self._place.metrics.refused.labels(_refusal(line)).inc()
+        self._place.log.say(line if "refused" in line else f"message refused: {line}", "message_refused", "warning")
+
+    def _work(self, run: BatchRun) -> None:
+        place = self._place
+        place.metrics.enter(Bucket.BUSY)
+        began = time.monotonic()
+        try:
+            if not place.engine.link.alive:
+                place.metrics.enter(Bucket.LOAD)
+                place.engine.start()
+            run.run()
+        except SickError as error:
+            run.hand_back()
+            self.depart(Departure(WorkerEnd.SICK, str(error)))
+        except HurriedError:
+            run.hand_back()
+        except StoreError as error:
+            run.hand_back()
+            self._await_store(str(error))
+        except BrokerAwayError as error:
+            place.log.say(f"{error}; the coordinator will send the batch again", "batch", "warning")
+        except Exception as error:  # noqa: BLE001 - one message must not end a worker
+            run.hand_back()
+            place.log.say(traceback.format_exc(), "defect", "error", batch=run.message.batch)
+            self.depart(Departure(WorkerEnd.SICK, f"this is a defect in Segue: {type(error).__name__}: {error}"))
+        finally:
+            self._standing.done_units += run.tally.done
+            self._tell(run, time.monotonic() - began)
+            place.metrics.enter(Bucket.DRAIN if self.departure else Bucket.IDLE)
+
+    def _tell(self, run: BatchRun, seconds: float) -> None:
+        tally, message = run.tally, run.message
+        parts = [f"{tally.done} of {len(message.units)} units of {message.stage} done"]
+        parts += [f"{count} {name}" for name, count in _counts(run).items() if count]
+        self._place.log.say(
+            f"batch {message.batch[:8]}: {', '.join(parts)} in {seconds:.1f} s",
+            "batch_done",
+            batch=message.batch,
+            stage=message.stage,
+            jobs=run.jobs,
+            units=len(message.units),
+            engine_ms=tally.engine_ms,
+        )
+
+    def _await_store(self, reason: str) -> None:
+        """The disk is away or is another one: computes nothing, and takes nothing, until it is ours again."""
+        place = self._place
+        place.log.say(f"{reason}; pausing until the disk is back", "paused", "warning")
+        place.metrics.enter(Bucket.PAUSED)
+        self._standing.reason = reason
+        self.stirred.set()
+        while self.departure is None:
+            try:
+                place.store.free_bytes()
+            except StoreError:
+                place.engine.pause(_STORE_PAUSE_S, self.leaving.is_set)
+                continue
+            place.log.say("the disk is back", "resumed")
+            break
+        self._standing.reason = ""
+
+    # -- life ------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Called by whoever waits. Raises HurriedError when the deadline has come."""
+        self._place.keeper.pulse()
+        departure = self.departure
+        if departure is not None and time.monotonic() > departure.deadline - _MARGIN_S:
+            raise HurriedError("the deadline has come")
+
+    def on_notice(self, notice: Notice) -> None:
+        """A notice came, from a cloud, a file or a signal."""
+        if notice.kind is NoticeKind.REBALANCE:
+            self._place.log.say(f"{notice.source}: {notice.detail}; working on", "rebalance", "warning")
+            return
+        self.depart(Departure(WorkerEnd.TOLD, f"{notice.source}: {notice.detail}", notice.deadline, notice))
+
+    def depart(self, departure: Departure) -> None:
+        """Takes no more messages and gives the rest of this one back at once; the chunk in flight may finish."""
+        with self._lock:
+            if self.departure is not None:
+                self.departure.deadline = min(self.departure.deadline, departure.deadline)
+                return
+            self.departure = departure
+            run = self._run
+        self._standing.reason = departure.reason
+        self._place.log.say(f"leaving: {departure.reason}", "leaving")
+        self._stop_consuming()
+        if run is not None:
+            self._place.metrics.enter(Bucket.DRAIN)
+            run.hand_back()
+        self.leaving.set()
+        self.stirred.set()
+
+    def advertise(self, serves: list[dict[str, str]]) -> None:
+        """From now on the card says what is served."""
+        self._standing.idle_since = time.monotonic()
+        self._fixed_card["serves"] = serves
+        self._place.metrics.enter(Bucket.IDLE)
+        self.stirred.set()
+
+    def idle_seconds(self) -> float:
+        """Seconds without a message."""
+        return 0.0 if self._run is not None else time.monotonic() - self._standing.idle_since
+
+    def card(self) -> dict[str, Any]:
+        """What the register of workers shows."""
+        standing = self._standing
+        state = _STATES[self._place.metrics.bucket] if self.departure is None else WorkerState.DRAINING
+        return self._fixed_card | {
+            "state": str(state),
+            "batch": standing.batch,
+            "stage": standing.stage,
+            "jobs": standing.jobs,
+            "since": self._since,
+            "done_units": standing.done_units,
+            "reason": standing.reason,
+        }
+
+    def beat(self) -> None:
+        """Shows the card once."""
+        try:
+            self._place.broker.beat(self._place.worker, self.card(), int(BEAT_SECONDS * 3000))
+        except BrokerAwayError:
+            # The keeper or the consumer says it; the register forgets us, and the next beat enters us again.
+            return
+
+
+def _refusal(line: str) -> str:
+    """A label with few values for the reasons of `tasks.messages`."""
+    for sign, label in (
+        ("store", "store"),
+        ("version", "version"),
+        ("engine", "engine"),
+        ("bytes", "size"),
+    ):
+        if sign in line:
+            return label
+    return "malformed"
+
+
+def _counts(run: BatchRun) -> dict[str, int]:
+    tally = run.tally
+    return {"failed": tally.failed, "not wanted here": tally.skipped, "given back": tally.given_back}
+
+
+def served_cards(place: Workplace, stages: Mapping[Stage, Any]) -> list[dict[str, str]]:
+    """What the card says of the engines that are served."""
+    return [
+        {
+            "stage": str(stage),
+            "engine": engine.spec.describe(),
+            "queue": queue_name(place.store.identity.id, stage, engine.spec),
+        }
+        for stage, engine in stages.items()
+    ]
