@@ -17,6 +17,7 @@ from core.errors import SettingsError, StoreError, UsageError
 from core.version import VERSION
 from pipeline.checkup import Finding, Health, examine
 from pipeline.node_session import NodeFacts, NodeSession
+from pipeline.presence import broker_url
 from pipeline.runtime import Runtime
 from pipeline.stages import Stage
 from tasks.broker import Broker, BrokerAwayError
@@ -73,16 +74,23 @@ def run_worker(runtime: Runtime, flags: Mapping[str, Any], options: WorkerOption
 
     Raises SettingsError, StoreError or EngineError when this machine cannot be a worker at all.
     """
-    settings = runtime.settings
-    url = settings.broker_url.get_secret_value()
-    if not url:
-        raise SettingsError("no broker is named", "set SEGUE_BROKER_URL, e.g. redis://127.0.0.1:6379/0, or `segue up`")
+    url = named_broker(runtime)
     worker = make_worker_id()
     log = WorkerLog(worker)
     check_machine(runtime, options.stages, log)
     with ExitStack() as stack:
         stack.enter_context(log.hearing("segue.broker"))
         return _Life(runtime, flags, options, worker, log, stack).live(url)
+
+
+def named_broker(runtime: Runtime) -> str:
+    """The broker's address, looked up without founding a store. Raises SettingsError when nobody names one."""
+    said = runtime.settings.broker_url.get_secret_value()
+    if said:
+        return said
+    if not (runtime.settings.home / "store.json").exists():
+        raise SettingsError("no broker is named", "set SEGUE_BROKER_URL=redis://HOST:6379/0, or start 'segue up' here")
+    return broker_url(runtime)
 
 
 def make_worker_id() -> str:
@@ -161,7 +169,7 @@ class _Life:
             watcher.start(self._on_notice)
             reason = self._work(url, supervisor)
             session.close(reason)
-            self._acknowledge(supervisor, watcher)
+            self._acknowledge(supervisor, watcher, session)
             return supervisor.departure.end if supervisor.departure else WorkerEnd.TOLD
         finally:
             with suppress(StoreError):
@@ -272,10 +280,13 @@ class _Life:
         self._place.engine.kill()
         return departure.reason
 
-    def _acknowledge(self, supervisor: Supervisor, watcher: NoticeWatcher) -> None:
-        """Tells the cloud, last of all, that nothing is lost any more when the machine goes."""
+    def _acknowledge(self, supervisor: Supervisor, watcher: NoticeWatcher, session: NodeSession) -> None:
+        """Tells the cloud, last of all, that nothing is lost any more when the machine goes.
+
+        It would go at once, so the last worker of the machine says it.
+        """
         notice = supervisor.departure.notice if supervisor.departure else None
-        if notice is not None and watcher.acknowledge(notice):
+        if notice is not None and session.others() == 0 and watcher.acknowledge(notice):
             self._log.say("told the cloud that this machine may go", "acknowledged")
 
     def _await_broker(self, broker: Broker) -> None:

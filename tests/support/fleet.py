@@ -202,11 +202,14 @@ class FleetBooks:
 
     def computed_again(self) -> list[str]:
         """Units that were given to an engine although their record was there already; one line each."""
+        ends = {attempt.id: attempt.ended_at for attempt in self.attempts}
+        # One who comes too late with the same result touches the record: then its maker's own end tells more.
+        there = {key: min(at, ends.get(maker) or at) for key, (maker, at) in self.made.items()}
         return [
-            f"{attempt.stage} {key[:8]} was {attempt.at - self.made[key][1]:.3f} s old when begun by {attempt.id}"
+            f"{attempt.stage} {key[:8]} was there since {attempt.at - there[key]:.3f} s and begun by {attempt.id}"
             for attempt in self.attempts
             for key in attempt.units
-            if key in self.made and self.made[key][1] < attempt.at - 0.001 and self.made[key][0] != attempt.id
+            if key in there and there[key] < attempt.at - 0.001 and self.made[key][0] != attempt.id
         ]
 
     def lossy(self) -> list[FleetAttempt]:

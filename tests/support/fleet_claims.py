@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,11 +49,13 @@ def idle_workers(fleet: Fleet) -> list[str]:
     return [card["id"] for card in cards(fleet) if card["state"] == "idle" and card["serves"]]
 
 
-def await_holder(fleet: Fleet, units: int = 1, spare: bool = True, patience_s: float = 120.0) -> HeldBatch:
+def await_holder(
+    fleet: Fleet, units: int = 1, spare: bool = True, worker: SegueProcess | None = None, patience_s: float = 120.0
+) -> HeldBatch:
     """A batch of at least so many units that a worker computes, while another worker is idle if ``spare``."""
 
     def found() -> HeldBatch | None:
-        held = [each for each in held_batches(fleet) if len(each.keys) >= units]
+        held = [each for each in held_batches(fleet) if len(each.keys) >= units and worker in (None, each.worker)]
         if not held or (spare and not set(idle_workers(fleet)) - {each.name for each in held}):
             return None
         begun = {key for attempt in fleet.attempts() for key in attempt.units}
@@ -113,7 +114,7 @@ class RecordWatch:
     """Remembers every record when it is first seen, so that one that is ever replaced gives itself away."""
 
     store: Store
-    _seen: dict[str, tuple[int, int, str]]
+    _seen: dict[str, tuple[int, str, bytes]]
 
     @classmethod
     def over(cls, store: Store) -> RecordWatch:
@@ -126,8 +127,9 @@ class RecordWatch:
             record = self.store.get(key)
             if record is None:
                 continue
-            status = (self.store.home / "objects" / key[:2] / key).stat()
-            now = (status.st_ino, status.st_mtime_ns, str(record.provenance["attempt"]))
+            # Not its time of change: one who comes too late says by it that the record is still of use.
+            inode = (self.store.home / "objects" / key[:2] / key).stat().st_ino
+            now = (inode, str(record.provenance["attempt"]), record.payload)
             if self._seen.setdefault(key, now) != now:
                 changed.append(key)
         return changed
@@ -137,5 +139,3 @@ def planner(fleet: Fleet) -> JobMaker:
     """Submits jobs to the fleet's store that need no decoding: as many units as wanted."""
     fleet.place.home.parent.mkdir(parents=True, exist_ok=True)
     return JobMaker(fake_runtime(fleet.place.home), fleet.base)
-
-

@@ -1,4 +1,4 @@
-"""A wire between one worker and the broker that can be cut: what is on its way is lost sight of, nothing new gets in."""
+"""A wire between one worker and the broker that can be cut: what is on its way stands still, nothing new gets in."""
 
 from __future__ import annotations
 
