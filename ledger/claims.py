@@ -1,0 +1,167 @@
+"""Who was active on a machine and when, and what share of it is whose: before any money is looked at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ledger.billing import SessionEnd
+from ledger.entries import Bucket
+from ledger.facts import AttemptEnded, AttemptStarted, UnitUse
+from ledger.life import Life
+from ledger.wants import Wants
+
+#: Provider of engines that only pretend.
+_FAKE = "fake"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One part of what a claim costs."""
+
+    #: What it was spent on.
+    bucket: Bucket
+    #: Job that pays; empty for the fleet.
+    job: str
+    #: Language of the units.
+    language: str
+    #: Parts of the claim, of the sum over its shares.
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody active on the machine from ``start`` until ``end``."""
+
+    #: First instant.
+    start: int
+    #: First instant after it.
+    end: int
+    #: Attempt, or the process for loads and trials.
+    attempt: str
+    #: Which of several claims of the same name and instants this is.
+    part: str
+    #: Stage.
+    stage: str
+    #: The engine in one line.
+    engine: str
+    #: Whether the engine only pretends.
+    fake: bool
+    #: Whether the end is a rule's and no clock's.
+    estimated: bool
+    #: Who pays; never empty.
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the records say."""
+
+    #: Attempt that made a record, by the record's key.
+    by: Mapping[str, str]
+    #: When a record became durable, where that is known, by its key.
+    at: Mapping[str, int]
+
+
+class Claims:
+    """Makes the claims of one machine."""
+
+    def __init__(self, life: Life, end: SessionEnd, ends: Mapping[str, AttemptEnded], made: Made, wants: Wants) -> None:
+        self._life, self._end, self._ends, self._made, self._wants = life, end, ends, made, wants
+
+    def all(self, beat_ms: int) -> list[Claim]:
+        """Every claim that has a length, in an order that does not depend on the order of the facts."""
+        found = [claim for attempt in self._life.started for claim in self._attempt(attempt, beat_ms)]
+        found += self._loads()
+        first, last = self._life.opening().at, self._end.at
+        clipped = [_clip(claim, first, last) for claim in found]
+        # By name before instants: equal remainders are then served the same way however a clock was read.
+        return sorted((claim for claim in clipped if claim.start < claim.end), key=_order)
+
+    def shares(self, attempt: AttemptStarted) -> tuple[Share, ...]:
+        """Who pays for an attempt."""
+        return self._divide(attempt, attempt.units, ended=attempt.attempt in self._ends)
+
+    def _attempt(self, attempt: AttemptStarted, beat_ms: int) -> Iterator[Claim]:
+        end = self._ends.get(attempt.attempt)
+        if end is not None:
+            # The monotonic clock says how long, the wall clock only where.
+            yield _claim(attempt, attempt.at, attempt.at + end.engine_ms, self.shares(attempt))
+            return
+        death = max(self._life.process_death(attempt.process, self._end, beat_ms), attempt.at)
+        named = [unit for unit in attempt.units if self._made.by.get(unit.key) == attempt.attempt]
+        instants = [at for unit in named if (at := self._made.at.get(unit.key)) is not None]
+        if not instants or len(instants) < len(named):
+            # When the records came is not known: all units of the batch share its time.
+            yield _claim(attempt, attempt.at, death, self.shares(attempt), estimated=True)
+            return
+        # Up to the last durable record the time was useful, and what came after it is what the death took.
+        turn = min(max(max(instants), attempt.at), death)
+        yield _claim(attempt, attempt.at, turn, self._divide(attempt, named, ended=False), part="kept", estimated=True)
+        rest = [unit for unit in attempt.units if self._made.by.get(unit.key) != attempt.attempt]
+        if rest:
+            yield _claim(attempt, turn, death, self._divide(attempt, rest, ended=False), part="lost", estimated=True)
+
+    def _loads(self) -> Iterator[Claim]:
+        whole = (Share(Bucket.LOAD, "", "", 1),)
+        for load in self._life.loads:
+            fake = load.engine.split(" ", 1)[0] == _FAKE
+            part = f"load {load.stage} {load.engine}"
+            start = load.at - load.seconds_ms
+            yield Claim(start, load.at, load.process, part, load.stage, load.engine, fake, False, whole)
+        again = (Share(Bucket.DUPLICATE, "", "", 1),)
+        for trial in self._life.tries:
+            part = f"trial {trial.stage}"
+            yield Claim(trial.at - trial.tried_ms, trial.at, trial.process, part, trial.stage, "", False, False, again)
+
+    def _divide(
+        self, attempt: AttemptStarted, units: tuple[UnitUse, ...] | list[UnitUse], ended: bool
+    ) -> tuple[Share, ...]:
+        """The units by speech, each unit by its jobs; an attempt without units or speech is divided as well as can be.
+
+        Weights are integers: speech times the least common multiple of the numbers of jobs that share a unit.
+        """
+        unnamed = Bucket.DUPLICATE if ended else Bucket.LOST
+        if not units:
+            return (Share(unnamed, "", "", 1),)
+        name, made, wants = attempt.attempt, self._made.by, self._wants
+        payers = [wants.jobs(unit.key, attempt.at, unit.job) for unit in units]
+        common = math.lcm(*{len(jobs) for jobs in payers})
+        silent = not any(unit.audio_ms for unit in units)
+        weights: dict[tuple[Bucket, str, str], int] = {}
+        for unit, jobs in zip(units, payers, strict=True):
+            bucket = Bucket.BUSY if made.get(unit.key) == name else unnamed
+            weight = (1 if silent else unit.audio_ms) * (common // len(jobs))
+            for job in jobs:
+                place = (bucket, job, wants.language(job, unit.key))
+                weights[place] = weights.get(place, 0) + weight
+        return tuple([Share(*place, weight) for place, weight in sorted(weights.items()) if weight])
+
+
+def _claim(
+    attempt: AttemptStarted, start: int, end: int, shares: tuple[Share, ...], part: str = "", estimated: bool = False
+) -> Claim:
+    fake = attempt.fake or attempt.provider == _FAKE
+    return Claim(start, end, attempt.attempt, part, attempt.stage, attempt.engine, fake, estimated, shares)
+
+
+def _clip(claim: Claim, first: int, last: int) -> Claim:
+    start, end = max(claim.start, first), min(claim.end, last)
+    if (start, end) == (claim.start, claim.end):
+        return claim
+    return Claim(
+        start,
+        end,
+        claim.attempt,
+        claim.part,
+        claim.stage,
+        claim.engine,
+        claim.fake,
+        claim.estimated,
+        claim.shares,
+    )
+
+
+def _order(claim: Claim) -> tuple[str, str, int, int]:
+    return claim.attempt, claim.part, claim.start, claim.end

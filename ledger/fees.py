@@ -1,0 +1,150 @@
+"""What APIs charged, from the usage of each attempt and the rows of the price book.
+
+A call that was begun and never came back may have been served and charged: its estimated usage counts as spent until a
+bill says otherwise. Usage whose price is not known is listed, and has no amount.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from core.money import Exact, split
+from ledger.allocation import entry_id
+from ledger.claims import Share
+from ledger.entries import Bucket, Entry, Period, Quality, Unpriced
+from ledger.facts import AttemptEnded, AttemptStarted
+from ledger.prices import Meter, PriceBook, PriceRow
+from ledger.wants import Wants
+
+#: How usage is named in the journals, what prices count it by, and how many of the journal's units one of them is.
+_METERS: tuple[tuple[str, Meter, int], ...] = (
+    ("input_tokens", Meter.INPUT_TOKEN, 1),
+    ("cached_input_tokens", Meter.CACHED_INPUT_TOKEN, 1),
+    ("output_tokens", Meter.OUTPUT_TOKEN, 1),
+    ("characters", Meter.CHARACTER, 1),
+    ("audio_ms", Meter.AUDIO_SECOND, 1000),
+    ("requests", Meter.REQUEST, 1),
+)
+#: Meters that are charged together: a price for one of them without the other is half a price.
+_TOKENS = frozenset({"input_tokens", "cached_input_tokens", "output_tokens"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line of an API's bill for one attempt."""
+
+    meter: str
+    quantity: int
+    row: PriceRow | None
+    billed: Fraction
+
+
+class Fees:
+    """Makes the fee entries of one machine's attempts."""
+
+    def __init__(self, session: str, book: PriceBook, wants: Wants, period: Period | None) -> None:
+        self._session, self._book, self._wants, self._period = session, book, wants, period
+
+    def of(
+        self, attempt: AttemptStarted, end: AttemptEnded | None, shares: Sequence[Share]
+    ) -> Iterator[Entry | Unpriced]:
+        """The fees of a remote attempt, at the instant it was begun: an API charges a call by the price of its time."""
+        if self._period is not None and not self._period.start <= attempt.at < self._period.end:
+            return
+        usage = attempt.estimated if end is None else end.usage
+        quality = Quality.ESTIMATED if end is None else Quality.MEASURED
+        payers = _payers(shares)
+        for line in self._lines(attempt, usage):
+            if line.row is None:
+                yield from self._unpriced(attempt, line, payers)
+                continue
+            nano = line.row.nano(line.billed)
+            for (job, language), part in zip(payers, split(nano, list(payers.values())), strict=True):
+                yield Entry(
+                    self._id(attempt, line.meter, job, language),
+                    self._session,
+                    attempt.attempt,
+                    Bucket.API_FEE,
+                    attempt.stage,
+                    attempt.engine,
+                    job,
+                    self._wants.owner(job),
+                    language,
+                    0,
+                    attempt.at,
+                    attempt.at,
+                    part,
+                    line.row.currency,
+                    line.row.id,
+                    quality,
+                    attempt.fake,
+                )
+
+    def _lines(self, attempt: AttemptStarted, usage: Mapping[str, int]) -> list[_Line]:
+        """What of the usage is charged. APIs charge by some meters and report others; those that no row of this model
+        prices are left out only when another one prices the call."""
+        lines, model = [], attempt.engine.removeprefix(f"{attempt.provider} ")
+        for name, meter, unit in _METERS:
+            quantity = usage.get(name, 0)
+            if quantity > 0:
+                row = self._book.find(attempt.provider, model, meter, attempt.at)
+                billed = Fraction(0) if row is None else _billed(row, Fraction(quantity, unit), meter, attempt, usage)
+                lines.append(_Line(name, quantity, row, billed))
+        if not usage and not any(line.row for line in lines):
+            # Nobody even estimated: the call is in the books as a call.
+            return [_Line("requests", max(len(attempt.units), 1), None, Fraction(0))]
+        priced = {line.meter for line in lines if line.row is not None}
+        if not priced:
+            return lines
+        together = _TOKENS if priced & _TOKENS else frozenset()
+        return [line for line in lines if line.meter in priced | together]
+
+    def _unpriced(
+        self, attempt: AttemptStarted, line: _Line, payers: Mapping[tuple[str, str], int]
+    ) -> Iterator[Unpriced]:
+        for (job, language), part in zip(payers, split(line.quantity, list(payers.values())), strict=True):
+            if part:
+                yield Unpriced(
+                    self._id(attempt, line.meter, job, language),
+                    self._session,
+                    attempt.attempt,
+                    Bucket.API_FEE,
+                    attempt.stage,
+                    attempt.engine,
+                    job,
+                    self._wants.owner(job),
+                    line.meter,
+                    part,
+                    attempt.at,
+                    attempt.at,
+                    f"no row prices {line.meter} of {attempt.engine or attempt.provider or 'this engine'}",
+                    attempt.fake,
+                )
+
+    def _id(self, attempt: AttemptStarted, meter: str, job: str, language: str) -> str:
+        return entry_id(self._session, attempt.attempt, Bucket.API_FEE, meter, job, language)
+
+
+def _payers(shares: Sequence[Share]) -> dict[tuple[str, str], int]:
+    """Who pays a fee: as the shares say, whatever became of the work."""
+    found: dict[tuple[str, str], int] = {}
+    for share in shares:
+        place = (share.job, share.language)
+        found[place] = found.get(place, 0) + share.weight
+    return dict(sorted(found.items()))
+
+
+def _billed(
+    row: PriceRow, quantity: Exact, meter: Meter, attempt: AttemptStarted, usage: Mapping[str, int]
+) -> Fraction:
+    """Increments and minimums are of a request, so a call for each unit is billed unit by unit; where there were more
+    requests than units, as so many requests of the mean length."""
+    if meter is not Meter.AUDIO_SECOND:
+        return row.billed(quantity)
+    requests = usage.get("requests", 0) or len(attempt.units) or 1
+    units = [Fraction(unit.audio_ms, 1000) for unit in attempt.units]
+    if requests == len(units) and sum(units) == quantity:
+        return sum((row.billed(unit) for unit in units), Fraction(0))
+    return requests * row.billed(Fraction(quantity) / requests)

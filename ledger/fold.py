@@ -1,0 +1,198 @@
+"""From facts and records to the books: pure, and the same whatever the order and however often a fact is told.
+
+Every machine is folded by itself, so a large ledger is folded in parts: `Books.merge` puts them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from core.errors import SegueError
+from core.money import MoneyError
+from ledger.allocation import Allocation
+from ledger.billing import BilledSession, Rate, bill_session, find_rates, find_terms
+from ledger.claims import Claims, Made
+from ledger.entries import Bucket, Entry, Period, Residual, Unpriced
+from ledger.facts import AttemptEnded, Fact, JobWant, SessionOpened
+from ledger.fees import Fees
+from ledger.life import Life, gather
+from ledger.prices import PriceBook
+from ledger.totals import Totals
+from ledger.wants import Wants
+
+
+class ConservationError(SegueError):
+    """The entries of a machine do not sum to its bill: a defect in the ledger, never in the facts."""
+
+
+@dataclass(frozen=True)
+class FoldRules:
+    """What the fold assumes; every rule can be set by the caller."""
+
+    #: Time between two beats of a worker.
+    beat_ms: int = 10_000
+    #: Price an hour, ``0.526 USD``, of machines that say none themselves; empty: the book's.
+    node_price: str = ""
+    #: Engines (one line each, as facts name them) that our own machines serve: their cost is their machine's, no fee.
+    own_engines: frozenset[str] = frozenset()
+
+
+@dataclass
+class Books:
+    """What was spent. Amounts are in `entries`; `unpriced` is what nobody could price, and is in no amount."""
+
+    #: Every entry, by session, start, attempt and id.
+    entries: tuple[Entry, ...] = ()
+    #: Sums of the entries.
+    totals: Totals = field(default_factory=Totals)
+    #: Usage without a price, in the order of the entries.
+    unpriced: tuple[Unpriced, ...] = ()
+    #: Billed time that no life accounts for, by session.
+    residuals: tuple[Residual, ...] = ()
+    #: The bill of each machine, by session; whole bills, also for a period.
+    bills: tuple[BilledSession, ...] = ()
+    #: What is wrong with the facts, one line each.
+    errors: tuple[str, ...] = ()
+    #: Digest of the price book that was used.
+    book: str = ""
+
+    @classmethod
+    def merge(cls, parts: Iterable[Books]) -> Books:
+        """The books of several parts that have no machine in common."""
+        found = list(parts)
+        totals = Totals()
+        for part in found:
+            totals.merge(part.totals)
+        return cls(
+            entries=tuple(sorted((entry for part in found for entry in part.entries), key=_place)),
+            totals=totals,
+            unpriced=tuple(sorted((usage for part in found for usage in part.unpriced), key=_place)),
+            residuals=tuple(sorted((each for part in found for each in part.residuals), key=_residual_place)),
+            bills=tuple(sorted((bill for part in found for bill in part.bills), key=lambda bill: bill.session)),
+            errors=tuple(sorted({line for part in found for line in part.errors})),
+            book=found[0].book if found else "",
+        )
+
+
+def fold(
+    facts: Iterable[Fact],
+    made_by: Mapping[str, str],
+    wants: Sequence[JobWant],
+    book: PriceBook,
+    period: Period | None = None,
+    rules: FoldRules | None = None,
+    made_at: Mapping[str, int] | None = None,
+) -> Books:
+    """The books over these facts.
+
+    ``made_by`` gives the attempt that made a record, by its key, and ``made_at`` when it became durable (ms since the
+    epoch; without it, the units of an attempt that a death took share its time by their speech). With a ``period``
+    only what falls into it is there, cut at its edges; periods that adjoin sum to what they sum to together. Raises
+    ConservationError for a defect.
+    """
+    used = rules or FoldRules()
+    return fold_with(facts, Made(made_by, made_at or MappingProxyType({})), Wants(wants), book, period, used)
+
+
+def fold_with(
+    facts: Iterable[Fact], made: Made, wants: Wants, book: PriceBook, period: Period | None, rules: FoldRules
+) -> Books:
+    """As `fold`, for a caller that folds many parts with the same wants."""
+    gathered = gather(facts)
+    errors = list(gathered.errors)
+    parts = [
+        _fold_life(gathered.lives[session], gathered.ends, made, wants, _Scope(book, period, rules, errors))
+        for session in sorted(gathered.lives)
+    ]
+    books = Books.merge(parts)
+    books.errors, books.book = tuple(sorted(errors)), book.digest
+    return books
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What is the same for every machine; ``errors`` is added to."""
+
+    book: PriceBook
+    period: Period | None
+    rules: FoldRules
+    errors: list[str]
+
+
+def _fold_life(life: Life, ends: Mapping[str, AttemptEnded], made: Made, wants: Wants, scope: _Scope) -> Books:
+    rules, period = scope.rules, scope.period
+    end = life.end(rules.beat_ms)
+    opened = life.opening()
+    terms = find_terms(opened, scope.book)
+    # One millisecond more, so that the rates cover the billed end also where that is the opening itself.
+    until = opened.at + terms.billed_ms(end.at - opened.at) + 1
+    bill = bill_session(opened, end, _rates(opened, life, until, scope), terms)
+    claims = Claims(life, end, ends, made, wants)
+    entries: list[Entry] = []
+    unpriced: list[Unpriced] = []
+    allocation = Allocation(bill, claims.all(rules.beat_ms), _boot_end(life, end.at), wants, period)
+    for result in allocation.results():
+        entries.append(result) if isinstance(result, Entry) else unpriced.append(result)
+    if period is None:
+        _check(bill, entries, unpriced)
+    residuals = _residuals(bill, entries, unpriced)
+    fees = Fees(life.session, scope.book, wants, period)
+    for attempt in life.started:
+        if attempt.remote and attempt.engine not in rules.own_engines:
+            for result in fees.of(attempt, ends.get(attempt.attempt), claims.shares(attempt)):
+                entries.append(result) if isinstance(result, Entry) else unpriced.append(result)
+    entries.sort(key=_place)
+    unpriced.sort(key=_place)
+    return Books(tuple(entries), Totals.of(entries), tuple(unpriced), residuals, (bill,))
+
+
+def _rates(opened: SessionOpened, life: Life, until: int, scope: _Scope) -> list[Rate]:
+    try:
+        return find_rates(opened, life.prices, until, scope.book, scope.rules.node_price)
+    except MoneyError as error:
+        # One price that cannot be read must not take the other machines out of the books: this one is unpriced.
+        scope.errors.append(f"session {opened.session}: {error}")
+        return [Rate(opened.at, until, None, "", "")]
+
+
+def _boot_end(life: Life, end: int) -> int:
+    """First instant of the first process: of one that computes, else of the worker, which beats at once."""
+    first = life.first_sign()
+    return end if first is None else first
+
+
+def _check(bill: BilledSession, entries: Sequence[Entry], unpriced: Sequence[Unpriced]) -> None:
+    """Every fold proves its own conservation, in amounts and in time."""
+    sums: dict[str, int] = dict.fromkeys(bill.totals(), 0)
+    for entry in entries:
+        sums[entry.currency] = sums.get(entry.currency, 0) + entry.nano
+    time = sum(entry.unit_ms for entry in entries) + sum(usage.quantity for usage in unpriced)
+    if sums != bill.totals() or time != bill.billed_until - bill.start:
+        raise ConservationError(
+            f"session {bill.session}: entries of {sums} and {time} ms for a bill of {bill.totals()} and "
+            f"{bill.billed_until - bill.start} ms",
+            "this is a defect in Segue; the facts are not damaged",
+        )
+
+
+def _residuals(bill: BilledSession, entries: Sequence[Entry], unpriced: Sequence[Unpriced]) -> tuple[Residual, ...]:
+    why = "the provider's increment or minimum, beyond the machine's life"
+    found = [
+        Residual(bill.session, entry.unit_ms, entry.nano, entry.currency, why)
+        for entry in entries
+        if entry.bucket is Bucket.UNATTRIBUTED
+    ]
+    found += [
+        Residual(bill.session, usage.quantity, 0, "", why) for usage in unpriced if usage.bucket is Bucket.UNATTRIBUTED
+    ]
+    return tuple(sorted(found, key=_residual_place))
+
+
+def _place(each: Entry | Unpriced) -> tuple[str, int, str, str]:
+    return each.session, each.start, each.attempt, each.id
+
+
+def _residual_place(each: Residual) -> tuple[str, str, int, int]:
+    return each.session, each.currency, each.ms, each.nano

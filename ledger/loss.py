@@ -1,0 +1,80 @@
+"""What deaths cost, and what the same deaths would have cost without checkpoints. Pure functions over the books."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ledger.entries import Bucket, Entry
+
+#: What a job's own work on a machine is, finished or not.
+_WORK = frozenset({Bucket.BUSY, Bucket.LOST, Bucket.DUPLICATE})
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Work that deaths took."""
+
+    #: Node time, shared time divided.
+    ms: int
+    #: Nano-units by currency.
+    nano: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Resumability:
+    """What keeping every finished unit was worth."""
+
+    #: Deaths that took work: one machine and instant each.
+    deaths: int
+    #: What they took.
+    lost: Loss
+    #: What they would have taken, had each thrown away everything since its jobs began on its machine.
+    without: Loss
+
+    @property
+    def saved_ms(self) -> int:
+        """Node time that did not have to be paid for again."""
+        return self.without.ms - self.lost.ms
+
+    @property
+    def saved(self) -> dict[str, int]:
+        """Nano-units by currency that did not have to be paid again."""
+        names = sorted(self.lost.nano.keys() | self.without.nano.keys())
+        return {name: self.without.nano.get(name, 0) - self.lost.nano.get(name, 0) for name in names}
+
+
+def lost_work(entries: Iterable[Entry]) -> Loss:
+    """The sum of what is lost. Each death's end is a middle (see `ledger.life.death_between`): right on average over
+    many deaths, and up to half a beat interval off for one."""
+    return _sum(entry for entry in entries if entry.bucket is Bucket.LOST)
+
+
+def value_of_resumability(entries: Iterable[Entry]) -> Resumability:
+    """The same deaths without checkpoints: each costs, again, everything that its jobs had done on its machine so far.
+
+    Work of other machines is left alone, so this is the least that a system without checkpoints would have lost.
+    """
+    work = [entry for entry in entries if entry.bucket in _WORK and entry.job]
+    lost = [entry for entry in work if entry.bucket is Bucket.LOST]
+    # Several workers and lines of the bill, one death: the attempts that it took end at the same instant.
+    last: dict[tuple[str, str], Entry] = {}
+    for entry in lost:
+        held = last.get((entry.session, entry.attempt))
+        if held is None or held.end < entry.end:
+            last[entry.session, entry.attempt] = entry
+    deaths = {(session, entry.end) for (session, _), entry in last.items()}
+    by_place: dict[tuple[str, str], list[Entry]] = {}
+    for entry in work:
+        by_place.setdefault((entry.session, entry.job), []).append(entry)
+    hit = {(entry.session, last[entry.session, entry.attempt].end, entry.job) for entry in lost}
+    again = (entry for session, at, job in sorted(hit) for entry in by_place[session, job] if entry.start < at)
+    return Resumability(len(deaths), _sum(lost), _sum(again))
+
+
+def _sum(entries: Iterable[Entry]) -> Loss:
+    ms, nano = 0, dict[str, int]()
+    for entry in entries:
+        ms += entry.unit_ms
+        nano[entry.currency] = nano.get(entry.currency, 0) + entry.nano
+    return Loss(ms, dict(sorted(nano.items())))

@@ -1,0 +1,295 @@
+"""Which was cheaper for work that has been done, by how much, how sure, and what that rests on.
+
+A verdict is undecided when the hours of people are unset, when anything is unpriced, when fake engines did any of the
+work, and when the interval of the difference contains zero. A difference of exactly zero goes to the API.
+
+Where the interval comes from:
+
+* idle time is not any job's doing: the share charged here may be off by ``Uncertainty.idle`` either way;
+* amounts of estimated entries (lost work up to a worker's last beat, for one) by ``Uncertainty.estimated``;
+* people by the range of hours that was given;
+* the API by its billing: the least and the most that increments and minimums make of the same work.
+
+Ends are added to ends (all errors may point the same way), which is wider than any root of squares would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any
+
+from core.errors import UsageError
+from core.money import Money, settle, split
+from ledger.entries import Bucket, Quality
+
+
+class Outcome(StrEnum):
+    """Who was cheaper."""
+
+    API = "api"
+    SELF_HOSTED = "self_hosted"
+    HYBRID = "hybrid"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Range:
+    """An amount that is known to lie between two ends, and the best single figure."""
+
+    #: At least.
+    low: Money
+    #: The figure to show.
+    point: Money
+    #: At most.
+    high: Money
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.point <= self.high:
+            raise UsageError(f"{self.low}, {self.point}, {self.high} are no range", "give low, point and high in order")
+
+    @classmethod
+    def exactly(cls, amount: Money) -> Range:
+        """A range of no width."""
+        return cls(amount, amount, amount)
+
+    @classmethod
+    def between(cls, low: Money, high: Money) -> Range:
+        """From one end to the other, with the middle as the figure."""
+        return cls(low, Money(settle(Fraction(low.nano + high.nano, 2 * 10**9), 1), (high - low).currency), high)
+
+    @classmethod
+    def spanning(cls, point: Money, others: Iterable[Money]) -> Range:
+        """As wide as ``point`` and ``others`` together: an API's bill under each way of billing the same work."""
+        low = high = point
+        for other in others:
+            low, high = min(low, other), max(high, other)
+        return cls(low, point, high)
+
+    @property
+    def currency(self) -> str:
+        """Of all three."""
+        return self.point.currency
+
+    def __add__(self, other: Range) -> Range:
+        return Range(self.low + other.low, self.point + other.point, self.high + other.high)
+
+    def __sub__(self, other: Range) -> Range:
+        return Range(self.low - other.high, self.point - other.point, self.high - other.low)
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """How far off amounts may be, as shares of themselves (0 to 1). There are no defaults: somebody must say."""
+
+    #: Of idle time charged to the work.
+    idle: Fraction
+    #: Of amounts that are estimated.
+    estimated: Fraction
+
+    def __post_init__(self) -> None:
+        for name in ("idle", "estimated"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | Fraction) or not 0 <= value <= 1:
+                raise UsageError(f"an uncertainty of {value!r} is no share", "give Fractions from 0 to 1")
+
+
+def paid_range(amounts: Mapping[tuple[Bucket, Quality], int], uncertainty: Uncertainty, currency: str) -> Range:
+    """What was paid, from nano-units by bucket and quality; every bucket counts, people where they are entries.
+
+    Only idle and estimated amounts have a width; where an amount is both, the wider one counts.
+    """
+    low = point = high = 0
+    for (bucket, quality), nano in amounts.items():
+        shares = [Fraction(0)]
+        if bucket is Bucket.IDLE:
+            shares.append(Fraction(uncertainty.idle))
+        if quality is Quality.ESTIMATED:
+            shares.append(Fraction(uncertainty.estimated))
+        width = settle(Fraction(abs(nano), 10**9) * max(shares), 1)
+        low, point, high = low + nano - width, point + nano, high + nano + width
+    return Range(Money(low, currency), Money(point, currency), Money(high, currency))
+
+
+def weakest(qualities: Iterable[Quality]) -> Quality:
+    """The quality of a sum: estimated if any part is, reconciled only if all are; of nothing, estimated."""
+    found = set(qualities)
+    if not found or Quality.ESTIMATED in found:
+        return Quality.ESTIMATED
+    return Quality.MEASURED if Quality.MEASURED in found else Quality.RECONCILED
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """What a verdict rests on beside its two amounts."""
+
+    #: Whether the people are in what was paid: hours and rate are set. Unset is not zero.
+    people_set: bool
+    #: The weakest quality among the amounts.
+    quality: Quality
+    #: Usage that has no price on either side, one line each.
+    unpriced: tuple[str, ...] = ()
+    #: Whether fake engines did any of the work.
+    fake: bool = False
+    #: What the work ran as: own GPUs, or some stages on them and some by API.
+    ran: Outcome = Outcome.SELF_HOSTED
+    #: What the figures are, one line each: the API and form compared with, hours, shares assumed.
+    rests_on: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.ran is Outcome.UNDECIDED:
+            raise UsageError("work did not run undecided", "say self_hosted, hybrid or api")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Who was cheaper, or why that cannot be said."""
+
+    #: ``api``, what the work ran as, or ``undecided``.
+    outcome: Outcome
+    #: API minus paid: above 0 the API would have cost more. None when a side has no amount or fake work is in it.
+    difference: Range | None
+    #: Why it is undecided, one line each; empty when it is decided.
+    undecided_because: tuple[str, ...]
+    #: What it rests on, one line each.
+    rests_on: tuple[str, ...]
+    #: Measured, estimated or reconciled: the weakest of what went in.
+    quality: Quality
+
+    @property
+    def line(self) -> str:
+        """``the API wins by 1.20 USD (0.90 to 1.50 USD), estimated``."""
+        if self.outcome is Outcome.UNDECIDED or self.difference is None:
+            return f"undecided: {'; '.join(self.undecided_because)}"
+        ours = self.outcome is not Outcome.API
+        who = {Outcome.API: "the API", Outcome.HYBRID: "this mix"}.get(self.outcome, "self-hosting")
+        by = self.difference
+        near, far = (by.low, by.high) if ours else (-by.high, -by.low)
+        point = by.point if ours else -by.point
+        span = "" if near == far else f" ({near.amount(4)} to {far.amount(4)} {by.currency})"
+        if not point and near == far:
+            return f"the API wins a tie, {self.quality.value}"
+        return f"{who} wins by {point.amount(4)} {by.currency}{span}, {self.quality.value}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Nano-units of ``currency``; the amounts are API minus paid."""
+        by = self.difference
+        return {
+            "outcome": self.outcome.value,
+            "currency": None if by is None else by.currency,
+            "difference": None if by is None else {"low": by.low.nano, "point": by.point.nano, "high": by.high.nano},
+            "undecided_because": list(self.undecided_because),
+            "rests_on": list(self.rests_on),
+            "quality": self.quality.value,
+        }
+
+
+def verdict(paid: Range, api: Range | None, grounds: Grounds) -> Verdict:
+    """Compares what was paid, everything included, with what an API would have charged for the same work. Pure.
+
+    ``paid`` includes useful, loading, idle, lost and duplicated work, boot, fees and people; ``api`` is None when it
+    has no price. Raises CurrencyError when the two are in different currencies.
+    """
+    difference = None if api is None or grounds.fake else api - paid
+    reasons = []
+    if grounds.fake:
+        reasons.append("fake engines did some of the work, which costs nothing like the real one")
+    if not grounds.people_set:
+        even_so = difference is not None and not grounds.unpriced and difference.high.nano <= 0
+        more = "; even without people the API costs no more" if even_so else ""
+        reasons.append(f"engineering hours are unset, which is not zero{more}")
+    reasons += [f"unpriced: {line}" for line in grounds.unpriced]
+    if api is None and not grounds.unpriced:
+        reasons.append("the API's price is not known")
+    if difference is not None and not reasons:
+        low, high = difference.low.nano, difference.high.nano
+        if low <= 0 <= high and (low, high) != (0, 0):
+            reasons.append(
+                f"the difference may be {difference.low.amount(4)} to {difference.high.amount(4)} "
+                f"{difference.currency}, zero included"
+            )
+    if reasons or difference is None:
+        outcome = Outcome.UNDECIDED
+    else:
+        outcome = grounds.ran if difference.point.nano > 0 else Outcome.API
+    return Verdict(outcome, difference, tuple(reasons), grounds.rests_on, grounds.quality)
+
+
+@dataclass(frozen=True)
+class StageFigures:
+    """One stage of a job, for a verdict of its own."""
+
+    #: Name of the stage.
+    stage: str
+    #: What it cost, people not included.
+    paid: Range
+    #: What the reference API would have charged; None when it has no price.
+    api: Range | None
+    #: The rest; ``people_set`` and the people are the job's and set by `verdicts`.
+    grounds: Grounds
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """A job's verdict and one for each of its stages."""
+
+    #: All stages together.
+    job: Verdict
+    #: By stage, in the order given.
+    by_stage: dict[str, Verdict]
+
+    def as_json(self) -> dict[str, Any]:
+        """The job's verdict with the stages' under ``by_stage``."""
+        return {**self.job.as_json(), "by_stage": {stage: found.as_json() for stage, found in self.by_stage.items()}}
+
+
+def verdicts(figures: Sequence[StageFigures], people: Range | None) -> Verdicts:
+    """Verdicts for each stage and for the job; ``people`` (None: unset) are shared out by what the stages cost.
+
+    Stages that were given nothing to do are left to the caller. Raises UsageError without any stage.
+    """
+    if not figures:
+        raise UsageError("no stage did any work", "a verdict needs at least one")
+    shares = _shares(figures, people)
+    by_stage: dict[str, Verdict] = {}
+    whole: list[Grounds] = []
+    for figure, share in zip(figures, shares, strict=True):
+        paid = figure.paid if share is None else figure.paid + share
+        grounds = _with_people(figure.grounds, people is not None)
+        by_stage[figure.stage] = verdict(paid, figure.api, grounds)
+        whole.append(grounds)
+    first, *others = figures
+    # Not from the shares: those are each right to the nano-unit, their sum is the people exactly.
+    paid, api = first.paid if people is None else first.paid + people, first.api
+    for figure in others:
+        paid += figure.paid
+        api = None if api is None or figure.api is None else api + figure.api
+    return Verdicts(verdict(paid, api, _together(whole)), by_stage)
+
+
+def _shares(figures: Sequence[StageFigures], people: Range | None) -> list[Range | None]:
+    if people is None:
+        return [None] * len(figures)
+    weights = [max(figure.paid.point.nano, 0) for figure in figures]
+    weights = weights if any(weights) else [1] * len(figures)
+    low, point, high = (split(end.nano, weights) for end in (people.low, people.point, people.high))
+    currency = people.currency
+    return [Range(*(Money(nano, currency) for nano in sorted(parts))) for parts in zip(low, point, high, strict=True)]
+
+
+def _with_people(grounds: Grounds, people_set: bool) -> Grounds:
+    return Grounds(people_set, grounds.quality, grounds.unpriced, grounds.fake, grounds.ran, grounds.rests_on)
+
+
+def _together(all_grounds: Sequence[Grounds]) -> Grounds:
+    ran = {grounds.ran for grounds in all_grounds}
+    return Grounds(
+        people_set=all(grounds.people_set for grounds in all_grounds),
+        quality=weakest(grounds.quality for grounds in all_grounds),
+        unpriced=tuple(line for grounds in all_grounds for line in grounds.unpriced),
+        fake=any(grounds.fake for grounds in all_grounds),
+        ran=ran.pop() if len(ran) == 1 else Outcome.HYBRID,
+        rests_on=tuple(dict.fromkeys(line for grounds in all_grounds for line in grounds.rests_on)),
+    )

@@ -1,0 +1,45 @@
+"""Which jobs wanted a unit when it was computed: they pay for it equally, and who comes later has a cache hit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ledger.facts import JobWant
+
+
+class Wants:
+    """The wants of every job, found by unit and instant."""
+
+    def __init__(self, wants: Iterable[JobWant]) -> None:
+        # A want that is told twice is one want; the order of telling means nothing.
+        ordered = sorted(wants, key=lambda want: (want.at, want.job, want.until is None, want.until or 0))
+        self._by_key: dict[str, list[JobWant]] = {}
+        self._owners: dict[str, str] = {}
+        self._labels: dict[str, Mapping[str, str]] = {}
+        self._languages: dict[str, dict[str, str]] = {}
+        for want in ordered:
+            self._owners[want.job], self._labels[want.job] = want.owner, want.labels
+            self._languages.setdefault(want.job, {}).update(want.languages)
+            for key in want.keys:
+                self._by_key.setdefault(key, []).append(want)
+
+    def jobs(self, key: str, at: int, own: str) -> tuple[str, ...]:
+        """The jobs that wanted the unit at this instant, by name; ``own`` where none is known."""
+        found = self._by_key.get(key)
+        if found is None:
+            return (own,)
+        jobs = {want.job for want in found if want.at <= at and (want.until is None or at < want.until)}
+        return tuple(sorted(jobs)) if jobs else (own,)
+
+    def owner(self, job: str) -> str:
+        """Whose job it is; empty when nobody says."""
+        return self._owners.get(job, "")
+
+    def labels(self, job: str) -> Mapping[str, str]:
+        """The job's labels."""
+        return self._labels.get(job, {})
+
+    def language(self, job: str, key: str) -> str:
+        """The unit's language in this job; empty when nobody says."""
+        found = self._languages.get(job)
+        return found.get(key, "") if found else ""

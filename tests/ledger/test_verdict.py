@@ -1,0 +1,245 @@
+"""Verdicts on work that was done: who won, by how much, and when that cannot be said."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import UsageError
+from core.money import CurrencyError, Money
+from ledger.entries import Bucket, Quality
+from ledger.verdict import (
+    Grounds,
+    Outcome,
+    Range,
+    StageFigures,
+    Uncertainty,
+    paid_range,
+    verdict,
+    verdicts,
+    weakest,
+)
+
+GROUNDS = Grounds(people_set=True, quality=Quality.MEASURED, rests_on=("API: openai/whisper-1, speech only",))
+DOUBT = Uncertainty(idle=Fraction(1, 2), estimated=Fraction(1, 4))
+
+
+def usd(text: str) -> Money:
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    return Money(sign * Money.parse(f"{digits} USD").nano, "USD")
+
+
+def between(low: str, high: str) -> Range:
+    return Range.between(usd(low), usd(high))
+
+
+def exactly(text: str) -> Range:
+    return Range.exactly(usd(text))
+
+
+def test_what_was_paid_counts_every_bucket_and_widens_by_what_is_in_doubt() -> None:
+    amounts = {
+        (Bucket.BUSY, Quality.MEASURED): 1000,
+        (Bucket.LOAD, Quality.MEASURED): 100,
+        (Bucket.IDLE, Quality.MEASURED): 200,
+        (Bucket.LOST, Quality.ESTIMATED): 40,
+        (Bucket.DUPLICATE, Quality.MEASURED): 10,
+        (Bucket.API_FEE, Quality.MEASURED): 5,
+        (Bucket.PEOPLE, Quality.MEASURED): 3,
+    }
+    # 1,358; idle half of 200 and lost a quarter of 40 either way
+    found = paid_range(amounts, DOUBT, "USD")
+    assert (found.low.nano, found.point.nano, found.high.nano) == (1248, 1358, 1468)
+
+
+def test_idle_that_is_also_estimated_is_doubted_once_by_the_wider_share() -> None:
+    found = paid_range({(Bucket.IDLE, Quality.ESTIMATED): 100}, DOUBT, "USD")
+    assert (found.low.nano, found.high.nano) == (50, 150)
+
+
+def test_self_hosting_wins_by_what_the_api_would_have_cost_more() -> None:
+    found = verdict(between("1", "1.2"), between("2", "2.4"), GROUNDS)
+    # 2.2 - 1.1, from 2 - 1.2 to 2.4 - 1
+    assert found.outcome is Outcome.SELF_HOSTED
+    assert found.difference == Range(usd("0.8"), usd("1.1"), usd("1.4"))
+    assert found.line == "self-hosting wins by 1.1000 USD (0.8000 to 1.4000 USD), measured"
+    assert found.rests_on == GROUNDS.rests_on
+
+
+def test_the_api_wins_when_it_does_and_it_is_said() -> None:
+    found = verdict(between("2", "2.4"), exactly("1"), GROUNDS)
+    assert found.outcome is Outcome.API
+    assert found.line == "the API wins by 1.2000 USD (1.0000 to 1.4000 USD), measured"
+
+
+def test_an_interval_with_zero_in_it_decides_nothing() -> None:
+    for paid, api in (
+        (between("1", "3"), exactly("2.5")),
+        (between("1", "2"), exactly("2")),
+        (between("1", "2"), exactly("1")),
+    ):
+        found = verdict(paid, api, GROUNDS)
+        assert found.outcome is Outcome.UNDECIDED
+        assert "zero included" in found.line
+        assert found.difference is not None
+
+
+def test_an_exact_tie_goes_to_the_api() -> None:
+    found = verdict(exactly("2"), exactly("2"), GROUNDS)
+    assert (found.outcome, found.line) == (Outcome.API, "the API wins a tie, measured")
+
+
+def test_unset_hours_are_undecided_and_never_zero() -> None:
+    found = verdict(exactly("0.01"), exactly("1000"), replace(GROUNDS, people_set=False))
+    assert found.outcome is Outcome.UNDECIDED
+    assert "engineering hours are unset, which is not zero" in found.line
+    # It cannot get better for us: said, and still no verdict.
+    worse = verdict(exactly("5"), exactly("1"), replace(GROUNDS, people_set=False))
+    assert worse.outcome is Outcome.UNDECIDED
+    assert "even without people the API costs no more" in worse.line
+
+
+def test_anything_unpriced_is_undecided_and_named() -> None:
+    found = verdict(exactly("1"), exactly("9"), replace(GROUNDS, unpriced=("node acme/x1 has no price",)))
+    assert found.line == "undecided: unpriced: node acme/x1 has no price"
+    assert verdict(exactly("1"), None, GROUNDS).line == "undecided: the API's price is not known"
+
+
+def test_fake_work_has_no_verdict_and_no_difference() -> None:
+    found = verdict(exactly("1"), exactly("9"), replace(GROUNDS, fake=True))
+    assert (found.outcome, found.difference) == (Outcome.UNDECIDED, None)
+    assert "fake engines" in found.line
+
+
+def test_currencies_are_not_compared() -> None:
+    with pytest.raises(CurrencyError):
+        verdict(exactly("1"), Range.exactly(Money.parse("1 EUR")), GROUNDS)
+    with pytest.raises(CurrencyError):
+        Range.between(usd("1"), Money.parse("2 EUR"))
+
+
+def test_the_quality_of_a_sum_is_its_weakest_part() -> None:
+    assert weakest([Quality.RECONCILED, Quality.RECONCILED]) is Quality.RECONCILED
+    assert weakest([Quality.RECONCILED, Quality.MEASURED]) is Quality.MEASURED
+    assert weakest([Quality.MEASURED, Quality.ESTIMATED]) is Quality.ESTIMATED
+    assert weakest([]) is Quality.ESTIMATED
+
+
+STAGES = (
+    # Transcribing ourselves saves 4, translating by own GPU loses 2.
+    StageFigures("transcribe", exactly("1"), exactly("5"), replace(GROUNDS, people_set=False)),
+    StageFigures("translate", exactly("3"), exactly("1"), replace(GROUNDS, quality=Quality.ESTIMATED)),
+)
+
+
+def test_stages_have_verdicts_of_their_own() -> None:
+    found = verdicts(STAGES, exactly("0"))
+    assert {stage: one.outcome for stage, one in found.by_stage.items()} == {
+        "transcribe": Outcome.SELF_HOSTED,
+        "translate": Outcome.API,
+    }
+    # 6 - 4
+    assert found.job.outcome is Outcome.SELF_HOSTED
+    assert found.job.difference == exactly("2")
+    assert found.job.quality is Quality.ESTIMATED
+
+
+def test_people_are_shared_out_by_what_stages_cost_and_are_whole_in_the_job() -> None:
+    found = verdicts(STAGES, between("4", "8"))
+    # A quarter of 4 to 8 is on transcription: 5 - 1 - (1 to 2)
+    assert found.by_stage["transcribe"].difference == Range(usd("2"), usd("2.5"), usd("3"))
+    # 6 - 4 - (4 to 8)
+    assert found.job.difference == Range(usd("-6"), usd("-4"), usd("-2"))
+    assert found.job.outcome is Outcome.API
+
+
+def test_a_job_with_unset_people_or_one_fake_stage_is_undecided() -> None:
+    assert verdicts(STAGES, None).job.outcome is Outcome.UNDECIDED
+    faked = (STAGES[0], replace(STAGES[1], grounds=replace(GROUNDS, fake=True)))
+    found = verdicts(faked, exactly("0"))
+    assert (found.job.outcome, found.job.difference) == (Outcome.UNDECIDED, None)
+    assert found.by_stage["transcribe"].outcome is Outcome.SELF_HOSTED
+
+
+def test_stages_that_ran_differently_make_a_mix() -> None:
+    mixed = (STAGES[0], replace(STAGES[1], paid=exactly("1"), grounds=replace(GROUNDS, ran=Outcome.API)))
+    found = verdicts(mixed, exactly("0"))
+    assert found.job.line.startswith("this mix wins by 4.0000 USD")
+
+
+def test_the_json_holds_nano_units_and_reads_back() -> None:
+    value = json.loads(json.dumps(verdicts(STAGES, exactly("0")).as_json()))
+    assert value["outcome"] == "self_hosted"
+    assert value["difference"] == {"low": 2 * 10**9, "point": 2 * 10**9, "high": 2 * 10**9}
+    assert value["by_stage"]["translate"]["difference"]["point"] == -2 * 10**9
+
+
+def test_a_verdict_needs_work_and_ranges_need_order() -> None:
+    with pytest.raises(UsageError):
+        verdicts((), None)
+    with pytest.raises(UsageError):
+        between("2", "1")
+    with pytest.raises(UsageError):
+        Uncertainty(idle=Fraction(2), estimated=Fraction(0))
+    with pytest.raises(UsageError):
+        Uncertainty(idle=0.5, estimated=Fraction(0))  # type: ignore[arg-type]
+
+
+nano = st.integers(-(10**12), 10**12)
+ranges = st.tuples(nano, nano, nano).map(lambda ends: Range(*(Money(end, "USD") for end in sorted(ends))))
+all_grounds = st.builds(
+    Grounds,
+    people_set=st.booleans(),
+    quality=st.sampled_from(list(Quality)),
+    unpriced=st.sampled_from([(), ("something",)]),
+    fake=st.booleans(),
+)
+
+
+@given(ranges, ranges, all_grounds)
+def test_a_verdict_is_given_only_when_every_value_in_the_interval_agrees(paid: Range, api: Range, on: Grounds) -> None:
+    found = verdict(paid, api, on)
+    if found.outcome is Outcome.UNDECIDED:
+        assert found.undecided_because
+        return
+    assert on.people_set
+    assert not on.fake
+    assert not on.unpriced
+    if found.outcome is Outcome.SELF_HOSTED:
+        assert paid.high < api.low
+    else:
+        assert paid.low > api.high or (paid.low == paid.high == api.low == api.high)
+
+
+@given(ranges, ranges)
+def test_more_doubt_never_turns_a_verdict_round(paid: Range, api: Range) -> None:
+    sure = verdict(Range.exactly(paid.point), Range.exactly(api.point), GROUNDS)
+    assert verdict(paid, api, GROUNDS).outcome in (sure.outcome, Outcome.UNDECIDED)
+
+
+@given(
+    st.dictionaries(st.tuples(st.sampled_from(list(Bucket)), st.sampled_from(list(Quality))), st.integers(0, 10**15))
+)
+def test_the_figure_paid_is_the_sum_to_the_nano_unit(amounts: dict[tuple[Bucket, Quality], int]) -> None:
+    found = paid_range(amounts, DOUBT, "USD")
+    assert found.point.nano == sum(amounts.values())
+    assert found.low.nano >= 0
+
+
+positive = st.integers(0, 10**12).map(lambda value: Range.exactly(Money(value, "USD")))
+
+
+@given(st.lists(positive, min_size=1, max_size=5), ranges)
+def test_the_job_has_all_of_the_people_exactly(paid: list[Range], people: Range) -> None:
+    figures = [StageFigures(str(place), one, exactly("0"), GROUNDS) for place, one in enumerate(paid)]
+    found = verdicts(figures, people)
+    assert found.job.difference is not None
+    assert -found.job.difference.point.nano == sum(one.point.nano for one in paid) + people.point.nano
+    # Each stage's share is within a nano-unit for each stage.
+    parts = sum(-one.difference.point.nano for one in found.by_stage.values() if one.difference)
+    assert abs(parts + found.job.difference.point.nano) <= len(paid)
