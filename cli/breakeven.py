@@ -327,8 +327,8 @@ def _as_json(found: Sweep, question: _Question) -> dict[str, Any]:
         "speed": text(question.speed),
         "people_monthly_nano": None if question.people is None else [end.nano for end in question.people],
         "break_even_utilization": [
-            {"gpu_price_per_hour": text(exact), "utilization": text(needed)}
-            for exact, needed in zip(question.gpu_prices, found.needed, strict=True)
+            {"gpu_price_per_hour": text(price), "utilization": text(needed)}
+            for price, needed in zip(question.gpu_prices, found.needed, strict=True)
         ],
         "rows": [[cell(one) for one in row] for row in found.rows],
     }
@@ -337,13 +337,13 @@ def _as_json(found: Sweep, question: _Question) -> dict[str, Any]:
 def _print(found: Sweep, question: _Question, svg: Path | None) -> None:
     from rich.console import Console
 
-    from cli.wording import one_line
+    from cli.wording import one_line, printable
     from ledger.charts import break_even_text, number, speed_text
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     unit, currency = question.unit, question.currency
     speed = "not given (--rtfx)" if question.speed is None else speed_text(question.speed, unit)
-    console.print(f"{found.inputs.stage}: what an own GPU must do to cost as much as the API")
+    console.print(f"{printable(found.inputs.stage)}: what an own GPU must do to cost as much as the API")
     console.print(f"API     {number(question.api_price)} {currency} for one {unit.value} ({question.api_source})")
     console.print(f"GPU     {currency} an hour: {question.gpu_source}")
     console.print(f"speed   {speed}")

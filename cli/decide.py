@@ -237,6 +237,7 @@ def _print(found: Recommendation, profile: WorkloadProfile) -> None:
 
 
 def _print_costs(console: Console, found: Recommendation, profile: WorkloadProfile) -> None:
+    from cli.wording import printable
     from ledger.charts import percent_of
 
     def shown(amount: Money | None) -> str:
@@ -247,7 +248,9 @@ def _print_costs(console: Console, found: Recommendation, profile: WorkloadProfi
         gpus = f"{one.gpus} GPU{'s' if one.gpus != 1 else ''}, " if one.gpus else ""
         busy = "" if one.utilization is None else f"{gpus}{percent_of(one.utilization)} busy"
         unknown = f"not known: {', '.join(one.unknown)}" if one.unknown else ""
-        console.print(f"  {one.stage:<21}{shown(one.api):>14}{shown(one.machines):>14}  {busy or unknown}".rstrip())
+        console.print(
+            f"  {printable(one.stage):<21}{shown(one.api):>14}{shown(one.machines):>14}  {busy or unknown}".rstrip()
+        )
     people = profile.engineering.monthly()
     if people is None:
         console.print(f"  people: unset ({len(profile.engineering.unset)} to fill in), which is not zero")

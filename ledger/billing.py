@@ -153,8 +153,11 @@ def _taken_in_first_hour(opened: SessionOpened, end: SessionEnd) -> bool:
 def find_terms(opened: SessionOpened, book: PriceBook) -> NodeTerms:
     """The terms of the book's row for this machine at its opening; by the second without a minimum where it has none.
 
-    A session whose own price is known still lives by its provider's increments.
+    A session whose own price is known still lives by its provider's increments. A machine of no provider is nobody's
+    to round.
     """
+    if not opened.cloud:
+        return NodeTerms(increment_ms=1)
     row = _find_row(opened, book, opened.at)
     first_hour = opened.cloud == "aws" and bool(opened.spot)
     if row is None:

@@ -32,7 +32,7 @@ def number(value: Fraction | Decimal | int, digits: int = 3) -> str:
     """``value`` with about ``digits`` significant digits, never in exponents: ``1,234``, ``12.3``, ``0.00497``."""
     ratio = Fraction(value)
     with localcontext() as context:
-        context.prec = 40
+        context.prec = 150
         found = Decimal(ratio.numerator) / Decimal(ratio.denominator)
         places = max(0, digits - 1 - found.adjusted()) if found else 0
         text = f"{round(found, places):,f}"

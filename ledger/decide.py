@@ -198,8 +198,10 @@ def _findings(stage: StageWorkload, volume: _Volume, extreme: _Extreme) -> tuple
     )
 
 
-def _missing(costs: StageCosts) -> str:
-    return f"cannot be compared: {', '.join(costs.unknown)} not known"
+def _incomparable(costs: StageCosts) -> tuple[State, str]:
+    if not costs.unknown:
+        return State.UNMET, "GPUs at this speed or utilization do nothing"
+    return State.UNKNOWN, f"cannot be compared: {', '.join(costs.unknown)} not known"
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,7 @@ class _Volume:
         if not stage.predictable:
             return State.UNMET, "utilization is not predictable"
         if costs.saving is None:
-            return State.UNKNOWN, _missing(costs)
+            return _incomparable(costs)
         if costs.saving.nano <= 0:
             return State.UNMET, f"the GPUs alone cost {_short(costs.machines)}, the API {_short(costs.api)}"
         if stage.stage not in self.saving:
@@ -308,7 +310,7 @@ class _Extreme:
         """The condition for one stage, and why."""
         costs = self.costs[stage.stage]
         if costs.saving is None:
-            return State.UNKNOWN, _missing(costs)
+            return _incomparable(costs)
         if stage.stage not in self.dear or not self._extreme(self.floor):
             return State.UNMET, f"the API does not cost {_ratio(self.ratio)} times self-hosting"
         if self.overhead is None:

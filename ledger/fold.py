@@ -123,6 +123,7 @@ class _Scope:
 
 def _fold_life(life: Life, ends: Mapping[str, AttemptEnded], made: Made, wants: Wants, scope: _Scope) -> Books:
     rules, period = scope.rules, scope.period
+    _note_records(life, ends, made, rules.beat_ms)
     end = life.end(rules.beat_ms)
     opened = life.opening()
     terms = find_terms(opened, scope.book)
@@ -146,6 +147,24 @@ def _fold_life(life: Life, ends: Mapping[str, AttemptEnded], made: Made, wants: 
     entries.sort(key=_place)
     unpriced.sort(key=_place)
     return Books(tuple(entries), Totals.of(entries), tuple(unpriced), residuals, (bill,))
+
+
+def _note_records(life: Life, ends: Mapping[str, AttemptEnded], made: Made, beat_ms: int) -> None:
+    """A record is a sign of life of the attempt that made it. Without it a machine whose last record came long after
+    its last beat would seem to have died before, and deaths would be dated late on average, as only those that are
+    dated too early would be put right.
+
+    The disk's clock may be another one: no record is taken for later than the next beat was due.
+    """
+    for attempt in life.started:
+        if attempt.attempt in ends:
+            continue
+        mine = [unit.key for unit in attempt.units if made.by.get(unit.key) == attempt.attempt]
+        instants = [at for key in mine if (at := made.at.get(key)) is not None]
+        beat = life.beats.get(life.worker_of(attempt.process))
+        if instants:
+            last = max(instants) if beat is None else min(max(instants), max(beat + beat_ms - 1, attempt.at))
+            life.note(attempt.process, attempt.at, last)
 
 
 def _rates(opened: SessionOpened, life: Life, until: int, scope: _Scope) -> list[Rate]:

@@ -130,7 +130,7 @@ class StageCosts:
     stage: str
     #: The API's bill; None when not known.
     api: Money | None
-    #: The GPUs, idle time included, people not; None when not known.
+    #: The GPUs, idle time included, people not; None when not known, or when they do nothing (speed 0, never busy).
     machines: Money | None
     #: GPUs that the peak needs, when they are always on.
     gpus: int | None
@@ -151,9 +151,9 @@ def stage_costs(stage: StageWorkload, currency: str, seconds_per_month: int) -> 
         "usage": stage.usage,
         "API price": stage.api_price,
         "GPU price": stage.gpu_price_per_hour,
-        "speed": stage.speed or None,
+        "speed": stage.speed,
         "peak": stage.peak_to_average if stage.always_on else 1,
-        "utilization": 1 if stage.always_on else stage.utilization or None,
+        "utilization": 1 if stage.always_on else stage.utilization,
     }
     unknown = tuple(name for name, value in needed.items() if value is None)
     gpus, busy, machines = _machines(stage, currency, seconds_per_month)

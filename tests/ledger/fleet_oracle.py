@@ -1,20 +1,22 @@
-"""What a simulated machine must have cost, reckoned another way than the ledger does: decimals, and no integers split."""
+"""What a simulated machine must have cost, reckoned another way than the ledger does: with decimals."""
 
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal
+from itertools import pairwise
 
 from fleet_simulation import BEAT_MS, HOUR, MONTH_EDGE, Machine
 
 _EXACT = Context(prec=80)
+_Listed = tuple[str | None, str | None, str, int | Decimal, int]
 #: (price before the month's edge, price after it, currency, increment s, minimum s) by cloud and spot.
-_LISTED: dict[tuple[str, bool | None], tuple[str | None, str | None, str, int, int]] = {
+_LISTED: dict[tuple[str, bool | None], _Listed] = {
     ("aws", True): ("0.1578", "0.2113", "USD", 1, 60),
     ("aws", None): ("0.526", "0.526", "USD", 1, 60),
     ("azure", True): ("0.149", "0.204", "USD", 1, 0),
     ("gcp", False): ("1.4", "1.4", "USD", 3600, 0),
     ("hetzner", False): (None, "0.2949", "EUR", 1, 0),
-    ("", None): (None, None, "", 1, 0),
+    ("", None): (None, None, "", Decimal("0.001"), 0),
 }
 
 
@@ -44,7 +46,7 @@ def expected_bill(machine: Machine, end: int) -> tuple[dict[str, int], int, int]
         borders = [opened.at, until]
     sums: dict[str, int] = {}
     priced = 0
-    for start, stop in zip(borders, borders[1:], strict=False):
+    for start, stop in pairwise(borders):
         price, unit = (before if start < MONTH_EDGE else after), currency
         if opened.price:
             told = [opened.price, *(c.price for c in machine.changes if c.at <= start)][-1]
@@ -58,7 +60,7 @@ def expected_bill(machine: Machine, end: int) -> tuple[dict[str, int], int, int]
     return sums, until - opened.at, priced
 
 
-def _listed(machine: Machine) -> tuple[str | None, str | None, str, int, int]:
+def _listed(machine: Machine) -> _Listed:
     return _LISTED[machine.opened.cloud, machine.opened.spot]
 
 

@@ -189,6 +189,11 @@ def test_on_demand_machines_without_a_utilization_are_undecided() -> None:
     assert decide(replace(TRANSCRIBE, always_on=False)).arm is Arm.UNDECIDED
 
 
+def test_gpus_that_do_nothing_send_it_to_the_api() -> None:
+    assert decide(replace(TRANSCRIBE, speed=0)).arm is Arm.API
+    assert decide(replace(TRANSCRIBE, always_on=False, utilization=0)).arm is Arm.API
+
+
 def test_one_undecided_stage_leaves_the_whole_undecided() -> None:
     found = recommend_deployment(profile(TRANSCRIBE, replace(TRANSLATE, speed=None)))
     assert found.arm is Arm.UNDECIDED

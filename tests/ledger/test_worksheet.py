@@ -109,7 +109,7 @@ def test_hours_are_one_sum_or_a_table() -> None:
         ('[stages.translate]\nunit = "page"', 'stages.translate.unit: "page" is not one of: audio hour'),
         ("[engineering]\nhours = true", "engineering.hours: True is not a number of hours"),
         ('[engineering]\nhours = "9-4"', "run backwards"),
-        ("[engineering]\nrate = 90", "engineering.rate: is not a field; did you mean rate_per_hour?"),
+        ("[engineering]\nrate = 90", "engineering.rate: is not a field; known: rate_per_hour, hours"),
         ("[engineering.hours]\noncall = 3", "engineering.hours.oncall: is not a field; did you mean on_call?"),
         ("[self_hosting]\nstorage = -1", "self_hosting.storage"),
         ("[extra]\na = 1", "extra: is not a field"),
