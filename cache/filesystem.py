@@ -155,6 +155,20 @@ class Filesystem:
             return False
         return True
 
+    def kind(self, path: str) -> str:
+        """The type of the mount that holds a folder, such as ``ext4`` or ``fuse.blobfuse2``; empty when nobody says."""
+        device = os.lstat(f"{path}/.").st_dev
+        wanted = f"{os.major(device)}:{os.minor(device)}"
+        try:
+            with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:  # noqa: PTH123
+                for line in mounts:
+                    fields, _, rest = line.partition(" - ")
+                    if fields.split(" ")[2] == wanted:
+                        return rest.split(" ")[0]
+        except (OSError, IndexError):
+            return ""
+        return ""
+
     def names(self, path: str) -> list[str]:
         """The names in a directory, sorted."""
         return sorted(os.listdir(path))

@@ -16,6 +16,8 @@ from core.errors import StoreError
 from core.keys import canonical_json, digest_value
 
 FORMAT = 1
+#: Mounts whose rename does not itself promise not to replace.
+UNFENCED = ("fuse", "cifs", "smb3", "9p")
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,12 @@ def _found(filesystem: Filesystem, home: str) -> Identity:
         _make(filesystem, f"{objects}/{shard}")
     filesystem.fsync_directory(objects)
     filesystem.fsync_directory(home)
+    kind = filesystem.kind(home)
     for method in PublishMethod:
+        if method is PublishMethod.RENAME_NOREPLACE and kind.startswith(UNFENCED):
+            # The kernel refuses to replace what this machine has seen; the file system itself ignores the wish, so two
+            # machines could still overwrite each other.
+            continue
         fresh = Identity(secrets.token_hex(16), FORMAT, method)
         temp = _write_temp(filesystem, home, fresh)
         try:

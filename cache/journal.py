@@ -89,6 +89,21 @@ class Journals:
         data = self._volume.read(self._volume.path(journal_parts(parts)))
         return Journal((), 0) if data is None else decode_lines(data)
 
+    def read_from(self, parts: Sequence[str], offset: int) -> tuple[Journal, int]:
+        filesystem, path = self._volume.filesystem, self._volume.path(journal_parts(parts))
+        try:
+            fd = filesystem.open_read(path)
+        except FileNotFoundError:
+            self._volume.confirm()
+            return Journal((), 0), offset
+        try:
+            data = filesystem.read_at(fd, max(filesystem.size_of(fd) - offset, 0), offset)
+        finally:
+            filesystem.close(fd)
+        # A line that is still being written has no newline after it: it is read the next time, whole.
+        whole = data[: data.rfind(b"\n") + 1]
+        return decode_lines(whole), offset + len(whole)
+
     def _open(self, parts: Sequence[str], path: str) -> int:
         filesystem = self._volume.filesystem
         try:

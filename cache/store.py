@@ -173,6 +173,11 @@ class Store:
         with faults("reading a journal", self._volume.home):
             return self._journals.read(parts)
 
+    def read_journal_from(self, parts: Sequence[str], offset: int) -> tuple[Journal, int]:
+        """What was appended to a journal from this byte on, and the byte to go on from the next time."""
+        with faults("reading a journal", self._volume.home):
+            return self._journals.read_from(parts, offset)
+
     def replace_state(self, parts: Sequence[str], payload: bytes) -> None:
         """Writes a state, such as ``("state", "outputs.state")``, over the old one: all of it or nothing."""
         with faults("writing a state", self._volume.home):

@@ -396,3 +396,19 @@ def test_an_nfs_answer_that_denies_our_own_success_is_seen_through(home: Path, m
     assert store.put(make_record(1)) is PutOutcome.COMMITTED
     assert store.get(make_record(1).key) == make_record(1)
     assert temps(home) == []
+
+
+class UnfencedFilesystem(Filesystem):
+    """No links, and a rename that only this machine's kernel keeps from replacing."""
+
+    def link(self, source: str, target: str) -> None:
+        raise OSError(errno.EOPNOTSUPP, "no links here")
+
+    def kind(self, path: str) -> str:
+        return "fuse.blobs"
+
+
+def test_no_store_is_founded_where_only_the_local_kernel_prevents_replacing(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="can neither link files nor rename them without replacing"):
+        Store.open(tmp_path / "home", filesystem=UnfencedFilesystem())
+    assert Filesystem().kind(str(tmp_path)) != ""
