@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -26,6 +27,8 @@ MOST_ACTIVE = 128
 PLANNERS = 2
 #: Orders applied in one pass, so that a folder of 10,000 does not keep workers waiting.
 ORDERS_A_PASS = 200
+#: And for so many seconds at most: each is made durable, which is slow on a network disk.
+ORDERS_S = 0.5
 
 
 class Intake:
@@ -46,7 +49,10 @@ class Intake:
     # -- orders ----------------------------------------------------------------------------------------------
 
     def apply_orders(self) -> None:
+        until = time.monotonic() + ORDERS_S
         for name in order_names(self._floor.store)[:ORDERS_A_PASS]:
+            if time.monotonic() > until:
+                return
             try:
                 order = read_order(self._floor.store, name)
             except (StoreError, ValueError, KeyError, TypeError) as error:

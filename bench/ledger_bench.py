@@ -1,0 +1,320 @@
+"""Verifying and folding a large ledger: a million lines on disk, from bytes to books, with a limit on time and memory.
+
+    python bench/ledger_bench.py [--lines 1000000] [--machines 200] [--processes 2] [--folder DIR] [--json]
+
+The ledger is written first (not timed): for each machine an opening, a journal of beats, and the journals of its
+processes, all sealed, with anchors; and what the records say (unit, attempt, hash of the attempt's line). Timed is then
+everything from the bytes: each line's checksum and chain, anchors, references, parsing, gathering, billing, sharing, and
+the sums; entries are made one by one, and every machine's are checked against its bill. Reported are wall time, CPU
+time, and the largest sum of the processes' resident memory, sampled each 50 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import random
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from cache.journal import encode_line
+from core.keys import digest_bytes
+from ledger.chain import Anchor, Chain, FileCheck, Problem, join_checks, verify_file
+from ledger.claims import Made
+from ledger.facts import Fact, JobWant, parse_attempt_fact, parse_node_fact, parse_opening
+from ledger.fold import FoldRules, fold_with
+from ledger.prices import Confidence, Meter, PriceBook, PriceRow
+from ledger.totals import Dimension, Totals
+from ledger.wants import Wants
+
+SECONDS_LIMIT, MEMORY_LIMIT_MIB = 20.0, 1024
+BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
+WORKERS = 2
+JOBS = 40
+#: Units in a batch.
+UNITS = (1, 6)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one machine's fold came to."""
+
+    checks: list[FileCheck]
+    totals: Totals
+    entries: int
+    unpriced: int
+    billed: dict[str, int]
+    errors: tuple[str, ...]
+    documents: dict[str, str]
+    references: dict[str, str]
+
+
+def _at(ms: int) -> str:
+    return (BEGAN + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")
+
+
+class Writer:
+    """Writes one machine's folder: its journals, and its records' words."""
+
+    def __init__(self, folder: Path, number: int, lines: int) -> None:
+        self._rng = random.Random(number)
+        self._session, self._folder = f"vm{number:05d}", folder / f"vm{number:05d}"
+        self._left = lines
+        self._anchors: list[Anchor] = []
+        self._records: list[list[str | int]] = []
+
+    def write(self) -> int:
+        """Returns how many lines were written."""
+        self._folder.mkdir()
+        start = self._rng.randint(0, 20 * 86_400_000)
+        opening = {"session": self._session, "at": _at(start), "price": "0.149 USD", "cloud": "azure", "size": "NC4as"}
+        document = json.dumps(opening).encode()
+        (self._folder / "opened.json").write_bytes(document)
+        share, end = self._left // WORKERS, start
+        for worker in range(WORKERS):
+            end = max(end, self._process(worker, start, share * 4 // 5))
+        for worker in range(WORKERS):
+            self._beats(worker, start, end, share - share * 4 // 5, {"opened.json": digest_bytes(document)})
+        anchors = [anchor.as_json() for anchor in self._anchors]
+        (self._folder / "anchors.json").write_text(json.dumps(anchors), encoding="ascii")
+        (self._folder / "records.json").write_text(json.dumps(self._records), encoding="ascii")
+        return sum(anchor.lines for anchor in self._anchors)
+
+    def _beats(self, worker: int, start: int, end: int, count: int, documents: dict[str, str]) -> None:
+        step = max((end - start) // count, 1)
+        facts: list[dict[str, Any]] = [
+            {
+                "fact": "beat",
+                "at": _at(start + place * step),
+                "worker": f"w{worker}",
+                "gpu_util": 90,
+                "gpu_mem_mib": 9000,
+            }
+            for place in range(count)
+        ]
+        facts[0]["documents"] = documents
+        self._journal(f"beats-{worker}.jsonl", facts)
+
+    def _process(self, worker: int, at: int, count: int) -> int:
+        rng, process = self._rng, f"{self._session}-p{worker}"
+        facts: list[dict[str, Any]] = [
+            {
+                "fact": "process_started",
+                "session": process,
+                "node": self._session,
+                "worker": f"w{worker}",
+                "at": _at(at),
+            }
+        ]
+        attempts: dict[str, list[tuple[str, int]]] = {}
+        while len(facts) < count - 1:
+            attempt = f"{process}/transcribe/{len(facts)}"
+            units = [(f"{rng.getrandbits(256):064x}", rng.randint(500, 30_000)) for _ in range(rng.randint(*UNITS))]
+            facts.append(self._started(attempt, at, units))
+            at += sum(audio for _, audio in units) // 20 + 200
+            if rng.random() > 0.01:
+                seconds, used = f"{(at - 150) % 60_000 / 1000:.3f}", {"audio_ms": sum(audio for _, audio in units)}
+                ended = {"fact": "attempt_ended", "attempt": attempt, "at": _at(at), "engine_seconds": seconds}
+                facts.append({**ended, "yielded": len(units), "usage": used})
+                attempts[attempt] = [(key, at) for key, _ in units]
+        hashes = self._journal(f"{process}.jsonl", facts)
+        for attempt, made in attempts.items():
+            self._records += [[key, attempt, when, hashes[attempt]] for key, when in made]
+        return at
+
+    def _started(self, attempt: str, at: int, units: list[tuple[str, int]]) -> dict[str, Any]:
+        return {
+            "fact": "attempt_started",
+            "attempt": attempt,
+            "stage": "transcribe",
+            "at": _at(at),
+            "units": [{"key": key, "audio_ms": audio} for key, audio in units],
+            "engine": "faster-whisper large-v3 float16",
+            "provider": "faster-whisper",
+            "fake": False,
+            "remote": False,
+            "jobs": [f"job{self._rng.randrange(JOBS)}"] * len(units),
+            "estimated": {},
+        }
+
+    def _journal(self, name: str, facts: list[dict[str, Any]]) -> dict[str, str]:
+        """Hash of the line by attempt, of those that began one."""
+        chain, lines, hashes = Chain(name), [], {}
+        for fact in facts:
+            lines.append(encode_line(chain.seal(fact)))
+            if fact["fact"] == "attempt_started":
+                hashes[fact["attempt"]] = chain.head
+        (self._folder / name).write_bytes(b"".join(lines))
+        self._anchors.append(chain.anchor)
+        return hashes
+
+
+def _write_machine(task: tuple[Path, int, int]) -> int:
+    return Writer(*task).write()
+
+
+def _book() -> PriceBook:
+    row = PriceRow(
+        id="azure/t4",
+        provider="azure",
+        meter=Meter.NODE_HOUR,
+        sku="NC4as",
+        unit_price=Decimal("0.149"),
+        per=1,
+        currency="USD",
+        effective_from=0,
+        effective_to=None,
+        observed_at=date(2026, 9, 1),
+        source_url="https://prices.example/list",
+        confidence=Confidence.LIST,
+    )
+    return PriceBook(((row,),))
+
+
+def fold_machine(folder: Path) -> Part:
+    """Verifies and folds one machine's folder."""
+    anchors: dict[str, list[Anchor]] = {}
+    for value in json.loads((folder / "anchors.json").read_bytes()):
+        anchor = Anchor.from_json(value)
+        anchors.setdefault(anchor.file, []).append(anchor)
+    by, at, references = dict[str, str](), dict[str, int](), dict[str, str]()
+    epoch = (BEGAN - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    for key, attempt, when, digest in json.loads((folder / "records.json").read_bytes()):
+        by[key], at[key], references[attempt] = attempt, epoch + when, digest
+    document = (folder / "opened.json").read_bytes()
+    facts: list[Fact] = [parse_opening(json.loads(document))]
+    checks = [_check(path, anchors, facts, folder.name) for path in sorted(folder.glob("*.jsonl"))]
+    books = fold_with(facts, Made(by, at), WANTS, BOOK, None, FoldRules())
+    billed: dict[str, int] = {}
+    for bill in books.bills:
+        billed = {name: billed.get(name, 0) + nano for name, nano in bill.totals().items()}
+    entries, unpriced = len(books.entries), len(books.unpriced)
+    documents = {"opened.json": digest_bytes(document)}
+    # The references are joined here: a machine's records name its own attempts.
+    return Part(checks, books.totals, entries, unpriced, billed, books.errors, documents, references)
+
+
+def _check(path: Path, anchors: dict[str, list[Anchor]], facts: list[Fact], session: str) -> FileCheck:
+    beats = path.name.startswith("beats-")
+
+    def take(entry: dict[str, Any]) -> None:
+        fact = parse_node_fact(session, entry) if beats else parse_attempt_fact(path.stem, entry)
+        if fact is not None:
+            facts.append(fact)
+
+    return verify_file(path.name, path.read_bytes(), anchors.get(path.name, ()), take)
+
+
+BOOK = _book()
+WANTS = Wants(JobWant(f"job{number}", f"owner{number % 5}", {}, 0, None, frozenset()) for number in range(JOBS))
+
+
+def _fold_and_join(folder: Path) -> tuple[list[Problem], Part]:
+    part = fold_machine(folder)
+    problems = join_checks(part.checks, part.documents, [check.file for check in part.checks], part.references)
+    # What was joined need not travel.
+    return problems, Part([], part.totals, part.entries, part.unpriced, part.billed, part.errors, {}, {})
+
+
+class Memory:
+    """Largest sum of the resident memory of this process and its children."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Memory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        me = psutil.Process()
+        while not self._over.wait(0.05):
+            self.peak = max(self.peak, sum(_resident(each) for each in (me, *me.children(recursive=True))))
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def measure(folders: list[Path], processes: int) -> dict[str, Any]:
+    """Verifies and folds these machines."""
+    totals, problems, errors = Totals(), list[Problem](), list[str]()
+    entries = unpriced = 0
+    billed: dict[str, int] = {}
+    began = time.monotonic()
+    cpu = psutil.cpu_times()
+    with Memory() as memory, multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for found, part in pool.imap_unordered(_fold_and_join, folders, chunksize=4):
+            problems += found
+            errors += part.errors
+            totals.merge(part.totals)
+            entries, unpriced = entries + part.entries, unpriced + part.unpriced
+            for name, nano in part.billed.items():
+                billed[name] = billed.get(name, 0) + nano
+        seconds = time.monotonic() - began
+        used = sum(psutil.cpu_times()[:3]) - sum(cpu[:3])
+    return {
+        "seconds": round(seconds, 2),
+        "machine_cpu_seconds": round(used, 2),
+        "peak_mib": memory.peak // 2**20,
+        "entries": entries,
+        "unpriced": unpriced,
+        "problems": len(problems),
+        "errors": len(errors),
+        "conserved": totals.whole() == billed,
+        "by_bucket": {name: sums["USD"].nano for name, sums in totals.by(Dimension.BUCKET).items()},
+    }
+
+
+def main() -> int:
+    """Writes, measures, prints; 1 where a limit is missed or anything is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lines", type=int, default=1_000_000)
+    parser.add_argument("--machines", type=int, default=200)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--folder", type=Path, default=None, help="where to write; a temporary folder by default")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        home, share = Path(name), -(-options.lines // options.machines)
+        with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
+            tasks = [(home, number, share) for number in range(options.machines)]
+            lines = sum(pool.imap_unordered(_write_machine, tasks))
+        folders = sorted(home.iterdir())
+        size = sum(path.stat().st_size for path in home.rglob("*.jsonl"))
+        found = {"lines": lines, "journal_mib": size // 2**20, **measure(folders, options.processes)}
+    if options.json:
+        print(json.dumps(found, indent=2))
+    else:
+        for key, value in found.items():
+            print(f"{key:20} {value}")
+    sound = found["problems"] == 0 and found["errors"] == 0 and found["conserved"]
+    fast = found["seconds"] < SECONDS_LIMIT and found["peak_mib"] < MEMORY_LIMIT_MIB
+    print("within the limits" if sound and fast else "NOT within the limits", file=sys.stderr)
+    return 0 if sound and fast else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

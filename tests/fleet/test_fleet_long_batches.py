@@ -1,0 +1,82 @@
+"""Work that takes far longer than any time-out is done once, as long as its worker lives."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from broker_server import BrokerServer
+from conftest import PlannedWork
+from fleet import Fleet
+from fleet_claims import await_holder, idle_workers
+from queue_bench import QUEUE, STORE, QueueBench, wait_until
+from segue_process import ROOT
+
+from pipeline.submissions import Priority
+from tasks.broker import Broker
+
+UNITS = 10
+SETTINGS = {
+    "SEGUE_CLAIM_SECONDS": "1",
+    "SEGUE_FAKE_DELAY_MS": "1100",
+    "SEGUE_BATCH_SIZE": "16",
+    "SEGUE_BATCH_SECONDS": "60",
+}
+#: A consumer in a process of its own, with the same settings of the queue: it prints the batches that it takes.
+OTHER_CONSUMER = """
+import sys
+from queue_bench import QUEUE, STORE
+from tasks.app import make_app, serve
+
+app = make_app(sys.argv[1], STORE)
+app.conf.broker_transport_options = {**app.conf.broker_transport_options, "visibility_timeout": 1}
+print("ready", flush=True)
+serve(app, (QUEUE,), lambda message: print(message.batch, flush=True), name="other", refused=print).run()
+"""
+
+
+def test_a_batch_of_ten_claim_periods_runs_once_beside_an_idle_worker(tmp_path: Path) -> None:
+    with Fleet(tmp_path / "fleet", SETTINGS) as fleet:
+        work = PlannedWork(fleet, tmp_path)
+        fleet.start(2)
+        fleet.until(lambda: len(idle_workers(fleet)) == 2, "two workers are ready")
+        job = work.submit("long", UNITS)
+        held = await_holder(fleet, units=UNITS)
+        books = work.finish(job, "long", UNITS)
+        assert set(books.attempts[0].units) == set(held.keys)
+        assert len(books.attempts) == 1
+        assert books.recomputed_units() == 0
+
+
+def test_a_message_in_hand_is_nobody_elses_however_long_it_takes(tmp_path: Path) -> None:
+    with BrokerServer() as server:
+        broker = Broker.connect(server.url, STORE, 1000)
+        with QueueBench(broker, server.url) as bench:
+            options = bench.consumer.app.conf.broker_transport_options
+            bench.consumer.app.conf.broker_transport_options = {**options, "visibility_timeout": 1}
+            bench.release.clear()
+            bench.start()
+            (batch,) = bench.send(Priority.NORMAL)
+            wait_until(lambda: bench.batches == [batch])
+            log = tmp_path / "other.txt"
+            others = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests" / "support")))}
+            with log.open("wb") as out:
+                other = subprocess.Popen([sys.executable, "-c", OTHER_CONSUMER, server.url], stdout=out, env=others)
+            try:
+                wait_until(lambda: log.read_text().startswith("ready"))
+                # Ten visibility time-outs.
+                time.sleep(10)
+                assert broker.waiting(QUEUE) == []
+                assert not [name for name in server.client().scan_iter() if name.startswith(b"unacked")]
+                (second,) = bench.send(Priority.NORMAL)
+                wait_until(lambda: second in log.read_text())
+                assert log.read_text().split() == ["ready", second]
+            finally:
+                other.kill()
+                other.wait()
+            assert bench.batches == [batch]
+            bench.release.set()
+        broker.close()
