@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from cache.store import Store
 from core.specs import EngineSpec
+from pipeline.sealed import SealedJournal
 from pipeline.stages import Stage, Unit
 
 #: Folder under the store's home, one file a process.
@@ -37,6 +38,16 @@ class ProcessCard:
     worker: str = ""
 
 
+@dataclass(frozen=True)
+class Begun:
+    """An attempt that has been noted."""
+
+    #: Its id.
+    attempt: str
+    #: Hash of the line that says so: records carry it, so that the line cannot be taken away unseen.
+    line: str
+
+
 class AttemptJournal:
     """This process's own file of facts. Safe for several threads: each line is one append.
 
@@ -44,17 +55,23 @@ class AttemptJournal:
     nothing leaves no file.
     """
 
-    def __init__(self, store: Store, card: ProcessCard | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        card: ProcessCard | None = None,
+        tell: Callable[[Mapping[str, Any]], None] = lambda _fact: None,
+    ) -> None:
+        """``tell`` is given each fact once it is written, in the thread that wrote it."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         self.session = f"{stamp}-{os.getpid()}-{os.urandom(4).hex()}"
-        self._store, self._parts = store, (FOLDER, f"{self.session}.jsonl")
-        self._card = card or ProcessCard()
+        self._journal = SealedJournal(store, (FOLDER, f"{self.session}.jsonl"))
+        self._card, self._tell = card or ProcessCard(), tell
         self._count, self._begun = 0, _now()
         self._opened = False
         self._lock = threading.Lock()
 
-    def start(self, stage: Stage, units: Sequence[Unit], engine: EngineSpec, *, remote: bool) -> str:
-        """Notes a batch before it is given to an engine; returns the attempt's id. Durable when it returns."""
+    def start(self, stage: Stage, units: Sequence[Unit], engine: EngineSpec, *, remote: bool) -> Begun:
+        """Notes a batch before it is given to an engine. Durable when it returns."""
         with self._lock:
             self._count += 1
             attempt = f"{self.session}/{stage}/{self._count}"
@@ -72,8 +89,7 @@ class AttemptJournal:
             "units": [{"key": unit.key, "audio_ms": unit.audio_ms, "language": unit.language} for unit in units],
             "jobs": [unit.job_id for unit in units],
         }
-        self._append(fact, durable=True)
-        return attempt
+        return Begun(attempt, self._append(fact, durable=True))
 
     def end(self, attempt: str, seconds: float, yielded: int, usage: dict[str, int]) -> None:
         """Notes that the engine returned after so many seconds."""
@@ -109,11 +125,13 @@ class AttemptJournal:
         }
         self._append(fact, durable=False)
 
-    def _append(self, fact: dict[str, Any], *, durable: bool) -> None:
+    def _append(self, fact: dict[str, Any], *, durable: bool) -> str:
         with self._lock:
             opening = [] if self._opened else [self._process_started()]
-            self._store.append(self._parts, [*opening, fact], durable=durable)
+            line = self._journal.append([*opening, fact], durable=durable)
             self._opened = True
+        self._tell(fact)
+        return line
 
     def _process_started(self) -> dict[str, Any]:
         return {

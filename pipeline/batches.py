@@ -121,7 +121,7 @@ def run_units(
     calls = _prepare(wanted, plans, engine, store)
     store.require_space(len(calls.inputs) * 64 * 1024)
     computed = [wanted[Key(item.id)][0] for item in calls.inputs]
-    attempt = journal.start(stage, computed, engine.spec, remote=bool(getattr(engine, "remote", False)))
+    begun = journal.start(stage, computed, engine.spec, remote=bool(getattr(engine, "remote", False)))
     waiting = {Key(item.id) for item in calls.inputs}
     started, usage = time.monotonic(), defaultdict[str, int](int)
     committer = Committer(store, settle)
@@ -134,7 +134,7 @@ def run_units(
                 for unit in wanted[key]:
                     settle(Outcome(unit, None, reason))
             else:
-                provenance = {"attempt": attempt, "engine": engine.spec.describe(), **used}
+                provenance = {"attempt": begun.attempt, "line": begun.line, "engine": engine.spec.describe(), **used}
                 committer.submit(Record(key, str(stage), payload, provenance), wanted[key])
             if stage is Stage.TRANSLATE and stopping():
                 # A transcriber computes its batch as a whole: what it has already paid for is worth the wait.
@@ -147,8 +147,8 @@ def run_units(
         try:
             committer.finish()
         finally:
-            journal.end(attempt, engine_ms / 1000, len(calls.inputs) - len(waiting), dict(usage))
-    return Ran(attempt, engine_ms, sum(unit.audio_ms for unit in computed), tuple(committer.commits_ms))
+            journal.end(begun.attempt, engine_ms / 1000, len(calls.inputs) - len(waiting), dict(usage))
+    return Ran(begun.attempt, engine_ms, sum(unit.audio_ms for unit in computed), tuple(committer.commits_ms))
 
 
 def try_engine(

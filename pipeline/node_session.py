@@ -20,13 +20,16 @@ from typing import Any
 
 from cache.store import Store
 from core.errors import StoreError
-from core.keys import digest_value
+from core.keys import digest_bytes, digest_value
 from core.version import VERSION
+from pipeline.sealed import SealedJournal
 
 #: Folder under the store's home, one folder a session in it.
 FOLDER = "nodes"
 OPENED = "opened.json"
 BEAT_SECONDS = 10.0
+#: Of so many beats one is durable.
+DURABLE_EVERY = 6
 
 #: A process that has missed so many beats is taken for dead.
 _BEATS_MISSED = 3
@@ -180,7 +183,9 @@ class NodeSession:
         #: This machine's facts as this process read them.
         self.facts = facts
         self._store, self._worker, self._interval = store, worker, interval
-        self._journal = (FOLDER, self.session, f"beats-{os.getpid()}-{os.urandom(4).hex()}.jsonl")
+        self._name = f"beats-{os.getpid()}-{os.urandom(4).hex()}.jsonl"
+        self._journal = SealedJournal(store, (FOLDER, self.session, self._name))
+        self._beats = 0
         self._meter = GpuMeter()
         self._left = threading.Event()
         self._thread: threading.Thread | None = None
@@ -218,7 +223,8 @@ class NodeSession:
             self._thread.join(timeout=5.0)
         self._meter.close()
         fact = {"fact": "session_closed", "at": _now(), "reason": reason, "worker": self._worker}
-        self._store.append(self._journal, [fact], durable=True)
+        self._journal.append([fact], durable=True)
+        self._journal.close()
 
     def others(self) -> int:
         """How many other processes of this session are still at work: no end noted, and a beat not long ago.
@@ -230,7 +236,7 @@ class NodeSession:
         alive = 0
         for name in self._store.children((FOLDER, self.session)):
             parts = (FOLDER, self.session, name)
-            if not name.startswith("beats-") or parts == self._journal:
+            if not name.startswith("beats-") or name == self._name:
                 continue
             facts = self._store.read_journal(parts).entries
             last = facts[-1] if facts else {}
@@ -263,7 +269,11 @@ class NodeSession:
             "gpu_util": gpu.util_percent,
             "gpu_mem_mib": gpu.memory_mib,
         }
-        self._store.append(self._journal, [fact], durable=False)
+        # The first line knows the opening by its hash; a durable line now and then can be anchored.
+        if self._beats == 0:
+            fact["documents"] = {f"{FOLDER}/{self.session}/{OPENED}": digest_bytes(_dumped(self.opened))}
+        self._journal.append([fact], durable=self._beats % DURABLE_EVERY == 0)
+        self._beats += 1
 
 
 def _opening(store: Store, facts: NodeFacts, price: str, session: str, worker: str) -> dict[str, Any]:
@@ -279,13 +289,17 @@ def _opening(store: Store, facts: NodeFacts, price: str, session: str, worker: s
         **facts.as_json(),
     }
     for _ in range(_OPENING_TRIES):
-        store.write_once(parts, json.dumps(opening, ensure_ascii=True, sort_keys=True).encode("ascii"))
+        store.write_once(parts, _dumped(opening))
         # None: what was there was damaged, and is out of the way now.
         payload = store.read_document(parts)
         if payload is not None:
             found: dict[str, Any] = json.loads(payload)
             return found
     raise StoreError(f"{'/'.join(parts)} is damaged whenever it is written", "check the disk that holds SEGUE_HOME")
+
+
+def _dumped(opening: dict[str, Any]) -> bytes:
+    return json.dumps(opening, ensure_ascii=True, sort_keys=True).encode("ascii")
 
 
 def _now() -> str:
