@@ -23,7 +23,7 @@ from ledger.wants import Wants
 _ID_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Slice:
     """A claim's part of one line of the bill."""
 
@@ -54,10 +54,13 @@ class Allocation:
             yield from self._divide(segment, slices)
 
     def _cut(self, claims: Sequence[Claim]) -> list[list[_Slice]]:
-        """Each claim's slices by line of the bill."""
+        """Each claim's slices by line of the bill. The lines cover the machine's life, and claims do not leave it."""
         segments = self._bill.segments
         found: list[list[_Slice]] = [[] for _ in segments]
         starts = [segment.start for segment in segments]
+        if len(segments) == 1:
+            weight = self._sharing.weight
+            return [[_Slice(claim, claim.start, claim.end, weight(claim.start, claim.end)) for claim in claims]]
         for claim in claims:
             place = max(bisect_right(starts, claim.start) - 1, 0)
             while place < len(segments) and segments[place].start < claim.end:
@@ -95,6 +98,10 @@ class Allocation:
         self, segment: BilledSegment, piece: _Slice, ms: int, nano: int | None
     ) -> Iterator[Entry | Unpriced]:
         claim = piece.claim
+        if not self._edges and len(claim.shares) == 1:
+            if ms or nano:
+                yield self._result(segment, claim, claim.shares[0], (piece.start, piece.end), ms, nano, piece.start)
+            return
         window = self._window(piece.start, piece.end)
         if window is None:
             return

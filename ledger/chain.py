@@ -1,9 +1,9 @@
 """Tamper evidence: each line of a journal names the line before it by hash, and the heads are noted in a second place.
 
-A chain alone sees neither a lost tail nor a lost file, so two things outside of the file hold it: anchors (a
-file's head and how many lines it had, kept elsewhere) and records, which carry the hash of the line that began their attempt. What
-neither of them has seen yet may be lost without a trace: a line that a crash tore is counted, and is no problem unless
-one of them says that it was whole.
+A chain alone sees neither a lost tail nor a lost file, so two things outside of the file hold it: anchors (a file's
+head and how many lines it had, kept elsewhere) and records, which carry the hash of the line that began their attempt.
+What neither of them has seen yet may be lost without a trace: a line that a crash tore is counted, and is no problem
+unless one of them says that it was whole.
 
 A line is ``16 hexadecimal digits of SHA-256 of the body, space, body``, written with a newline before and after it; the
 body is JSON. Its hash is SHA-256 of the body's bytes. In a sealed line ``n`` is its number in the file, from 0, and
@@ -12,12 +12,12 @@ body is JSON. Its hash is SHA-256 of the body's bytes. In a sealed line ``n`` is
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
 #: ``prev`` of a file's first line.
@@ -26,6 +26,7 @@ ORIGIN = "0" * 64
 _CHECK_DIGITS = 16
 _JOURNAL = ".jsonl"
 Body = dict[str, Any]
+_decode = json.JSONDecoder().decode
 
 
 def body_of(entry: Mapping[str, Any]) -> bytes:
@@ -35,7 +36,7 @@ def body_of(entry: Mapping[str, Any]) -> bytes:
 
 def hash_of(body: bytes) -> str:
     """The hash that names a line: 64 hexadecimal digits."""
-    return hashlib.sha256(body).hexdigest()
+    return sha256(body).hexdigest()
 
 
 @dataclass(frozen=True, order=True)
@@ -178,16 +179,10 @@ class _Reader:
         self._places: dict[str, int] = {}
         self.torn = 0
         self.unclosed = ""
+        #: Hash of the last whole line, and the number of the next.
+        self.head, self.lines = ORIGIN, 0
         #: What is between the last whole line and here.
         self._pieces: list[tuple[int, str]] = []
-
-    @property
-    def head(self) -> str:
-        return self.hashes[-1] if self.hashes else ORIGIN
-
-    @property
-    def lines(self) -> int:
-        return self.numbers[-1] + 1 if self.numbers else 0
 
     def read(self, data: bytes) -> None:
         pieces = data.split(b"\n") if data else []
@@ -212,12 +207,12 @@ class _Reader:
 
     def _piece(self, number: int, piece: bytes, *, spaced: bool, closed: bool) -> None:
         body = piece[_CHECK_DIGITS + 1 :]
-        digest = hash_of(body)
-        if piece[: _CHECK_DIGITS + 1] != digest[:_CHECK_DIGITS].encode("ascii") + b" ":
+        digest = sha256(body).hexdigest()
+        if not piece.startswith(f"{digest[:_CHECK_DIGITS]} ".encode()):
             self._pieces.append((number, "its checksum fails"))
             return
         try:
-            entry = json.loads(body)
+            entry = _decode(body.decode())
         except ValueError:
             entry = None
         if not isinstance(entry, dict):
@@ -225,13 +220,14 @@ class _Reader:
             return
         doubted = entry.get("doubted")
         doubted = doubted if isinstance(doubted, list) else []
-        if self._pieces and not doubted:
+        if self._pieces:
             # Whoever writes on after a failed write says so; anything else between two lines was not left by a crash.
-            self._damaged()
-        elif not spaced and not self._pieces:
+            if not doubted:
+                self._damaged()
+            self.torn += len(self._pieces)
+            self._pieces.clear()
+        elif not spaced:
             self._flaw(number, Flaw.DAMAGED, "there is no empty line before it")
-        self.torn += len(self._pieces)
-        self._pieces.clear()
         self._entry(number, entry, digest, doubted)
         if not closed:
             self.unclosed = digest
@@ -244,16 +240,16 @@ class _Reader:
         if digest in self._places:
             self._flaw(number, Flaw.REPEATED, f"it is line {count} again")
             return
-        if not self._follows(count, prev, doubted):
+        if (doubted or prev != self.head or count != self.lines) and not self._follows(count, prev, doubted):
             self._flaw(number, Flaw.BROKEN, f"line {count} does not follow the line before it")
         self._places[digest] = len(self.hashes)
         self.hashes.append(digest)
         self.numbers.append(count)
+        self.head, self.lines = digest, count + 1
         if entry.get("fact") == "attempt_started":
             self.attempts[str(entry.get("attempt"))] = digest
-        documents = entry.get("documents")
-        if isinstance(documents, dict):
-            self.documents.update(documents)
+        if "documents" in entry and isinstance(entry["documents"], dict):
+            self.documents.update(entry["documents"])
         if self._on_entry is not None:
             self._on_entry(entry)
 
@@ -261,7 +257,7 @@ class _Reader:
         """A line names the last one that was surely written. Between the two there may be lines that it doubts, in
         their order, and no other."""
         if not doubted:
-            return prev == self.head and count == self.lines
+            return False
         place = -1 if prev == ORIGIN else self._places.get(prev)
         if place is None:
             return False

@@ -1,9 +1,13 @@
-"""Who was active on a machine and when, and what share of it is whose: before any money is looked at."""
+"""Who was active on a machine and when, and what share of it is whose: before any money is looked at.
+
+Claims and shares live only while a machine is folded, by the hundred thousand; that they are not frozen halves the time
+of making them.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ledger.billing import SessionEnd
@@ -16,7 +20,7 @@ from ledger.wants import Wants
 _FAKE = "fake"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Share:
     """One part of what a claim costs."""
 
@@ -30,7 +34,7 @@ class Share:
     weight: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claim:
     """Somebody active on the machine from ``start`` until ``end``."""
 
@@ -67,21 +71,39 @@ class Made:
 class Claims:
     """Makes the claims of one machine."""
 
-    def __init__(self, life: Life, end: SessionEnd, ends: Mapping[str, AttemptEnded], made: Made, wants: Wants) -> None:
+    def __init__(
+        self,
+        life: Life,
+        end: SessionEnd,
+        ends: Mapping[str, AttemptEnded],
+        made: Made,
+        wants: Wants,
+        running: Callable[[str], bool] = lambda _process: False,
+    ) -> None:
         self._life, self._end, self._ends, self._made, self._wants = life, end, ends, made, wants
+        self._running = running
 
     def all(self, beat_ms: int) -> list[Claim]:
         """Every claim that has a length, in an order that does not depend on the order of the facts."""
         found = [claim for attempt in self._life.started for claim in self._attempt(attempt, beat_ms)]
         found += self._loads()
         first, last = self._life.opening().at, self._end.at
-        clipped = [_clip(claim, first, last) for claim in found]
+        clipped = [
+            claim if first <= claim.start and claim.end <= last else _clip(claim, first, last) for claim in found
+        ]
         # By name before instants: equal remainders are then served the same way however a clock was read.
         return sorted((claim for claim in clipped if claim.start < claim.end), key=_order)
 
     def shares(self, attempt: AttemptStarted) -> tuple[Share, ...]:
         """Who pays for an attempt."""
-        return self._divide(attempt, attempt.units, ended=attempt.attempt in self._ends)
+        return self._divide(attempt, attempt.units, self._unnamed(attempt))
+
+    def _unnamed(self, attempt: AttemptStarted) -> Bucket:
+        """What became of units that no record of this attempt names. What still runs is work until it is known to be
+        lost; its claims say that they are estimates."""
+        if attempt.attempt in self._ends:
+            return Bucket.DUPLICATE
+        return Bucket.BUSY if self._running(attempt.process) else Bucket.LOST
 
     def _attempt(self, attempt: AttemptStarted, beat_ms: int) -> Iterator[Claim]:
         end = self._ends.get(attempt.attempt)
@@ -89,7 +111,9 @@ class Claims:
             # The monotonic clock says how long, the wall clock only where.
             yield _claim(attempt, attempt.at, attempt.at + end.engine_ms, self.shares(attempt))
             return
-        death = max(self._life.process_death(attempt.process, self._end, beat_ms), attempt.at)
+        alive = self._running(attempt.process)
+        death = self._end.at if alive else self._life.process_death(attempt.process, self._end, beat_ms)
+        death = max(death, attempt.at)
         named = [unit for unit in attempt.units if self._made.by.get(unit.key) == attempt.attempt]
         instants = [at for unit in named if (at := self._made.at.get(unit.key)) is not None]
         if not instants or len(instants) < len(named):
@@ -98,10 +122,12 @@ class Claims:
             return
         # Up to the last durable record the time was useful, and what came after it is what the death took.
         turn = min(max(max(instants), attempt.at), death)
-        yield _claim(attempt, attempt.at, turn, self._divide(attempt, named, ended=False), part="kept", estimated=True)
+        yield _claim(attempt, attempt.at, turn, self._divide(attempt, named, Bucket.LOST), part="kept", estimated=True)
         rest = [unit for unit in attempt.units if self._made.by.get(unit.key) != attempt.attempt]
         if rest:
-            yield _claim(attempt, turn, death, self._divide(attempt, rest, ended=False), part="lost", estimated=True)
+            yield _claim(
+                attempt, turn, death, self._divide(attempt, rest, self._unnamed(attempt)), part="lost", estimated=True
+            )
 
     def _loads(self) -> Iterator[Claim]:
         whole = (Share(Bucket.LOAD, "", "", 1),)
@@ -115,18 +141,23 @@ class Claims:
             part = f"trial {trial.stage}"
             yield Claim(trial.at - trial.tried_ms, trial.at, trial.process, part, trial.stage, "", False, False, again)
 
-    def _divide(
-        self, attempt: AttemptStarted, units: tuple[UnitUse, ...] | list[UnitUse], ended: bool
-    ) -> tuple[Share, ...]:
+    def _divide(self, attempt: AttemptStarted, units: Sequence[UnitUse], unnamed: Bucket) -> tuple[Share, ...]:
         """The units by speech, each unit by its jobs; an attempt without units or speech is divided as well as can be.
 
         Weights are integers: speech times the least common multiple of the numbers of jobs that share a unit.
         """
-        unnamed = Bucket.DUPLICATE if ended else Bucket.LOST
         if not units:
             return (Share(unnamed, "", "", 1),)
-        name, made, wants = attempt.attempt, self._made.by, self._wants
-        payers = [wants.jobs(unit.key, attempt.at, unit.job) for unit in units]
+        name, made, wants, at = attempt.attempt, self._made.by, self._wants, attempt.at
+        payers = [wants.jobs(unit.key, at, unit.job) for unit in units]
+        if len(set(payers)) == 1 and len(payers[0]) == 1 and not wants.has_languages(payers[0][0]):
+            # Nearly every batch: one job, and nothing to divide but what was kept from what was not.
+            whole = sum([unit.audio_ms for unit in units])
+            kept = sum([unit.audio_ms for unit in units if made.get(unit.key) == name])
+            if whole:
+                parts = {Bucket.BUSY: kept}
+                parts[unnamed] = parts.get(unnamed, 0) + whole - kept
+                return tuple([Share(bucket, payers[0][0], "", weight) for bucket, weight in parts.items() if weight])
         common = math.lcm(*{len(jobs) for jobs in payers})
         silent = not any(unit.audio_ms for unit in units)
         weights: dict[tuple[Bucket, str, str], int] = {}
@@ -147,12 +178,9 @@ def _claim(
 
 
 def _clip(claim: Claim, first: int, last: int) -> Claim:
-    start, end = max(claim.start, first), min(claim.end, last)
-    if (start, end) == (claim.start, claim.end):
-        return claim
     return Claim(
-        start,
-        end,
+        max(claim.start, first),
+        min(claim.end, last),
         claim.attempt,
         claim.part,
         claim.stage,

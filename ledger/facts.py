@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from core.errors import SegueError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MS = timedelta(milliseconds=1)
+_DAY_MS = 86_400_000
 _SECONDS = re.compile(r"(\d+)(?:\.(\d{1,3})\d*)?")
 
 
@@ -220,7 +220,8 @@ Fact = NodeFact | ProcessFact
 def parse_instant(text: str) -> int:
     """``2026-11-21T23:16:42.123+00:00`` in milliseconds since the epoch. Raises FactError without a zone."""
     try:
-        return (datetime.fromisoformat(text) - _EPOCH) // _MS
+        since = datetime.fromisoformat(text) - _EPOCH
+        return since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
     except (ValueError, TypeError) as error:
         raise FactError(f"{text!r} is not an instant with a time zone") from error
 

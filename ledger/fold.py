@@ -19,6 +19,7 @@ from ledger.facts import AttemptEnded, Fact, JobWant, SessionOpened
 from ledger.fees import Fees
 from ledger.life import Life, gather
 from ledger.prices import PriceBook
+from ledger.progress import note_progress
 from ledger.totals import Totals
 from ledger.wants import Wants
 
@@ -35,6 +36,9 @@ class FoldRules:
     beat_ms: int = 10_000
     #: Price an hour, ``0.526 USD``, of machines that say none themselves; empty: the book's.
     node_price: str = ""
+    #: The instant of asking, for books of a fleet that is at work: who has not missed its beats yet is alive, and what
+    #: it has begun is no loss. None for books of the past, where whoever is silent is dead.
+    now: int | None = None
     #: Engines (one line each, as facts name them) that our own machines serve: their cost is their machine's, no fee.
     own_engines: frozenset[str] = frozenset()
 
@@ -62,6 +66,8 @@ class Books:
     def merge(cls, parts: Iterable[Books]) -> Books:
         """The books of several parts that have no machine in common."""
         found = list(parts)
+        if len(found) == 1:
+            return found[0]
         totals = Totals()
         for part in found:
             totals.merge(part.totals)
@@ -123,14 +129,17 @@ class _Scope:
 
 def _fold_life(life: Life, ends: Mapping[str, AttemptEnded], made: Made, wants: Wants, scope: _Scope) -> Books:
     rules, period = scope.rules, scope.period
-    _note_records(life, ends, made, rules.beat_ms)
-    end = life.end(rules.beat_ms)
+    note_progress(life, ends, made, rules.beat_ms)
+    now = rules.now
+    end = life.end(rules.beat_ms, now)
     opened = life.opening()
     terms = find_terms(opened, scope.book)
     # One millisecond more, so that the rates cover the billed end also where that is the opening itself.
     until = opened.at + terms.billed_ms(end.at - opened.at) + 1
     bill = bill_session(opened, end, _rates(opened, life, until, scope), terms)
-    claims = Claims(life, end, ends, made, wants)
+    claims = Claims(
+        life, end, ends, made, wants, lambda process: now is not None and life.running(process, now, rules.beat_ms)
+    )
     entries: list[Entry] = []
     unpriced: list[Unpriced] = []
     allocation = Allocation(bill, claims.all(rules.beat_ms), _boot_end(life, end.at), wants, period)
@@ -147,24 +156,6 @@ def _fold_life(life: Life, ends: Mapping[str, AttemptEnded], made: Made, wants: 
     entries.sort(key=_place)
     unpriced.sort(key=_place)
     return Books(tuple(entries), Totals.of(entries), tuple(unpriced), residuals, (bill,))
-
-
-def _note_records(life: Life, ends: Mapping[str, AttemptEnded], made: Made, beat_ms: int) -> None:
-    """A record is a sign of life of the attempt that made it. Without it a machine whose last record came long after
-    its last beat would seem to have died before, and deaths would be dated late on average, as only those that are
-    dated too early would be put right.
-
-    The disk's clock may be another one: no record is taken for later than the next beat was due.
-    """
-    for attempt in life.started:
-        if attempt.attempt in ends:
-            continue
-        mine = [unit.key for unit in attempt.units if made.by.get(unit.key) == attempt.attempt]
-        instants = [at for key in mine if (at := made.at.get(key)) is not None]
-        beat = life.beats.get(life.worker_of(attempt.process))
-        if instants:
-            last = max(instants) if beat is None else min(max(instants), max(beat + beat_ms - 1, attempt.at))
-            life.note(attempt.process, attempt.at, last)
 
 
 def _rates(opened: SessionOpened, life: Life, until: int, scope: _Scope) -> list[Rate]:

@@ -20,6 +20,9 @@ from ledger.facts import (
     SessionOpened,
 )
 
+#: A worker that has missed so many beats is taken for dead.
+BEATS_MISSED = 3
+
 FactKey = tuple[str, ...] | tuple[str | int, ...]
 
 
@@ -54,6 +57,9 @@ class Life:
     #: First own fact of each process.
     first_fact: dict[str, int] = field(default_factory=dict)
 
+    #: When results of a process's open attempts were due.
+    expected: dict[str, list[int]] = field(default_factory=dict)
+
     def note(self, process: str, first: int, last: int) -> None:
         """The process was alive from ``first`` to ``last``."""
         self.first_fact[process] = min(self.first_fact.get(process, first), first)
@@ -73,8 +79,9 @@ class Life:
             self.first_beat if self.first_beat is not None else min((c.at for c in self.closes.values()), default=None)
         )
 
-    def end(self, beat_ms: int) -> SessionEnd:
-        """When the machine ended: the last close, where nothing was heard after it, else `death_between`."""
+    def end(self, beat_ms: int, now: int | None = None) -> SessionEnd:
+        """When the machine ended: the last close, where nothing was heard after it, else `death_between`; ``now`` for
+        a machine that has not missed its beats yet."""
         closes = sorted((close.at, close.reason) for close in self.closes.values())
         signs = [*self.beats.values(), *self.last_fact.values(), self.opening().at]
         last = max(signs)
@@ -83,10 +90,36 @@ class Life:
             # Several workers of one machine close for one reason; the cloud's word is the one that has consequences.
             reasons = sorted(reason for _, reason in closes if reason.startswith("aws:")) or [closes[-1][1]]
             return SessionEnd(at, estimated=False, reason=reasons[0])
+        if now is not None and any(self.beating(worker, now, beat_ms) for worker in self.beats):
+            return SessionEnd(max(now, last), estimated=True)
         # A worker that has left owes no beats.
         left = {worker: close.at for worker, close in self.closes.items()}
         due = [beat + beat_ms for worker, beat in self.beats.items() if left.get(worker, -1) < beat]
+        due += [at for process, owed in self.expected.items() if not self._gone(process, left) for at in owed]
         return SessionEnd(death_between(last, due), estimated=True)
+
+    def beating(self, worker: str, now: int, beat_ms: int) -> bool:
+        """Whether a worker is taken for alive at ``now``: it has not left, and its last beats were not all missed."""
+        beat, close = self.beats.get(worker), self.closes.get(worker)
+        return beat is not None and (close is None or close.at < beat) and now < beat + BEATS_MISSED * beat_ms
+
+    def running(self, process: str, now: int, beat_ms: int) -> bool:
+        """Whether an open attempt of this process may still come to its end."""
+        return self.beating(self.worker_of(process), now, beat_ms) and not self._gone(process, {})
+
+    def _gone(self, process: str, left: Mapping[str, int]) -> bool:
+        """Whether a process is known to have been gone before its machine was: seen, replaced, or left."""
+        card = self.processes.get(process)
+        if process in self.process_ends or card is None:
+            return True
+        return card.worker in left or self._replaced(card) is not None
+
+    def _replaced(self, card: ProcessStarted) -> int | None:
+        """When the worker's next process began: it has one at a time, so that this one was dead by then."""
+        if not card.worker:
+            return None
+        others = self.processes.values()
+        return min((each.at for each in others if each.worker == card.worker and each.at > card.at), default=None)
 
     def worker_of(self, process: str) -> str:
         """The worker that a process belongs to."""
@@ -103,8 +136,7 @@ class Life:
         if card is None or not card.worker:
             return end.at
         mine = [name for name, other in self.processes.items() if other.worker == card.worker]
-        # A worker has one process at a time: where the next one began, this one was dead.
-        found += [at for name in mine if (at := self.processes[name].at) > card.at and name != process]
+        found += [at for at in [self._replaced(card)] if at is not None]
         close = self.closes.get(card.worker)
         last = max(self.last_fact.get(name, card.at) for name in mine)
         beat = self.beats.get(card.worker)
@@ -112,15 +144,16 @@ class Life:
             found.append(close.at)
         elif beat is not None and beat + beat_ms <= end.at:
             # The machine lived on without this worker.
-            found.append(death_between(max(beat, last), [beat + beat_ms]))
+            found.append(death_between(max(beat, last), [beat + beat_ms, *self.expected.get(process, ())]))
         return min(found)
 
 
 def death_between(last: int, due: Iterable[int]) -> int:
-    """The middle between the last sign of life and the first beat that should have come and did not.
+    """The middle between the last sign of life and the first sign that should have come and did not: a beat, a result.
 
     Deaths do not know of beats, so each instant between the two is as likely as the other, and the middle is right on
-    average. When the last sign is a beat, that is half a beat interval after it. Without beats it is the last sign.
+    average. When nothing else was heard or due, that is half a beat interval after the last beat. Without anything due
+    it is the last sign.
     """
     missed = [at for at in due if at > last]
     return (last + min(missed)) // 2 if missed else last

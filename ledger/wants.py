@@ -39,6 +39,10 @@ class Wants:
         """The job's labels."""
         return self._labels.get(job, {})
 
+    def has_languages(self, job: str) -> bool:
+        """Whether any unit of the job has a language."""
+        return bool(self._languages.get(job))
+
     def language(self, job: str, key: str) -> str:
         """The unit's language in this job; empty when nobody says."""
         found = self._languages.get(job)

@@ -20,14 +20,15 @@ _LISTED: dict[tuple[str, bool | None], _Listed] = {
 }
 
 
-def true_end(machine: Machine, last_fact: int) -> int:
-    """When the facts allow to say that it ended; ``last_fact`` is the last sign of life beside beats and closes."""
+def possible_ends(machine: Machine, last_fact: int) -> tuple[int, int]:
+    """(earliest, latest) instant at which the facts allow the machine to have ended; ``last_fact`` is the last sign of
+    life beside beats and closes. A close that nothing came after is the end; a death is before a beat was missed."""
     signs = max([*machine.beats.values(), last_fact, machine.opened.at])
     if machine.close is not None and machine.close.at >= signs:
-        return machine.close.at
+        return machine.close.at, machine.close.at
     left = {"w0"} if machine.close is not None else set()
     due = [beat + BEAT_MS for worker, beat in machine.beats.items() if worker not in left and beat + BEAT_MS > signs]
-    return (signs + min(due)) // 2 if due else signs
+    return signs, min(due, default=signs)
 
 
 def expected_bill(machine: Machine, end: int) -> tuple[dict[str, int], int, int]:

@@ -138,6 +138,17 @@ def test_a_machine_that_falls_silent_ended_half_a_beat_after_its_last_sign() -> 
     assert books.bills[0].end.estimated
 
 
+def test_what_still_runs_is_no_loss_and_is_an_estimate() -> None:
+    facts = [*machine(None), Beat("vm", 50 * SECOND, "w"), process(), *attempt("a", 40 * SECOND, None, "xy")]
+    books = run(facts, made(a="x"), rules=FoldRules(now=70 * SECOND))
+    assert by_bucket(books) == {"idle": 40_000, "busy": 30_000}
+    assert {entry.quality for entry in books.entries if entry.job} == {Quality.ESTIMATED}
+    # Three beats later it is dead, and so is one that was replaced while its machine lives.
+    assert by_bucket(run(facts, rules=FoldRules(now=80 * SECOND))) == {"idle": 40_000, "lost": 15_000}
+    replaced = run([*facts, process("q", 60 * SECOND)], rules=FoldRules(now=70 * SECOND))
+    assert by_bucket(replaced) == {"idle": 50_000, "lost": 20_000}
+
+
 def test_every_instant_is_shared_equally_by_those_who_are_active() -> None:
     facts = [*machine(), process(), *attempt("a", 0, 60 * SECOND, "x", "j"), *attempt("b", 0, 30 * SECOND, "y", "k")]
     books = run([*facts, EngineLoaded("p", "translate", "v", 30 * SECOND, 15 * SECOND)], made(a="x", b="y"))

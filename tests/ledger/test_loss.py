@@ -24,24 +24,36 @@ from ledger.loss import lost_work, value_of_resumability
 BOOK = price_book()
 #: A price at which a millisecond is one nano-unit.
 PRICE = "0.0036 USD"
-FAULTS = 4000
+FAULTS = 6000
+LIVES_MS = (20_000, 70_000)
+#: Speech in a unit: a batch of a minute or a few, or single segments, or lines; a quarter of it is how long it takes.
+BATCHES, SEGMENTS, LINES = (20_000, 360_000), (20_000, 60_000), (2_000, 8_000)
 
 
 class Deaths:
     """Machines that run attempt after attempt until they die at any instant; `lost_ms` is what that really took."""
 
-    def __init__(self, seed: int, *, workers: int = 1, units: int = 1, killed: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        workers: int = 1,
+        units: int = 1,
+        speech_ms: tuple[int, int] = SEGMENTS,
+        killed: bool = False,
+    ) -> None:
         self._rng = random.Random(seed)
+        self._speech_ms = speech_ms
         self._units = units
         self.facts: list[Fact] = []
         self.made_by: dict[str, str] = {}
         self.made_at: dict[str, int] = {}
         self.lost_ms = 0
-        for number in range(FAULTS // workers):
+        for number in range(FAULTS // workers // (3 if speech_ms is BATCHES else 1)):
             self._machine(f"vm{number}", workers, killed)
 
     def _machine(self, session: str, workers: int, killed: bool) -> None:
-        death = self._rng.randint(60_000, 240_000)
+        death = self._rng.randint(*LIVES_MS)
         self.facts.append(SessionOpened(session, 0, price=PRICE))
         dying: list[int] = []
         for worker in range(workers):
@@ -62,16 +74,17 @@ class Deaths:
         process, at = f"{session}-{worker}", 0
         self.facts.append(ProcessStarted(process, session, worker, at))
         for number in range(1000):
-            # Back to back: every instant of the machine is somebody's.
-            end = at + self._rng.randint(5_000, 90_000)
+            # Back to back: every instant of the machine is somebody's. A unit takes its time by its speech, and up to
+            # a tenth more or less.
+            speech = [self._rng.randint(*self._speech_ms) for _ in range(self._units)]
             name = f"{process}/transcribe/{number}"
-            units = tuple(UnitUse(f"{name}/{unit}", 1000, "j") for unit in range(self._units))
+            units = tuple(UnitUse(f"{name}/{place}", ms, "j") for place, ms in enumerate(speech))
             self.facts.append(AttemptStarted(name, process, "transcribe", at, units=units))
-            since = at
-            for place, unit in enumerate(units):
-                done = at + (end - at) * (place + 1) // len(units)
-                if done < death:
-                    self.made_by[unit.key], self.made_at[unit.key], since = name, done, done
+            since = end = at
+            for unit in units:
+                end += unit.audio_ms * self._rng.randint(90, 110) // 400
+                if end < death:
+                    self.made_by[unit.key], self.made_at[unit.key], since = name, end, end
             if end >= death:
                 return since
             self.facts.append(AttemptEnded(name, end, end - at))
@@ -90,17 +103,27 @@ def _shared(since: list[int], death: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("workers", "units", "killed"), [(1, 1, False), (1, 6, False), (3, 1, False), (2, 4, False), (1, 3, True)]
+    ("workers", "units", "speech_ms", "killed"),
+    [
+        (1, 1, BATCHES, False),
+        (1, 6, SEGMENTS, False),
+        (1, 9, LINES, False),
+        (3, 1, BATCHES, False),
+        (2, 4, SEGMENTS, False),
+        (1, 3, SEGMENTS, True),
+    ],
 )
-def test_lost_work_agrees_with_injected_deaths_within_one_percent(workers: int, units: int, killed: bool) -> None:
-    deaths = Deaths(11, workers=workers, units=units, killed=killed)
+def test_lost_work_agrees_with_injected_deaths_within_one_percent(
+    workers: int, units: int, speech_ms: tuple[int, int], killed: bool
+) -> None:
+    deaths = Deaths(11, workers=workers, units=units, speech_ms=speech_ms, killed=killed)
     measured = deaths.measured()
     assert abs(measured - deaths.lost_ms) <= deaths.lost_ms // 100, (measured, deaths.lost_ms)
 
 
 def test_without_the_correction_the_loss_would_be_wrong() -> None:
     """The half beat is needed: up to the last beat only, more than a tenth of the loss would be missing."""
-    deaths = Deaths(12)
+    deaths = Deaths(12, speech_ms=BATCHES)
     measured = deaths.measured()
     last = {fact.session: fact.at for fact in deaths.facts if isinstance(fact, Beat)}
     opened = {fact.attempt: fact for fact in deaths.facts if isinstance(fact, AttemptStarted)}
