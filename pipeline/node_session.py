@@ -262,7 +262,7 @@ class NodeSession:
 
     def _beat(self) -> None:
         gpu = self._meter.sample()
-        fact = {
+        fact: dict[str, Any] = {
             "fact": "beat",
             "at": _now(),
             "worker": self._worker,
