@@ -288,6 +288,9 @@ def _opening(store: Store, facts: NodeFacts, price: str, session: str, worker: s
         "worker": worker,
         **facts.as_json(),
     }
+    if facts.cloud:
+        # A cloud bills from the machine's start, not from ours.
+        opening["booted"] = _booted()
     for _ in range(_OPENING_TRIES):
         store.write_once(parts, _dumped(opening))
         # None: what was there was damaged, and is out of the way now.
@@ -296,6 +299,12 @@ def _opening(store: Store, facts: NodeFacts, price: str, session: str, worker: s
             found: dict[str, Any] = json.loads(payload)
             return found
     raise StoreError(f"{'/'.join(parts)} is damaged whenever it is written", "check the disk that holds SEGUE_HOME")
+
+
+def _booted() -> str:
+    import psutil
+
+    return datetime.fromtimestamp(psutil.boot_time(), UTC).isoformat(timespec="milliseconds")
 
 
 def _dumped(opening: dict[str, Any]) -> bytes:
