@@ -53,7 +53,7 @@ def wait_command(
 ) -> int:
     """Wait until jobs have ended; the exit code says how.
 
-    0: all of them are done. 3: one is partial, failed or cancelled. 75: one had not ended when the time was over.
+    0: all of them are done. 3: one is partial, failed, cancelled or budget-stopped. 75: one had not ended when the time was over.
 
     Example: [bold]segue wait $(segue submit season1/ --to es | cut -d' ' -f1) --timeout 3600 && publish[/bold]
     """
@@ -63,6 +63,8 @@ def wait_command(
     ids = list(dict.fromkeys(find_submitted(store, name) for name in job))
     deadline = None if timeout is None else time.monotonic() + timeout
     views: dict[str, QueueView] = {}
+    if not all(_look(store, job_id).ended for job_id in ids):
+        remark_on_coordinator(store)
     for job_id in ids:
         # One after the other: together they take as long as the last of them.
         while not (view := _look(store, job_id)).ended:

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from pipeline.queue_view import QueueView
 
 _PIPE_WIDTH = 240
-_STYLES = {"done": "green", "partial": "yellow", "failed": "bold red", "running": "cyan", "cancelled": "dim"}
+_STYLES = {
+    "done": "green",
+    "partial": "yellow",
+    "failed": "bold red",
+    "running": "cyan",
+    "cancelled": "dim",
+    "budget-stopped": "yellow",
+}
 
 
 class StateName(StrEnum):
@@ -29,6 +36,7 @@ class StateName(StrEnum):
     PARTIAL = "partial"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    BUDGET_STOPPED = "budget-stopped"
 
 
 def jobs_command(

@@ -9,16 +9,21 @@ import sys
 import typer
 
 from cli import (
+    breakeven,
     cache_commands,
     coordinator,
+    decide,
     doctor,
     emulate,
+    estimate,
     export,
     follow,
     jobs,
+    ledger,
     logs,
     orders,
     plan,
+    prices,
     run,
     settings,
     status,
@@ -50,7 +55,7 @@ app = typer.Typer(
         "Exit codes: 0 done, 2 bad usage, 3 finished with something failed or partial, 75 interrupted but resumable."
     ),
 )
-_HERE, _QUEUE, _FLEET, _CARE = "On this machine", "Queue", "Fleet", "Care"
+_HERE, _QUEUE, _FLEET, _MONEY, _CARE = "On this machine", "Queue", "Fleet", "Money", "Care"
 app.command("run", rich_help_panel=_HERE)(run.run_command)
 app.command("plan", rich_help_panel=_HERE)(plan.plan_command)
 app.command("status", rich_help_panel=_HERE)(status.status_command)
@@ -68,6 +73,11 @@ app.command("coordinator", rich_help_panel=_FLEET)(coordinator.coordinator_comma
 app.command("worker", rich_help_panel=_FLEET)(worker.worker_command)
 app.command("workers", rich_help_panel=_FLEET)(workers.workers_command)
 app.command("emulate-metadata", rich_help_panel=_FLEET)(emulate.emulate_command)
+app.add_typer(ledger.app, name="ledger", rich_help_panel=_MONEY)
+app.add_typer(prices.app, name="prices", rich_help_panel=_MONEY)
+app.command("estimate", rich_help_panel=_MONEY)(estimate.estimate_command)
+app.command("breakeven", rich_help_panel=_MONEY)(breakeven.breakeven_command)
+app.command("decide", rich_help_panel=_MONEY)(decide.decide_command)
 app.command("doctor", rich_help_panel=_CARE)(doctor.doctor_command)
 app.command("settings", rich_help_panel=_CARE)(settings.settings_command)
 app.add_typer(cache_commands.app, name="cache", rich_help_panel=_CARE)

@@ -63,6 +63,30 @@ BilingualFlag = Annotated[
 MuxFlag = Annotated[
     bool | None, typer.Option("--mux/--no-mux", help="Also write a copy of the video with the subtitles in it.")
 ]
+BudgetFlag = Annotated[
+    str,
+    typer.Option(
+        "--budget",
+        metavar="AMOUNT",
+        help="The most these jobs may cost in all, e.g. 2.50 or '2.50 EUR'; at the cap no new work is taken.",
+        show_default=False,
+    ),
+]
+NodeRateFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--node-rate", metavar="PRICE", help="What this machine costs an hour, e.g. '0.149 USD'. [SEGUE_NODE_PRICE]"
+    ),
+]
+FleetRateFlag = Annotated[
+    str,
+    typer.Option(
+        "--node-rate",
+        metavar="PRICE",
+        help="With --budget: what a worker's machine costs an hour where it does not say so itself, e.g. '0.149 USD'.",
+        show_default=False,
+    ),
+]
 ForceFlag = Annotated[bool, typer.Option("--force", help="Overwrite files that Segue did not write.")]
 
 

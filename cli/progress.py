@@ -173,7 +173,7 @@ class LiveWatcher(Silence):
 
     def finished(self, result: FileResult) -> None:
         self.totals.finished(result)
-        if result.state not in (JobState.DONE, JobState.INTERRUPTED):
+        if result.state not in (JobState.DONE, JobState.INTERRUPTED, JobState.BUDGET_STOPPED):
             self.note(f"{one_line(result.media.name)}: {result.state}: {one_line(result.reason)}")
 
     def _table(self) -> Table:

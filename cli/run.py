@@ -14,12 +14,14 @@ from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.exits import Exit
 from cli.options import (
     BilingualFlag,
+    BudgetFlag,
     ForceFlag,
     FormatFlag,
     FromFlag,
     GlossaryFlag,
     MediaArgument,
     MuxFlag,
+    NodeRateFlag,
     OutFlag,
     OwnerFlag,
     ToFlag,
@@ -52,6 +54,8 @@ def run_command(
     bilingual: BilingualFlag = None,
     mux: MuxFlag = None,
     force: ForceFlag = False,
+    budget: BudgetFlag = "",
+    node_rate: NodeRateFlag = None,
     transcriber: TranscriberFlag = None,
     transcriber_model: TranscriberModelFlag = None,
     translator: TranslatorFlag = None,
@@ -65,6 +69,7 @@ def run_command(
 
     Finds the speech, skips the silence, transcribes, translates, and writes STEM.LANG.srt, STEM.LANG.vtt and STEM.json.
     Ctrl-C, a kill or a power cut loses at most the batch in flight: run the same command again.
+    With --budget it stops at the cap and keeps what is finished; a higher budget, or none, continues.
 
     Examples: [bold]segue run talk.mp4 --to es,ja[/bold] - [bold]segue run season1/ --to pt-BR --out subs/[/bold] -
     [bold]segue run list.csv[/bold] (columns media, to, from, out, track, transcript, glossary)
@@ -86,13 +91,15 @@ def run_command(
             "translator_url": translator_url,
             "owner": owner,
             "home": home,
+            "node_price": node_rate,
         }
     )
-    return run_media(media, runtime, options_from(runtime, transcript, force=force), as_json=json)
+    return run_media(media, runtime, options_from(runtime, transcript, force=force), as_json=json, budget=budget)
 
 
-def run_media(media: list[Path], runtime: Runtime, options: RunOptions, *, as_json: bool) -> int:
+def run_media(media: list[Path], runtime: Runtime, options: RunOptions, *, as_json: bool, budget: str = "") -> int:
     """Runs over all inputs and prints how each ended; returns the exit code."""
+    from cli.budgets import open_budget
     from cli.progress import make_watcher
     from cli.summary import print_summary
     from pipeline.executor import Executor
@@ -105,8 +112,9 @@ def run_media(media: list[Path], runtime: Runtime, options: RunOptions, *, as_js
     if requests.requests:
         entries = make_entries(requests.requests, runtime)
         _ = runtime.store
+        account = open_budget(budget, runtime, requests.requests) if budget else None
         with make_watcher(len(entries), quiet=as_json) as watcher:
-            executor = Executor(runtime, entries, watcher)
+            executor = Executor(runtime, entries, watcher, account)
             with _stopping(executor):
                 report = executor.run()
     files = requests.problems + report.files
@@ -117,6 +125,8 @@ def run_media(media: list[Path], runtime: Runtime, options: RunOptions, *, as_js
         value: dict[str, Any] = {"jobs": [result.as_json() for result in files]}
         if report.stopped:
             value["stopped"] = report.stopped
+        if report.budget is not None:
+            value["budget"] = report.budget.as_json()
         print_json(value)
     else:
         print_summary(files, report)

@@ -15,6 +15,8 @@ from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.exits import Exit
 from cli.options import (
     BilingualFlag,
+    BudgetFlag,
+    FleetRateFlag,
     ForceFlag,
     FormatFlag,
     FromFlag,
@@ -69,6 +71,8 @@ def submit_command(
     bilingual: BilingualFlag = None,
     mux: MuxFlag = None,
     force: ForceFlag = False,
+    budget: BudgetFlag = "",
+    node_rate: FleetRateFlag = "",
     transcriber: TranscriberFlag = None,
     transcriber_model: TranscriberModelFlag = None,
     translator: TranslatorFlag = None,
@@ -82,10 +86,14 @@ def submit_command(
 
     The same owner, media and settings is the same job: submitting it again adds nothing, and tries again what failed.
     Another --out is one more delivery of the same work. Needs no broker, only the disk that SEGUE_HOME is on.
+    --budget is the most each job may cost: at the cap it ends as 'budget-stopped' and keeps what is finished; 'segue
+    retry' allows the same again, submitting with a higher budget, or none, replaces it. --node-rate prices those
+    workers that do not know their own price.
 
     Examples: [bold]segue submit talk.mp4 --to es,ja --watch[/bold] - [bold]segue submit season1/ --to pt-BR --out subs/
     --label show=sands --priority rush[/bold] - [bold]segue submit list.csv --notify https://example.org/segue[/bold]
     """
+    from cli.budgets import submitted_budget
     from pipeline.submissions import Priority
     from pipeline.submitting import Submitter
     from pipeline.webhooks import check_webhook
@@ -112,7 +120,8 @@ def submit_command(
     labels = parse_labels(label)
     if notify:
         check_webhook(notify)
-    submitter = Submitter(runtime, Priority(priority.value), labels, notify)
+    cap = submitted_budget(budget, node_rate)
+    submitter = Submitter(runtime, Priority(priority.value), labels, notify, cap, node_rate if cap else "")
     options = options_from(runtime, transcript, force=force)
     return _submit(media, runtime, options, submitter, watch=watch, as_json=json)
 
@@ -120,6 +129,7 @@ def submit_command(
 def _submit(
     media: list[Path], runtime: Runtime, options: RunOptions, submitter: Submitter, *, watch: bool, as_json: bool
 ) -> int:
+    from pipeline.report import JobState
     from pipeline.submitting import Submitted
 
     requests = gather_media(media, options)
@@ -142,7 +152,7 @@ def _submit(
         from pipeline.jobs import note_last
 
         note_last(store, ids)
-    if stopped is None and any(each.ordered for each in found):
+    if stopped is None and any(each.job_id is not None and each.state is not JobState.DONE for each in found):
         remark_on_coordinator(store)
     code = Exit.INCOMPLETE if any(each.job_id is None for each in found) else Exit.DONE
     if watch and ids and stopped is None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
 from cli.wording import clock, near, one_line, percent, printable
 from pipeline.report import FileResult, JobState, RunReport
+
+if TYPE_CHECKING:
+    from pipeline.budget import BudgetEnd
 
 #: Files that are well are listed one by one only up to this many; others always.
 LIST_AT_MOST = 20
@@ -18,6 +22,7 @@ _LABELS = {
     JobState.PARTIAL: ("partial", "yellow"),
     JobState.FAILED: ("FAILED", "bold red"),
     JobState.INTERRUPTED: ("interrupted", "yellow"),
+    JobState.BUDGET_STOPPED: ("budget-stopped", "yellow"),
 }
 
 
@@ -32,6 +37,8 @@ def print_summary(files: Sequence[FileResult], report: RunReport) -> None:
         counts = Counter(result.state for result in files)
         console.print(Text(", ".join(f"{counts[state]} {_LABELS[state][0]}" for state in _LABELS if counts[state])))
     _print_totals(console, files, report)
+    if report.budget is not None:
+        console.print(Text(printable(_budget_line(files, report.budget))))
     console.print(Text(f"next: {_next_command(files, report)}", style="bold"))
 
 
@@ -79,9 +86,25 @@ def _print_totals(console: Console, files: Sequence[FileResult], report: RunRepo
         console.print(Text(f"engines {'; '.join(engines)}{fake}"))
 
 
+def _budget_line(files: Sequence[FileResult], budget: BudgetEnd) -> str:
+    """What was spent of the budget and, where it stopped the run, what is left to do."""
+    if not budget.stopped:
+        return budget.describe()
+    held = [result for result in files if result.state is JobState.BUDGET_STOPPED]
+    units = [count for result in held for count in result.tally.units.values()]
+    left, total = sum(count[0] - count[1] - count[3] for count in units), sum(count[0] for count in units)
+    why = f"; {budget.trouble}" if budget.trouble else ""
+    unplanned = sum(not result.tally.units for result in held)
+    parts = [f"{left} of {total} units in {len(held) - unplanned} files"] if units else []
+    parts += [f"{unplanned} files that were not begun"] if unplanned else []
+    return f"{budget.describe()}{why}; left: {', '.join(parts)}"
+
+
 def _next_command(files: Sequence[FileResult], report: RunReport) -> str:
     if report.interrupted:
         return "the same command again; it continues from the finished segments"
+    if report.budget is not None and report.budget.stopped:
+        return "the same command with a higher --budget, or without; it continues from the finished segments"
     if any(result.state in (JobState.PARTIAL, JobState.FAILED) for result in files):
         return "mend what failed and run the same command again; what is finished stays finished"
     if any(result.tally.review for result in files):

@@ -82,7 +82,17 @@ def _children(runtime: Runtime, workers: int, stages: str, url: str) -> tuple[Ch
     names = ["worker"] if workers == 1 else [f"worker-{number}" for number in range(1, workers + 1)]
     coordinator = Child(segue_child("coordinator", ("coordinator", *home), hopeless), _say)
     arguments = ("worker", "--stages", stages, *home, *(("--broker-url", url) if url else ()))
-    return coordinator, [Child(segue_child(name, arguments, hopeless), _say) for name in names[:workers]]
+    listen = runtime.settings.listen
+    return coordinator, [
+        Child(segue_child(name, (*arguments, *_listen(listen, number)), hopeless), _say)
+        for number, name in enumerate(names[:workers], start=1)
+    ]
+
+
+def _listen(address: str, number: int) -> tuple[str, ...]:
+    """The coordinator has the port of SEGUE_LISTEN; each worker has the next one. A port of 0 is a free one for all."""
+    host, _, port = address.rpartition(":")
+    return ("--listen", f"{host}:{int(port) + number}") if port.isdigit() and int(port) else ()
 
 
 def _tend(children: list[Child], broker: Broker | None, signals: list[int]) -> int:

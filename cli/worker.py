@@ -18,6 +18,12 @@ IdleFlag = Annotated[
     float | None,
     typer.Option("--exit-when-idle", metavar="SECONDS", help="Leave after so long without work.", show_default=False),
 ]
+ListenFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--listen", metavar="HOST:PORT", help="Answer /metrics and /healthz. [SEGUE_LISTEN]", show_default=False
+    ),
+]
 BrokerFlag = Annotated[
     str | None, typer.Option("--broker-url", help="Redis or Valkey. [SEGUE_BROKER_URL]", show_default=False)
 ]
@@ -27,6 +33,7 @@ def worker_command(
     stages: StagesFlag = "transcribe,translate",
     exit_when_idle: IdleFlag = None,
     broker_url: BrokerFlag = None,
+    listen: ListenFlag = None,
     home: HomeFlag = None,
 ) -> int:
     """Take work off the queue on this machine.
@@ -43,7 +50,7 @@ def worker_command(
     if exit_when_idle is not None and exit_when_idle < 0:
         raise UsageError("--exit-when-idle is a number of seconds", "leave it out to stay")
     options = WorkerOptions(parse_stages(stages), exit_when_idle, int(Exit.INTERRUPTED))
-    flags: dict[str, str | Path | None] = {"home": home, "broker_url": broker_url}
+    flags: dict[str, str | Path | None] = {"home": home, "broker_url": broker_url, "listen": listen}
     said = {name: str(value) for name, value in flags.items() if value is not None}
     runtime = open_runtime(said)
     # The broker's address may hold a password: the engine process needs no broker and is not shown it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -30,9 +31,14 @@ class ActiveJob:
     #: Queue of each stage.
     queues: Mapping[Stage, str]
     #: Results that came without a record or a failure, by unit: more than a few, and the unit fails.
-    fruitless: dict[Key, int] = field(default_factory=dict)
+    #: How often, and since when (monotonic seconds).
+    fruitless: dict[Key, tuple[int, float]] = field(default_factory=dict)
+    #: When it was opened; monotonic seconds.
+    opened: float = field(default_factory=time.monotonic)
     #: When any of its units was first handed out; monotonic seconds, 0 for never.
     started: float = 0.0
+    #: Why nothing of it is handed out any more (its budget); empty while something may be.
+    halted: str = ""
     #: Ready units by queue, and their speech; made again when the frontier has changed.
     _ready: dict[str, list[Unit]] | None = None
     _ready_ms: dict[str, int] = field(default_factory=dict)
@@ -59,12 +65,14 @@ class ActiveJob:
         return self._ready
 
     def ready_ms(self, queue: str) -> int:
-        """Speech of the ready units of a queue."""
+        """Speech of the ready units of a queue that may be handed out."""
         self.ready()
-        return self._ready_ms.get(queue, 0)
+        return 0 if self.halted else self._ready_ms.get(queue, 0)
 
     def free(self, queue: str, taken: Collection[Key]) -> Iterator[Unit]:
         """Ready units for a queue that nobody has been given."""
+        if self.halted:
+            return iter(())
         return (unit for unit in self.ready().get(queue, ()) if unit.key not in taken)
 
     def source(self, unit: Unit) -> str:

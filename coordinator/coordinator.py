@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from coordinator.budgets import Budgets
 from coordinator.ending import Ending
 from coordinator.floor import Floor
 from coordinator.handout import LOOK_S, Handout
@@ -18,6 +20,7 @@ from coordinator.intake import Intake
 from coordinator.results import Results
 from coordinator.snapshot import Snapshot
 from coordinator.views import Views
+from pipeline.report import JobState
 from pipeline.runtime import Runtime
 from tasks.broker import Broker, BrokerAwayError
 
@@ -30,8 +33,11 @@ class Coordinator:
         self._views = Views(runtime.store)
         self._ending = Ending(runtime, announce)
         self.intake = Intake(self.floor, self._ending, self._views)
+        self._budgets = Budgets(self.floor, self.intake, self._ending)
         self._results = Results(self.floor, self.intake.mend_audio)
         self.handout = Handout(self.floor, self._results)
+        #: Deliveries that have ended, and whose consequences have not been drawn.
+        self._ended: deque[tuple[str, JobState | None]] = deque()
         self._idle = threading.Event()
 
     def close(self) -> None:
@@ -56,6 +62,8 @@ class Coordinator:
         self._results.take_in(hints)
         try:
             self.handout.reconcile()
+            self._budgets.enforce()
+            self.intake.make_room(self.handout.unserved)
             self.handout.dispatch()
         except BrokerAwayError as error:
             self.floor.say(f"waiting for the broker: {error.message}")
@@ -75,17 +83,27 @@ class Coordinator:
 
     def _finish_jobs(self) -> None:
         for job in [job for job in self.floor.active.values() if job.work.finished]:
+            # What the disk may refuse comes first: the job is then still open, and this is done again.
+            self._ending.deliver(job)
             del self.floor.active[job.job_id]
             self.floor.share.leave(job)
             self.floor.register.hold(job.job_id)
-            self._ending.deliver(job)
-        for job_id, state in self._ending.collect():
-            wanted = self.floor.register.wanted(job_id)
-            if state is None:
-                # The state's own disk failed while it was delivered: opened and delivered again later.
-                self.floor.register.postpone(job_id)
-            elif wanted is not None and not self.floor.register.asked_again(job_id):
-                self.floor.register.drop(job_id)
+        self._ended.extend(self._ending.collect())
+        while self._ended:
+            self._on_delivered(*self._ended[0])
+            self._ended.popleft()
+
+    def _on_delivered(self, job_id: str, state: JobState | None) -> None:
+        register = self.floor.register
+        wanted = register.wanted(job_id)
+        if wanted is None:
+            return
+        if state is None:
+            # The store's disk failed while it was delivered: opened and delivered again later.
+            register.postpone(job_id)
+        elif wanted.cancelled or not register.asked_again(job_id):
+            # Cancelled when there was nothing left to cancel.
+            register.drop(job_id)
 
     def snapshot(self) -> Snapshot:
         """What machines are told."""
@@ -96,6 +114,6 @@ class Coordinator:
             batches=self.handout.depth(),
             workers=len(floor.cards),
             jobs={"open": len(floor.active), "waiting": floor.register.waiting(floor.active)},
-            queue_age_s=max(unstarted, default=0.0),
+            queue_age_s=max([*unstarted, self.handout.unserved_s()]),
             requeued=self.handout.requeued,
         )

@@ -14,7 +14,7 @@ from coordinator.views import ended_view
 from core.errors import StoreError
 from pipeline.delivery import Delivery
 from pipeline.jobs import JobFolder
-from pipeline.report import FileResult, JobState, Tally, count_units
+from pipeline.report import FileResult, JobState, Tally, tally_of
 from pipeline.results import deliver_job
 from pipeline.runtime import Runtime
 from pipeline.submissions import Wanted, read_view, write_view
@@ -76,17 +76,23 @@ class Ending:
 
     def cancel(self, wanted: Wanted, job: ActiveJob | None) -> None:
         """A job that a person has taken off the queue; what is finished of it stays."""
+        self._stop(wanted, job, JobState.CANCELLED, "cancelled")
+
+    def spent_up(self, job: ActiveJob, reason: str) -> None:
+        """A job whose budget is spent; what is finished of it stays."""
+        self._stop(job.wanted, job, JobState.BUDGET_STOPPED, reason)
+
+    def _stop(self, wanted: Wanted, job: ActiveJob | None, state: JobState, reason: str) -> None:
         tally = Tally()
         if job is not None:
-            plan = job.work.plan
-            tally = Tally(plan.media.duration_ms, plan.segmentation.speech_ms, units=count_units(job.work))
+            tally = tally_of(job.work)
             note_ended(job.folder, WRITER, job.work.keys)
         folder = JobFolder(self._store, wanted.job_id)
         results = []
         for delivery in (submission.delivery for submission in wanted.submissions):
             result = folder.finished_result(delivery)
             if result is None:
-                result = FileResult(delivery.media, JobState.CANCELLED, wanted.job_id, "cancelled", tally=tally)
+                result = FileResult(delivery.media, state, wanted.job_id, reason, tally=tally)
                 folder.note_result(delivery, result)
             results.append(result)
         self._tell(wanted, tuple(results))
@@ -97,6 +103,12 @@ class Ending:
             self._tell(wanted, results)
         except StoreError as error:
             self._announce(f"job {wanted.job_id[:12]} cannot be delivered yet: {error}")
+            self._ended.put((wanted.job_id, None))
+            return
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not be silent
+            self._announce(
+                f"job {wanted.job_id[:12]} cannot be delivered: {type(error).__name__}: {error}; tried again"
+            )
             self._ended.put((wanted.job_id, None))
             return
         self._ended.put((wanted.job_id, results[0].state))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from coordinator.active import ActiveJob
 from coordinator.dispatch import Draft, SentBatch, charge, draft_batch, left_ms, message_of, queues_wanted
@@ -29,6 +31,8 @@ class Handout:
         self._quiet_until = 0.0
         self._looked = 0.0
         self._paused = ""
+        #: Queues with work that nobody serves, and since when; monotonic seconds.
+        self._unserved: dict[str, float] = {}
         #: Batches that were lost and given out again.
         self.requeued = 0
 
@@ -45,7 +49,7 @@ class Handout:
         if now - self._looked < LOOK_S:
             return
         self._looked = now
-        self._floor.cards = self._floor.broker.workers()
+        self._floor.cards = [card for card in self._floor.broker.workers() if _is_card(card)]
         epoch = self._floor.broker.epoch()
         if epoch != self._epoch:
             # The broker has lost its memory. Those who hold units say so again within a claim period; until then,
@@ -72,7 +76,9 @@ class Handout:
         if time.monotonic() < self._quiet_until or not self._has_room():
             return
         floor = self._floor
-        for name, stage in queues_wanted(floor.active.values()).items():
+        wanted = queues_wanted(floor.active.values())
+        self._note_unserved(wanted)
+        for name, stage in wanted.items():
             serving = self.serving(name)
             jobs = floor.share.order(job for job in floor.active.values() if name in job.queues.values())
             while jobs and serving:
@@ -117,6 +123,14 @@ class Handout:
             job.started = job.started or now
         return True
 
+    def _note_unserved(self, wanted: Collection[str]) -> None:
+        now = time.monotonic()
+        self._unserved = {name: self._unserved.get(name, now) for name in wanted if not self.serving(name)}
+
+    def unserved_s(self) -> float:
+        """How long there has been work that nobody serves, in seconds."""
+        return max((time.monotonic() - since for since in self._unserved.values()), default=0.0)
+
     def _has_room(self) -> bool:
         try:
             self._floor.store.require_space(LOW_DISK_BYTES)
@@ -138,10 +152,9 @@ class Handout:
 
     def waiting_for(self, job: ActiveJob) -> str:
         """Why nothing of a job moves; empty when something does, or when it is simply not its turn."""
-        if self._paused:
-            return self._paused
-        wanted = {units[0].stage: self.serving(name) for name, units in job.ready().items()}
-        if not wanted or any(wanted.values()):
+        if job.halted or self._paused:
+            return job.halted or self._paused
+        if not (wanted := self.unserved(job)):
             return ""
         settings = job.work.plan.settings
         names = {
@@ -150,6 +163,11 @@ class Handout:
             if (spec := settings.translator if stage is Stage.TRANSLATE else settings.transcriber)
         }
         return f"no worker serves {', '.join(sorted(names))}"
+
+    def unserved(self, job: ActiveJob) -> set[Stage]:
+        """Stages of a job's ready units when no worker serves any of them."""
+        wanted = {units[0].stage: self.serving(name) for name, units in job.ready().items()}
+        return set() if any(wanted.values()) else set(wanted)
 
     def depth(self) -> dict[str, dict[str, int]]:
         """Batches by stage: queued (waiting or not yet sent) and running. Jobs that are not open count as one each."""
@@ -161,6 +179,12 @@ class Handout:
             counts[_scaled(stage)]["queued"] += -(-left // self._floor.target_ms)
         counts[str(Stage.TRANSCRIBE)]["queued"] += self._floor.register.waiting(self._floor.active.keys())
         return counts
+
+
+def _is_card(card: Mapping[str, Any]) -> bool:
+    """True for what a worker may have written: whoever reaches the broker can write anything there."""
+    serves = card.get("serves")
+    return isinstance(serves, list) and all(isinstance(each, dict) for each in serves)
 
 
 def _scaled(stage: Stage) -> str:

@@ -13,11 +13,13 @@ from coordinator.active import ActiveJob, queues_of
 from coordinator.ending import Ending
 from coordinator.floor import WRITER, Floor
 from coordinator.opening import Opened, StoppedError, Unopened, open_job, restore_audio
+from coordinator.register import SET_ASIDE_S
 from coordinator.views import Views
 from core.errors import MediaError, SegueError, StoreError
 from core.keys import Key
+from pipeline.jobs import JobFolder
 from pipeline.stages import Unit
-from pipeline.submissions import OrderKind, file_order, order_names, read_order
+from pipeline.submissions import Order, OrderKind, file_order, filed_orders, order_names, read_order
 from pipeline.wants import note_wanted
 from tasks.broker import BrokerAwayError
 
@@ -29,6 +31,8 @@ PLANNERS = 2
 ORDERS_A_PASS = 200
 #: And for so many seconds at most: each is made durable, which is slow on a network disk.
 ORDERS_S = 0.5
+#: A job that nobody serves is set aside for others when it has been open for so long, in seconds, and so many a pass.
+SET_ASIDE_AFTER_S, SET_ASIDE_A_PASS = 10.0, 8
 
 
 class Intake:
@@ -40,28 +44,49 @@ class Intake:
         self._opening: set[str] = set()
         self._opened: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._planners = ThreadPoolExecutor(PLANNERS, thread_name_prefix="plan")
+        #: For jobs in a rush: ten hours of somebody else's sound may be decoded just now.
+        self._express = ThreadPoolExecutor(1, thread_name_prefix="plan-rush")
+        self._rushing = ""
+        #: Orders that may have been filed, and whose consequences have not been drawn.
+        self._owed: list[Order] = []
 
     def close(self) -> None:
         """Leaves what is being planned; the next coordinator plans it."""
         self._stop.set()
         self._planners.shutdown(wait=True, cancel_futures=True)
+        self._express.shutdown(wait=True, cancel_futures=True)
 
     # -- orders ----------------------------------------------------------------------------------------------
 
     def apply_orders(self) -> None:
+        self._draw_owed()
         until = time.monotonic() + ORDERS_S
         for name in order_names(self._floor.store)[:ORDERS_A_PASS]:
             if time.monotonic() > until:
                 return
             try:
                 order = read_order(self._floor.store, name)
-            except (StoreError, ValueError, KeyError, TypeError) as error:
+                if order is not None:
+                    # Refuses what is no job's id.
+                    JobFolder(self._floor.store, order.job_id)
+            except (SegueError, ValueError, KeyError, TypeError) as error:
                 self._floor.say(f"order {name} is left where it is: {error}")
                 continue
-            if order is None or not file_order(self._floor.store, order):
+            if order is None:
                 continue
-            self._floor.log(order.job_id, "order", str(order.kind), order=order.id)
-            self._on_order(order.job_id, order.kind)
+            # Whichever of the following the disk refuses: an order that is filed must not be forgotten.
+            self._owed.append(order)
+            if file_order(self._floor.store, order):
+                self._on_order(order.job_id, order.kind)
+                self._floor.log(order.job_id, "order", str(order.kind), order=order.id)
+            self._owed.remove(order)
+
+    def _draw_owed(self) -> None:
+        """Orders that an earlier pass filed, or began to, when the disk failed."""
+        for order in list(self._owed):
+            if any(filed.id == order.id for filed in filed_orders(self._floor.store, order.job_id)):
+                self._on_order(order.job_id, order.kind)
+            self._owed.remove(order)
 
     def _on_order(self, job_id: str, kind: OrderKind) -> None:
         wanted = self._floor.register.update(job_id)
@@ -72,24 +97,31 @@ class Intake:
         if kind is OrderKind.REPRIORITISE and job is not None:
             job.wanted = replace(job.wanted, priority=wanted.priority)
         elif kind is OrderKind.CANCEL:
+            if self._floor.register.is_held(job_id):
+                # All of it is computed and being delivered: it ends as done, for its view and its webhook alike.
+                return
             if job is not None:
-                self._withdraw(job)
+                self.withdraw(job)
             self._ending.cancel(wanted, job)
             self._floor.register.drop(job_id)
         elif kind in (OrderKind.SUBMIT, OrderKind.RETRY):
             if job is not None:
                 # Opened afresh: another delivery, or another round for what has failed.
-                self._withdraw(job)
+                self.withdraw(job)
             self._views.queued(wanted)
 
-    def _withdraw(self, job: ActiveJob) -> None:
-        """Takes a job off the desk; batches that nobody has begun are taken out of the queue with it."""
-        self._floor.active.pop(job.job_id, None)
-        self._floor.share.leave(job)
+    def hold_back(self, job: ActiveJob) -> None:
+        """Takes batches with a job's units that nobody has begun out of the queue."""
         for batch in list(self._floor.desk.sent.values()):
             mine = [key for key, unit in batch.units.items() if unit.job_id == job.job_id]
             if mine and batch.waiting:
                 self._drop_queue(batch.queue)
+
+    def withdraw(self, job: ActiveJob) -> None:
+        """Takes a job off the desk; batches that nobody has begun are taken out of the queue with it."""
+        self._floor.active.pop(job.job_id, None)
+        self._floor.share.leave(job)
+        self.hold_back(job)
         for key in [key for key, unit in self._in_flight() if unit.job_id == job.job_id]:
             self._floor.desk.settle(key)
 
@@ -110,9 +142,26 @@ class Intake:
     def activate(self) -> None:
         room = MOST_ACTIVE - len(self._floor.active) - len(self._opening)
         busy = self._floor.active.keys() | self._opening
+        if self._rushing not in self._opening and (urgent := self._floor.register.next_rush(busy)):
+            self._rushing = urgent
+            self._opening.add(urgent)
+            self._express.submit(self._open, urgent)
+            busy = busy | {urgent}
         for job_id in self._floor.register.next(busy, room, PLANNERS * 2 - len(self._opening)):
             self._opening.add(job_id)
             self._planners.submit(self._open, job_id)
+
+    def make_room(self, unserved: Callable[[ActiveJob], object]) -> None:
+        """Sets jobs aside that nobody serves while others wait for their places; they are opened again later."""
+        floor = self._floor
+        busy = floor.active.keys() | self._opening
+        if len(busy) < MOST_ACTIVE or not floor.register.is_due(busy):
+            return
+        latest = time.monotonic() - SET_ASIDE_AFTER_S
+        stuck = [job for job in floor.active.values() if job.opened < latest and not job.halted and unserved(job)]
+        for job in stuck[:SET_ASIDE_A_PASS]:
+            self.withdraw(job)
+            floor.register.postpone(job.job_id, SET_ASIDE_S)
 
     def _open(self, job_id: str) -> None:
         """In a planning thread: hands what became of it to the loop."""
@@ -140,6 +189,11 @@ class Intake:
         self._opening.discard(job_id)
         wanted = self._floor.register.wanted(job_id)
         if found is None or wanted is None:
+            self._floor.register.drop(job_id)
+            return
+        if wanted.cancelled:
+            # The disk failed when it was to be cancelled.
+            self._ending.cancel(wanted, None)
             self._floor.register.drop(job_id)
             return
         if wanted.retries != found.wanted.retries or wanted.submissions != found.wanted.submissions:
@@ -181,7 +235,7 @@ class Intake:
             job = self._floor.active.get(job_id) if isinstance(job_id, str) else None
             if job is not None and job_id not in self._opening:
                 self._opening.add(job.job_id)
-                self._withdraw(job)
+                self.withdraw(job)
                 self._planners.submit(self._mend, job)
 
     def _mend(self, job: ActiveJob) -> None:
@@ -194,5 +248,8 @@ class Intake:
         except SegueError as error:
             reason = str(error)
             self._opened.put(lambda: self._on_unopenable(job.job_id, reason))
+        except Exception as error:  # noqa: BLE001 - as in `_open`
+            reason = f"this is a defect in Segue, please report it: {type(error).__name__}: {error}"
+            self._opened.put(lambda: self._on_impossible(job.job_id, reason))
         else:
             self._opened.put(lambda: self._on_opened(job.job_id, mended))

@@ -13,7 +13,7 @@ from types import FrameType
 from coordinator.coordinator import Coordinator
 from coordinator.snapshot import Snapshot, StatusBoard
 from core.errors import StoreError
-from pipeline.presence import COORDINATOR_EVERY_S, broker_url, note_coordinator, shown_address
+from pipeline.presence import COORDINATOR_EVERY_S, broker_url, note_coordinator, other_coordinator, shown_address
 from pipeline.runtime import Runtime
 from tasks.broker import Broker, BrokerAwayError
 
@@ -60,6 +60,7 @@ class _Leadership:
         self._broker, self._stop, self._announce = broker, stop, announce
         self._token = secrets.token_hex(16)
         self._said = ""
+        self._renewed = 0.0
         self.lost = threading.Event()
 
     def gain(self) -> bool:
@@ -68,6 +69,7 @@ class _Leadership:
             try:
                 if self._broker.lead(self._token, LEAD_MS):
                     self._said = ""
+                    self._renewed = time.monotonic()
                     self.lost.clear()
                     threading.Thread(target=self._renew, name="lead", daemon=True).start()
                     return True
@@ -80,12 +82,23 @@ class _Leadership:
     def _renew(self) -> None:
         while not self._stop.wait(_RENEW_S) and not self.lost.is_set():
             try:
-                if not self._broker.lead(self._token, LEAD_MS):
-                    self.lost.set()
-                    self._announce("another coordinator leads now; standing by")
+                if self._broker.lead(self._token, LEAD_MS):
+                    self._renewed = time.monotonic()
+                else:
+                    self.yield_to("another coordinator leads now")
             except BrokerAwayError:
-                # Nobody else can become the leader without a broker either.
+                # As long as the broker is away for everybody nobody else can become the leader; see `is_doubtful`.
                 continue
+
+    @property
+    def is_doubtful(self) -> bool:
+        """True when the claim may have run out: somebody who reaches the broker, as we do not, may lead by now."""
+        return time.monotonic() - self._renewed > LEAD_MS / 1000
+
+    def yield_to(self, why: str) -> None:
+        """Leads no more."""
+        self.lost.set()
+        self._announce(f"{why}; standing by")
 
     @property
     def over(self) -> bool:
@@ -126,6 +139,10 @@ def _lead(
                     begun = True
                 if time.monotonic() - noted > COORDINATOR_EVERY_S:
                     noted = time.monotonic()
+                    if leadership.is_doubtful and (other := other_coordinator(runtime.store)):
+                        # One of two must stop writing: jobs' orders have one writer.
+                        leadership.yield_to(f"the broker is out of reach, and a coordinator on {other.host} leads")
+                        break
                     note_coordinator(runtime.store, broker_url(runtime))
                 coordinator.step()
                 board.snapshot = coordinator.snapshot()

@@ -63,7 +63,7 @@ def open_job(job_id: str, runtime: Runtime, stopping: Callable[[], bool]) -> Ope
     if len(finished) == len(known):
         return Unopened(wanted, folder, finished)
     for submission in wanted.submissions:
-        folder.note_wish(submission.delivery, submission.settings.engines())
+        folder.note_wish(submission.delivery, submission.settings.engines(), latest=False)
         settings = submission.settings
         submission.delivery.check(settings.source_language, settings.target_languages, store)
     request = plan_request_of(wanted.submissions[-1], runtime)

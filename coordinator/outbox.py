@@ -258,6 +258,10 @@ class Outbox:
             self._announce(f"webhook of job {waiting.job_id[:12]} waits for the disk: {error}")
             with self._changed:
                 self._waiting[event_id] = replace(waiting, next_s=self._clock() + self._rules.first_pause_s)
+        except Exception as error:  # noqa: BLE001 - a defect of ours on one event must neither end nor spin the others
+            self._announce(f"webhook of job {waiting.job_id[:12]} cannot be sent: {type(error).__name__}: {error}")
+            with self._changed:
+                self._waiting[event_id] = replace(waiting, next_s=self._clock() + self._rules.longest_pause_s)
         finally:
             with self._changed:
                 self._in_flight.pop(event_id, None)

@@ -13,6 +13,8 @@ from pipeline.submissions import Priority, Wanted, close_job, filed_orders, open
 
 #: A job that could not be opened because of the disk is tried again after so long, in seconds.
 POSTPONED_S = 5.0
+#: One that nobody serves makes room for others for so long.
+SET_ASIDE_S = 60.0
 
 
 @dataclass
@@ -70,11 +72,16 @@ class JobRegister:
         self._entries.pop(job_id, None)
         close_job(self._store, job_id)
 
-    def postpone(self, job_id: str) -> None:
+    def postpone(self, job_id: str, seconds: float = POSTPONED_S) -> None:
         """A job is opened again, but not at once."""
         entry = self._entries.get(job_id)
         if entry is not None:
-            entry.not_before, entry.held_at = time.monotonic() + POSTPONED_S, -1
+            entry.not_before, entry.held_at = time.monotonic() + seconds, -1
+
+    def is_held(self, job_id: str) -> bool:
+        """True while a job is being delivered."""
+        entry = self._entries.get(job_id)
+        return entry is not None and entry.held_at >= 0
 
     def hold(self, job_id: str) -> None:
         """A job is being delivered."""
@@ -93,26 +100,40 @@ class JobRegister:
     def next(self, busy: Collection[str], room: int, most: int) -> list[str]:
         """Jobs to open now: by priority, then the owner with the fewest open ones, then the oldest.
 
-        Jobs in a rush are opened even when there is no room.
+        Jobs in a rush, and the first one of an owner, are opened even when there is no room: nobody waits for days
+        because somebody else has many long jobs.
         """
         if most <= 0 or len(self._entries) <= len(busy):
             return []
-        now = time.monotonic()
         owners = Counter(self._entries[job_id].owner for job_id in busy if job_id in self._entries)
-        waiting = {
-            job_id: entry
-            for job_id, entry in self._entries.items()
-            if job_id not in busy and entry.held_at < 0 and entry.not_before <= now
-        }
+        waiting = self._due(busy)
         chosen: list[str] = []
         while waiting and len(chosen) < most:
             job_id = min(waiting, key=lambda each: self._turn(each, owners))
             entry = waiting.pop(job_id)
-            if len(chosen) >= room and entry.priority is not Priority.RUSH:
+            if len(chosen) >= room and entry.priority is not Priority.RUSH and owners[entry.owner]:
                 break
             owners[entry.owner] += 1
             chosen.append(job_id)
         return chosen
+
+    def next_rush(self, busy: Collection[str]) -> str:
+        """The job in a rush to open now; empty when there is none."""
+        waiting = [job_id for job_id, entry in self._due(busy).items() if entry.priority is Priority.RUSH]
+        return min(waiting, key=lambda each: self._turn(each, Counter()), default="")
+
+    def is_due(self, busy: Collection[str]) -> bool:
+        """True when a job waits for a place."""
+        return bool(self._due(busy))
+
+    def _due(self, busy: Collection[str]) -> dict[str, _Entry]:
+        """Jobs that may be opened now."""
+        now = time.monotonic()
+        return {
+            job_id: entry
+            for job_id, entry in self._entries.items()
+            if job_id not in busy and entry.held_at < 0 and entry.not_before <= now
+        }
 
     def _turn(self, job_id: str, owners: Counter[str]) -> tuple[int, int, str, str]:
         entry = self._entries[job_id]

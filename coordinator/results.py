@@ -9,11 +9,15 @@ from typing import Any
 from coordinator.dispatch import SentBatch
 from coordinator.floor import WRITER, Floor
 from core.keys import Key
+from tasks.queues import is_queue_of
 
 #: How often units that nobody has reported are looked for on disk, in seconds.
 SWEEP_S = 2.0
 #: How often a batch may come back without a result for a unit before that unit fails.
 MOST_FRUITLESS = 5
+#: And over how long at least, in seconds: a network disk may say for a minute that a record is missing which another
+#: machine has committed, and a unit that was computed must not fail of that.
+FRUITLESS_S = 90.0
 
 
 class Results:
@@ -45,8 +49,11 @@ class Results:
     def _measure(self, hint: dict[str, Any]) -> None:
         if hint.get("fact") == "batch_done":
             audio_ms, engine_ms = hint.get("audio_ms"), hint.get("engine_ms")
-            if isinstance(audio_ms, int) and isinstance(engine_ms, int):
-                self._floor.rates.note(str(hint.get("queue", "")), audio_ms, engine_ms)
+            queue = hint.get("queue")
+            if not (isinstance(audio_ms, int) and isinstance(engine_ms, int) and isinstance(queue, str)):
+                return
+            if is_queue_of(self._floor.store_id, queue):
+                self._floor.rates.note(queue, audio_ms, engine_ms)
 
     def settle(self, batch: SentBatch) -> None:
         """Looks for what is left of a batch."""
@@ -81,14 +88,16 @@ class Results:
         return len(missing) < len(keys)
 
     def note_fruitless(self, batch: SentBatch) -> None:
-        """A worker was through with a batch and left units without a word: more than a few times is a failure."""
+        """A worker was through with a batch and left units without a word: a few times over a while is a failure."""
+        now = time.monotonic()
         for key, unit in list(batch.units.items()):
             job = self._floor.active.get(unit.job_id)
             if job is None:
                 self._floor.desk.settle(key)
                 continue
-            job.fruitless[key] = job.fruitless.get(key, 0) + 1
-            if job.fruitless[key] >= MOST_FRUITLESS:
+            count, first = job.fruitless.get(key, (0, now))
+            job.fruitless[key] = count + 1, first
+            if count + 1 >= MOST_FRUITLESS and now - first >= FRUITLESS_S:
                 reason = "workers were given it again and again and returned nothing: are their versions the same?"
                 job.folder.note_failure(unit, reason, job.round, WRITER)
                 self._floor.desk.settle(key)

@@ -29,7 +29,7 @@ class Snapshot:
     workers: int = 0
     #: Jobs by state: open, waiting to be opened.
     jobs: Mapping[str, int] = field(default_factory=dict)
-    #: Age of the oldest batch that no worker has begun, in seconds.
+    #: Age of the oldest batch that no worker has begun, or of work that no worker serves, in seconds.
     queue_age_s: float = 0.0
     #: Batches that were handed out again since this process began.
     requeued: int = 0
@@ -65,7 +65,9 @@ class _Collector:
         yield jobs
         yield GaugeMetricFamily("segue_workers", "Workers that are alive", now.workers)
         yield GaugeMetricFamily(
-            "segue_queue_age_seconds", "Age of the oldest batch that nobody has begun", now.queue_age_s
+            "segue_queue_age_seconds",
+            "Age of the oldest batch that nobody has begun, or of work that nobody serves",
+            now.queue_age_s,
         )
         yield CounterMetricFamily("segue_batches_requeued", "Batches that were lost and handed out again", now.requeued)
 
@@ -114,7 +116,7 @@ class StatusBoard:
                 """Scrapes are no news."""
 
         try:
-            self._server = ThreadingHTTPServer((host.strip("[]") or "0.0.0.0", int(port)), Handler)
+            self._server = ThreadingHTTPServer((host.strip("[]") or "127.0.0.1", int(port)), Handler)
         except (OSError, OverflowError) as error:
             raise SettingsError(f"cannot listen at {address}: {error}", "choose another SEGUE_LISTEN") from error
         threading.Thread(target=self._server.serve_forever, name="status", daemon=True).start()

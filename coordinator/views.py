@@ -88,7 +88,7 @@ def ended_view(wanted: Wanted, results: tuple[FileResult, ...], store: Store) ->
 def joint_state(results: Iterable[FileResult]) -> JobState:
     """How a job ended that was delivered to several places: as badly as the worst of them."""
     states = {result.state for result in results}
-    for state in (JobState.CANCELLED, JobState.FAILED, JobState.PARTIAL):
+    for state in (JobState.CANCELLED, JobState.BUDGET_STOPPED, JobState.FAILED, JobState.PARTIAL):
         if state in states:
             return state
     return JobState.DONE

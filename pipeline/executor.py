@@ -12,22 +12,23 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cache.faults import BlobDamagedError
-from core.errors import EngineError, MediaError, SegueError, StoreError
+from core.errors import EngineError, MediaError, SegueError, StoreError, UsageError
 from engines.transcribe.interface import Transcriber
 from engines.translate.interface import Translator
 from pipeline.attempts import AttemptJournal
 from pipeline.batches import Outcome, run_units
 from pipeline.board import Board, EngineNeed, OpenJob
+from pipeline.budget import RunBudget
 from pipeline.delivery import Delivery
 from pipeline.engines_pool import EnginePool
 from pipeline.jobs import JobFolder
 from pipeline.node_session import NodeSession, local_facts
 from pipeline.planning import PlanRequest, ensure_audio, plan_job
 from pipeline.progress import Watcher
-from pipeline.report import FileResult, JobState, RunReport, Tally, count_units
+from pipeline.report import FileResult, JobState, RunReport, left_of, tally_of
 from pipeline.results import deliver_job
 from pipeline.runtime import Runtime
 from pipeline.stages import Stage, Unit
@@ -61,10 +62,14 @@ def _defect(error: Exception) -> str:
 class Executor:
     """One run over several inputs. `run` may be called once; `stop` from any thread or signal handler."""
 
-    def __init__(self, runtime: Runtime, entries: Sequence[Entry], watcher: Watcher) -> None:
-        self._runtime, self._entries, self._watcher = runtime, entries, watcher
+    def __init__(
+        self, runtime: Runtime, entries: Sequence[Entry], watcher: Watcher, budget: RunBudget | None = None
+    ) -> None:
+        self._runtime, self._entries, self._watcher, self._budget = runtime, entries, watcher, budget
         self._store = runtime.store
-        self._journal = AttemptJournal(runtime.store)
+        self._journal = (
+            AttemptJournal(runtime.store) if budget is None else AttemptJournal(runtime.store, tell=budget.take)
+        )
         self._engines = EnginePool(runtime.resources, self._journal.engine_loaded)
         self._board = Board()
         self._courier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliver")
@@ -73,6 +78,8 @@ class Executor:
         self._session: NodeSession | None = None
         self._session_lock = threading.Lock()
         self._stop = threading.Event()
+        #: Set when it was the budget that stopped the run.
+        self._over = threading.Event()
         self._fatal: BaseException | None = None
 
     def stop(self) -> None:
@@ -98,14 +105,19 @@ class Executor:
         self._close_session()
         if self._fatal is not None and not isinstance(self._fatal, SegueError):
             raise self._fatal
-        interrupted = self._stop.is_set()
+        over = self._over.is_set() and self._fatal is None
         stopped = str(self._fatal or "")
-        self._close_rest(stopped)
+        if over:
+            self._close_for_budget()
+        self._close_rest(JobState.BUDGET_STOPPED if over else JobState.INTERRUPTED, stopped)
+        files = tuple(self._results[number] for number in sorted(self._results))
+        held = any(result.state is JobState.BUDGET_STOPPED for result in files)
         return RunReport(
-            files=tuple(self._results[number] for number in sorted(self._results)),
-            interrupted=interrupted,
+            files=files,
+            interrupted=self._stop.is_set() and not over,
             stopped=stopped,
             elapsed_seconds=time.monotonic() - started,
+            budget=None if self._budget is None else replace(self._budget.state(), stopped=held),
         )
 
     def _guard(self, body: Callable[[], None]) -> None:
@@ -120,6 +132,7 @@ class Executor:
     # -- planning --------------------------------------------------------------------------------------------
 
     def _plan_all(self) -> None:
+        self._count_earlier()
         for number, entry in enumerate(self._entries):
             while self._full() and not self._stop.wait(0.1):
                 pass
@@ -136,6 +149,25 @@ class Executor:
             except Exception as error:  # noqa: BLE001 - a defect of ours on one file must not cost the others
                 self._finish(number, FileResult(entry.delivery.media, JobState.FAILED, reason=_defect(error)))
         self._board.no_more_plans()
+
+    def _count_earlier(self) -> None:
+        """What earlier runs paid for these inputs is known to the budget before anything new is paid for."""
+        if self._budget is None:
+            return
+        for entry in self._entries:
+            if self._stop.is_set():
+                return
+            # What is wrong with an input is said when it is planned.
+            with suppress(MediaError, EngineError, UsageError):
+                self._budget.include(entry.request().job_id)
+
+    def _spent_up(self) -> bool:
+        """True when the budget forbids new work; the run then ends as if it were asked to stop."""
+        if self._budget is None or not self._budget.exhausted:
+            return False
+        self._over.set()
+        self.stop()
+        return True
 
     def _full(self) -> bool:
         return len(self._board.jobs) >= LOOKAHEAD_JOBS or self._board.waiting_ms() > LOOKAHEAD_MS
@@ -211,7 +243,7 @@ class Executor:
                     self._deliver(job)
                 need = board.need(stages)
                 if need is not None:
-                    return need
+                    return None if self._spent_up() else need
                 if board.exhausted():
                     board.changed.notify_all()
                     return None
@@ -233,7 +265,7 @@ class Executor:
                 self._store,
                 self._journal,
                 self._settle,
-                self._stop.is_set,
+                lambda: self._stop.is_set() or self._spent_up(),
             )
         except BlobDamagedError as error:
             self._restore_audio(batch, error)
@@ -274,11 +306,14 @@ class Executor:
             if self._session is None:
                 price, name = self._runtime.settings.node_price, self._journal.session
                 self._session = NodeSession.open(self._store, local_facts(), price, name=name, say=self._watcher.note)
+                if self._budget is not None:
+                    self._budget.begin()
 
     def _close_session(self) -> None:
         if self._session is not None:
             with suppress(StoreError):  # A full or vanished disk was reported; the last beat tells when it ended.
-                self._session.close("interrupted" if self._stop.is_set() else "done")
+                stopped = str(JobState.BUDGET_STOPPED) if self._over.is_set() else "interrupted"
+                self._session.close(stopped if self._stop.is_set() else "done")
 
     # -- ending ----------------------------------------------------------------------------------------------
 
@@ -305,17 +340,31 @@ class Executor:
         self._results[number] = result
         self._watcher.finished(result)
 
-    def _close_rest(self, reason: str) -> None:
-        """Says that the inputs that are not through were interrupted, and why if there is more to say."""
-        for job in list(self._board.jobs.values()):
-            tally = Tally(
-                duration_ms=job.work.plan.media.duration_ms,
-                speech_ms=job.work.plan.segmentation.speech_ms,
-                units=count_units(job.work),
-            )
+    def _close_for_budget(self) -> None:
+        """Notes how the open jobs ended, so that it is known when this process is gone."""
+        for job in self._board.jobs.values():
+            reason, engines = left_of(job.work), job.work.plan.settings.engines()
             for number, delivery in job.wishes:
-                result = FileResult(delivery.media, JobState.INTERRUPTED, job.folder.job_id, reason, tally=tally)
+                result = FileResult(
+                    delivery.media,
+                    JobState.BUDGET_STOPPED,
+                    job.folder.job_id,
+                    reason,
+                    tally=tally_of(job.work),
+                    engines=engines,
+                )
+                job.folder.note_result(delivery, result)
                 self._finish(number, result)
+
+    def _close_rest(self, state: JobState, reason: str) -> None:
+        """Says how the inputs ended that are not through, and why if there is more to say."""
+        for job in list(self._board.jobs.values()):
+            for number, delivery in job.wishes:
+                if number not in self._results:
+                    self._finish(
+                        number,
+                        FileResult(delivery.media, state, job.folder.job_id, reason, tally=tally_of(job.work)),
+                    )
         for number, entry in enumerate(self._entries):
             if number not in self._results:
-                self._finish(number, FileResult(entry.delivery.media, JobState.INTERRUPTED, reason=reason))
+                self._finish(number, FileResult(entry.delivery.media, state, reason=reason))

@@ -106,12 +106,17 @@ class JobFolder:
         }
         self.store.replace_state(self._result_parts(delivery), canonical_json(value))
 
-    def note_wish(self, delivery: Delivery, engines: str) -> None:
-        """Keeps who wants the outputs before there are any, so that a killed job is found by its file's name."""
-        if self.store.read_state(self._result_parts(delivery)) is None:
+    def note_wish(self, delivery: Delivery, engines: str, *, latest: bool = True) -> None:
+        """Keeps who wants the outputs before there are any, so that a killed job is found by its file's name.
+
+        ``latest`` also makes it the last job. The queue does not: there, ``last`` is what a person submitted last.
+        """
+        data = self.store.read_state(self._result_parts(delivery))
+        if data is None or json.loads(data)["result"]["state"] == JobState.BUDGET_STOPPED:
             running = FileResult(delivery.media, JobState.RUNNING, self.job_id, engines=engines)
             self.note_result(delivery, running)
-        note_last(self.store, [self.job_id])
+        if latest:
+            note_last(self.store, [self.job_id])
 
     def finished_result(self, delivery: Delivery) -> FileResult | None:
         """The result of an earlier run, if it is complete, wanted the same, and its files are still as written."""

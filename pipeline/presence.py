@@ -71,6 +71,14 @@ def coordinator_lives(store: Store) -> bool:
     return noted is not None and noted.is_fresh(datetime.now(UTC))
 
 
+def other_coordinator(store: Store) -> CoordinatorNote | None:
+    """The coordinator that noted itself last, a moment ago, unless that is this process."""
+    noted = read_coordinator(store)
+    if noted is None or (noted.host, noted.pid) == (socket.gethostname(), os.getpid()):
+        return None
+    return noted if noted.is_fresh(datetime.now(UTC)) else None
+
+
 def note_broker(store: Store, url: str) -> None:
     """`segue up` lets commands of this machine use its broker; an empty ``url`` takes that back."""
     pid = os.getpid()

@@ -15,7 +15,7 @@ from pipeline.webhooks import outcomes
 
 #: Shown as why a job waits as long as nobody has applied its orders.
 NOT_TAKEN_UP = "no coordinator has taken it up yet"
-_WORST_FIRST = (JobState.FAILED, JobState.PARTIAL, JobState.CANCELLED)
+_WORST_FIRST = (JobState.FAILED, JobState.PARTIAL, JobState.CANCELLED, JobState.BUDGET_STOPPED)
 
 
 def job_view(store: Store, job_id: str, pending: Sequence[Order] | None = None) -> QueueView | None:

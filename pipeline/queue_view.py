@@ -15,7 +15,7 @@ from pipeline.jobs import JOBS
 from pipeline.report import JobState
 
 #: States that a job leaves only when somebody asks for it again.
-ENDED = frozenset({JobState.DONE, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED})
+ENDED = frozenset({JobState.DONE, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED, JobState.BUDGET_STOPPED})
 
 
 class Priority(StrEnum):

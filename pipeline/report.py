@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.stages import Stage
 from pipeline.work import JobWork
+
+if TYPE_CHECKING:
+    from pipeline.budget import BudgetEnd
 
 
 class JobState(StrEnum):
@@ -29,6 +32,8 @@ class JobState(StrEnum):
     INTERRUPTED = "interrupted"
     #: Taken off the queue by a person; what is finished stays, and submitting or retrying continues it.
     CANCELLED = "cancelled"
+    #: Its budget is spent; what is finished stays, and a higher budget, or none, continues it.
+    BUDGET_STOPPED = "budget-stopped"
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,19 @@ def count_units(work: JobWork) -> dict[str, tuple[int, int, int, int]]:
     }
 
 
+def tally_of(work: JobWork) -> Tally:
+    """The numbers of a job that has not been delivered."""
+    plan = work.plan
+    return Tally(plan.media.duration_ms, plan.segmentation.speech_ms, units=count_units(work))
+
+
+def left_of(work: JobWork) -> str:
+    """``26 of 40 units are left``."""
+    counts = count_units(work).values()
+    total = sum(count[0] for count in counts)
+    return f"{total - sum(count[1] + count[3] for count in counts)} of {total} units are left"
+
+
 @dataclass(frozen=True)
 class RunReport:
     """How a run ended."""
@@ -116,6 +134,8 @@ class RunReport:
     #: One line, when the run had to stop for a reason of its own (disk full, store gone).
     stopped: str = ""
     elapsed_seconds: float = 0.0
+    #: How it stands to its budget; None without one.
+    budget: BudgetEnd | None = None
 
     @property
     def flawless(self) -> bool:

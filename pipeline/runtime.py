@@ -84,6 +84,20 @@ class Settings(BaseSettings):
         default=25, ge=1, le=3600, description="time that SIGTERM leaves a worker before it is killed"
     )
     node_price: str = Field(default="", description="what this node costs an hour, e.g. 0.149 USD")
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="of the ledger's amounts: USD, EUR, ...")
+    exchange_rate: str = Field(
+        default="", description="dated rates into that currency: USD EUR 0.92 2026-11-20 ECB (several: separated by ;)"
+    )
+    price_file: Path | None = Field(
+        default=None, description="your own price rows, over the shipped ones (default: prices.toml under SEGUE_HOME)"
+    )
+    engineering_hours: str = Field(
+        default="", description="people's hours a month that self-hosting takes, e.g. 6 or 4-8 (unset is not zero)"
+    )
+    engineering_rate: str = Field(default="", description="what such an hour costs, e.g. 90 USD")
+    own_engines: str = Field(
+        default="", description="engines on servers of your own, as the ledger names them; they charge no fee"
+    )
     notify_secret: SecretStr = Field(default=SecretStr(""), description="signs webhooks (HMAC-SHA256)")
     listen: str = Field(
         default="",

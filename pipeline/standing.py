@@ -143,6 +143,8 @@ def _state(work: JobWork, results: list[FileResult]) -> JobState:
         return JobState.PARTIAL if any(work.cues.values()) else JobState.FAILED
     if any(result.state is JobState.FAILED for result in results):
         return JobState.FAILED
+    if any(result.state is JobState.BUDGET_STOPPED for result in results):
+        return JobState.BUDGET_STOPPED
     return JobState.INTERRUPTED if any(count.done for count in work.counts.values()) else JobState.QUEUED
 
 

@@ -82,6 +82,10 @@ class Submission:
     labels: Mapping[str, str] = field(default_factory=dict)
     #: Webhook that is told how the job ends; empty for none.
     notify: str = ""
+    #: The most that the job may cost, ``2.5 USD``; empty for no limit. Not of the job's identity.
+    budget: str = ""
+    #: Price an hour of machines that nobody knows one of, ``0.526 USD``; counted for the budget only.
+    node_rate: str = ""
 
     @property
     def job_id(self) -> str:
@@ -98,6 +102,8 @@ class Submission:
             "priority": str(self.priority),
             "labels": dict(self.labels),
             "notify": self.notify,
+            "budget": self.budget,
+            "node_rate": self.node_rate,
         }
 
     @classmethod
@@ -113,6 +119,8 @@ class Submission:
             priority=Priority(value["priority"]),
             labels={str(name): str(text) for name, text in value["labels"].items()},
             notify=str(value["notify"]),
+            budget=str(value.get("budget", "")),
+            node_rate=str(value.get("node_rate", "")),
         )
 
 
@@ -296,6 +304,12 @@ class Wanted:
     submitted_at: str
     #: Id of the last order; a view that names it is known to take everything into account.
     latest: str = ""
+    #: As the last submission says; empty for no limit.
+    budget: str = ""
+    #: As the last submission says.
+    node_rate: str = ""
+    #: `retry` orders since the last submission: each allows the budget once more.
+    retried: int = 0
 
     @property
     def labels(self) -> dict[str, str]:
@@ -308,7 +322,7 @@ class Wanted:
 def wanted_of(orders: Sequence[Order]) -> Wanted | None:
     """Folds a job's orders; None when it was never submitted."""
     submissions: dict[tuple[str, str], Submission] = {}
-    priority, cancelled, retries, first = Priority.NORMAL, False, [], ""
+    priority, cancelled, retries, first, newest, retried = Priority.NORMAL, False, [], "", None, 0
     for order in orders:
         if order.kind is OrderKind.SUBMIT and order.submission is not None:
             # What was last asked for one place holds there, as with `segue run`; another place is one more delivery.
@@ -317,17 +331,29 @@ def wanted_of(orders: Sequence[Order]) -> Wanted | None:
             priority, cancelled, first = order.submission.priority, False, first or order.at
             # Submitted again after it ended with gaps: what failed may be tried again, as with `segue run`.
             retries.append(order.id)
+            newest, retried = order.submission, 0
         elif order.kind is OrderKind.CANCEL:
             cancelled = True
         elif order.kind is OrderKind.RETRY:
             cancelled = False
             retries.append(order.id)
+            retried += 1
         elif order.kind is OrderKind.REPRIORITISE and order.priority is not None:
             priority = order.priority
-    if not submissions:
+    if newest is None:
         return None
-    job_id, latest = orders[0].job_id, orders[-1].id
-    return Wanted(job_id, tuple(submissions.values()), priority, cancelled, tuple(retries), first, latest)
+    return Wanted(
+        orders[0].job_id,
+        tuple(submissions.values()),
+        priority,
+        cancelled,
+        tuple(retries),
+        first,
+        orders[-1].id,
+        newest.budget,
+        newest.node_rate,
+        retried,
+    )
 
 
 # -- finding a job -------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,10 @@ class Submitter:
     labels: Mapping[str, str] = field(default_factory=dict)
     #: Webhook; empty for none.
     notify: str = ""
+    #: The most that each job may cost; empty for no limit.
+    budget: str = ""
+    #: Price an hour of machines that nobody knows one of; empty for none.
+    node_rate: str = ""
     #: Orders that no coordinator had applied when this began, and those given here, by job.
     _pending: dict[str, list[Order]] | None = None
 
@@ -76,7 +80,7 @@ class Submitter:
         media = request.file.path
         try:
             submission = submission_of(request, self.runtime, self.priority, self.labels, self.notify)
-            return self._submit(submission)
+            return self._submit(replace(submission, budget=self.budget, node_rate=self.node_rate))
         except StoreError:
             raise
         except SegueError as error:

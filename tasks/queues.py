@@ -35,6 +35,17 @@ def queue_prefix(store_id: str) -> str:
     return f"{_SCHEME}.{store_id[:STORE_DIGITS]}."
 
 
+def is_queue_of(store_id: str, name: str) -> bool:
+    """True for a name that `queue_name` may have made for this store."""
+    stage, _, engine = name.removeprefix(queue_prefix(store_id)).partition(".")
+    return (
+        name.startswith(queue_prefix(store_id))
+        and stage in {str(each) for each in Stage}
+        and len(engine) == _ENGINE_DIGITS
+        and engine.isalnum()
+    )
+
+
 def step_keys(queue: str) -> tuple[str, ...]:
     """The broker's lists of a queue, most urgent first. kombu takes from the right end of each."""
     return tuple(f"{queue}{STEP_SEPARATOR}{step}" if step else queue for step in PRIORITY_STEPS.values())

@@ -28,6 +28,7 @@ BEAT_SECONDS = 2.0
 #: Seconds before a deadline at which what is still computed is abandoned: the session has to be closed in them.
 _MARGIN_S = 0.7
 _STORE_PAUSE_S = 2.0
+_LONGEST_STORE_PAUSE_S = 30.0
 
 
 class WorkerState(StrEnum):
@@ -72,6 +73,8 @@ class Supervisor:
         self._standing = _Standing()
         self._run: BatchRun | None = None
         self._lock = threading.Lock()
+        #: Batches in a row that the disk refused.
+        self._refused_by_disk = 0
         self.departure: Departure | None = None
         self.leaving = threading.Event()
         #: Set when the card says something new: the coordinator plans by it.
@@ -116,6 +119,7 @@ class Supervisor:
                 place.metrics.enter(Bucket.LOAD)
                 place.engine.start()
             run.run()
+            self._refused_by_disk = 0
         except SickError as error:
             run.hand_back()
             self.depart(Departure(WorkerEnd.SICK, str(error)))
@@ -150,19 +154,26 @@ class Supervisor:
         )
 
     def _await_store(self, reason: str) -> None:
-        """The disk is away or is another one: computes nothing, and takes nothing, until it is ours again."""
+        """The disk is away or is another one: computes nothing, and takes nothing, until it is ours again.
+
+        A disk may look well and still refuse a job, one that a newer Segue planned for instance. Its batch comes back
+        as long as it is offered, so each refusal in a row is followed by a longer pause, in which others may take it.
+        """
         place = self._place
-        place.log.say(f"{reason}; pausing until the disk is back", "paused", "warning")
+        place.log.say(f"{reason}; pausing", "paused", "warning")
         place.metrics.enter(Bucket.PAUSED)
         self._standing.reason = reason
         self.stirred.set()
+        pause_s = min(_STORE_PAUSE_S * 2.0**self._refused_by_disk, _LONGEST_STORE_PAUSE_S)
+        self._refused_by_disk += 1
+        place.engine.pause(pause_s, self.leaving.is_set)
         while self.departure is None:
             try:
                 place.store.free_bytes()
             except StoreError:
                 place.engine.pause(_STORE_PAUSE_S, self.leaving.is_set)
                 continue
-            place.log.say("the disk is back", "resumed")
+            place.log.say("the disk answers; taking work again", "resumed")
             break
         self._standing.reason = ""
 

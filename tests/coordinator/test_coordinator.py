@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
 from theatre import Theatre
 
 from pipeline.report import JobState
@@ -255,7 +256,10 @@ def test_a_failed_unit_leaves_a_gap_and_retry_closes_it(theatre: Theatre) -> Non
     finish_everything(theatre, job)
 
 
-def test_workers_that_return_nothing_do_not_keep_a_unit_going_round_for_ever(theatre: Theatre) -> None:
+def test_workers_that_return_nothing_do_not_keep_a_unit_going_round_for_ever(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coordinator.results.FRUITLESS_S", 0.0)
     theatre.show_worker()
     job = theatre.maker.submit("talk", 1)
     given = 0
