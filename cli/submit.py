@@ -120,7 +120,7 @@ def submit_command(
     labels = parse_labels(label)
     if notify:
         check_webhook(notify)
-    cap = submitted_budget(budget, node_rate)
+    cap = submitted_budget(budget, node_rate, runtime)
     submitter = Submitter(runtime, Priority(priority.value), labels, notify, cap, node_rate if cap else "")
     options = options_from(runtime, transcript, force=force)
     return _submit(media, runtime, options, submitter, watch=watch, as_json=json)

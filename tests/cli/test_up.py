@@ -17,6 +17,7 @@ from spoken import SPEECH
 
 from cache.store import Store
 from cli.children import Child, ChildSpec, restart_pause_s, stop_children
+from cli.up import _listen
 from pipeline.presence import note_coordinator
 
 PATIENCE_S = 60.0
@@ -130,6 +131,15 @@ def test_a_set_up_that_cannot_work_ends_it_with_one_line(segue: Segue) -> None:
     assert done.code == 2
     assert "dubbing" in done.stderr
     assert "cannot be started like this" in done.stderr
+
+
+def test_each_process_answers_for_its_metrics_at_a_port_of_its_own() -> None:
+    assert [_listen("127.0.0.1:9187", number) for number in (1, 2)] == [
+        ("--listen", "127.0.0.1:9188"),
+        ("--listen", "127.0.0.1:9189"),
+    ]
+    # A free port for each, or none: the setting itself says it to all of them.
+    assert [_listen(address, 1) for address in ("127.0.0.1:0", "", "nonsense")] == [(), (), ()]
 
 
 def test_pauses_between_starts_grow() -> None:

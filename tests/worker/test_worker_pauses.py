@@ -11,6 +11,7 @@ import pytest
 from worker_bench import WorkerBench, wait_until
 
 from core.errors import UsageError
+from core.keys import canonical_json
 from pipeline.jobs import JobFolder
 from pipeline.runtime import Runtime, Settings
 from worker.main import WorkerOptions, run_worker
@@ -68,6 +69,24 @@ def test_a_disk_that_is_away_pauses_a_worker_and_its_batch_goes_back(bench: Work
     worker.await_event("resumed")
     bench.await_done(message)
     assert JobFolder(bench.store, plan.job_id).failures() == {}
+    assert worker.leave() == 0
+
+
+def test_a_job_that_a_newer_segue_planned_pauses_a_worker_instead_of_going_round_and_round(bench: WorkerBench):
+    plan = bench.plan(4)
+    message = bench.message(plan)
+    newer = bench.home / "jobs" / plan.job_id / "plan-2.json"
+    bench.store.write_once(("jobs", plan.job_id, "plan-2.json"), canonical_json({**plan.as_json(), "plan_version": 99}))
+    bench.send(message)
+    worker = bench.start()
+    worker.await_event("paused", 2)
+    (card,) = wait_until(bench.broker.workers)
+    assert (card["state"], "version 99" in card["reason"]) == ("paused", True)
+    assert bench.computed() == {}
+    newer.unlink()
+    bench.await_done(message)
+    # A batch goes back once for each pause, not hundreds of times a second.
+    assert len(worker.events("batch_given_back")) == len(worker.events("paused")) < 8
     assert worker.leave() == 0
 
 

@@ -1,0 +1,194 @@
+"""``segue estimate``: what media would take and cost, before anything is spent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli.context import HomeFlag, JsonFlag, open_runtime, print_json
+from cli.exits import Exit
+from cli.options import (
+    FromFlag,
+    MediaArgument,
+    NodeRateFlag,
+    OwnerFlag,
+    ToFlag,
+    TrackFlag,
+    TranscriberFlag,
+    TranscriberModelFlag,
+    TranslatorFlag,
+    TranslatorModelFlag,
+    TranslatorUrlFlag,
+    gather_media,
+    options_from,
+)
+from cli.wording import clock, one_line, percent, printable
+
+if TYPE_CHECKING:
+    from pipeline.estimate import ApiEstimate, Estimate
+    from pipeline.rates import Spread
+
+#: Files with a line of their own.
+_FILES = 8
+#: APIs with a line, in each table.
+_APIS = 5
+_SHOWN = ("whole_file", "speech_only")
+#: Heading, stage, and the meter by which its APIs charge.
+_TABLES = (
+    ("transcription by API: the whole file / silence skipped", "transcribe", ""),
+    ("translation by API, by token", "translate", "input_tokens"),
+    ("translation by API, by character", "translate", "characters"),
+)
+
+
+def estimate_command(
+    media: MediaArgument,
+    to: ToFlag = None,
+    source: FromFlag = None,
+    track: TrackFlag = None,
+    transcriber: TranscriberFlag = None,
+    transcriber_model: TranscriberModelFlag = None,
+    translator: TranslatorFlag = None,
+    translator_model: TranslatorModelFlag = None,
+    translator_url: TranslatorUrlFlag = None,
+    node_rate: NodeRateFlag = None,
+    owner: OwnerFlag = None,
+    home: HomeFlag = None,
+    json: JsonFlag = False,
+) -> int:
+    """Say what a run would take and cost, here and at each API, as ranges. Finds the speech; no model runs.
+
+    Engine time is predicted from what this store has measured; what was never measured is not guessed.
+
+    Example: [bold]segue estimate season1/ --to es,ja --node-rate '0.149 USD'[/bold]
+    """
+    from pipeline.estimate import estimate
+    from pipeline.spending import Prices
+
+    runtime = open_runtime(
+        {
+            "to": to,
+            "source": source,
+            "track": track,
+            "transcriber": transcriber,
+            "transcriber_model": transcriber_model,
+            "translator": translator,
+            "translator_model": translator_model,
+            "translator_url": translator_url,
+            "node_price": node_rate,
+            "owner": owner,
+            "home": home,
+        }
+    )
+    if runtime.settings.node_price:
+        from core.money import quote
+
+        quote(runtime.settings.node_price)
+    requests = gather_media(media, options_from(runtime))
+    found = estimate(requests.requests, runtime, Prices.of(runtime.settings))
+    problems = [{"media": str(problem.media), "problem": problem.reason} for problem in requests.problems]
+    if json:
+        print_json({**found.as_json(), "problems": problems})
+    else:
+        _print(found)
+        for problem in problems:
+            print(f"{one_line(problem['media'])}: {printable(problem['problem'])}")
+    return Exit.DONE if found.usable and not problems and len(found.usable) == len(found.files) else Exit.INCOMPLETE
+
+
+def _print(found: Estimate) -> None:
+    files = found.usable
+    duration, speech = sum(file.duration_ms for file in files), sum(file.speech_ms for file in files)
+    for file in found.files[:_FILES]:
+        name = one_line(file.media.name)
+        if file.problem:
+            print(f"{name}: {printable(file.problem)}")
+            continue
+        units = "; ".join(f"{stage} {left} of {total} units" for stage, (total, left, _) in (file.units or {}).items())
+        print(f"{name}: {clock(file.duration_ms)}, speech {clock(file.speech_ms)}; to compute: {units}")
+    if len(found.files) > _FILES:
+        print(f"and {len(found.files) - _FILES} more files")
+    print(f"media {clock(duration)}, speech {clock(speech)} ({percent(speech, duration)}), the rest is skipped")
+    if not files:
+        return
+    print()
+    _print_here(found)
+    print()
+    _print_apis(found)
+
+
+def _print_here(found: Estimate) -> None:
+    from pipeline.estimate import NEVER_MEASURED
+
+    print("here")
+    for stage in found.stages:
+        fake = " (fake: says nothing of real engines)" if stage.fake else ""
+        if stage.engine_ms is None:
+            print(f"  {stage.stage:<11} {stage.engine}: not measured on this store yet; run a short file first")
+            continue
+        load = f", loading {_time(stage.load_ms)}" if stage.load_ms is not None and stage.load_ms.high else ""
+        basis = f"{stage.batches} batches measured" if stage.batches else "nothing to compute"
+        print(f"  {stage.stage:<11} {stage.engine}: {_time(stage.engine_ms)}{load}; {basis}{fake}")
+    if found.here is None:
+        # What was never measured has been said above.
+        unmeasured = any(stage.engine_ms is None for stage in found.stages)
+        whys = [why for why in found.unpriced if not why.endswith(NEVER_MEASURED)]
+        print(f"  cost: unpriced{', since not all of it was measured' if unmeasured else ''}")
+        for why in whys:
+            print(f"    {printable(why)}")
+    else:
+        amount = _amount(found.here, found.currency)
+        print(f"  cost at {found.node_rate} an hour: {amount}; idle time, boot and people are not in it")
+
+
+def _print_apis(found: Estimate) -> None:
+    for heading, stage, meter in _TABLES:
+        pairs: dict[tuple[str, str], dict[str, ApiEstimate]] = {}
+        for api in found.apis:
+            fits = api.like.stage == stage and (not meter or meter in api.like.usage)
+            if fits and api.like.basis in _SHOWN:
+                pairs.setdefault((api.like.provider, api.like.model), {})[api.like.basis] = api
+        if pairs:
+            print(heading)
+        ordered = sorted(pairs.items(), key=lambda pair: _order(pair[1]))
+        for (provider, model), ways in ordered[:_APIS]:
+            shown = " / ".join(dict.fromkeys(_api_amount(ways[basis]) for basis in _SHOWN if basis in ways))
+            doubt = "" if all(api.like.verified for api in ways.values()) else "  (price not verified)"
+            print(f"  {printable(f'{provider} {model}'):<36} {shown}{doubt}")
+        if len(ordered) > _APIS:
+            print(f"  and {len(ordered) - _APIS} dearer ones (--json has all)")
+    if found.usage:
+        counts = ", ".join(f"{_count(spread)} {meter.replace('_', ' ')}" for meter, spread in found.usage.items())
+        print(f"translation is taken to need {counts} ({printable(found.usage_rests_on)})")
+
+
+def _order(ways: dict[str, ApiEstimate]) -> tuple[bool, int]:
+    """Cheapest first, unpriced last."""
+    amounts = [api.amount.point for api in ways.values() if api.amount is not None]
+    return not amounts, min(amounts, default=0)
+
+
+def _api_amount(api: ApiEstimate) -> str:
+    if api.amount is None or api.like.amount is None:
+        return f"unpriced ({printable(api.like.note)})"
+    return _amount(api.amount, api.like.amount.currency)
+
+
+def _amount(spread: Spread, currency: str) -> str:
+    """``0.0312 USD (0.0250 to 0.0381)``; where the ends are the figure, without them."""
+    from core.money import Money
+
+    low, point, high = (Money(nano, currency).amount(4) for nano in (spread.low, spread.point, spread.high))
+    return f"{point} {currency}" + ("" if low == high else f" ({low} to {high})")
+
+
+def _time(spread: Spread) -> str:
+    """``12:30 (10:00 to 15:10)``; seconds with a decimal below a minute."""
+    if spread.high < 60_000:
+        low, point, high = (f"{ms / 1000:.1f}" for ms in (spread.low, spread.point, spread.high))
+        return f"{point} s" + ("" if low == high else f" ({low} to {high} s)")
+    low, point, high = (clock(ms) for ms in (spread.low, spread.point, spread.high))
+    return point + ("" if low == high else f" ({low} to {high})")
+
+
+def _count(spread: Spread) -> str:
+    return f"{spread.low:,} to {spread.high:,}" if spread.low != spread.high else f"{spread.point:,}"

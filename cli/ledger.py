@@ -1,0 +1,186 @@
+"""``segue ledger``: what a job, or everything in a period, cost; and the care of the books."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from cli import ledger_care
+from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
+from cli.ledger_options import AgainstFlag, LedgerFlags, NodeRateFlag, PriceFileFlag, rules_of
+from core.errors import UsageError
+
+if TYPE_CHECKING:
+    from ledger.entries import Period
+    from pipeline.runtime import Runtime
+
+_SHOW = "show"
+
+
+class LedgerGroup(TyperGroup):
+    """``segue ledger JOB`` is ``segue ledger show JOB``: whatever is no command's name is what to show."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Puts the left out word back."""
+        if not args or (args[0] not in self.commands and args[0] != "--help"):
+            args = [_SHOW, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=LedgerGroup,
+    help=(
+        "What a job cost, what it avoided, and what APIs would charge. 'show' may be left out: segue ledger JOB, "
+        "segue ledger --since 2026-11-01 --by owner."
+    ),
+)
+
+
+@app.command(_SHOW)
+def show_command(
+    job: Annotated[
+        str,
+        typer.Argument(
+            metavar="[JOB]",
+            help="A job's id, the start of one, a media file's name, or 'last'; without one, everything in a period.",
+            show_default=False,
+        ),
+    ] = "",
+    since: Annotated[
+        str,
+        typer.Option("--since", metavar="DAY", help="First day of the period, UTC [this month's].", show_default=False),
+    ] = "",
+    until: Annotated[
+        str, typer.Option("--until", metavar="DAY", help="First day after the period, UTC.", show_default=False)
+    ] = "",
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="WHAT",
+            help="Sum a period by bucket, job, owner, label (or label:NAME), stage, node, language or engine.",
+            show_default=False,
+        ),
+    ] = "",
+    node_rate: NodeRateFlag = "",
+    price_file: PriceFileFlag = None,
+    against: AgainstFlag = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print the entries as CSV.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a job's ledger as one page.", show_default=False),
+    ] = None,
+    home: HomeFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Show what a job cost, what it avoided, what APIs would charge and which was cheaper; or what a period cost.
+
+    The word 'show' may be left out, unless a job is called like one of the other commands.
+    """
+    if json and csv:
+        raise UsageError("--json and --csv cannot both be printed", "choose one of them")
+    runtime = open_runtime({"home": home})
+    flags = LedgerFlags(node_rate, price_file, tuple(against or ()))
+    if job:
+        if since or until or by:
+            raise UsageError("a job has one ledger, whatever the period", "leave out --since, --until and --by")
+        _show_job(runtime, job, flags, as_json=json, as_csv=csv, page=html)
+        return
+    if html is not None:
+        raise UsageError("--html draws one job's ledger", "name the job: segue ledger JOB --html FILE")
+    if against:
+        raise UsageError("--against is for one job's verdict", "name the job: segue ledger JOB --against ...")
+    _show_period(runtime, period_of(since, until), by, flags, as_json=json, as_csv=csv)
+
+
+def _show_job(
+    runtime: Runtime, wanted: str, flags: LedgerFlags, *, as_json: bool, as_csv: bool, page: Path | None
+) -> None:
+    from cli.ledger_options import find_ledger_job, report_rules
+    from pipeline.books_job import job_report
+
+    job_id = find_ledger_job(runtime.store, wanted)
+    book, rules = rules_of(runtime, flags)
+    report = job_report(runtime.store, job_id, book, report_rules(runtime, flags, rules))
+    for line in report.errors:
+        note(line)
+    if page is not None:
+        from cli.ledger_page import render_page
+
+        _write_page(page, render_page(report))
+    if as_json:
+        print_json(report.as_json())
+    elif as_csv:
+        from cli.ledger_export import print_csv
+
+        print_csv(report.entries, report.unpriced)
+    elif page is None:
+        from cli.ledger_screen import print_report
+
+        print_report(report)
+    else:
+        note(f"wrote {page}")
+
+
+def _write_page(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", "name a file in a folder of yours") from error
+
+
+def _show_period(runtime: Runtime, period: Period, by: str, flags: LedgerFlags, *, as_json: bool, as_csv: bool) -> None:
+    from cli.ledger_export import fleet_json, print_csv
+    from cli.ledger_fleet import print_fleet, table_of
+    from cli.ledger_options import currency_of, people_rules
+    from pipeline.books_months import read_period, with_people
+    from pipeline.books_times import now_ms
+
+    book, rules = rules_of(runtime, flags)
+    books = read_period(runtime.store, book, replace(rules, now=now_ms()), period)
+    people = people_rules(runtime)
+    currency = currency_of(runtime, books.entries)
+    why = people.why_none(currency)
+    if why:
+        note(f"people are in no amount: {why}")
+    books = with_people(books, people, currency)
+    for line in books.errors:
+        note(line)
+    table = table_of(books, by or "job")
+    if as_json:
+        print_json(fleet_json(books, table, by or "job"))
+    elif as_csv:
+        print_csv(books.entries, books.unpriced)
+    else:
+        print_fleet(books, table, by or "job")
+
+
+def period_of(since: str, until: str) -> Period:
+    """From the first day to the day after the last, UTC; without days, this month. Raises UsageError."""
+    from ledger.entries import Period
+    from ledger.price_files import instant
+
+    try:
+        now = datetime.now(UTC)
+        first = instant(since) if since else Period.month(now.strftime("%Y-%m")).start
+        last = instant(until) if until else None
+    except ValueError as error:
+        raise UsageError(str(error), "write days as 2026-11-01") from error
+    if last is None:
+        month = Period.month(now.strftime("%Y-%m"))
+        last = max(month.end, first + 1)
+    if last <= first:
+        raise UsageError("the period ends before it begins", "--until names the first day after it")
+    return Period(first, last)
+
+
+app.command("verify")(ledger_care.verify_command)
+app.command("replay")(ledger_care.replay_command)
+app.command("close")(ledger_care.close_command)
+app.command("reconcile")(ledger_care.reconcile_command)

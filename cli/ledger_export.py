@@ -1,0 +1,86 @@
+"""The ledger for programs: CSV of entries, JSON of a period."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from ledger.entries import Entry, Unpriced
+from ledger.totals import Sum
+from pipeline.books import FleetBooks
+from pipeline.books_report import entry_json, unpriced_json
+
+#: Columns of the CSV; an amount that nobody can price is an empty cell, never 0.
+COLUMNS = (
+    "id",
+    "session",
+    "attempt",
+    "bucket",
+    "stage",
+    "engine",
+    "job",
+    "owner",
+    "language",
+    "node_ms",
+    "start",
+    "end",
+    "amount",
+    "currency",
+    "price_row",
+    "quality",
+    "fake",
+    "meter",
+    "quantity",
+    "why",
+)
+
+
+def print_csv(entries: Iterable[Entry], unpriced: Iterable[Unpriced]) -> None:
+    """Entries, then usage without a price; amounts are integer nano-units, times ms since the epoch."""
+    writer = csv.DictWriter(sys.stdout, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _safe(value) for name, value in entry_json(entry).items()} for entry in entries)
+    writer.writerows({name: _safe(value) for name, value in unpriced_json(one).items()} for one in unpriced)
+
+
+def _safe(value: Any) -> Any:
+    """Text that a spreadsheet would take for a formula begins with an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def fleet_json(books: FleetBooks, table: dict[str, dict[str, Sum]], by: str) -> dict[str, Any]:
+    """The object that ``segue ledger --json`` prints; amounts by currency, in nano-units."""
+    period = books.period
+    return {
+        "period": None if period is None else {"start": period.start, "end": period.end},
+        "standing": books.standing.value,
+        "spent": {
+            "total": books.totals.whole(),
+            "by_bucket": _amounts(books.totals, "bucket"),
+            "by_stage": _amounts(books.totals, "stage"),
+            "fake": books.totals.whole(fake=True),
+        },
+        "by": by,
+        "table": {
+            name: {currency: {"amount": sums.nano, "node_ms": sums.ms} for currency, sums in found.items()}
+            for name, found in table.items()
+        },
+        "unpriced": [unpriced_json(one) for one in books.unpriced],
+        "residuals": [
+            {"session": one.session, "ms": one.ms, "amount": one.nano, "currency": one.currency, "why": one.why}
+            for one in books.residuals
+        ],
+        "entries": [entry_json(one) for one in books.entries],
+        "late": [entry_json(one) for one in books.late],
+        "price_book": books.folded.book,
+        "errors": list(books.errors),
+    }
+
+
+def _amounts(totals: Any, dimension: str) -> dict[str, dict[str, int]]:
+    from ledger.totals import Dimension
+
+    found = totals.by(Dimension(dimension))
+    return {name: {currency: sums.nano for currency, sums in each.items()} for name, each in found.items()}

@@ -1,0 +1,154 @@
+"""What the commands of the ledger share: flags, the price book and the rules that flags and settings make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.errors import UsageError
+
+if TYPE_CHECKING:
+    from cache.store import Store
+    from core.money import Conversion
+    from ledger.entries import Entry
+    from ledger.prices import PriceBook
+    from pipeline.books import BookRules
+    from pipeline.books_job import ReportRules
+    from pipeline.books_people import PeopleRules
+    from pipeline.runtime import Runtime
+
+NodeRateFlag = Annotated[
+    str,
+    typer.Option(
+        "--node-rate",
+        metavar="PRICE",
+        help='Price an hour of machines that say none themselves, such as "0.30 USD".',
+        show_default=False,
+    ),
+]
+PriceFileFlag = Annotated[
+    Path | None,
+    typer.Option(
+        "--price-file",
+        metavar="FILE",
+        help="Your own price rows, over the shipped ones. [SEGUE_PRICE_FILE]",
+        show_default=False,
+    ),
+]
+AgainstFlag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--against",
+        metavar="PROVIDER/MODEL",
+        help="API for the verdict, such as openai/whisper-1; once for each stage [the cheapest known].",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class LedgerFlags:
+    """What was said on the command line."""
+
+    #: Price an hour of machines that say none.
+    node_rate: str = ""
+    #: File of price rows.
+    price_file: Path | None = None
+    #: APIs for the verdict.
+    against: tuple[str, ...] = ()
+
+
+def rules_of(runtime: Runtime, flags: LedgerFlags) -> tuple[PriceBook, BookRules]:
+    """The price book and how facts are priced. Raises PriceBookError, MoneyError."""
+    from core.money import quote
+    from ledger.price_files import PROJECT_FILE, load_book, read_rows
+    from pipeline.books import BookRules
+
+    settings = runtime.settings
+    given = flags.price_file or settings.price_file
+    # A file that was named has to be there; one that nobody named need not.
+    book = load_book(None, read_rows(given)) if given else load_book(settings.home / PROJECT_FILE)
+    if flags.node_rate:
+        quote(flags.node_rate)
+    own = frozenset(name.strip() for name in settings.own_engines.split(",") if name.strip())
+    return book, BookRules(flags.node_rate, own)
+
+
+def report_rules(runtime: Runtime, flags: LedgerFlags, rules: BookRules) -> ReportRules:
+    """How a job's report is made. Raises UsageError."""
+    from pipeline.books_bill import reconciled_sessions
+    from pipeline.books_closing import closed_months
+    from pipeline.books_job import ReportRules
+
+    settings = runtime.settings
+    for name in flags.against:
+        if not all(name.partition("/")[::2]):
+            raise UsageError(f"'{name}' names no API", "write provider/model, such as openai/whisper-1")
+    return ReportRules(
+        books=rules,
+        currency=_said_currency(runtime),
+        conversions=conversions_of(settings.exchange_rate),
+        people=people_rules(runtime),
+        against=flags.against,
+        closed=closed_months(runtime.store),
+        reconciled=reconciled_sessions(runtime.store),
+    )
+
+
+def people_rules(runtime: Runtime) -> PeopleRules:
+    """Hours and rate of the people."""
+    from pipeline.books_people import PeopleRules
+
+    return PeopleRules(runtime.settings.engineering_hours, runtime.settings.engineering_rate)
+
+
+def currency_of(runtime: Runtime, entries: Iterable[Entry]) -> str:
+    """The currency that was asked for, else that of the entries where they agree, else the default."""
+    found = {entry.currency for entry in entries}
+    return _said_currency(runtime) or (found.pop() if len(found) == 1 else runtime.settings.currency)
+
+
+def _said_currency(runtime: Runtime) -> str:
+    settings = runtime.settings
+    return settings.currency if "currency" in settings.model_fields_set else ""
+
+
+def conversions_of(text: str) -> tuple[Conversion, ...]:
+    """``USD EUR 0.92 2026-11-20 ECB; GBP EUR ...``. Raises UsageError."""
+    from datetime import date
+
+    from core.money import Conversion, rate
+
+    found = []
+    for part in (part.strip() for part in text.split(";")):
+        if not part:
+            continue
+        words = part.split(maxsplit=4)
+        if len(words) != 5:
+            raise UsageError(f"'{part}' is not an exchange rate", "write it as USD EUR 0.92 2026-11-20 ECB")
+        try:
+            day = date.fromisoformat(words[3])
+        except ValueError as error:
+            raise UsageError(f"'{words[3]}' is not a day", "write it as 2026-11-20") from error
+        found.append(Conversion(words[0], words[1], rate(words[2]), day, words[4]))
+    return tuple(found)
+
+
+def find_ledger_job(store: Store, wanted: str) -> str:
+    """A job's id, also of a job whose folder a purge has taken. Raises UsageError."""
+    from pipeline.books_journals import read_processes
+    from pipeline.submissions import find_submitted
+
+    try:
+        return find_submitted(store, wanted)
+    except UsageError:
+        attempts = (attempt for process in read_processes(store, []) for attempt in process.started)
+        jobs = {unit.job for attempt in attempts for unit in attempt.units if unit.job}
+        found = sorted(job for job in jobs if wanted and job.startswith(wanted))
+        if len(found) == 1:
+            return found[0]
+        raise

@@ -1,0 +1,153 @@
+"""The engineering tax: a month's hours at their rate, shared by jobs and stages as they were busy in that month.
+
+Unset hours or an unset rate give no amount, which is not an amount of zero: a verdict is then undecided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from core.money import Money, quote, rate, split
+from ledger.allocation import entry_id
+from ledger.entries import Bucket, Entry, Period, Quality, Unpriced
+from ledger.tax import EngineeringTax, Hours
+from ledger.verdict import Range
+from pipeline.books_report import People
+from pipeline.books_times import month_of, month_text
+
+#: Job and stage.
+Busy = Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True)
+class PeopleRules:
+    """Hours and rate as text; empty is unset."""
+
+    #: Hours a month for everything that is self-hosted: ``6`` or ``4-8``.
+    hours: str = ""
+    #: What an hour costs: ``90 USD``, or ``90`` in the report's currency.
+    rate: str = ""
+
+    def why_none(self, currency: str) -> str:
+        """Why there is no amount in this currency, in words; empty when there is one. Raises MoneyError, UsageError."""
+        missing = [name for name, text in (("hours", self.hours), ("rate", self.rate)) if not text]
+        if missing:
+            return f"engineering {' and '.join(missing)} unset, which is not zero"
+        stated = self._hourly(currency)[1]
+        return "" if stated == currency else f"the engineering rate is in {stated}, these books in {currency}"
+
+    def monthly(self, currency: str) -> tuple[Money, Money] | None:
+        """At least and at most for a month; None where `why_none` says why. Raises MoneyError, UsageError."""
+        if self.why_none(currency):
+            return None
+        return EngineeringTax(currency, self._hourly(currency)[0], lump=Hours.parse(self.hours)).monthly()
+
+    def _hourly(self, currency: str) -> tuple[Decimal, str]:
+        return quote(self.rate) if len(self.rate.split()) == 2 else (rate(self.rate), currency)
+
+
+@dataclass(frozen=True)
+class JobPeople:
+    """What a job carries of the people."""
+
+    #: The range, or what is unset.
+    people: People
+    #: One entry a month and stage; the amounts sum to the range's point.
+    entries: tuple[Entry, ...] = ()
+
+
+def busy_by_month(entries: Iterable[Entry], unpriced: Iterable[Unpriced]) -> dict[int, dict[tuple[str, str], int]]:
+    """Useful node time by month and then by job and stage; work of fake engines is none."""
+    found: dict[int, dict[tuple[str, str], int]] = {}
+
+    def add(each: Entry | Unpriced, ms: int) -> None:
+        if each.bucket is Bucket.BUSY and not each.fake and ms:
+            month = found.setdefault(month_of(each.start).start, {})
+            month[each.job, each.stage] = month.get((each.job, each.stage), 0) + ms
+
+    for entry in entries:
+        add(entry, entry.unit_ms)
+    for usage in unpriced:
+        add(usage, usage.quantity if usage.meter == "node_ms" else 0)
+    return found
+
+
+def month_people(
+    month: Period, busy: Busy, rules: PeopleRules, currency: str, owners: Mapping[str, str]
+) -> list[Entry]:
+    """A month's people as entries, whose amounts sum to the middle of the range; of nobody's where nothing was busy."""
+    monthly = rules.monthly(currency)
+    if monthly is None:
+        return []
+    places = sorted(busy) or [("", "")]
+    nano = (monthly[0].nano + monthly[1].nano) // 2
+    weights = [busy.get(place, 1) for place in places]
+    return [
+        _entry(month, job, stage, part, currency, owners.get(job, ""))
+        for (job, stage), part in zip(places, split(nano, weights), strict=True)
+    ]
+
+
+def job_people(
+    job_id: str, by_month: Mapping[int, Busy], rules: PeopleRules, currency: str, owners: Mapping[str, str]
+) -> JobPeople:
+    """The job's share of each month that it was busy in."""
+    why = rules.why_none(currency)
+    monthly = rules.monthly(currency)
+    if why or monthly is None:
+        return JobPeople(People(None, why))
+    made: list[Entry] = []
+    low = high = 0
+    basis = []
+    for start in sorted(by_month):
+        busy = by_month[start]
+        places = sorted(busy)
+        mine = [place for place, (job, _) in enumerate(places) if job == job_id]
+        if not mine:
+            continue
+        weights = [busy[place] for place in places]
+        lows, highs = (split(end.nano, weights) for end in monthly)
+        low, high = low + sum(lows[place] for place in mine), high + sum(highs[place] for place in mine)
+        whole = month_people(month_of(start), busy, rules, currency, owners)
+        made += [entry for entry in whole if entry.job == job_id]
+        seconds = sum(weights[place] for place in mine) / 1000
+        basis.append(f"{seconds:,.0f} of {sum(weights) / 1000:,.0f} busy seconds of {month_text(start)} as known now")
+    point = sum(entry.nano for entry in made)
+    amount = Range(Money(min(low, point), currency), Money(point, currency), Money(max(high, point), currency))
+    told = f"{Hours.parse(rules.hours)} hours a month at {rules.rate}: {'; '.join(basis) or 'no busy time'}"
+    return JobPeople(People(amount, told), tuple(made))
+
+
+def period_people(
+    period: Period, by_month: Mapping[int, Busy], rules: PeopleRules, currency: str, owners: Mapping[str, str]
+) -> Iterator[Entry]:
+    """The people of each month that is wholly in a period: hours are a month's, and no part of one is."""
+    month = month_of(period.start)
+    while month.end <= period.end:
+        if month.start >= period.start:
+            yield from month_people(month, by_month.get(month.start, {}), rules, currency, owners)
+        month = month_of(month.end)
+
+
+def _entry(month: Period, job: str, stage: str, nano: int, currency: str, owner: str) -> Entry:
+    return Entry(
+        id=entry_id("people", job, str(month.start), stage),
+        session="",
+        attempt="",
+        bucket=Bucket.PEOPLE,
+        stage=stage,
+        engine="",
+        job=job,
+        owner=owner,
+        language="",
+        unit_ms=0,
+        start=month.start,
+        end=month.end,
+        nano=nano,
+        currency=currency,
+        price_row="engineering",
+        quality=Quality.ESTIMATED,
+        fake=False,
+    )

@@ -1,0 +1,182 @@
+"""The most that jobs may cost: at the cap no new work is taken, what is finished stays, and it can be continued.
+
+The cap holds for the jobs, not for one run of them: what earlier runs paid for the same jobs counts. The batch in
+flight when the cap is reached is finished, so a job may cost a batch more than its cap.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from core.errors import UsageError
+from core.money import CurrencyError, Money, quote, settle
+from ledger.billing import HOUR_MS
+from ledger.facts import AttemptEnded, AttemptStarted, parse_attempt_fact
+from pipeline.spending import Prices, Spending, weights_of
+
+if TYPE_CHECKING:
+    from pipeline.runtime import Runtime
+
+#: Of budgets that say no currency, where no price says one either.
+USUAL_CURRENCY = "USD"
+#: Decimals of amounts that people are shown.
+PLACES = 4
+
+
+def parse_budget(text: str, currency: str) -> Money:
+    """``2.50 EUR``, or ``2.50`` of ``currency``, as an amount above 0. Raises MoneyError, UsageError."""
+    cap = Money.parse(text if len(text.split()) != 1 else f"{text} {currency}")
+    if cap.nano <= 0:
+        raise UsageError(f"a budget of {cap} buys nothing", "give an amount above 0, such as --budget 2.50")
+    return cap
+
+
+def budget_of(text: str, node_rate: str, currency: str = USUAL_CURRENCY) -> Money:
+    """The cap that ``--budget`` says; without a currency it is in that of the machine's price, else in ``currency``.
+
+    Raises MoneyError, UsageError.
+    """
+    return parse_budget(text, quote(node_rate)[1] if node_rate else currency)
+
+
+def check_node_rate(text: str, cap: Money) -> None:
+    """Refuses what cannot be set against the cap. Raises UsageError, MoneyError."""
+    if not text:
+        raise UsageError(
+            "a budget needs a price: nobody says what this machine costs an hour",
+            f"say --node-rate '0.526 {cap.currency}' (or SEGUE_NODE_PRICE); '0 {cap.currency}' if it costs nothing",
+        )
+    _, currency = quote(text)
+    if currency != cap.currency:
+        raise CurrencyError(
+            f"the budget is in {cap.currency} and the machine's price in {currency}",
+            "give both in the same currency",
+        )
+
+
+@dataclass(frozen=True)
+class BudgetEnd:
+    """How a run with a budget stands to it."""
+
+    #: The most that its jobs may cost.
+    cap: Money
+    #: What they have cost, earlier runs included.
+    spent: Money
+    #: What earlier runs paid of that.
+    earlier: Money
+    #: Whether it stopped the run.
+    stopped: bool = False
+    #: Why the account could not be trusted any more, in one line; empty while it could.
+    trouble: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Nano-units of ``currency``."""
+        return {
+            "currency": self.cap.currency,
+            "cap": self.cap.nano,
+            "spent": self.spent.nano,
+            "earlier": self.earlier.nano,
+            "stopped": self.stopped,
+            "trouble": self.trouble,
+        }
+
+    def describe(self) -> str:
+        """``budget 2.5 USD: spent 2.5031 USD, 1.2 USD of it in earlier runs``."""
+        earlier = f", {self.earlier.amount(PLACES)} of it in earlier runs" if self.earlier else ""
+        return f"budget {self.cap}: spent {self.spent.amount(PLACES)} {self.cap.currency}{earlier}"
+
+
+class RunBudget:
+    """An embedded run's cap and its account: the machine from `begin` on, and what APIs charge. Thread-safe."""
+
+    def __init__(self, cap: Money, node_rate: str, prices: Prices, spending: Spending) -> None:
+        check_node_rate(node_rate, cap)
+        self.cap = cap
+        self._node_rate, self._spending, self._meter = node_rate, spending, prices.meter()
+        self._price, _ = quote(node_rate)
+        self._lock = threading.Lock()
+        self._jobs: set[str] = set()
+        #: Nanoseconds that only go forward.
+        self.clock: Callable[[], int] = time.monotonic_ns
+        self._earlier = 0
+        self._fees: dict[str, int] = {}
+        self._open: dict[str, AttemptStarted] = {}
+        self._begun: int | None = None
+        #: Why the account cannot be trusted, in one line; empty while it can.
+        self.trouble = ""
+
+    @classmethod
+    def open(cls, cap: Money, runtime: Runtime, prices: Prices, *, translates: bool) -> RunBudget:
+        """The account of a run that is about to begin. ``translates``: it will need the translator.
+
+        Raises UsageError where anything that will be used has no price: unknown is not 0.
+        """
+        budget = cls(cap, runtime.settings.node_price, prices, Spending(runtime.store, prices))
+        if translates and runtime.translates_remotely:
+            spec = runtime.translator_spec
+            why = budget._meter.unpriced(spec.provider, spec.describe())
+            if why:
+                raise UsageError(
+                    f"a budget needs a price: {why}",
+                    f"add a row with 'segue prices import FILE', or for an endpoint of your own set SEGUE_OWN_ENGINES="
+                    f"'{spec.describe()}', or leave out --budget",
+                )
+        budget._spending.refresh()
+        return budget
+
+    def include(self, job_id: str) -> None:
+        """Counts what earlier runs paid for a job; once is enough. Raises StoreError."""
+        with self._lock:
+            if job_id in self._jobs:
+                return
+            self._jobs.add(job_id)
+            found = self._spending.of([job_id], self.cap.currency, self._node_rate)
+            self._earlier += found.nano
+            if found.unknown:
+                self.trouble = f"earlier work on these jobs has no price that a budget can count: {found.unknown[0]}"
+
+    def begin(self) -> None:
+        """From now on the machine is paid for."""
+        with self._lock:
+            if self._begun is None:
+                self._begun = self.clock()
+
+    def take(self, raw: Mapping[str, Any]) -> None:
+        """A fact that this run's own journal was given: an API's call counts as estimated until its usage is known."""
+        fact = parse_attempt_fact("", raw)
+        with self._lock:
+            if isinstance(fact, AttemptStarted) and fact.remote:
+                self._open[fact.attempt] = fact
+                self._charge(fact, None)
+            elif isinstance(fact, AttemptEnded) and fact.attempt in self._open:
+                self._charge(self._open.pop(fact.attempt), fact)
+
+    def _charge(self, started: AttemptStarted, ended: AttemptEnded | None) -> None:
+        fees, unpriced = self._meter.charge(started, ended, weights_of(started))
+        strange = [fee.currency for _, fee in fees if fee.currency != self.cap.currency]
+        if unpriced or strange:
+            why = (
+                unpriced[0][1] if unpriced else f"an API charges in {strange[0]}, the budget is in {self.cap.currency}"
+            )
+            self.trouble = self.trouble or f"a budget needs a price: {why}"
+        self._fees[started.attempt] = sum(fee.nano for _, fee in fees if fee.currency == self.cap.currency)
+
+    def state(self) -> BudgetEnd:
+        """The account as it is now."""
+        with self._lock:
+            began = self.clock() if self._begun is None else self._begun
+            ms = Fraction(self.clock() - began, 1_000_000)
+            nano = settle(ms / HOUR_MS, self._price) + sum(self._fees.values()) + self._earlier
+            currency = self.cap.currency
+            return BudgetEnd(self.cap, Money(nano, currency), Money(self._earlier, currency), trouble=self.trouble)
+
+    @property
+    def exhausted(self) -> bool:
+        """True when no new work may be taken."""
+        state = self.state()
+        return bool(state.trouble) or state.spent >= self.cap

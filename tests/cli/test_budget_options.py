@@ -1,0 +1,85 @@
+"""--budget and --node-rate as a person types them."""
+
+from __future__ import annotations
+
+import json
+
+from segue_cli import Segue
+from spoken import SAMPLE, SPEECH
+
+#: A machine so dear that a second of it costs a unit of currency.
+DEAR = "3600 USD"
+
+
+def test_a_run_stops_at_its_budget_with_its_own_exit_code_and_goes_on_without(segue: Segue) -> None:
+    wanted = ("run", SAMPLE, "--to", "es,ja", "--out", segue.folder / "out", "--node-rate", DEAR)
+    slow = {"SEGUE_FAKE_DELAY_MS": "500", "SEGUE_BATCH_SIZE": "1"}
+    stopped = segue(*wanted, "--budget", "1", "--json", **slow)
+    assert stopped.code == 3
+    (job,) = stopped.json["jobs"]
+    assert job["state"] == "budget-stopped"
+    assert sum(stage["missing"] for stage in job["units"].values()) > 0
+    budget = stopped.json["budget"]
+    assert budget["stopped"] is True
+    assert budget["currency"] == "USD"
+    assert budget["spent"] >= budget["cap"] == 10**9
+    again = segue(*wanted, "--budget", "1")
+    assert again.code == 3
+    assert "budget 1 USD: spent" in again.stdout
+    assert "of it in earlier runs" in again.stdout
+    assert "units in 1 files" in again.stdout
+    assert "higher --budget" in again.stdout
+    assert segue("status", "last", "--json").json["state"] == "budget-stopped"
+    waited = segue("wait", job["id"])
+    assert waited.code == 3
+    assert "budget-stopped" in waited.stdout
+    done = segue(*wanted, "--json")
+    assert done.code == 0
+    units = done.json["jobs"][0]["units"].values()
+    before = sum(stage["done"] for stage in job["units"].values())
+    assert sum(stage["cached"] for stage in units) == before > 0
+
+
+def test_a_budget_without_a_price_is_one_line_and_nothing_is_run(segue: Segue) -> None:
+    refused = segue("run", SPEECH, "--to", "es", "--budget", "2.50")
+    assert refused.code == 2
+    assert refused.stderr.count("\n") == 2
+    assert "a budget needs a price" in refused.stderr
+    assert "--node-rate" in refused.stderr
+    assert not (segue.folder / "home" / "attempts").exists() or not any((segue.folder / "home" / "attempts").iterdir())
+
+
+def test_a_submission_keeps_its_budget_and_refuses_what_is_none(segue: Segue) -> None:
+    wanted = ("submit", SPEECH, "--to", "es", "--out", segue.folder / "out")
+    assert segue(*wanted, "--budget", "2.50 EUR", "--node-rate", "0.5 USD").code == 2
+    assert segue(*wanted, "--budget", "much").code == 2
+    given = segue(*wanted, "--budget", "2.50", "--node-rate", "0.5 EUR", "--json")
+    assert given.code == 0
+    (order,) = (segue.folder / "home" / "queue" / "orders").iterdir()
+    # Stored documents carry a checksum around their payload.
+    text = order.read_text(encoding="utf-8", errors="replace")
+    submission = json.loads(text[text.index("{") : text.rindex("}") + 1])["submission"]
+    assert (submission["budget"], submission["node_rate"]) == ("2.5 EUR", "0.5 EUR")
+    more = segue(*wanted, "--budget", "5", "--node-rate", "0.5 EUR", "--json")
+    # The budget is no part of the job: the same job, asked for anew.
+    assert more.json["jobs"][0]["id"] == given.json["jobs"][0]["id"]
+    assert len(list((segue.folder / "home" / "queue" / "orders").iterdir())) == 2
+
+
+def test_an_estimate_is_json_for_programs_and_a_screen_for_people(segue: Segue) -> None:
+    found = segue("estimate", SPEECH, "--to", "es,ja", "--node-rate", "0.5 USD", "--json")
+    assert found.code == 0
+    value = found.json
+    assert value["duration_ms"] > value["speech_ms"] > 0
+    assert {stage["stage"] for stage in value["stages"]} == {"detect", "transcribe", "translate"}
+    assert all(stage["fake"] for stage in value["stages"])
+    assert value["here"] == value["here"] | {"amount": None, "node_rate": "0.5 USD"}
+    assert {api["stage"] for api in value["apis"]} == {"transcribe", "translate"}
+    shown = segue("estimate", SPEECH, "--to", "es,ja", "--node-rate", "0.5 USD")
+    assert len(shown.stdout.splitlines()) <= 40
+    assert "not measured on this store yet" in shown.stdout
+    assert "cost: unpriced" in shown.stdout
+    segue("run", SPEECH, "--to", "es,ja", "--out", segue.folder / "out")
+    other = segue("estimate", SAMPLE, "--to", "es,ja", "--node-rate", "0.5 USD")
+    assert "batches measured (fake: says nothing of real engines)" in other.stdout
+    assert "cost at 0.5 USD an hour" in other.stdout

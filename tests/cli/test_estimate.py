@@ -1,0 +1,159 @@
+"""What a run would take and cost, before anything is spent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from spoken import SPEECH
+
+from cache.store import Store
+from cli.estimate import _amount, _time
+from core.specs import EngineSpec
+from engines.translate.interface import Line, TranslationTask
+from ledger.price_files import shipped_book
+from pipeline.attempts import AttemptJournal
+from pipeline.estimate import Estimate, estimate
+from pipeline.rates import Rates, Spread, measure_rates
+from pipeline.requests import RunOptions, gather
+from pipeline.runtime import Runtime, Settings
+from pipeline.spending import Prices
+from pipeline.stages import Stage, Unit
+
+WHISPER = EngineSpec("faster-whisper", "tiny", "r1", "int8")
+LLAMA = EngineSpec("llama", "small", "r1")
+
+
+def made(folder: Path, media: Path = SPEECH, *, to: tuple[str, ...] = ("es", "ja"), rate: str = "") -> Estimate:
+    """An estimate with engines that are known by name only: none of them is ever loaded."""
+    runtime = Runtime(Settings(home=folder / "home", owner="tester", node_price=rate), lambda _line: None)
+    vars(runtime).update(transcriber_spec=WHISPER, translator_spec=LLAMA)
+    requests = gather([media], RunOptions(targets=to, source_language="en")).requests
+    return estimate(requests, runtime, Prices(shipped_book()))
+
+
+def measured(folder: Path, spec: EngineSpec, stage: Stage, *batches: tuple[int, int], tokens: int = 0) -> Rates:
+    """Notes finished batches, each (speech in ms, engine time in ms)."""
+    store = Store.open(folder / "home")
+    journal = AttemptJournal(store)
+    task = TranslationTask("", "en", "es", (Line("0", "x" * 20),)) if stage is Stage.TRANSLATE else None
+    for number, (audio_ms, engine_ms) in enumerate(batches):
+        unit = Unit(stage, "job", 0, f"{number:064x}", audio_ms, task=task)  # type: ignore[arg-type]
+        begun = journal.start(stage, [unit], spec, remote=bool(tokens))
+        usage = {"input_tokens": 4 * tokens, "output_tokens": tokens} if tokens else {}
+        journal.end(begun.attempt, engine_ms / 1000, 1, usage)
+    return measure_rates(store)
+
+
+def test_without_any_measure_it_says_so_and_gives_only_what_can_be_said(tmp_path: Path) -> None:
+    found = made(tmp_path, rate="0.5 USD").as_json()
+    assert found["duration_ms"] > found["speech_ms"] > 0
+    assert found["skipped_ms"] == found["duration_ms"] - found["speech_ms"]
+    assert [stage["engine_ms"] for stage in found["stages"]] == [None, None]
+    assert found["here"]["amount"] is None
+    assert "transcribe by faster-whisper tiny int8 was never measured here" in found["here"]["unpriced"]
+    assert "assumed, never measured here" in found["usage_rests_on"]
+    priced = [api for api in found["apis"] if api["amount"]]
+    assert len({(api["provider"], api["model"]) for api in priced if api["stage"] == "transcribe"}) >= 5
+    assert all(api["amount"]["low"] == api["amount"]["high"] for api in priced if api["stage"] == "transcribe")
+    translated = [api for api in priced if api["stage"] == "translate"]
+    assert all(api["amount"]["low"] < api["amount"]["point"] < api["amount"]["high"] for api in translated)
+
+
+def test_engine_time_and_cost_come_from_what_was_measured(tmp_path: Path) -> None:
+    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, (10_000, 1_000), (10_000, 2_000), (10_000, 3_000))
+    measured(tmp_path, LLAMA, Stage.TRANSLATE, (10_000, 5_000))
+    found = made(tmp_path, rate="3.6 EUR")
+    transcribe, translate = found.stages
+    assert transcribe.engine_ms == Spread(
+        transcribe.audio_ms // 10, round(transcribe.audio_ms / 5), -(-transcribe.audio_ms * 3 // 10)
+    )
+    # Two languages: each second of speech is translated twice.
+    assert translate.audio_ms == 2 * transcribe.audio_ms
+    assert translate.engine_ms is not None
+    assert translate.engine_ms.low == translate.engine_ms.point == translate.engine_ms.high == transcribe.audio_ms
+    assert found.here is not None
+    assert found.currency == "EUR"
+    # 3.60 an hour is a thousandth a second: a thousand nano-units a millisecond.
+    assert found.here.point == 1000 * (transcribe.engine_ms.point + translate.engine_ms.point)
+    assert found.here.low < found.here.point < found.here.high
+
+
+def test_without_a_node_rate_the_cost_is_unpriced_and_not_nothing(tmp_path: Path) -> None:
+    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, (10_000, 1_000))
+    found = made(tmp_path, to=())
+    assert found.stages[0].engine_ms is not None
+    assert found.here is None
+    assert "--node-rate" in found.unpriced[0]
+
+
+def test_tokens_are_predicted_from_measured_ones_where_there_are_any(tmp_path: Path) -> None:
+    measured(tmp_path, LLAMA, Stage.TRANSLATE, (10_000, 100), tokens=50)
+    found = made(tmp_path, to=("es",))
+    audio_ms = found.stages[0].audio_ms
+    assert found.usage["output_tokens"].point == round(audio_ms * 50 / 10_000)
+    assert found.usage["input_tokens"].point == round(audio_ms * 200 / 10_000)
+    assert "measured on 1 batches of llama small" in found.usage_rests_on
+    assert "assumed" not in found.usage_rests_on
+
+
+def test_the_range_leaves_out_the_odd_batch_at_either_end(tmp_path: Path) -> None:
+    batches = [(10_000, 10), *((10_000, 1_000 + step) for step in range(18)), (10_000, 90_000)]
+    rates = measured(tmp_path, WHISPER, Stage.TRANSCRIBE, *batches)
+    found = rates.time["transcribe", WHISPER.describe()]
+    assert (found.low * 10_000, found.high * 10_000) == (1_000, found.point * 10_000)
+    assert found.batches == 20
+
+
+def test_a_batch_that_was_broken_off_measures_nothing(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "home")
+    journal = AttemptJournal(store)
+    units = [Unit(Stage.TRANSCRIBE, "job", place, f"{place:064x}", 1000) for place in range(2)]  # type: ignore[arg-type]
+    journal.end(journal.start(Stage.TRANSCRIBE, units, WHISPER, remote=False).attempt, 0.5, 1, {})
+    assert measure_rates(store).time == {}
+
+
+def test_what_is_in_the_store_already_is_not_estimated_again(tmp_path: Path) -> None:
+    settings = {"transcriber": "fake", "translator": "fake", "owner": "tester", "home": tmp_path / "home"}
+    runtime = Runtime(Settings(**settings), lambda _line: None)
+    from pipeline.executor import Executor
+    from pipeline.progress import Silence
+    from pipeline.requests import make_entries
+
+    requests = gather([SPEECH], RunOptions(targets=("es",), out=tmp_path / "out")).requests
+    before = estimate(requests, runtime, Prices(shipped_book())).files[0].units
+    Executor(runtime, make_entries(requests, runtime), Silence()).run()
+    after = estimate(requests, runtime, Prices(shipped_book()))
+    assert before is not None
+    assert all(left == total for total, left, _ in before.values())
+    assert after.files[0].units is not None
+    assert all(left == 0 for _, left, _ in after.files[0].units.values())
+    assert all(stage.engine_ms == Spread(0, 0, 0) for stage in after.stages)
+    # The API would still have to do all of it.
+    assert any(api.amount is not None and api.amount.point > 0 for api in after.apis)
+
+
+def test_a_file_that_is_no_media_is_its_own_problem(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"nothing")
+    found = made(tmp_path, bad)
+    assert found.usable == ()
+    assert found.files[0].problem
+    assert found.as_json()["duration_ms"] == 0
+
+
+@pytest.mark.parametrize(
+    ("spread", "said"),
+    [
+        (Spread(0, 0, 0), "0.0 s"),
+        (Spread(1_000, 2_000, 3_500), "2.0 s (1.0 to 3.5 s)"),
+        (Spread(60_000, 90_000, 3_600_000), "1:30 (1:00 to 1:00:00)"),
+    ],
+)
+def test_times_are_said_with_their_range(spread: Spread, said: str) -> None:
+    assert _time(spread) == said
+
+
+def test_amounts_are_said_with_their_range_and_currency() -> None:
+    assert _amount(Spread(10**8, 2 * 10**8, 3 * 10**8), "EUR") == "0.2000 EUR (0.1000 to 0.3000)"
+    assert _amount(Spread(10**9, 10**9, 10**9), "USD") == "1.0000 USD"

@@ -1,0 +1,165 @@
+"""`segue ledger`: one job, a period, and the care of the books, as a program and a person meet them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from pathlib import Path
+
+import pytest
+from segue_cli import Segue
+from spoken import SAMPLE, SPEECH
+
+PRICED = {"SEGUE_NODE_PRICE": "0.30 USD", "SEGUE_FAKE_DELAY_MS": "20"}
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Segue, str]:
+    """A store with a finished job, which nobody changes, and the job's id."""
+    segue = Segue(tmp_path_factory.mktemp("ledger"))
+    return segue, run_job(segue)
+
+
+def run_job(segue: Segue) -> str:
+    done = segue(
+        "run", SAMPLE, "--to", "es,ja", "--from", "en", "--owner", "tester", "--out", "out", "--json", **PRICED
+    )
+    assert done.code == 0
+    return str(done.json["jobs"][0]["id"])
+
+
+def test_the_json_document_keeps_its_contract(kept: tuple[Segue, str]) -> None:
+    segue, ran = kept
+    done = segue("ledger", ran, "--json")
+    assert done.code == 0
+    told = done.json
+    assert told["currency"] == "USD"
+    spent = told["spent"]
+    assert type(spent["total"]) is int
+    assert spent["total"] == sum(spent["by_bucket"].values()) == sum(spent["by_stage"].values())
+    assert spent["total"] == sum(entry["amount"] for entry in told["entries"])
+    assert set(told["avoided"]) == {"silence"}
+    for one in told["counterfactuals"]:
+        assert {"stage", "provider", "model", "basis", "usage", "amount", "price_row"} <= set(one)
+    assert {"whole_file", "speech_only"} <= {one["basis"] for one in told["counterfactuals"]}
+    assert told["verdict"]["outcome"] == "undecided"
+    assert told["unpriced"] == []
+    assert told["fake"] is True
+    assert all(type(entry["amount"]) is int for entry in told["entries"])
+
+
+def test_one_screen_says_what_was_paid_avoided_charged_elsewhere_and_decided(kept: tuple[Segue, str]) -> None:
+    segue, ran = kept
+    text = segue("ledger", "sample").stdout
+    for words in ("Paid", "useful", "idle", "total", "Avoided (not subtracted)", "Verdict", "provisional"):
+        assert words in text
+    assert text.count("API would charge") == 3
+    assert "fake engines" in text
+    assert ran in text
+
+
+def test_a_machine_without_a_price_is_said_to_be_unpriced(segue: Segue) -> None:
+    segue("run", SPEECH, "--to", "es", "--out", "out", SEGUE_FAKE_DELAY_MS="20")
+    text = segue("ledger", "last").stdout
+    assert "UNPRICED" in text
+    assert "+ unpriced" in text
+    rated = segue("ledger", "last", "--node-rate", "0.30 USD")
+    assert "UNPRICED" not in rated.stdout
+    assert segue("ledger", "last", "--node-rate", "cheap").code == 2
+
+
+def test_csv_has_a_line_for_each_entry(kept: tuple[Segue, str]) -> None:
+    segue, ran = kept
+    rows = list(csv.DictReader(io.StringIO(segue("ledger", ran, "--csv").stdout)))
+    told = segue("ledger", ran, "--json").json
+    assert [row["id"] for row in rows] == [entry["id"] for entry in told["entries"]]
+    assert sum(int(row["amount"]) for row in rows) == told["spent"]["total"]
+
+
+def test_this_month_by_anything(kept: tuple[Segue, str]) -> None:
+    segue, ran = kept
+    bare = segue("ledger", "--json").json
+    total = bare["spent"]["total"]["USD"]
+    assert list(bare["table"]) == [ran]
+    for by in ("owner", "label:team", "node", "language"):
+        told = segue("ledger", "--by", by, "--json").json
+        assert sum(each["USD"]["amount"] for each in told["table"].values()) == total
+    assert ran in segue("ledger").stdout
+    assert segue("ledger", "--by", "colour").code == 2
+    empty = segue("ledger", "--since", "2020-01-01", "--until", "2020-02-01")
+    assert "nothing was spent" in empty.stdout
+    assert segue("ledger", "--since", "2020-02-01", "--until", "2020-01-01").code == 2
+    assert segue("ledger", "--since", "yesterday").code == 2
+
+
+def test_people_and_currency_come_from_settings(kept: tuple[Segue, str]) -> None:
+    segue, ran = kept
+    hours = {"SEGUE_ENGINEERING_HOURS": "4-8", "SEGUE_ENGINEERING_RATE": "90"}
+    told = segue("ledger", "--json", **hours).json
+    # Fake work carries nobody: the month's people are nobody's.
+    assert told["spent"]["by_bucket"]["people"] == {"USD": 540 * 10**9}
+    euro = segue("ledger", ran, "--json", SEGUE_CURRENCY="EUR").json
+    assert (euro["currency"], euro["spent"]["total"]) == ("EUR", 0)
+    assert list(euro["spent"]["other_currencies"]) == ["USD"]
+    rate = {"SEGUE_CURRENCY": "EUR", "SEGUE_EXCHANGE_RATE": "USD EUR 0.92 2026-11-20 ECB"}
+    converted = segue("ledger", ran, "--json", **rate).json
+    assert converted["spent"]["total"] > 0
+    assert converted["spent"]["other_currencies"] == {}
+    assert segue("ledger", ran, SEGUE_CURRENCY="EUR", SEGUE_EXCHANGE_RATE="USD EUR 0.92").code == 2
+
+
+def test_the_word_show_may_be_left_out_and_commands_stay_commands(kept: tuple[Segue, str]) -> None:
+    segue, ran = kept
+    assert segue("ledger", "show", ran, "--json").json["job"] == segue("ledger", ran, "--json").json["job"] == ran
+    verified = segue("ledger", "verify")
+    assert verified.code == 0
+    assert "nothing was touched" in verified.stdout
+    assert segue("ledger", "no-such-job").code == 2
+    assert segue("ledger", "--help").code == 0
+
+
+def test_verify_says_what_was_touched(segue: Segue) -> None:
+    run_job(segue)
+    (journal,) = (segue.folder / "home" / "attempts").iterdir()
+    data = journal.read_bytes()
+    journal.write_bytes(data.replace(b"engine_seconds", b"engine_secondz", 1))
+    done = segue("ledger", "verify", "--json")
+    assert done.code == 3
+    assert done.json["ok"] is False
+    assert {problem["file"] for problem in done.json["problems"]} == {f"attempts/{journal.name}"}
+
+
+def test_a_month_is_closed_and_priced_again(segue: Segue) -> None:
+    last_year = f"{time.gmtime().tm_year - 1}-06"
+    closed = segue("ledger", "close", last_year, "--json")
+    assert closed.code == 0
+    again = segue("ledger", "replay", last_year, "--json")
+    assert again.json["same"] is True
+    assert again.json["digest"] == closed.json["digest"]
+    assert segue("ledger", "close", last_year).code == 2
+    assert segue("ledger", "close", "June").code == 2
+
+
+def test_a_bill_that_cannot_be_read_is_one_line(segue: Segue, tmp_path: Path) -> None:
+    done = segue("ledger", "reconcile", tmp_path / "none.csv")
+    assert done.code == 2
+    assert len(done.stderr.strip().splitlines()) == 2
+
+
+def test_a_page_is_written_where_it_was_asked_for(kept: tuple[Segue, str], tmp_path: Path) -> None:
+    segue, ran = kept
+    page = tmp_path / "pages" / "job.html"
+    assert segue("ledger", ran, "--html", page).code == 0
+    assert ran in page.read_text(encoding="utf-8")
+    assert segue("ledger", ran, "--html", tmp_path).code == 2
+    assert segue("ledger", "--html", page).code == 2
+
+
+def test_a_purged_job_is_still_found_by_its_id(segue: Segue) -> None:
+    ran = run_job(segue)
+    before = segue("ledger", ran, "--json").json["spent"]["total"]
+    assert segue("cache", "purge", "--owner", "tester").code == 0
+    after = segue("ledger", ran[:10], "--json").json
+    assert (after["job"], after["state"], after["owner"]) == (ran, "purged", "")
+    assert after["spent"]["total"] == before

@@ -1,0 +1,258 @@
+"""The coordinator when others misbehave: strangers in the broker, disks that refuse, jobs that nobody serves."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pytest
+from theatre import Theatre
+
+from cache.store import Store
+from coordinator import intake, register
+from coordinator.main import LEAD_MS, _Leadership
+from core.errors import StoreError
+from core.keys import canonical_json
+from pipeline.presence import other_coordinator
+from pipeline.report import JobState
+from pipeline.submissions import OrderKind, Priority, give_order, open_jobs
+from pipeline.webhooks import OUTBOX
+
+
+def finish(theatre: Theatre, *jobs: str) -> None:
+    def happened() -> bool:
+        if (message := theatre.take()) is not None:
+            theatre.compute(message.units)
+            theatre.done(message)
+        return all(job not in open_jobs(theatre.store) for job in jobs)
+
+    theatre.until(happened)
+
+
+def test_a_stranger_s_cards_and_hints_end_nothing_and_teach_nothing(theatre: Theatre) -> None:
+    theatre.broker.beat("evil1", {"state": "idle", "serves": 5}, 60_000)
+    theatre.broker.beat("evil2", {"state": ["x"], "serves": ["a", None]}, 60_000)
+    theatre.show_worker()
+    queue = theatre.queue()
+    theatre.broker.hint({"fact": "batch_done", "queue": "evil", "audio_ms": 1, "engine_ms": 5})
+    theatre.broker.hint({"fact": "batch_done", "queue": queue, "audio_ms": 1, "engine_ms": 10**30})
+    theatre.broker.hint({"fact": "batch_done", "queue": [queue], "audio_ms": 1, "engine_ms": 1, "batch": {}})
+    theatre.broker.hint({"fact": "audio_damaged", "jobs": [["x"], 5, None]})
+    job = theatre.maker.submit("talk", 4)
+    finish(theatre, job)
+    assert theatre.view(job).state is JobState.DONE
+    kept = json.loads(theatre.store.read_state(("state", "rates.state")) or b"{}")
+    assert "evil" not in kept
+    # Whatever was claimed, a batch of it is one that workers accept.
+    assert kept[queue] <= 1_000_000
+
+
+def test_jobs_that_nobody_serves_do_not_keep_others_from_being_opened(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "MOST_ACTIVE", 2)
+    monkeypatch.setattr(intake, "SET_ASIDE_AFTER_S", 0.0)
+    monkeypatch.setattr(intake, "SET_ASIDE_S", 0.2)
+    jobs = [theatre.maker.submit(f"spoken{number}", 2) for number in range(5)]
+    theatre.until(lambda: len(theatre.coordinator.floor.active) >= 2)
+    seen: set[str] = set()
+
+    def all_had_a_place() -> bool:
+        seen.update(theatre.coordinator.floor.active)
+        return seen >= set(jobs)
+
+    theatre.until(all_had_a_place)
+    assert theatre.coordinator.snapshot().queue_age_s > 0
+    theatre.show_worker()
+    finish(theatre, *jobs)
+    assert {theatre.view(job).state for job in jobs} == {JobState.DONE}
+
+
+def test_an_owner_with_nothing_open_gets_a_place_beside_one_who_has_them_all(theatre: Theatre) -> None:
+    for number in range(4):
+        theatre.maker.submit(f"many{number}", 1, owner="many")
+    late = theatre.maker.submit("late", 1, owner="late")
+    found = register.JobRegister(theatre.store)
+    for name in (order.job_id for order in intake_orders(theatre)):
+        found.update(name)
+    busy = {job for job in found._entries if job != late}
+    assert found.next(busy, room=0, most=4) == [late]
+
+
+def intake_orders(theatre: Theatre) -> list[Any]:
+    from pipeline.submissions import file_order, pending_orders
+
+    orders = list(pending_orders(theatre.store))
+    for order in orders:
+        file_order(theatre.store, order)
+    return orders
+
+
+def test_a_rush_job_is_planned_while_every_planner_decodes(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    gate = threading.Event()
+    opened = intake.open_job
+
+    def slow(job_id: str, *rest: Any) -> Any:
+        if job_id not in urgent:
+            gate.wait(30)
+        return opened(job_id, *rest)
+
+    urgent: set[str] = set()
+    monkeypatch.setattr(intake, "open_job", slow)
+    for number in range(6):
+        theatre.maker.submit(f"long{number}", 1)
+    theatre.until(lambda: len(theatre.coordinator.intake._opening) == 4)
+    urgent.add(theatre.maker.submit("urgent", 1, priority=Priority.RUSH))
+    try:
+        theatre.until(lambda: urgent <= theatre.coordinator.floor.active.keys())
+        assert theatre.coordinator.floor.active.keys() == urgent
+    finally:
+        gate.set()
+
+
+@pytest.mark.parametrize("kind", [OrderKind.SUBMIT, OrderKind.CANCEL])
+def test_an_order_is_not_forgotten_when_the_disk_fails_in_the_middle_of_it(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch, kind: OrderKind
+) -> None:
+    if kind is OrderKind.CANCEL:
+        job = theatre.maker.submit("talk", 2)
+        theatre.until(lambda: job in theatre.coordinator.floor.active)
+        give_order(theatre.store, OrderKind.CANCEL, job)
+    else:
+        job = theatre.maker.submit("talk", 2)
+    failing = True
+    replace_state = Store.replace_state
+
+    def full(store: Store, parts: Any, payload: bytes) -> None:
+        if failing and parts[-1] == "queue.state":
+            raise StoreError("no space left", "")
+        replace_state(store, parts, payload)
+
+    monkeypatch.setattr(Store, "replace_state", full)
+    for _ in range(3):
+        with pytest.raises(StoreError):
+            theatre.until(lambda: False, 10)
+    failing = False
+    if kind is OrderKind.CANCEL:
+        theatre.until(lambda: job not in open_jobs(theatre.store))
+        assert theatre.view(job).state is JobState.CANCELLED
+    else:
+        theatre.until(lambda: job in theatre.coordinator.floor.active)
+
+
+def test_a_job_whose_end_the_disk_refuses_at_first_is_delivered_later(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theatre.show_worker()
+    job = theatre.maker.submit("talk", 2)
+    refusals = []
+    append = Store.append
+
+    def full(store: Store, parts: Any, entries: Any, *, durable: bool = True) -> None:
+        if parts[-1].startswith("wants-") and any(entry["fact"] == "job_ended" for entry in entries) and not refusals:
+            refusals.append(parts)
+            raise StoreError("no space left", "")
+        append(store, parts, entries, durable=durable)
+
+    monkeypatch.setattr(Store, "append", full)
+    with pytest.raises(StoreError):
+        finish(theatre, job)
+    finish(theatre, job)
+    assert theatre.view(job).state is JobState.DONE
+
+
+def test_a_job_that_is_cancelled_while_it_is_delivered_ends_as_done_for_everybody(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    from coordinator import ending
+
+    gate, began, deliver = threading.Event(), threading.Event(), ending.deliver_job
+
+    def slow(*values: Any) -> Any:
+        began.set()
+        gate.wait(30)
+        return deliver(*values)
+
+    monkeypatch.setattr(ending, "deliver_job", slow)
+    theatre.show_worker()
+    job = theatre.maker.submit("talk", 2, notify="http://127.0.0.1:9/hook")
+
+    def delivering() -> bool:
+        if (message := theatre.take()) is not None:
+            theatre.compute(message.units)
+            theatre.done(message)
+        return began.is_set()
+
+    theatre.until(delivering)
+    give_order(theatre.store, OrderKind.CANCEL, job)
+    theatre.step(3)
+    gate.set()
+    theatre.until(lambda: job not in open_jobs(theatre.store))
+    theatre.step(3)
+    assert theatre.view(job).state is JobState.DONE
+    notes = [
+        theatre.store.read_document((*OUTBOX, name)) for name in theatre.store.children(OUTBOX) if name.endswith("json")
+    ]
+    assert [json.loads(note or b"")["body"]["data"]["state"] for note in notes] == ["done"]
+
+
+def test_a_unit_does_not_fail_because_the_disk_shows_its_record_late(theatre: Theatre) -> None:
+    theatre.show_worker()
+    job = theatre.maker.submit("talk", 1)
+    given = 0
+
+    def computed_elsewhere() -> bool:
+        nonlocal given
+        if (message := theatre.take()) is not None:
+            given += 1
+            if given == 8:
+                theatre.compute(message.units)
+            theatre.done(message)
+        return job not in open_jobs(theatre.store) and given > 0
+
+    theatre.until(computed_elsewhere)
+    assert given == 8
+    assert theatre.view(job).state is JobState.DONE
+
+
+def test_a_leader_out_of_the_broker_s_reach_gives_way_to_one_that_noted_itself(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+    import time
+
+    leadership = _Leadership(theatre.broker, threading.Event(), theatre.said.append)
+    assert leadership.gain()
+    assert not leadership.is_doubtful
+    now = time.monotonic()
+    monkeypatch.setattr("coordinator.main.time.monotonic", lambda: now + LEAD_MS / 1000 + 1)
+    assert leadership.is_doubtful
+    leadership.yield_to("somebody else leads")
+    assert leadership.over
+    leadership.give_up()
+
+
+def test_only_a_fresh_note_of_somebody_else_counts_as_another_coordinator(theatre: Theatre) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    def note(host: str, age_s: float) -> None:
+        at = (datetime.now(UTC) - timedelta(seconds=age_s)).isoformat(timespec="milliseconds")
+        value = {"at": at, "pid": os.getpid(), "host": host, "url_of_broker": ""}
+        theatre.store.replace_state(("state", "coordinator.state"), canonical_json(value))
+
+    import socket
+
+    assert other_coordinator(theatre.store) is None
+    note(socket.gethostname(), 1)
+    assert other_coordinator(theatre.store) is None
+    note("elsewhere", 600)
+    assert other_coordinator(theatre.store) is None
+    note("elsewhere", 1)
+    other = other_coordinator(theatre.store)
+    assert other is not None
+    assert other.host == "elsewhere"

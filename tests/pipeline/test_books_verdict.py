@@ -1,0 +1,143 @@
+"""Which was cheaper, from a job's entries and the invoices of an API: every outcome, and what it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.money import Money
+from ledger.api import Basis, Counterfactual
+from ledger.entries import Bucket, Entry, Quality, Unpriced
+from ledger.verdict import Outcome, Range
+from pipeline.books_report import JobVerdict, People
+from pipeline.books_verdict import Reference, judge
+
+CENT = 10_000_000
+SET = People(Range.exactly(Money(0, "USD")), "0 hours a month")
+UNSET = People(None, "engineering hours unset, which is not zero")
+
+
+def entry(stage: str, cents: int, bucket: Bucket = Bucket.BUSY, *, fake: bool = False) -> Entry:
+    return Entry(
+        id=f"{stage}{bucket}{cents}",
+        session="s",
+        attempt="a",
+        bucket=bucket,
+        stage=stage,
+        engine="e",
+        job="j",
+        owner="o",
+        language="",
+        unit_ms=0 if bucket is Bucket.API_FEE else 1000,
+        start=0,
+        end=1000,
+        nano=cents * CENT,
+        currency="USD",
+        price_row="session",
+        quality=Quality.MEASURED,
+        fake=fake,
+    )
+
+
+def invoices(
+    stage: str, model: str, cents: int, *, verified: bool = True, currency: str = "USD"
+) -> list[Counterfactual]:
+    amounts = {Basis.WHOLE_FILE: 2 * cents, Basis.SPEECH_ONLY: cents, Basis.PER_WINDOW: cents + 1}
+    bases = amounts if stage == "transcribe" else {Basis.WHOLE_FILE: cents, Basis.SPEECH_ONLY: cents}
+    return [
+        Counterfactual(
+            stage, "api", model, basis, {"requests": 1}, Money(amount * CENT, currency), ("row",), "", verified
+        )
+        for basis, amount in bases.items()
+    ]
+
+
+def reference(*entries: Entry, cents: int = 100, translation: int = 100, people: People = SET) -> Reference:
+    offered = [*invoices("transcribe", "dear", 5 * cents), *invoices("transcribe", "cheap", cents)]
+    offered += invoices("translate", "cheap", translation)
+    return Reference(
+        invoices=offered,
+        computed=offered,
+        entries=entries,
+        unpriced=(),
+        elsewhere=(),
+        currency="USD",
+        people=people,
+        against=(),
+        finished=True,
+        partly_cached=False,
+    )
+
+
+def outcome(found: JobVerdict) -> Outcome:
+    assert found.job is not None
+    return found.job.outcome
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ((entry("transcribe", 50),), Outcome.SELF_HOSTED),
+        ((entry("transcribe", 300),), Outcome.API),
+        ((entry("transcribe", 50), entry("translate", 10, Bucket.API_FEE)), Outcome.HYBRID),
+        ((entry("transcribe", 60), entry("transcribe", 80, Bucket.IDLE)), Outcome.UNDECIDED),
+        ((entry("transcribe", 50, fake=True),), Outcome.UNDECIDED),
+    ],
+)
+def test_every_outcome_is_reached(entries: tuple[Entry, ...], expected: Outcome) -> None:
+    assert outcome(judge(reference(*entries))) is expected
+
+
+def test_stages_may_go_either_way() -> None:
+    found = judge(reference(entry("transcribe", 50), entry("detect", 10), entry("translate", 400)))
+    assert found.found is not None
+    by_stage = {stage: one.outcome for stage, one in found.found.by_stage.items()}
+    assert by_stage == {"transcribe": Outcome.SELF_HOSTED, "translate": Outcome.API}
+    assert found.paid["transcribe"].point == Money(60 * CENT, "USD")
+
+
+def test_the_cheapest_verified_api_is_compared_unless_another_is_named() -> None:
+    ours = reference(entry("transcribe", 50))
+    offered = [*ours.computed, *invoices("transcribe", "rumour", 1, verified=False)]
+    assert judge(replace(ours, computed=offered)).against["transcribe"].model == "cheap"
+    assert judge(replace(ours, computed=offered, against=("api/dear",))).against["transcribe"].model == "dear"
+
+
+def test_whole_file_and_silence_skipped_are_never_mixed() -> None:
+    ours = reference(entry("transcribe", 150))
+    assert outcome(judge(ours)) is Outcome.API
+    assert outcome(judge(replace(ours, whole_file=True))) is Outcome.SELF_HOSTED
+    assert judge(replace(ours, whole_file=True, partly_cached=True)).found is None
+
+
+def test_unset_people_leave_it_open() -> None:
+    found = judge(reference(entry("transcribe", 50), people=UNSET))
+    assert outcome(found) is Outcome.UNDECIDED
+    assert "not zero" in found.line
+
+
+def test_unpriced_usage_and_foreign_money_leave_it_open() -> None:
+    usage = Unpriced("i", "s", "a", Bucket.BUSY, "transcribe", "e", "j", "o", "node_ms", 1000, 0, 1, "no price", False)
+    ours = reference(entry("transcribe", 50))
+    assert outcome(judge(replace(ours, unpriced=(usage,)))) is Outcome.UNDECIDED
+    assert outcome(judge(replace(ours, elsewhere=(Money(1, "EUR"),)))) is Outcome.UNDECIDED
+
+
+def test_an_unfinished_job_has_not_paid_for_what_the_api_would_do() -> None:
+    found = judge(replace(reference(entry("transcribe", 50)), finished=False))
+    assert outcome(found) is Outcome.UNDECIDED
+    assert "not finished" in found.line
+
+
+def test_an_api_in_another_currency_is_no_price() -> None:
+    ours = reference(entry("transcribe", 50))
+    found = judge(replace(ours, computed=invoices("transcribe", "x", 100, currency="EUR")))
+    assert outcome(found) is Outcome.UNDECIDED
+    assert found.against == {}
+
+
+def test_a_job_for_which_nothing_was_computed_has_no_verdict() -> None:
+    found = judge(reference())
+    assert found.found is None
+    assert found.as_json()["outcome"] == "undecided"

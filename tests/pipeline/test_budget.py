@@ -1,0 +1,185 @@
+"""A run with a budget: it stops at the cap, keeps what is finished, and goes on when it may cost more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from job_bench import Bench
+from spoken import SAMPLE, SPEECH
+
+from core.errors import UsageError
+from core.money import CurrencyError, Money, MoneyError
+from core.specs import EngineSpec
+from ledger.facts import AttemptEnded, AttemptStarted, UnitUse
+from ledger.price_files import parse_toml, shipped_book
+from ledger.prices import PriceBook
+from pipeline.budget import RunBudget, budget_of
+from pipeline.executor import Executor
+from pipeline.jobs import JobFolder
+from pipeline.progress import Silence
+from pipeline.report import JobState, RunReport
+from pipeline.requests import RunOptions, gather, make_entries
+from pipeline.spending import FeeMeter, Prices, Spending
+from pipeline.standing import standing_of
+
+#: A machine so dear that a second of it costs a unit of currency.
+DEAR = "3600 USD"
+PRICED = """
+[[price]]
+id = "openai/words/1"
+provider = "openai"
+meter = "input_token"
+sku = "words"
+stage = "translate"
+unit_price = "1"
+per = "1000"
+currency = "USD"
+effective_from = "2020-01-01"
+observed_at = "2026-01-01"
+source_url = "https://example.org/prices"
+confidence = "list"
+"""
+OUTPUT = PRICED.replace("words/1", "words/2").replace("input_token", "output_token").replace('"1"', '"2"')
+
+
+def run(bench: Bench, budget: str, *, media: Path = SAMPLE, rate: str = DEAR, **changes: Any) -> RunReport:
+    runtime = bench.runtime(node_price=rate, batch_size=1, **changes)
+    options = RunOptions(targets=("es",), out=bench.out, source_language="en")
+    requests = gather([media], options).requests
+    account = (
+        RunBudget.open(budget_of(budget, rate), runtime, Prices(shipped_book()), translates=True) if budget else None
+    )
+    return Executor(runtime, make_entries(requests, runtime), Silence(), account).run()
+
+
+def test_a_run_stops_at_its_budget_keeps_what_is_finished_and_says_what_is_left(bench: Bench) -> None:
+    report = run(bench, "1", fake_delay_ms=400)
+    (result,) = report.files
+    assert result.state is JobState.BUDGET_STOPPED
+    assert not report.interrupted
+    assert not report.flawless
+    assert report.budget is not None
+    assert report.budget.stopped
+    assert report.budget.spent >= report.budget.cap == Money(10**9, "USD")
+    done, total = (sum(count[at] for count in result.tally.units.values()) for at in (1, 0))
+    assert 0 < done < total
+    assert result.reason == f"{total - done} of {total} units are left"
+    assert sum(bench.computed().values()) == done
+    assert bench.outputs() == {}
+
+
+def test_a_higher_budget_or_none_goes_on_and_computes_nothing_twice(bench: Bench) -> None:
+    run(bench, "1", fake_delay_ms=400)
+    before = sum(bench.computed().values())
+    again = run(bench, "1")
+    assert again.files[0].state is JobState.BUDGET_STOPPED
+    assert again.budget is not None
+    assert again.budget.earlier >= again.budget.cap
+    assert sum(bench.computed().values()) == before
+    more = run(bench, "1000")
+    (result,) = more.files
+    assert result.state is JobState.DONE
+    total = sum(count[0] for count in result.tally.units.values())
+    assert sum(bench.computed().values()) == total
+    assert more.budget is not None
+    assert not more.budget.stopped
+    assert more.budget.spent > more.budget.earlier >= Money(10**9, "USD")
+    assert run(bench, "").files[0].state is JobState.DONE
+    assert sum(bench.computed().values()) == total
+
+
+def test_a_stopped_job_is_known_as_such_until_it_goes_on(bench: Bench) -> None:
+    stopped = run(bench, "1", fake_delay_ms=400).files[0]
+    store = bench.runtime().store
+    assert stopped.job_id is not None
+    found = standing_of(JobFolder(store, stopped.job_id))
+    assert found is not None
+    assert found.state is JobState.BUDGET_STOPPED
+    assert "units are left" in found.reason
+    run(bench, "")
+    found = standing_of(JobFolder(store, stopped.job_id))
+    assert found is not None
+    assert found.state is JobState.DONE
+    assert found.reason == ""
+
+
+def test_a_budget_that_is_never_reached_changes_nothing(bench: Bench) -> None:
+    report = run(bench, "5 EUR", media=SPEECH, rate="0.5 EUR")
+    assert report.flawless
+    assert report.budget is not None
+    assert not report.budget.stopped
+    assert Money(0, "EUR") < report.budget.spent < report.budget.cap
+    assert report.budget.as_json()["currency"] == "EUR"
+
+
+def test_a_machine_that_costs_nothing_may_be_said_to(bench: Bench) -> None:
+    report = run(bench, "0.01", media=SPEECH, rate="0 USD")
+    assert report.flawless
+    assert report.budget is not None
+    assert report.budget.spent.nano == 0
+
+
+def test_a_budget_without_a_price_is_refused_in_one_line(bench: Bench) -> None:
+    with pytest.raises(UsageError, match="a budget needs a price") as refusal:
+        run(bench, "2.50", rate="")
+    assert "--node-rate" in refusal.value.hint
+    assert bench.computed() == {}
+
+
+def test_a_budget_in_another_currency_than_the_price_is_refused(bench: Bench) -> None:
+    with pytest.raises(CurrencyError):
+        run(bench, "2.50 EUR", rate="0.5 USD")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "1e3", "2,50", "2.50 eur", "2.50 EUR each", "0.0000000001"])
+def test_what_is_no_amount_is_no_budget(text: str) -> None:
+    with pytest.raises((MoneyError, UsageError)):
+        budget_of(text, DEAR)
+
+
+def test_a_remote_translator_without_a_price_is_refused_and_with_one_is_not(bench: Bench) -> None:
+    runtime = bench.runtime(node_price="0 USD", translator="openai")
+    # As if the endpoint had been asked already.
+    vars(runtime)["translator_spec"] = EngineSpec("openai", "words", "1")
+    cap = Money(10**9, "USD")
+    with pytest.raises(UsageError, match=r"a budget needs a price: .*input_tokens of openai words") as refusal:
+        RunBudget.open(cap, runtime, Prices(PriceBook(())), translates=True)
+    assert "segue prices import" in refusal.value.hint
+    RunBudget.open(cap, runtime, priced_book(), translates=True)
+    own = Prices(PriceBook(()), frozenset({"openai words"}))
+    RunBudget.open(cap, runtime, own, translates=True)
+    RunBudget.open(cap, runtime, Prices(PriceBook(())), translates=False)
+
+
+def test_a_call_counts_as_estimated_until_its_usage_is_known(bench: Bench) -> None:
+    store = bench.runtime().store
+    budget = RunBudget(Money.parse("3 USD"), "0 USD", priced_book(), Spending(store, priced_book()))
+    at = "2026-11-21T10:00:00.000+00:00"
+    usage = {"requests": 1, "input_tokens": 1000, "output_tokens": 1000}
+    started = {"fact": "attempt_started", "attempt": "a", "stage": "translate", "at": at, "engine": "openai words"}
+    started |= {"provider": "openai", "remote": True, "estimated": usage, "jobs": ["job"]}
+    started |= {"units": [{"key": "k", "audio_ms": 1000}]}
+    budget.take(started)
+    assert budget.exhausted
+    assert budget.state().spent == Money.parse("3 USD")
+    ended = {"fact": "attempt_ended", "attempt": "a", "at": at, "engine_seconds": "1.000", "yielded": 1}
+    budget.take(ended | {"usage": {"requests": 1, "input_tokens": 500, "output_tokens": 250}})
+    assert not budget.exhausted
+    assert budget.state().spent == Money.parse("1 USD")
+
+
+def test_usage_without_a_price_stops_the_run_instead_of_counting_as_nothing() -> None:
+    meter = FeeMeter(PriceBook(()))
+    units = (UnitUse("k", 1000, "job"),)
+    started = AttemptStarted("a", "p", "translate", 0, "openai words", "openai", False, True, units, {})
+    ended = AttemptEnded("a", 1, 1, 1, {"input_tokens": 5})
+    amounts, unpriced = meter.charge(started, ended, {"job": 1})
+    assert amounts == ()
+    assert unpriced
+    assert unpriced[0][0] == "job"
+
+
+def priced_book() -> Prices:
+    return Prices(PriceBook((parse_toml(PRICED + OUTPUT, "test"),)))
