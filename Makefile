@@ -61,12 +61,13 @@ demo: setup ## the main job on a real sample with real models: subtitles in Span
 test: setup ## the tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-lint: setup ## ruff, mypy in strict mode, import contracts, docs against --help
+lint: setup ## ruff, mypy in strict mode, import contracts, docs against --help, the price book
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/commands.py --check
+	$(BIN)/python -m cli.main prices check --home .venv/no-home
 
 check: lint test ## lint, then the tests
 

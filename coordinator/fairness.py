@@ -19,8 +19,9 @@ class FairShare:
         present = [other for other in others if other.job_id != job.job_id]
         owners = {other.owner for other in present}
         if job.owner not in owners:
-            floor = min((self._owners.get(owner, 0) for owner in owners), default=0)
-            self._owners[job.owner] = max(self._owners.get(job.owner, 0), floor)
+            shares = [self._owners.get(owner, 0) for owner in owners] or [0]
+            # At most level with the one who has had most: who had the fleet alone last week owes nobody a week now.
+            self._owners[job.owner] = min(max(self._owners.get(job.owner, 0), min(shares)), max(shares))
         same = [self._jobs.get(other.job_id, 0) for other in present if other.owner == job.owner]
         self._jobs[job.job_id] = max(self._jobs.get(job.job_id, 0), min(same, default=0))
 

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from cache.envelope import Record
@@ -134,7 +135,13 @@ def run_units(
                 for unit in wanted[key]:
                     settle(Outcome(unit, None, reason))
             else:
-                provenance = {"attempt": begun.attempt, "line": begun.line, "engine": engine.spec.describe(), **used}
+                provenance = {
+                    "attempt": begun.attempt,
+                    "line": begun.line,
+                    "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                    "engine": engine.spec.describe(),
+                    **used,
+                }
                 committer.submit(Record(key, str(stage), payload, provenance), wanted[key])
             if stage is Stage.TRANSLATE and stopping():
                 # A transcriber computes its batch as a whole: what it has already paid for is worth the wait.

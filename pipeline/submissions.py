@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -342,18 +342,8 @@ def wanted_of(orders: Sequence[Order]) -> Wanted | None:
             priority = order.priority
     if newest is None:
         return None
-    return Wanted(
-        orders[0].job_id,
-        tuple(submissions.values()),
-        priority,
-        cancelled,
-        tuple(retries),
-        first,
-        orders[-1].id,
-        newest.budget,
-        newest.node_rate,
-        retried,
-    )
+    wanted = Wanted(orders[0].job_id, tuple(submissions.values()), priority, cancelled, tuple(retries), first)
+    return replace(wanted, latest=orders[-1].id, budget=newest.budget, node_rate=newest.node_rate, retried=retried)
 
 
 # -- finding a job -------------------------------------------------------------------------------------------

@@ -80,6 +80,25 @@ def test_an_owner_with_nothing_open_gets_a_place_beside_one_who_has_them_all(the
     assert found.next(busy, room=0, most=4) == [late]
 
 
+def test_an_owner_who_once_had_the_fleet_alone_is_level_with_others_later(theatre: Theatre) -> None:
+    from coordinator.fairness import FairShare
+
+    share, jobs = FairShare(), {}
+    for owner in ("early", "late"):
+        theatre.maker.submit(f"of-{owner}", 1, owner=owner)
+    theatre.until(lambda: len(theatre.coordinator.floor.active) == 2)
+    for job in theatre.coordinator.floor.active.values():
+        jobs[job.owner] = job
+    share.enter(jobs["early"], ())
+    share.charge(jobs["early"], 10**9)
+    share.leave(jobs["early"])
+    share.enter(jobs["late"], ())
+    share.charge(jobs["late"], 1000)
+    share.enter(jobs["early"], [jobs["late"]])
+    share.charge(jobs["late"], 1)
+    assert share.order(jobs.values())[0].owner == "early"
+
+
 def intake_orders(theatre: Theatre) -> list[Any]:
     from pipeline.submissions import file_order, pending_orders
 
