@@ -53,7 +53,7 @@ def wait_command(
 ) -> int:
     """Wait until jobs have ended; the exit code says how.
 
-    0: all of them are done. 3: one is partial, failed, cancelled or budget-stopped. 75: one had not ended when the time was over.
+    0: all are done. 3: one is partial, failed, cancelled or budget-stopped. 75: one had not ended in time.
 
     Example: [bold]segue wait $(segue submit season1/ --to es | cut -d' ' -f1) --timeout 3600 && publish[/bold]
     """
