@@ -49,7 +49,10 @@ class Coordinator:
     def start(self) -> None:
         """Takes over from whoever led before. Raises BrokerAwayError, StoreError."""
         self.handout.start()
-        for wanted in self.floor.register.load():
+        cancelled = self.floor.register.load()
+        for job_id, reason in self.floor.register.unreadable.items():
+            self.floor.say(f"job {job_id[:12]} waits: {reason}")
+        for wanted in cancelled:
             self._ending.cancel(wanted, None)
             self.floor.register.drop(wanted.job_id)
 

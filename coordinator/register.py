@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cache.store import Store
 from coordinator.active import RANKS
-from pipeline.submissions import Priority, Wanted, close_job, filed_orders, open_jobs, wanted_of
+from pipeline.submissions import OrderVersionError, Priority, Wanted, close_job, filed_orders, open_jobs, wanted_of
 
 #: A job that could not be opened because of the disk is tried again after so long, in seconds.
 POSTPONED_S = 5.0
@@ -36,12 +36,19 @@ class JobRegister:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._entries: dict[str, _Entry] = {}
+        #: Jobs that another version of Segue wrote, and why they wait.
+        self.unreadable: dict[str, str] = {}
 
     def load(self) -> list[Wanted]:
         """Reads which jobs are open; returns those that somebody has cancelled, which are still to be ended."""
         cancelled = []
         for job_id in open_jobs(self._store):
-            wanted = self.update(job_id)
+            try:
+                wanted = self.update(job_id)
+            except OrderVersionError as error:
+                # A newer Segue's job waits for a newer coordinator; the others do not.
+                self.unreadable[job_id] = str(error)
+                continue
             if wanted is None:
                 close_job(self._store, job_id)
             elif wanted.cancelled:

@@ -25,12 +25,12 @@ from pipeline.jobs import JOBS, JobFolder, find_job, list_jobs
 from pipeline.queue_view import Priority, QueueView, read_view, write_view
 
 if TYPE_CHECKING:
-    from pipeline.requests import Request
-    from pipeline.runtime import Runtime
+    pass
 
 __all__ = [
     "Order",
     "OrderKind",
+    "OrderVersionError",
     "Priority",
     "QueueView",
     "Submission",
@@ -47,7 +47,6 @@ __all__ = [
     "pending_orders",
     "read_order",
     "read_view",
-    "submission_of",
     "wanted_of",
     "write_view",
 ]
@@ -55,9 +54,15 @@ __all__ = [
 QUEUE = "queue"
 _ORDERS = (QUEUE, "orders")
 _OPEN = (QUEUE, "open")
+#: Ends the names of orders that are in a hurry.
+_RUSH = "-rush"
 _STAMP = "%Y%m%dT%H%M%S%f"
 #: Version of an order; a coordinator that does not know it leaves the order where it is and says so.
 ORDER_VERSION = 1
+
+
+class OrderVersionError(StoreError):
+    """An order that another version of Segue wrote."""
 
 
 class OrderKind(StrEnum):
@@ -155,7 +160,7 @@ class Order:
     def from_json(cls, value: Mapping[str, Any]) -> Order:
         """The order that `as_json` wrote. Raises StoreError for another version."""
         if value.get("v") != ORDER_VERSION:
-            raise StoreError(
+            raise OrderVersionError(
                 f"an order of version {value.get('v')} cannot be read by this Segue", "upgrade the coordinator"
             )
         submission, priority = value["submission"], value["priority"]
@@ -170,25 +175,6 @@ class Order:
 
 
 # -- giving orders -------------------------------------------------------------------------------------------
-
-
-def submission_of(
-    request: Request, runtime: Runtime, priority: Priority, labels: Mapping[str, str], notify: str
-) -> Submission:
-    """What submitting one input freezes: digest, engines, captions, glossary. Raises MediaError, UsageError."""
-    from pipeline.requests import delivery_of, plan_request
-
-    planned = plan_request(request, runtime)
-    return Submission(
-        owner=planned.owner,
-        digest=planned.digest,
-        settings=planned.settings,
-        delivery=delivery_of(request),
-        captions=planned.captions,
-        priority=priority,
-        labels=dict(labels),
-        notify=notify,
-    )
 
 
 def give_order(
@@ -210,7 +196,8 @@ def give_order(
     stamp = now.strftime(_STAMP)
     if after and stamp <= (earlier := after.partition("-")[0]):
         stamp = (datetime.strptime(earlier, _STAMP) + timedelta(microseconds=1)).strftime(_STAMP)
-    name = f"{stamp}-{os.urandom(6).hex()}"
+    hurry = Priority.RUSH in (priority, submission.priority if submission else None)
+    name = f"{stamp}-{os.urandom(6).hex()}-{job_id}{_RUSH if hurry else ''}"
     order = Order(name, kind, job_id, now.isoformat(timespec="milliseconds"), submission, priority)
     store.write_once((*_ORDERS, f"{name}.json"), canonical_json(order.as_json()))
     return order
@@ -220,8 +207,21 @@ def give_order(
 
 
 def order_names(store: Store) -> tuple[str, ...]:
-    """Names of the orders that wait to be applied, oldest first."""
-    return tuple(sorted(name for name in store.children(_ORDERS) if name.endswith(".json")))
+    """Names of the orders that wait to be applied: what is in a hurry first, then the oldest first.
+
+    Nothing overtakes an older order about the same job.
+    """
+    names = sorted(name for name in store.children(_ORDERS) if name.endswith(".json"))
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(_job_named(name), name)
+    return tuple(sorted(names, key=lambda name: not (f"{_RUSH}." in name and first[_job_named(name)] == name)))
+
+
+def _job_named(name: str) -> str:
+    """The job that an order's name tells; a name that tells none stands for itself."""
+    parts = name.removesuffix(".json").split("-")
+    return parts[2] if len(parts) > 2 else name
 
 
 def read_order(store: Store, name: str) -> Order | None:

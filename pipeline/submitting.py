@@ -12,7 +12,7 @@ from core.keys import canonical_json
 from pipeline.jobs import JobFolder
 from pipeline.queue_listing import job_view
 from pipeline.report import JobState
-from pipeline.requests import Request, needs_translator, read_glossary
+from pipeline.requests import Request, delivery_of, needs_translator, plan_request, read_glossary
 from pipeline.runtime import Runtime
 from pipeline.submissions import (
     Order,
@@ -22,7 +22,6 @@ from pipeline.submissions import (
     filed_orders,
     give_order,
     orders_by_job,
-    submission_of,
 )
 
 
@@ -48,6 +47,24 @@ class Submitted:
             "outputs": [str(path) for path in self.outputs],
             "reason": self.reason,
         }
+
+
+def submission_of(
+    request: Request, runtime: Runtime, priority: Priority, labels: Mapping[str, str], notify: str
+) -> Submission:
+    """What submitting one input freezes: digest, engines, captions, glossary. Raises MediaError, UsageError."""
+
+    planned = plan_request(request, runtime)
+    return Submission(
+        owner=planned.owner,
+        digest=planned.digest,
+        settings=planned.settings,
+        delivery=delivery_of(request),
+        captions=planned.captions,
+        priority=priority,
+        labels=dict(labels),
+        notify=notify,
+    )
 
 
 @dataclass

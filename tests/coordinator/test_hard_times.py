@@ -275,3 +275,17 @@ def test_only_a_fresh_note_of_somebody_else_counts_as_another_coordinator(theatr
     other = other_coordinator(theatre.store)
     assert other is not None
     assert other.host == "elsewhere"
+
+
+def test_an_order_of_a_newer_segue_keeps_its_own_job_waiting_and_no_other(theatre: Theatre) -> None:
+    theatre.show_worker()
+    newer = theatre.maker.submit("newer", 3)
+    theatre.until(lambda: newer in theatre.coordinator.floor.active)
+    entry = theatre.store.read_journal(("jobs", newer, "orders.jsonl")).entries[0]
+    theatre.store.append(("jobs", newer, "orders.jsonl"), [{**entry, "v": 99, "id": "later"}])
+    theatre.coordinator.close()
+    theatre.begin()
+    job = theatre.maker.submit("talk", 3)
+    theatre.until(lambda: job in theatre.coordinator.floor.active)
+    assert newer not in theatre.coordinator.floor.active
+    assert any("cannot be read by this Segue" in line for line in theatre.said)

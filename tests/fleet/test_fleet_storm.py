@@ -25,3 +25,6 @@ def test_a_fleet_under_fire_loses_batches_in_flight_and_nothing_else(tmp_path: P
     assert toll.sound, told
     assert (toll.restarts, toll.flushes, toll.coordinator_kills) == (1, 1, 1), told
     assert toll.kills > 0, told
+    assert (toll.ledger.attempts, toll.ledger.breaches) == (toll.attempts, ()), told
+    assert toll.ledger.sessions > 0, told
+    assert toll.ledger.billed == sum(toll.ledger.by_bucket.values()) > 0, told

@@ -37,10 +37,10 @@ from pipeline.submissions import (
     order_names,
     pending_orders,
     read_order,
-    submission_of,
     wanted_of,
     write_view,
 )
+from pipeline.submitting import submission_of
 
 SETTINGS = JobSettings("en", ("es",), "", None, None, {})
 
@@ -266,6 +266,21 @@ def test_a_coordinator_lives_as_long_as_it_gives_signs(store: Store) -> None:
 )
 def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert shown_address(url) == shown
+
+
+def test_an_order_in_a_hurry_is_applied_before_ten_thousand_others_but_never_before_an_older_one_of_its_job(
+    tmp_path: Path,
+) -> None:
+    maker = JobMaker(fake_runtime(tmp_path / "home"), tmp_path)
+    slow = [maker.submit(f"talk{number}", 1) for number in range(3)]
+    news = maker.submit("news", 1, priority=Priority.RUSH)
+    give_order(maker.store, OrderKind.REPRIORITISE, slow[2], priority=Priority.RUSH)
+    orders = [read_order(maker.store, name) for name in order_names(maker.store)]
+    assert [(order.job_id, order.kind) for order in orders if order] == [
+        (news, OrderKind.SUBMIT),
+        *((job, OrderKind.SUBMIT) for job in slow),
+        (slow[2], OrderKind.REPRIORITISE),
+    ]
 
 
 def test_purging_an_owner_takes_orders_that_wait_and_refuses_jobs_that_are_in_the_queue(tmp_path: Path) -> None:

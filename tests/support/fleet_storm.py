@@ -11,7 +11,9 @@ from pathlib import Path
 from fleet import Fleet, FleetBooks
 from long_speech import write_speech
 from segue_process import FAKES, Job, Place, read_outputs, run_job
+from storm_ledger import LedgerToll, read_ledger
 
+from cache.store import Store
 from pipeline.report import JobState
 
 
@@ -58,11 +60,13 @@ class FleetToll:
     differing: list[str] = field(default_factory=list)
     not_done: list[str] = field(default_factory=list)
     breaches: list[str] = field(default_factory=list)
+    #: The ledger of the storm, read when every process has ended.
+    ledger: LedgerToll = field(default_factory=LedgerToll)
 
     @property
     def sound(self) -> bool:
         """True when everything held."""
-        return not (self.computed_again or self.differing or self.not_done or self.breaches)
+        return not (self.computed_again or self.differing or self.not_done or self.breaches or self.ledger.breaches)
 
     def lines(self) -> list[str]:
         """What is printed."""
@@ -73,6 +77,8 @@ class FleetToll:
             f"finished units computed again: {len(self.computed_again)}",
             f"batches with lost work: {self.lossy_attempts} of {self.attempts}, allowed {self.allowed}; units computed "
             f"more than once: {self.recomputed_units} ({self.recomputed_ms / 1000:.0f} s of speech)",
+            *self.ledger.lines(),
+            *self.ledger.breaches[:5],
             *self.computed_again[:5],
             *self.not_done[:5],
             *self.differing[:5],
@@ -131,6 +137,8 @@ class FleetStorm:
             )
             with fleet.store() as store:
                 self._read_books(FleetBooks.read(store))
+        with Store.open(Place(self.base / "fleet").home, create=False) as store:
+            toll.ledger = read_ledger(store)
         return toll
 
     def _disturb(self, fleet: Fleet, jobs: Sequence[str]) -> None:
