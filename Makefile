@@ -59,7 +59,7 @@ demo: setup ## the main job on a real sample with real models: subtitles in Span
 	$(BIN)/segue run demo/sample.mp4 --to es,ja --out demo/out
 
 test: setup ## the tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## ruff, mypy in strict mode, import contracts, docs against --help, the price book
 	$(BIN)/ruff check .

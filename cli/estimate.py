@@ -141,6 +141,8 @@ def _print_here(found: Estimate) -> None:
 
 
 def _print_apis(found: Estimate) -> None:
+    if any(left < total for file in found.usable for total, left, _ in (file.units or {}).values()):
+        print("some units are there already: the cost here is for what is left, APIs are priced for all of it")
     for heading, stage, meter in _TABLES:
         pairs: dict[tuple[str, str], dict[str, ApiEstimate]] = {}
         for api in found.apis:

@@ -53,7 +53,7 @@ def show_command(
     ] = "",
     since: Annotated[
         str,
-        typer.Option("--since", metavar="DAY", help="First day of the period, UTC [this month's].", show_default=False),
+        typer.Option("--since", metavar="DAY", help="First day of the period, UTC; default: this month's.", show_default=False),
     ] = "",
     until: Annotated[
         str, typer.Option("--until", metavar="DAY", help="First day after the period, UTC.", show_default=False)
@@ -109,6 +109,10 @@ def _show_job(
     report = job_report(runtime.store, job_id, book, report_rules(runtime, flags, rules))
     for line in report.errors:
         note(line)
+    offered = {f"{one.provider}/{one.model}" for one in report.counterfactuals}
+    for name in flags.against:
+        if offered and name not in offered:
+            raise UsageError(f"nobody can price this job at '{name}'", f"choose from {', '.join(sorted(offered))}")
     if page is not None:
         from cli.ledger_page import render_page
 
@@ -174,7 +178,9 @@ def period_of(since: str, until: str) -> Period:
         raise UsageError(str(error), "write days as 2026-11-01") from error
     if last is None:
         month = Period.month(now.strftime("%Y-%m"))
-        last = max(month.end, first + 1)
+        last = month.end
+        if last <= first:
+            raise UsageError("the period begins after this month", "give --until as well, or an earlier --since")
     if last <= first:
         raise UsageError("the period ends before it begins", "--until names the first day after it")
     return Period(first, last)

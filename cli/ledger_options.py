@@ -44,7 +44,7 @@ AgainstFlag = Annotated[
     typer.Option(
         "--against",
         metavar="PROVIDER/MODEL",
-        help="API for the verdict, such as openai/whisper-1; once for each stage [the cheapest known].",
+        help="API for the verdict, such as openai/whisper-1; once for each stage; default: the cheapest known.",
         show_default=False,
     ),
 ]

@@ -96,7 +96,10 @@ class Claims:
 
     def shares(self, attempt: AttemptStarted) -> tuple[Share, ...]:
         """Who pays for an attempt."""
-        return self._divide(attempt, attempt.units, self._unnamed(attempt))
+        end, units = self._ends.get(attempt.attempt), attempt.units
+        if end is not None and end.left:
+            units = tuple(unit for unit in units if unit.key not in end.left) or units
+        return self._divide(attempt, units, self._unnamed(attempt))
 
     def _unnamed(self, attempt: AttemptStarted) -> Bucket:
         """What became of units that no record of this attempt names. What still runs is work until it is known to be

@@ -160,6 +160,8 @@ class AttemptEnded:
     yielded: int = 0
     #: What it used, by meter.
     usage: Mapping[str, int] = field(default_factory=dict)
+    #: Keys of units that the engine was stopped before: none of its time was theirs.
+    left: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +282,8 @@ def parse_attempt_fact(process: str, raw: Mapping[str, Any]) -> ProcessFact | No
                 return _parse_started(process, raw)
             case "attempt_ended":
                 seconds = parse_seconds(raw["engine_seconds"])
-                return AttemptEnded(raw["attempt"], parse_instant(raw["at"]), seconds, raw["yielded"], raw["usage"])
+                at, left = parse_instant(raw["at"]), frozenset(raw.get("left", ()))
+                return AttemptEnded(raw["attempt"], at, seconds, raw["yielded"], raw["usage"], left)
             case "process_started":
                 return ProcessStarted(process, raw["node"], raw["worker"], parse_instant(raw["at"]))
             case "process_ended":

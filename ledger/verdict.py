@@ -288,7 +288,7 @@ def _together(all_grounds: Sequence[Grounds]) -> Grounds:
     return Grounds(
         people_set=all(grounds.people_set for grounds in all_grounds),
         quality=weakest(grounds.quality for grounds in all_grounds),
-        unpriced=tuple(line for grounds in all_grounds for line in grounds.unpriced),
+        unpriced=tuple(dict.fromkeys(line for grounds in all_grounds for line in grounds.unpriced)),
         fake=any(grounds.fake for grounds in all_grounds),
         ran=ran.pop() if len(ran) == 1 else Outcome.HYBRID,
         rests_on=tuple(dict.fromkeys(line for grounds in all_grounds for line in grounds.rests_on)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -91,9 +91,11 @@ class AttemptJournal:
         }
         return Begun(attempt, self._append(fact, durable=True))
 
-    def end(self, attempt: str, seconds: float, yielded: int, usage: dict[str, int]) -> None:
-        """Notes that the engine returned after so many seconds."""
-        fact = {
+    def end(
+        self, attempt: str, seconds: float, yielded: int, usage: dict[str, int], left: Collection[str] = ()
+    ) -> None:
+        """Notes that the engine returned after so many seconds; ``left``: keys of units that it had not begun."""
+        fact: dict[str, Any] = {
             "fact": "attempt_ended",
             "attempt": attempt,
             "at": _now(),
@@ -101,6 +103,8 @@ class AttemptJournal:
             "yielded": yielded,
             "usage": usage,
         }
+        if left:
+            fact["left"] = sorted(left)
         self._append(fact, durable=False)
 
     def engine_loaded(self, stage: Stage, engine: EngineSpec, seconds: float) -> None:
@@ -124,6 +128,14 @@ class AttemptJournal:
             "seconds": f"{seconds:.3f}",
         }
         self._append(fact, durable=False)
+
+    def close(self) -> None:
+        """Notes durably that this process begins nothing more, and anchors it: from then on no line can be cut off
+        unseen. A process that noted nothing leaves no file. Raises StoreError.
+        """
+        if self._opened:
+            self._append({"fact": "process_ended", "at": _now()}, durable=True)
+            self._journal.close()
 
     def _append(self, fact: dict[str, Any], *, durable: bool) -> str:
         with self._lock:

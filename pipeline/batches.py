@@ -122,8 +122,9 @@ def run_units(
     calls = _prepare(wanted, plans, engine, store)
     store.require_space(len(calls.inputs) * 64 * 1024)
     computed = [wanted[Key(item.id)][0] for item in calls.inputs]
-    begun = journal.start(stage, computed, engine.spec, remote=bool(getattr(engine, "remote", False)))
-    waiting = {Key(item.id) for item in calls.inputs}
+    remote = bool(getattr(engine, "remote", False))
+    begun = journal.start(stage, computed, engine.spec, remote=remote)
+    waiting, left = {Key(item.id) for item in calls.inputs}, frozenset[Key]()
     started, usage = time.monotonic(), defaultdict[str, int](int)
     committer = Committer(store, settle)
     try:
@@ -144,7 +145,9 @@ def run_units(
                 }
                 committer.submit(Record(key, str(stage), payload, provenance), wanted[key])
             if stage is Stage.TRANSLATE and stopping():
-                # A transcriber computes its batch as a whole: what it has already paid for is worth the wait.
+                # A transcriber computes its batch as a whole: what it has already paid for is worth the wait. A local
+                # translator does one unit after the other; a remote one may have begun the rest as well.
+                left = frozenset() if remote else frozenset(waiting)
                 break
         else:
             for unit in (unit for key in waiting for unit in wanted[key]):
@@ -154,7 +157,7 @@ def run_units(
         try:
             committer.finish()
         finally:
-            journal.end(begun.attempt, engine_ms / 1000, len(calls.inputs) - len(waiting), dict(usage))
+            journal.end(begun.attempt, engine_ms / 1000, len(calls.inputs) - len(waiting), dict(usage), left)
     return Ran(begun.attempt, engine_ms, sum(unit.audio_ms for unit in computed), tuple(committer.commits_ms))
 
 

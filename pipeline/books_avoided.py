@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from core.money import Money
 from ledger.entries import Bucket, Entry
@@ -11,6 +13,12 @@ from ledger.facts import AttemptEnded, AttemptStarted
 from pipeline.books_report import Avoided
 from pipeline.books_workload import Fates, JobContent
 from pipeline.stages import Stage
+
+#: Longest window of plans that do not say theirs, in ms.
+WINDOW_MS = 29_000
+#: The encoder's part of what a window of speech takes, where nothing measured it. `bench/silence_bench.py` found 0.39
+#: and 0.47 with base in int8 on a CPU; other models and devices differ, which is why a measured pass comes first.
+ENCODER_PART = Fraction(2, 5)
 
 _WORK = frozenset({Bucket.BUSY, Bucket.LOST, Bucket.DUPLICATE})
 
@@ -40,25 +48,31 @@ class Computed:
         nano = self._nano.get(attempt.attempt, {}).get(currency)
         return ms * share, None if nano is None else nano * share
 
-    def rate(self, stage: str, engine: str, currency: str) -> tuple[Fraction, Fraction | None] | None:
-        """(engine ms, nano-units or None) that a ms of speech takes this engine; None when it never ended a batch.
-
-        The nano-units are None as soon as one of its batches has no price.
-        """
-        audio, ms, nano = 0, 0, 0
-        unknown = False
+    def measured(self, stage: str, engine: str, currency: str) -> Measured:
+        """What all ended batches of an engine took together; nothing of a batch that a death took."""
+        units, ms, nano, unknown = 0, 0, 0, False
         for name, end in self.ended.items():
             attempt = self.attempts.get(name)
-            if attempt is None or attempt.stage != stage or (engine and attempt.engine != engine):
+            if attempt is None or attempt.stage != stage or attempt.engine != engine:
                 continue
-            audio += sum(unit.audio_ms for unit in attempt.units)
+            units += len(attempt.units)
             ms += end.engine_ms
             paid = self._nano.get(name, {}).get(currency)
             unknown = unknown or (paid is None and end.engine_ms > 0)
             nano += paid or 0
-        if not audio:
-            return None
-        return Fraction(ms, audio), None if unknown else Fraction(nano, audio)
+        return Measured(units, ms, None if unknown else nano)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What batches of one stage took."""
+
+    #: Windows in them.
+    units: int
+    #: Engine time.
+    ms: int
+    #: What it cost; None as soon as one of them has no price.
+    nano: int | None
 
 
 def avoided_by(
@@ -76,20 +90,66 @@ def avoided_by(
 
 
 def _silence(content: JobContent, computed: Computed, currency: str) -> Avoided | None:
-    """Media that no engine was given, at the rate at which this job's own engine took what it was given."""
-    spec = content.plan.settings.transcriber
+    """Media that no engine was given, and what the windows cost that it would have taken.
+
+    Whisper's encoder hears 30 s whatever is in them, and its decoder writes as much text with silence around the
+    speech as without. So what skipping saves is a pass of the encoder for each window that the plan does without,
+    not the engine's time for as much speech (`bench/silence_bench.py` measures it).
+    """
+    plan = content.plan
+    spec = plan.settings.transcriber
     if spec is None:
         return None
-    media_ms = max(content.plan.media.duration_ms - content.speech_ms, 0)
-    rate = computed.rate(Stage.TRANSCRIBE.value, spec.describe(), currency)
-    share = f"{media_ms} of {content.plan.media.duration_ms} ms of media were given to no engine"
-    if rate is None:
-        why = f"{share}; no batch of {spec.describe()} was measured"
+    media_ms = max(plan.media.duration_ms - content.speech_ms, 0)
+    without = windows_without_skipping(plan.media.duration_ms, plan.settings.segmenter)
+    share = f"{media_ms} of {plan.media.duration_ms} ms of media were given to no engine"
+    windows = f"{len(plan.windows)} windows instead of {without}"
+    heard, detected = (
+        computed.measured(stage.value, spec.describe(), currency) for stage in (Stage.TRANSCRIBE, Stage.DETECT)
+    )
+    if not heard.units:
+        why = f"{share}, {windows}; no batch of {spec.describe()} was measured"
         return Avoided("silence", media_ms, 0, None, None, False, why)
-    ms, nano = rate
-    amount = None if nano is None else Money(round(media_ms * nano), currency)
-    basis = f"{share}; at the measured rate of {spec.describe()} on this job's speech"
-    return Avoided("silence", media_ms, 0, round(media_ms * ms), amount, False, basis)
+    passes = encoder_pass(heard, detected)
+    spared = max(without - len(plan.windows), 0)
+    nano = None if passes.nano is None else Money(round(spared * passes.nano), currency)
+    basis = f"{share}, {windows}; at {round(passes.ms)} ms a window, {passes.basis}"
+    return Avoided("silence", media_ms, 0, round(spared * passes.ms), nano, False, basis)
+
+
+def windows_without_skipping(duration_ms: int, segmenter: Mapping[str, Any]) -> int:
+    """How many windows of the plan's greatest length cover the media end to end."""
+    params = segmenter.get("params")
+    length = params.get("max_window_ms") if isinstance(params, Mapping) else None
+    return -(-duration_ms // (length if type(length) is int and length > 0 else WINDOW_MS))
+
+
+@dataclass(frozen=True)
+class EncoderPass:
+    """What one pass of a transcriber's encoder costs."""
+
+    #: Engine time.
+    ms: Fraction
+    #: What it cost; None without a price.
+    nano: Fraction | None
+    #: Where the figure is from, in words.
+    basis: str
+
+
+def encoder_pass(heard: Measured, detected: Measured) -> EncoderPass:
+    """Measured where a language was decided by vote, which is a pass and hardly more; else a part of a window's time.
+
+    Windows that voted are not encoded again, so both stages together are what hearing took. ``heard`` has units.
+    """
+    voted = detected.units > 0 and detected.ms > 0
+    basis = "as language detection took" if voted else f"{ENCODER_PART} of what this job's windows took (assumed)"
+
+    def one(hearing: int, voting: int) -> Fraction:
+        window = Fraction(hearing + voting, heard.units)
+        return min(Fraction(voting, detected.units), window) if voted else window * ENCODER_PART
+
+    nano = None if heard.nano is None or detected.nano is None else one(heard.nano, detected.nano)
+    return EncoderPass(one(heard.ms, detected.ms), nano, basis)
 
 
 def _cache(fates: Fates, computed: Computed, made_by: Mapping[str, str], currency: str) -> Avoided | None:

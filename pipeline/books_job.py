@@ -20,7 +20,7 @@ from pipeline.books_facts import FactReader, openings
 from pipeline.books_journals import describe_node
 from pipeline.books_money import convert_entries, spent_of
 from pipeline.books_people import Busy, JobPeople, PeopleRules, busy_by_month, job_people
-from pipeline.books_report import Avoided, JobReport, NodeUse, Standing
+from pipeline.books_report import Avoided, JobReport, JobVerdict, NodeUse, Standing
 from pipeline.books_times import month_of, now_ms
 from pipeline.books_verdict import Reference, judge
 from pipeline.books_workload import Fates, JobContent, read_content, timeline, workload
@@ -30,6 +30,7 @@ from pipeline.standing import standing_of
 
 PURGED, UNPLANNED = "purged", "unplanned"
 DEFAULT_CURRENCY = "USD"
+_NOT_KEPT = JobVerdict(None, "the job's plan is not there (purged, or not planned yet): nothing to compare with")
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,8 @@ class _Builder:
             spent=spent_of(entries, self._currency),
             avoided=self._avoided(),
             counterfactuals=tuple(invoices),
-            verdict=judge(reference),
-            verdict_whole_file=judge(replace(reference, whole_file=True)),
+            verdict=judge(reference) if content else _NOT_KEPT,
+            verdict_whole_file=judge(replace(reference, whole_file=True)) if content else _NOT_KEPT,
             people=people.people,
             unpriced=self._unpriced,
             entries=tuple(sorted(entries, key=lambda entry: (entry.start, entry.session, entry.attempt, entry.id))),

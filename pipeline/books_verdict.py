@@ -97,9 +97,16 @@ def _chosen(stage: str, reference: Reference) -> Counterfactual | None:
         one for one in reference.computed if one.stage == stage and one.basis is basis and one.amount is not None
     ]
     priced = [one for one in offered if one.amount is not None and one.amount.currency == reference.currency]
-    named = [one for one in priced if f"{one.provider}/{one.model}" in reference.against]
-    choice = named or [one for one in priced if one.verified] or priced
+    if any(_is_named(one, reference) for one in offered):
+        # Another one's price is no answer to who asked for this one.
+        choice = [one for one in priced if _is_named(one, reference)]
+    else:
+        choice = [one for one in priced if one.verified] or priced
     return min(choice, key=_amount_and_name, default=None)
+
+
+def _is_named(one: Counterfactual, reference: Reference) -> bool:
+    return f"{one.provider}/{one.model}" in reference.against
 
 
 def _amount_and_name(one: Counterfactual) -> tuple[int, str, str]:
@@ -158,7 +165,7 @@ def _rests_on(stage: str, invoice: Counterfactual | None, reference: Reference) 
         return
     form = "the whole file" if reference.whole_file else "silence skipped on both sides"
     how = "the cheapest verified price" if invoice.verified else "the cheapest price known"
-    if f"{invoice.provider}/{invoice.model}" in reference.against:
+    if _is_named(invoice, reference):
         how = "named"
     yield f"{stage}: {invoice.provider} {invoice.model} ({how}), {form}"
     if reference.partly_cached:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cache.store import Store
 from core.errors import StoreError
-from core.keys import digest_bytes
+from core.keys import canonical_json, digest_bytes
 from ledger.chain import Anchor, FileCheck, Flaw, Problem, join_checks, verify_file
 from pipeline.attempts import FOLDER as ATTEMPTS
 from pipeline.books_closing import LEDGER, all_closed
@@ -23,6 +23,8 @@ from pipeline.sealed import ANCHORS
 
 _JOURNAL = ".jsonl"
 _WANTS = "wants-"
+#: With which a journal ends that its process closed; it is then anchored durably.
+_LAST_FACTS = ("process_ended", "session_closed")
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,16 @@ def verify_store(store: Store) -> Verification:
     keys: set[str] = set()
     lines = 0
     for name in _journals(store):
-        check = verify_file(name, _bytes(store, name), by_file.get(name, ()), lambda entry: keys.update(_keys(entry)))
+        last: list[object] = [None]
+
+        def on_entry(entry: dict[str, object], last: list[object] = last) -> None:
+            keys.update(_keys(entry))
+            last[0] = entry.get("fact")
+
+        check = verify_file(name, _bytes(store, name), by_file.get(name, ()), on_entry)
+        if last[0] in _LAST_FACTS and name not in by_file:
+            place = "/".join((*ANCHORS, name.rpartition("/")[2]))
+            problems.append(Problem(place, 0, Flaw.MISSING, f"{name} was ended in order, and nothing anchors it"))
         lines += check.anchor.lines
         flaws = {problem.flaw for problem in check.problems}
         if flaws == {Flaw.UNSEALED} and not check.anchor.lines:
@@ -73,6 +84,8 @@ def verify_store(store: Store) -> Verification:
         keys |= found[0]
         if found[1]:
             problems.append(Problem(name, 0, Flaw.DAMAGED, f"{found[1]} lines fail their checksum"))
+        if found[2]:
+            problems.append(Problem(name, 0, Flaw.REPEATED, f"{found[2]} lines are there again"))
     references = _references(store, keys)
     known = {name for check in checks for name in check.documents}
     documents = {name: digest for name, digest in _documents(store) if name in known}
@@ -118,9 +131,10 @@ def _anchors(store: Store) -> tuple[list[Anchor], list[Problem]]:
     for name in store.children(ANCHORS):
         journal = store.read_journal((*ANCHORS, name))
         found += [Anchor.from_json(entry) for entry in journal.entries]
-        if journal.damaged > 1:
-            # One piece may be the last that a crash tore.
-            place = "/".join((*ANCHORS, name))
+        # One piece may be the last that a crash tore, but then it does not end as whole lines do.
+        place = "/".join((*ANCHORS, name))
+        whole = sum(line.endswith(b"}") for line in _bytes(store, place).split(b"\n")) - len(journal.entries)
+        if journal.damaged > 1 or whole > 0:
             problems.append(Problem(place, 0, Flaw.DAMAGED, f"{journal.damaged} lines fail their checksum"))
     for month in all_closed(store):
         found += [Anchor(name, lines, head) for name, (lines, head) in month.anchors.items()]
@@ -136,15 +150,16 @@ def _damaged_documents(store: Store) -> list[Problem]:
     return [Problem(f"{LEDGER}/{name}", 0, Flaw.DAMAGED, "its checksum fails; it is in quarantine") for name in gone]
 
 
-def _wants(store: Store) -> dict[str, tuple[set[str], int]]:
-    """By journal of a job's wants: the keys in it, and how many of its lines fail their checksum."""
+def _wants(store: Store) -> dict[str, tuple[set[str], int, int]]:
+    """By journal of a job's wants: the keys in it, how many of its lines fail their checksum, how many are double."""
     found = {}
     for job in store.children((JOBS,)):
         for name in store.children((JOBS, job)):
             if name.startswith(_WANTS) and name.endswith(_JOURNAL):
                 journal = store.read_journal((JOBS, job, name))
                 keys = {key for entry in journal.entries for key in entry.get("keys", ())}
-                found[f"{JOBS}/{job}/{name}"] = keys, journal.damaged
+                double = len(journal.entries) - len({canonical_json(entry) for entry in journal.entries})
+                found[f"{JOBS}/{job}/{name}"] = keys, journal.damaged, double
     return found
 
 

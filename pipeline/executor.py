@@ -310,6 +310,8 @@ class Executor:
                     self._budget.begin()
 
     def _close_session(self) -> None:
+        with suppress(StoreError):  # Reported as well, and without an end the journal counts as a crash's.
+            self._journal.close()
         if self._session is not None:
             with suppress(StoreError):  # A full or vanished disk was reported; the last beat tells when it ended.
                 stopped = str(JobState.BUDGET_STOPPED) if self._over.is_set() else "interrupted"

@@ -45,9 +45,9 @@ class SealedJournal:
     def close(self) -> None:
         """Anchors what has been written durably; the last append before it must have been durable."""
         with self._lock:
-            self._anchor()
+            self._anchor(durable=True)
 
-    def _anchor(self) -> None:
+    def _anchor(self, *, durable: bool = False) -> None:
         self._anchored_at = time.monotonic()
         with suppress(StoreError):  # The journal itself is written; its next anchor covers this one.
-            self._store.append((*ANCHORS, self._parts[-1]), [self._chain.anchor.as_json()], durable=False)
+            self._store.append((*ANCHORS, self._parts[-1]), [self._chain.anchor.as_json()], durable=durable)

@@ -20,6 +20,7 @@ from ledger.price_files import shipped_book
 from ledger.prices import PriceBook
 from ledger.totals import Dimension
 from pipeline.books import BookRules, FleetBooks, read_books
+from pipeline.books_avoided import ENCODER_PART
 from pipeline.books_job import ReportRules, job_report
 from pipeline.books_people import PeopleRules
 from pipeline.books_report import JobReport, SpanStatus, Standing
@@ -128,15 +129,17 @@ def test_the_timeline_covers_the_media_without_gaps(bench: Bench) -> None:
     assert {span.status for span in report.timeline} == {SpanStatus.SKIPPED, SpanStatus.COMPUTED}
 
 
-def test_silence_is_avoided_at_the_measured_rate_and_never_subtracted(bench: Bench) -> None:
+def test_avoided_silence_is_the_windows_spared_and_never_subtracted(bench: Bench) -> None:
     result = bench.run_one(SAMPLE, node_price="0.30 USD", fake_delay_ms=50)
     report = report_of(bench, result.job_id)
     (silence,) = (one for one in report.avoided if one.kind == "silence")
     heard = sum(span.end_ms - span.start_ms for span in report.timeline if span.status is SpanStatus.COMPUTED)
     assert silence.media_ms == report.duration_ms - heard
+    assert "2 windows instead of 3" in silence.basis
+    assert not silence.measured
     busy = sum(entry.unit_ms for entry in report.entries if entry.stage == "transcribe" and entry.bucket is Bucket.BUSY)
     assert silence.engine_ms is not None
-    assert abs(silence.engine_ms - busy * silence.media_ms / heard) <= 2
+    assert abs(silence.engine_ms - busy / 2 * ENCODER_PART) <= 1
     assert report.spent.total.nano == sum(report.nodes[0].billed.values())
 
 

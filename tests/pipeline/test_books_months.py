@@ -144,6 +144,38 @@ def test_a_flipped_byte_a_dropped_line_and_a_missing_file_are_found(bench: Bench
     assert flaws(bench) == {Flaw.MISSING}
 
 
+def test_a_tail_cut_off_after_an_orderly_end_is_found(bench: Bench) -> None:
+    bench.run_one(node_price="0.30 USD")
+    path = journal_of(bench)
+    whole = path.read_bytes()
+    lines = whole.split(b"\n\n")
+    assert b'"process_ended"' in lines[-1]
+    path.write_bytes(b"\n\n".join(lines[:-1]) + b"\n")
+    assert flaws(bench) == {Flaw.TRUNCATED}
+    path.write_bytes(whole[:-20])
+    assert flaws(bench) == {Flaw.TRUNCATED}
+
+
+def test_an_anchor_that_is_gone_or_changed_is_found(bench: Bench) -> None:
+    bench.run_one(node_price="0.30 USD")
+    for path in (bench.folder / "home" / "ledger" / "anchors").iterdir():
+        whole = path.read_bytes()
+        path.write_bytes(whole.replace(b'"lines":', b'"linez":', 1))
+        assert flaws(bench) == {Flaw.DAMAGED}
+        path.unlink()
+        assert flaws(bench) == {Flaw.MISSING}
+        path.write_bytes(whole)
+        assert flaws(bench) == set()
+
+
+def test_an_anchor_that_a_crash_tore_is_no_problem(bench: Bench) -> None:
+    bench.run_one(node_price="0.30 USD")
+    for path in (bench.folder / "home" / "ledger" / "anchors").iterdir():
+        whole = path.read_bytes()
+        path.write_bytes(whole + whole[: len(whole) // 2].split(b"\n\n")[0][:40])
+    assert flaws(bench) == set()
+
+
 def test_journals_from_before_chains_are_named_and_are_no_problem(tmp_path: Path) -> None:
     found = verify_store(worked(tmp_path).store)
     assert found.problems == ()

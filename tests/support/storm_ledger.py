@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -57,7 +58,7 @@ def read_ledger(store: Store) -> LedgerToll:
     """The books of a fleet whose processes have all ended, and what is wrong with them."""
     books = read_books(store, PriceBook(()), rules=BookRules(node_rate=f"{RATE} {CURRENCY}"))
     started = [fact for fact in books.facts.facts if isinstance(fact, AttemptStarted)]
-    ended = {fact.attempt for fact in books.facts.facts if isinstance(fact, AttemptEnded)}
+    ended = {fact.attempt: fact for fact in books.facts.facts if isinstance(fact, AttemptEnded)}
     checked = verify_store(store)
     by_bucket: defaultdict[str, int] = defaultdict(int)
     for entry in books.entries:
@@ -115,7 +116,7 @@ def _find_repeated(entries: tuple[Entry, ...]) -> list[str]:
     return [f"entry {name} is there {count} times" for name, count in times.items() if count > 1]
 
 
-def _find_unaccounted(books: FleetBooks, started: list[AttemptStarted], ended: set[str]) -> list[str]:
+def _find_unaccounted(books: FleetBooks, started: list[AttemptStarted], ends: Mapping[str, AttemptEnded]) -> list[str]:
     """Attempts that took time and have no entry, or one in a bucket that the records speak against."""
     breaches = []
     buckets: defaultdict[str, set[Bucket]] = defaultdict(set)
@@ -124,7 +125,6 @@ def _find_unaccounted(books: FleetBooks, started: list[AttemptStarted], ended: s
             buckets[entry.attempt].add(entry.bucket)
             if not entry.fake:
                 breaches.append(f"attempt {entry.attempt} is not marked as a fake engine's")
-    ends = {fact.attempt: fact for fact in books.facts.facts if isinstance(fact, AttemptEnded)}
     for each in started:
         made = {unit.key for unit in each.units if books.facts.made_by.get(unit.key) == each.attempt}
         over = ends.get(each.attempt)
@@ -134,7 +134,7 @@ def _find_unaccounted(books: FleetBooks, started: list[AttemptStarted], ended: s
         found = buckets[each.attempt]
         if not found <= allowed:
             breaches.append(f"attempt {each.attempt} is in {sorted(found)}, its records say {sorted(allowed)}")
-        if not found and (over is None or over.at > each.at):
+        if not found and (over is None or over.engine_ms > 0):
             breaches.append(f"attempt {each.attempt} has no entry")
     unknown = buckets.keys() - {each.attempt for each in started}
     return breaches + [f"entries of attempt {name}, which nobody began" for name in sorted(unknown)]
