@@ -23,7 +23,7 @@ def bench(tmp_path: Path) -> Iterator[WorkerBench]:
 def test_a_worker_that_is_told_to_go_hands_its_batch_to_another_at_once(bench: WorkerBench):
     plan = bench.plan(24)
     message = bench.send(bench.message(plan))
-    leaving = bench.start(fake_delay_ms=100)
+    leaving = bench.start(fake_delay_ms=500)
     wait_until(lambda: len(bench.missing(message)) < 24, lambda: bench.said)
     staying = bench.start(fake_delay_ms=10)
     staying.await_event("serving")
