@@ -13,7 +13,7 @@ WORKERS ?= 2
 # Passed on to pytest, the benchmarks or the storm: make test ARGS='-k resume'
 ARGS ?=
 # The measurements that `make bench` makes, in this order.
-BENCH ?= segmenter store media run overhead reuse transcribe translate recovery queue ledger
+BENCH ?= segmenter store media run overhead reuse transcribe translate recovery queue ledger silence
 # Storms that `make storm` raises, each for SECONDS: over single runs, and over a fleet with a queue.
 STORM ?= run fleet
 SEED ?= $(shell date +%s)

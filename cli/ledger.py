@@ -53,7 +53,9 @@ def show_command(
     ] = "",
     since: Annotated[
         str,
-        typer.Option("--since", metavar="DAY", help="First day of the period, UTC; default: this month's.", show_default=False),
+        typer.Option(
+            "--since", metavar="DAY", help="First day of the period, UTC; default: this month's.", show_default=False
+        ),
     ] = "",
     until: Annotated[
         str, typer.Option("--until", metavar="DAY", help="First day after the period, UTC.", show_default=False)

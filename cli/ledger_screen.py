@@ -93,7 +93,7 @@ def _print_head(report: JobReport, say: Callable[..., None]) -> None:
         say(f"machine  {node.hardware}{place}, {seconds_text(node.end - node.start)}, {price}{end}")
     say(f"books    {report.standing}, in {report.currency}, price book {report.book[:16]}")
     if report.fake:
-        say("fake engines did some of this work: its amounts are what the machine cost, and enter no verdict;", "yellow")
+        say("fake engines did some of this work: its amounts are what the machine cost, and enter no verdict", "yellow")
         say("what APIs would charge for made-up text says nothing either", "yellow")
     say("")
 
@@ -162,8 +162,9 @@ def _print_avoided(report: JobReport, say: Callable[..., None]) -> None:
     found = report.resumability
     if found.deaths:
         saved = ", ".join(f"{amount_text(Money(nano, currency))} {currency}" for currency, nano in found.saved.items())
+        deaths = "1 death" if found.deaths == 1 else f"{found.deaths} deaths"
         say(
-            f"  {found.deaths} {'death' if found.deaths == 1 else 'deaths'} took {seconds_text(found.lost.ms)}; without checkpoints "
+            f"  {deaths} took {seconds_text(found.lost.ms)}; without checkpoints "
             f"{seconds_text(found.without.ms)}: {seconds_text(found.saved_ms)} and {saved or 'nothing priced'} kept"
         )
 

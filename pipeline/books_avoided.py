@@ -16,8 +16,8 @@ from pipeline.stages import Stage
 
 #: Longest window of plans that do not say theirs, in ms.
 WINDOW_MS = 29_000
-#: The encoder's part of what a window of speech takes, where nothing measured it. `bench/silence_bench.py` found 0.39
-#: and 0.47 with base in int8 on a CPU; other models and devices differ, which is why a measured pass comes first.
+#: The encoder's part of what a window of speech takes, where nothing measured it. `bench/silence_bench.py` found 0.41
+#: and 0.51 with base in int8 on a CPU; other models and devices differ, which is why a measured pass comes first.
 ENCODER_PART = Fraction(2, 5)
 
 _WORK = frozenset({Bucket.BUSY, Bucket.LOST, Bucket.DUPLICATE})

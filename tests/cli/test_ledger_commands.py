@@ -91,6 +91,8 @@ def test_this_month_by_anything(kept: tuple[Segue, str]) -> None:
     assert "nothing was spent" in empty.stdout
     assert segue("ledger", "--since", "2020-02-01", "--until", "2020-01-01").code == 2
     assert segue("ledger", "--since", "yesterday").code == 2
+    assert segue("ledger", "--since", "2999-01-01").code == 2
+    assert segue("ledger", ran, "--against", "openai/nothing").code == 2
 
 
 def test_people_and_currency_come_from_settings(kept: tuple[Segue, str]) -> None:

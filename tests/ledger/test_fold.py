@@ -92,6 +92,17 @@ def test_what_no_record_names_is_double_and_what_never_ended_is_lost() -> None:
     assert [(entry.start, entry.end, entry.quality) for entry in lost] == [(30_000, 100_000, Quality.ESTIMATED)]
 
 
+def test_a_unit_that_the_engine_was_stopped_before_has_none_of_the_time() -> None:
+    begun, ended = attempt("a", 0, 10 * SECOND, "xy")
+    stopped = AttemptEnded("a", 10 * SECOND, 10 * SECOND, 1, {}, frozenset("y"))
+    facts = [*machine(10 * SECOND), process()]
+    books = fold([*facts, begun, stopped], {"x": "a"}, (), BOOK)
+    assert {entry.bucket: entry.nano for entry in books.entries} == {Bucket.BUSY: 10 * SECOND}
+    # One that was begun and gave nothing has its part of it.
+    books = fold([*facts, begun, ended], {"x": "a"}, (), BOOK)
+    assert {entry.bucket for entry in books.entries} == {Bucket.BUSY, Bucket.DUPLICATE}
+
+
 def test_a_unit_that_another_attempt_made_is_lost_by_the_one_that_died() -> None:
     facts = [*machine(), process(), *attempt("a", 0, None, "x", "j"), *attempt("b", 0, 50 * SECOND, "x", "j", "q")]
     books = run([*facts, process("q", worker="v")], made(b="x"))

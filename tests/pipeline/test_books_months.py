@@ -168,6 +168,14 @@ def test_an_anchor_that_is_gone_or_changed_is_found(bench: Bench) -> None:
         assert flaws(bench) == set()
 
 
+def test_a_repeated_line_of_a_jobs_wants_is_found(bench: Bench) -> None:
+    bench.run_one(node_price="0.30 USD")
+    (path,) = (bench.folder / "home" / "jobs").glob("*/wants-*")
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole.split(b"\n\n")[0] + b"\n")
+    assert flaws(bench) == {Flaw.REPEATED}
+
+
 def test_an_anchor_that_a_crash_tore_is_no_problem(bench: Bench) -> None:
     bench.run_one(node_price="0.30 USD")
     for path in (bench.folder / "home" / "ledger" / "anchors").iterdir():

@@ -102,6 +102,12 @@ def test_the_cheapest_verified_api_is_compared_unless_another_is_named() -> None
     offered = [*ours.computed, *invoices("transcribe", "rumour", 1, verified=False)]
     assert judge(replace(ours, computed=offered)).against["transcribe"].model == "cheap"
     assert judge(replace(ours, computed=offered, against=("api/dear",))).against["transcribe"].model == "dear"
+    # Whoever names an API in another currency is not answered with another API.
+    foreign = [*offered, *invoices("transcribe", "far", 1, currency="EUR")]
+    found = judge(replace(ours, computed=foreign, against=("api/far",)))
+    assert "transcribe" not in found.against
+    assert found.job is not None
+    assert found.job.outcome is Outcome.UNDECIDED
 
 
 def test_whole_file_and_silence_skipped_are_never_mixed() -> None:
