@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from coordinator.floor import WRITER
 from core.errors import MediaError, UsageError
 from core.keys import canonical_json
-from pipeline.delivery import Delivery
 from pipeline.jobs import JobFolder
 from pipeline.planning import PlanRequest, ensure_audio, plan_job
 from pipeline.report import FileResult
@@ -106,8 +105,3 @@ def plan_request_of(submission: Submission, runtime: Runtime) -> PlanRequest:
     if digest != submission.digest:
         raise MediaError(f"{path} has changed since it was submitted", "submit it again")
     return PlanRequest(path, digest, submission.owner, settings, runtime.segmenter, runtime.ffmpeg, submission.captions)
-
-
-def deliveries_of(wanted: Wanted) -> list[Delivery]:
-    """Where a job's outputs are wanted."""
-    return [submission.delivery for submission in wanted.submissions]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,15 +18,6 @@ def note_ended(folder: JobFolder, writer: str, keys: Collection[str]) -> None:
     """The job wants nothing more; ``keys`` are the units it wanted."""
     fact = {"fact": "job_ended", "job": folder.job_id, "at": _now(), "keys": sorted(keys)}
     _append(folder, writer, fact)
-
-
-def read_wants(folder: JobFolder) -> Iterator[dict[str, Any]]:
-    """The job's facts of this kind, of all writers, oldest first."""
-    facts: list[dict[str, Any]] = []
-    for name in folder.store.children((JOBS, folder.job_id)):
-        if name.startswith("wants-") and name.endswith(".jsonl"):
-            facts.extend(folder.store.read_journal((JOBS, folder.job_id, name)).entries)
-    return iter(sorted(facts, key=lambda fact: str(fact["at"])))
 
 
 def _append(folder: JobFolder, writer: str, fact: dict[str, Any]) -> None:

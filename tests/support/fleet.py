@@ -16,7 +16,7 @@ from broker_server import BrokerServer
 from segue_process import COMMAND, FAKES, Ended, Place, SegueProcess, run_segue
 
 from cache.store import Store
-from pipeline.attempts import FOLDER, read_attempts
+from pipeline.attempts import read_attempts
 from pipeline.report import JobState
 from pipeline.submissions import QueueView, read_view
 
@@ -249,9 +249,3 @@ def cards(fleet: Fleet) -> Iterator[dict[str, Any]]:
     for name in client.scan_iter(match="segue:*:worker:*"):
         if (value := client.get(name)) is not None:
             yield json.loads(value)
-
-
-def journals(home: Path) -> int:
-    """How many processes have begun an attempt."""
-    folder = home / FOLDER
-    return len(list(folder.iterdir())) if folder.is_dir() else 0
