@@ -12,7 +12,7 @@ from segue_process import Job, Place
 
 SEED = int(os.environ.get("CRASH_SEED", "20261"))
 #: Kills of the short storm; `make storm` goes on for as long as it is told to.
-KILLS = 24
+KILLS = 40
 SPREAD = Spread(start_up_s=0.8, planning_s=0.9, batch_s=0.1)
 
 

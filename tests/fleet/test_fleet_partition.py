@@ -119,7 +119,7 @@ def disturb(hosts: Hosts, name: str, cut: Callable[[HeldBatch], Callable[[], Non
     assert held.worker.running
 
 
-@pytest.mark.parametrize("host", ["network namespace" if may_network() else "wire"])
+@pytest.mark.parametrize("host", ["network namespace", "wire"])
 def test_a_host_without_the_broker_keeps_what_it_made_and_makes_nothing_twice(hosts: Hosts, host: str) -> None:
     if host == "network namespace" and not may_network():
         pytest.skip("needs root, for a network namespace")
