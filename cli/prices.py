@@ -100,6 +100,7 @@ def import_command(
     json: JsonFlag = False,
 ) -> int:
     """Check a file of rows and append the new ones to your own prices. Nothing is overwritten."""
+    from core.errors import UsageError
     from ledger.price_checks import check_book
     from ledger.price_files import append_rows, read_rows, with_imported
     from ledger.prices import PriceBookError
@@ -112,6 +113,10 @@ def import_command(
         if len(error.problems) < 2:
             raise
         return _report_problems(list(error.problems), [], as_json=json)
+    if not rows:
+        raise UsageError(
+            f"{file} has no price rows", "write each under [[price]], or under a header of the fields' names"
+        )
     problems = check_book(after, _today())
     if problems:
         return _report_problems(problems, [], as_json=json)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
+from ledger.currencies import CURRENCIES
 from ledger.prices import Meter, PriceBook, PriceRow, instant_text
 
 #: Days after which a price that still holds should be looked at again.
@@ -29,6 +30,8 @@ def check_book(book: PriceBook, today: date | None = None) -> list[str]:
 
 def _flaws(row: PriceRow, today: date | None) -> list[str]:
     flaws: list[str] = []
+    if row.currency not in CURRENCIES:
+        flaws.append(f"is in {row.currency}, which is no currency of ISO 4217")
     if not row.source_url:
         flaws.append("has no source")
     if today is not None and row.observed_at > today:

@@ -32,6 +32,8 @@ _NAMES = tuple(field.name for field in fields(PriceRow))
 _REQUIRED = frozenset(
     field.name for field in fields(PriceRow) if field.default is MISSING and field.name != "effective_to"
 )
+#: Where APIs are compared; a machine has none.
+_STAGES = ("transcribe", "translate")
 _Closed = TypeVar("_Closed", bound=StrEnum)
 
 
@@ -169,6 +171,8 @@ def _text_value(name: str, text: str) -> object:
         return _closed(Confidence, text)
     if name == "rounding":
         return _closed(Rounding, text)
+    if name == "stage" and text and text not in _STAGES:
+        raise ValueError(f"'{text}' is none of {', '.join(_STAGES)}")
     if name in ("provider", "sku") and not text:
         raise ValueError("is empty")
     if not text.isprintable():

@@ -77,9 +77,9 @@ class Confidence(StrEnum):
 
     #: Taken from a bill or a price API for an account of ours.
     MEASURED = "measured"
-    #: Read on the provider's own price list, or in a public copy of it.
+    #: Read on the provider's own price list, or in a public copy of it: a stored page, or a catalogue made from it.
     LIST = "list"
-    #: Reported by somebody else, or derived; verify before you rest a decision on it.
+    #: Quoted by somebody else, derived, or told differently by two; verify before you rest a decision on it.
     SEEN = "seen"
 
 
@@ -301,5 +301,6 @@ class PriceBook:
             return self
         taken = [row.id for row in added if self._by_id.get(row.id, row) != row]
         if taken:
-            raise PriceBookError.of("price book", [f"the id {name} is taken by another row" for name in taken])
+            problems = [f"the id {name} is taken by another row" for name in taken]
+            raise PriceBookError.of("price book", problems, "give the new price an id of its own")
         return PriceBook((*self.layers, added))

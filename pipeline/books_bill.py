@@ -1,100 +1,52 @@
-"""A provider's bill beside the books: machine by machine, with the difference shown and never spread.
-
-Azure's cost and usage details first: the CSV that a Cost Management export, the portal or the Cost Details API writes.
-Columns are found by name, whatever their case, since Enterprise Agreements write ``CostInBillingCurrency`` and
-Microsoft Customer Agreements ``costInBillingCurrency``:
-https://learn.microsoft.com/azure/cost-management-billing/dataset-schema/cost-usage-details-ea
-"""
+"""A provider's bill beside the books: machine by machine, with the difference shown and never spread."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from typing import Any
 
 from cache.store import Store
-from core.errors import UsageError
 from core.keys import canonical_json, digest_bytes
-from core.money import currency_code, settle
-from ledger.entries import Period
+from core.money import settle
+from ledger.billing import SAID_PRICE
+from ledger.entries import Bucket, Period
 from ledger.prices import PriceBook
-from pipeline.books import BookRules, fold_facts
+from pipeline.books import BookRules, FleetBooks, fold_facts
+from pipeline.books_bill_file import EXACT, Bill, BilledMachine, OtherCost
+from pipeline.books_bill_lines import Machine
 from pipeline.books_facts import FactReader
 from pipeline.books_times import day_text
+from pipeline.witnesses import keep_documents
 
 LEDGER = "ledger"
 _BILL = "bill-"
-_DAY_MS = 86_400_000
-#: Names of a column in the several schemas; the first that is there counts.
-_COLUMNS = {
-    "date": ("date", "usagedate", "usagedatetime"),
-    "resource": ("resourceid", "instanceid"),
-    "cost": ("costinbillingcurrency", "cost", "pretaxcost"),
-    "currency": ("billingcurrencycode", "billingcurrency", "currency"),
-    "category": ("metercategory",),
-}
-_MACHINES = "virtual machines"
-_MACHINE = re.compile(r"/virtualmachines(?:calesets)?/([^/]+)(?:/virtualmachines/([^/]+))?", re.IGNORECASE)
-_US_DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 #: A machine is reconciled when its bill and the books differ by no more than a hundredth of the bill, or a cent.
 _CLOSE_PARTS, _CLOSE_NANO = 100, 10_000_000
 
 
 @dataclass(frozen=True)
-class BillLine:
-    """One line of a bill that is for a machine."""
-
-    #: First instant of its day, UTC, ms since the epoch.
-    day: int
-    #: The machine's name, in lower case.
-    machine: str
-    #: What it cost.
-    cost: Decimal
-    #: ISO 4217 code.
-    currency: str
-
-
-@dataclass(frozen=True)
-class Bill:
-    """What a provider charged for machines."""
-
-    #: The file's digest.
-    digest: str
-    #: Its lines for machines.
-    lines: tuple[BillLine, ...]
-    #: Lines for other things (disks, addresses), which the books do not count.
-    others: int
-
-    @property
-    def period(self) -> Period:
-        """From its first day to the end of its last."""
-        days = [line.day for line in self.lines]
-        return Period(min(days), max(days) + _DAY_MS)
-
-
-@dataclass(frozen=True)
 class MachineCheck:
-    """One machine on the bill and in the books."""
+    """One machine on the bill and in the books, in one currency."""
 
-    #: Its name.
+    #: Its name, or its id where the cloud bills by that.
     machine: str
     #: Its node sessions in the books; none for a machine that the books do not know.
     sessions: tuple[str, ...]
     #: ISO 4217 code.
     currency: str
-    #: What the bill says, nano-units; None for a machine that is not on it.
+    #: What the bill says, nano-units, refunds included; None for a machine that is not on it in this currency.
     billed: int | None
     #: What the books say.
     booked: int
     #: Whether the books have time of it without a price.
     unpriced: bool
+    #: The part of ``billed`` that was given back or corrected; 0 or, as a rule, below.
+    refunds: int = 0
+    #: Full ids on the bill that have this name; the books cannot tell two apart.
+    resources: tuple[str, ...] = ()
 
     @property
     def residual(self) -> int | None:
@@ -117,6 +69,8 @@ class MachineCheck:
             "billed": self.billed,
             "booked": self.booked,
             "residual": self.residual,
+            "refunds": self.refunds,
+            "resources": list(self.resources),
             "unpriced": self.unpriced,
             "agrees": self.agrees,
         }
@@ -130,10 +84,23 @@ class Reconciliation:
     bill: str
     #: Its days.
     period: Period
-    #: Every machine of the bill, and every Azure machine of the books in its days.
+    #: Every machine of the bill, and every machine of the books in its days in a cloud that is on it.
     machines: tuple[MachineCheck, ...]
-    #: Lines of the bill for other things.
-    others: int
+    #: What else was charged where machines of the books are: in their resource groups, accounts or projects.
+    other_costs: tuple[OtherCost, ...]
+    #: What else was charged anywhere else; one for each currency, of no account, group and category.
+    elsewhere: tuple[OtherCost, ...]
+    #: From when until when each session of `machines` was billed, by the books.
+    lives: Mapping[str, Period]
+    #: The price an hour that was said for machines that nobody knows one of; empty for none.
+    node_rate: str = ""
+    #: Sessions that the books priced by it.
+    assumed: frozenset[str] = frozenset()
+
+    @property
+    def others(self) -> int:
+        """Lines of the bill for other things than machines, which the books do not count."""
+        return sum(each.lines for each in (*self.other_costs, *self.elsewhere))
 
     def as_json(self) -> dict[str, Any]:
         """The object that is printed and kept."""
@@ -142,129 +109,184 @@ class Reconciliation:
             "start": self.period.start,
             "end": self.period.end,
             "machines": [each.as_json() for each in self.machines],
+            "other_costs": [_other_json(each) for each in self.other_costs],
+            "elsewhere": [_other_json(each) for each in self.elsewhere],
             "other_lines": self.others,
+            "lives": {session: [life.start, life.end] for session, life in sorted(self.lives.items())},
+            "node_rate": self.node_rate,
+            "assumed": sorted(self.assumed),
         }
 
 
-def read_azure_bill(file: Path) -> Bill:
-    """The machines of an Azure cost export. Raises UsageError with one line for a file that is none."""
-    try:
-        data = file.read_bytes()
-        text = data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise UsageError(f"{file} cannot be read: {reason}", "give the CSV of an Azure cost export") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
-    columns = {part: next((names[each] for each in known if each in names), "") for part, known in _COLUMNS.items()}
-    missing = [_COLUMNS[part][0] for part, name in columns.items() if not name]
-    if missing:
-        raise UsageError(
-            f"{file} has no column {', '.join(missing)}", "give the CSV of an Azure cost export with actual costs"
+def _other_json(other: OtherCost) -> dict[str, Any]:
+    return {
+        "account": other.account,
+        "group": other.group,
+        "category": other.category,
+        "currency": other.currency,
+        "amount": settle(1, other.cost),
+        "lines": other.lines,
+    }
+
+
+@dataclass(frozen=True)
+class _Booked:
+    """The books' side."""
+
+    #: Sessions by each name that a bill may have for their machine.
+    sessions: Mapping[Machine, tuple[str, ...]]
+    #: The name to show for each session.
+    names: Mapping[str, str]
+    #: From when until when each session was billed.
+    lives: Mapping[str, Period]
+    #: What a session cost, by currency: its time, not what it called over the network.
+    nano: Mapping[tuple[str, str], int]
+    #: Sessions with time that has no price.
+    unpriced: frozenset[str]
+
+    def of(self, machine: Machine) -> tuple[str, ...]:
+        """The sessions of a machine of the bill; all those of a scale set that is billed as one."""
+        if not machine.scale_set:
+            return self.sessions.get(machine, ())
+        member = re.compile(re.escape(machine.name) + "_[0-9a-z]+")
+        found = (
+            each for known, each in self.sessions.items() if known.cloud == "azure" and member.fullmatch(known.name)
         )
-    lines, others = [], 0
-    try:
-        for row in reader:
-            line = _line(row, columns, f"{file}, line {reader.line_num}")
-            if line is None:
-                others += 1
-            else:
-                lines.append(line)
-    except csv.Error as error:
-        raise UsageError(f"{file}, line {reader.line_num}: {error}", "is a quote left open?") from error
-    if not lines:
-        raise UsageError(f"{file} has no virtual machine", "export actual costs of the subscription with the machines")
-    return Bill(digest_bytes(data), tuple(lines), others)
+        return tuple(sorted({session for sessions in found for session in sessions}))
 
+    def check(self, name: str, mine: Sequence[str], currency: str, found: BilledMachine | None = None) -> MachineCheck:
+        """These sessions beside what the bill says of them."""
+        return MachineCheck(
+            machine=name,
+            sessions=tuple(mine),
+            currency=currency,
+            billed=None if found is None else settle(1, found.cost),
+            booked=sum(self.nano.get((session, currency), 0) for session in mine),
+            unpriced=not self.unpriced.isdisjoint(mine),
+            refunds=0 if found is None else settle(1, found.refunds),
+            resources=() if found is None else tuple(sorted(found.resources)),
+        )
 
-def _line(row: Mapping[str, str | None], columns: Mapping[str, str], place: str) -> BillLine | None:
-    said = {part: (row.get(name) or "").strip() for part, name in columns.items()}
-    if said["category"].lower() != _MACHINES:
-        return None
-    machine = _MACHINE.search(said["resource"])
-    if machine is None:
-        return None
-    try:
-        cost = Decimal(said["cost"])
-    except InvalidOperation as error:
-        raise UsageError(f"{place}: {said['cost']!r} is no amount", "give the file as it was exported") from error
-    if not cost.is_finite():
-        raise UsageError(f"{place}: {said['cost']!r} is no amount", "give the file as it was exported")
-    # A machine of a scale set is called by the set's name and its number.
-    name = "_".join(part for part in machine.groups() if part).lower()
-    return BillLine(_day(said["date"], place), name, cost, currency_code(said["currency"].upper()))
-
-
-def _day(text: str, place: str) -> int:
-    """``11/21/2026``, ``2026-11-21`` or ``2026-11-21T00:00:00Z``."""
-    match = _US_DAY.fullmatch(text)
-    try:
-        if match:
-            month, day, year = (int(part) for part in match.groups())
-            moment = datetime(year, month, day, tzinfo=UTC)
-        else:
-            moment = datetime.fromisoformat(text[:10]).replace(tzinfo=UTC)
-    except ValueError as error:
-        raise UsageError(f"{place}: {text!r} is no day", "give the file as it was exported") from error
-    return int(moment.timestamp()) * 1000
+    def currencies(self, mine: Iterable[str]) -> set[str]:
+        """The currencies that these sessions are booked in."""
+        ours = set(mine)
+        return {currency for (session, currency), nano in self.nano.items() if session in ours and nano}
 
 
 def reconcile(store: Store, bill: Bill, book: PriceBook, rules: BookRules) -> Reconciliation:
     """The bill's machines beside the books of its days. Raises StoreError."""
     reader = FactReader(store)
     books = fold_facts(reader.facts(reader.sessions()), book, rules, bill.period)
-    sessions: dict[str, list[str]] = {}
+    booked = _booked(reader, books, bill)
+    places: set[tuple[str, str]] = set()
+    for found in bill.machines:
+        if booked.of(found.machine):
+            places |= found.places
+    near = tuple(each for each in bill.others if (each.account, each.group) in places)
+    far: dict[str, OtherCost] = {}
+    for each in bill.others:
+        if (each.account, each.group) not in places:
+            so_far = far.get(each.currency, OtherCost("", "", "", each.currency, each.cost * 0, 0))
+            total, lines = EXACT.add(so_far.cost, each.cost), so_far.lines + each.lines
+            far[each.currency] = OtherCost("", "", "", each.currency, total, lines)
+    elsewhere = tuple(far[currency] for currency in sorted(far))
+    assumed = frozenset(entry.session for entry in books.folded.entries if entry.price_row == SAID_PRICE)
+    checks = tuple(_checks(bill, booked))
+    return Reconciliation(
+        bill.digest, bill.period, checks, near, elsewhere, booked.lives, rules.node_rate, assumed & booked.lives.keys()
+    )
+
+
+def _booked(reader: FactReader, books: FleetBooks, bill: Bill) -> _Booked:
+    """The books' machines of the bill's days and clouds."""
+    sessions: dict[Machine, list[str]] = {}
+    names: dict[str, str] = {}
+    lives: dict[str, Period] = {}
     for each in books.folded.bills:
         raw = reader.node(each.session).opening or {}
-        if raw.get("cloud") == "azure" and each.start < bill.period.end and each.billed_until > bill.period.start:
-            name = str(raw.get("name") or raw.get("host") or "").lower()
-            sessions.setdefault(name, []).append(each.session)
-    booked: dict[tuple[str, str], int] = {}
+        cloud = str(raw.get("cloud") or "")
+        if cloud not in bill.clouds or each.start >= bill.period.end or each.billed_until <= bill.period.start:
+            continue
+        called = _names(cloud, raw)
+        names[each.session] = called[0]
+        lives[each.session] = Period(each.start, each.billed_until)
+        for name in dict.fromkeys(called):
+            sessions.setdefault(Machine(cloud, name), []).append(each.session)
+    nano: dict[tuple[str, str], int] = {}
     for entry in books.folded.entries:
-        if entry.unit_ms or entry.attempt == "" or entry.nano:
-            booked[entry.session, entry.currency] = booked.get((entry.session, entry.currency), 0) + (
-                entry.nano if entry.bucket.value != "api_fee" else 0
-            )
-    open_time = {usage.session for usage in books.folded.unpriced if usage.meter == "node_ms"}
-    billed: dict[tuple[str, str], Decimal] = {}
-    for line in bill.lines:
-        billed[line.machine, line.currency] = billed.get((line.machine, line.currency), Decimal(0)) + line.cost
-    machines = list(_checks(billed, sessions, booked, open_time))
-    return Reconciliation(bill.digest, bill.period, tuple(machines), bill.others)
+        if entry.bucket is not Bucket.API_FEE:
+            nano[entry.session, entry.currency] = nano.get((entry.session, entry.currency), 0) + entry.nano
+    unpriced = frozenset(usage.session for usage in books.folded.unpriced if usage.meter == "node_ms")
+    return _Booked({known: tuple(sorted(each)) for known, each in sessions.items()}, names, lives, nano, unpriced)
 
 
-def _checks(
-    billed: Mapping[tuple[str, str], Decimal],
-    sessions: Mapping[str, list[str]],
-    booked: Mapping[tuple[str, str], int],
-    open_time: Iterable[str],
-) -> Iterator[MachineCheck]:
-    unpriced = set(open_time)
-    for (machine, currency), cost in sorted(billed.items()):
-        mine = tuple(sorted(sessions.get(machine, ())))
-        ours = sum(booked.get((session, currency), 0) for session in mine)
-        yield MachineCheck(machine, mine, currency, settle(1, cost), ours, bool(unpriced.intersection(mine)))
-    known = {machine for machine, _ in billed}
-    for machine in sorted(sessions.keys() - known):
-        mine = tuple(sorted(sessions[machine]))
-        found = sorted({currency for session, currency in booked if session in mine}) or [""]
-        for currency in found:
-            ours = sum(booked.get((session, currency), 0) for session in mine)
-            yield MachineCheck(machine, mine, currency, None, ours, bool(unpriced.intersection(mine)))
+def _names(cloud: str, raw: Mapping[str, Any]) -> list[str]:
+    """What a bill may call this machine, in lower case; what people call it first."""
+    name, host, instance = (str(raw.get(part) or "").lower() for part in ("name", "host", "instance_id"))
+    called = {"azure": (name or host,), "aws": (instance, name or host), "gcp": (name or host, instance)}
+    return [each for each in called.get(cloud, (name,)) if each] or [""]
+
+
+def _checks(bill: Bill, booked: _Booked) -> Iterator[MachineCheck]:
+    met: set[str] = set()
+    billed: dict[Machine, set[str]] = {}
+    for found in bill.machines:
+        mine = booked.of(found.machine)
+        met.update(mine)
+        billed.setdefault(found.machine, set()).add(found.currency)
+        yield booked.check(found.machine.name, mine, found.currency, found)
+    for machine, currencies in sorted(billed.items()):
+        mine = booked.of(machine)
+        for currency in sorted(booked.currencies(mine) - currencies):
+            yield booked.check(machine.name, mine, currency)
+    alone: dict[str, list[str]] = {}
+    for session in sorted(booked.names.keys() - met):
+        alone.setdefault(booked.names[session], []).append(session)
+    for name, mine_alone in sorted(alone.items()):
+        for currency in sorted(booked.currencies(mine_alone)) or [""]:
+            yield booked.check(name, mine_alone, currency)
 
 
 def keep_reconciliation(store: Store, found: Reconciliation) -> None:
-    """Makes it durable that a bill was looked at; the first time stays. Raises StoreError."""
-    name = f"{_BILL}{day_text(found.period.start)}-{found.bill[:16]}.json"
-    store.write_once((LEDGER, name), canonical_json(found.as_json()))
+    """Makes it durable that a bill was looked at, and what was found. Raises StoreError."""
+    data = canonical_json(found.as_json())
+    name = f"{_BILL}{day_text(found.period.start)}-{found.bill[:16]}-{digest_bytes(data)[:8]}.json"
+    store.write_once((LEDGER, name), data)
+    keep_documents(store)
 
 
-def reconciled_sessions(store: Store) -> frozenset[str]:
-    """Machines whose bill agreed with the books. Raises StoreError."""
-    found: set[str] = set()
+def reconciled_sessions(
+    store: Store, period: Period | None = None, node_rate: str | None = None
+) -> frozenset[str]:
+    """Machines whose bills agreed with the books for all that they ran, in ``period`` or ever. Raises StoreError.
+
+    ``node_rate`` is what the books that are to be shown are told for machines of no known price: a bill that agreed
+    under another one says nothing of them. None takes any.
+    """
+    lives: dict[str, Period] = {}
+    agreed: dict[str, list[Period]] = {}
     for name in store.children((LEDGER,)):
-        if name.startswith(_BILL) and name.endswith(".json"):
-            data = store.read_document((LEDGER, name))
-            machines = json.loads(data)["machines"] if data is not None else []
-            found.update(session for each in machines if each["agrees"] for session in each["sessions"])
-    return frozenset(found)
+        if not (name.startswith(_BILL) and name.endswith(".json")):
+            continue
+        data = store.read_document((LEDGER, name))
+        told = json.loads(data) if data is not None else {"machines": []}
+        apart = {session for each in told["machines"] if not each["agrees"] for session in each["sessions"]}
+        if node_rate is not None and told.get("node_rate", "") != node_rate:
+            apart.update(told.get("assumed", ()))
+        for session, (start, end) in told.get("lives", {}).items():
+            known = lives.get(session, Period(start, end))
+            lives[session] = Period(min(start, known.start), max(end, known.end))
+            if session not in apart:
+                agreed.setdefault(session, []).append(Period(told["start"], told["end"]))
+    return frozenset(session for session, bills in agreed.items() if _covers(bills, lives[session], period))
+
+
+def _covers(bills: Iterable[Period], life: Period, period: Period | None) -> bool:
+    """Whether the bills' days have every instant of the life that is in the period."""
+    at, end = life.start, life.end
+    if period is not None:
+        at, end = max(at, period.start), min(end, period.end)
+    for bill in sorted(bills, key=lambda each: each.start):
+        if bill.start <= at:
+            at = max(at, bill.end)
+    return at >= end

@@ -87,6 +87,7 @@ TOKENS = {
 CHARACTERS = {
     ("google", "translation-nmt"): Money(1_975_300_000, "USD"),  # 0.098765 x 20
     ("deepl", "api-pro"): Money(1_975_300_000, "EUR"),  # 0.098765 x 20
+    ("deepl", "api-growth"): Money(2_716_037_500, "USD"),  # 0.098765 x 27.50
     ("aws", "translate-standard"): Money(1_481_475_000, "USD"),  # 0.098765 x 15
     ("azure", "translator-s1"): Money(987_650_000, "USD"),  # 0.098765 x 10
 }

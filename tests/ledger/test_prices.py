@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.prices import app
+from core.errors import UsageError
 from core.money import Money, MoneyError
 from ledger.price_checks import check_book, stale_rows
 from ledger.price_crosscheck import catalogue_price, crosscheck
@@ -31,7 +32,7 @@ from ledger.price_files import (
 )
 from ledger.prices import Confidence, Meter, PriceBook, PriceBookError, PriceRow, instant_text
 
-TODAY = date(2026, 11, 21)
+TODAY = date(2026, 11, 22)
 NOW = instant("2026-11-21T12:00:00Z")
 
 ROW = """
@@ -98,6 +99,7 @@ def test_hours_are_given_and_billed_in_seconds() -> None:
         ('id = "acme/ears/2026"', 'id = "two words"', "id: 'two words' is not an id"),
         ('provider = "acme"', 'provider = ""', "provider: is empty"),
         ('stage = "transcribe"', 'colour = "red"', "'colour' is not a field"),
+        ('stage = "transcribe"', 'stage = "transcription"', "stage: 'transcription' is none of transcribe, translate"),
         ('stage = "transcribe"', 'spot = "maybe"', "spot: 'maybe' is not true or false"),
         ('stage = "transcribe"', 'note = "a\\u0007bell"', "note: holds what cannot be printed"),
         ('stage = "transcribe"', 'effective_to = "2026-05-01"', "effective_to is not after effective_from"),
@@ -288,6 +290,7 @@ def test_a_book_that_passes_the_gate_has_one_price_at_any_instant(spans: list[tu
         ([ears("a", "2026-01-01", observed_at=date(2027, 1, 1))], "a: was seen on 2027-01-01, which is to come"),
         ([ears("a", "2026-01-01", unit_price=Decimal(0))], "a: has the price 0"),
         ([ears("a", "2026-01-01", spot=True)], "a: only machines are spot"),
+        ([ears("a", "2026-01-01", currency="XQZ")], "a: is in XQZ, which is no currency of ISO 4217"),
     ],
 )
 def test_the_gate_finds_what_is_wrong(bad: list[PriceRow], problem: str) -> None:
@@ -307,7 +310,7 @@ def test_an_old_price_that_still_holds_warns() -> None:
     given_now = given_row(Meter.NODE_HOUR, "azure", "T4", "0.30 USD")
     warnings = stale_rows(PriceBook(((ended, old, fresh, given_now),)), TODAY)
     assert len(warnings) == 1
-    assert warnings[0].startswith("old was seen on 2026-05-24, 181 days ago")
+    assert warnings[0].startswith("old was seen on 2026-05-25, 181 days ago")
 
 
 def test_a_price_given_for_a_run_holds_at_any_time() -> None:
@@ -459,6 +462,10 @@ def test_the_command_says_clearly_what_it_cannot_read(capsys: pytest.CaptureFixt
         with pytest.raises(PriceBookError) as refused:
             run(capsys, "import", wrong, "--book", tmp_path / "prices.toml")
         assert "\n" not in str(refused.value)
+    empty = tmp_path / "empty.csv"
+    empty.write_text("id,provider\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="has no price rows"):
+        run(capsys, "import", empty, "--book", tmp_path / "prices.toml")
     damaged = tmp_path / "prices.toml"
     damaged.write_text(ROW.replace("EUR", "x").replace("0.36", "x"), encoding="utf-8")
     code, said = run(capsys, "check", "--book", damaged, "--json")
