@@ -12,7 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from coordinator.asides import Asides
 from coordinator.budgets import Budgets
+from coordinator.defects import JobDefectError
 from coordinator.ending import Ending
 from coordinator.floor import Floor
 from coordinator.handout import LOOK_S, Handout
@@ -20,6 +22,8 @@ from coordinator.intake import Intake
 from coordinator.results import Results
 from coordinator.snapshot import Snapshot
 from coordinator.views import Views
+from coordinator.witnessing import DeathWatch
+from core.errors import StoreError
 from pipeline.report import JobState
 from pipeline.runtime import Runtime
 from tasks.broker import Broker, BrokerAwayError
@@ -31,13 +35,16 @@ class Coordinator:
     def __init__(self, runtime: Runtime, broker: Broker, announce: Callable[[str], None]) -> None:
         self.floor = Floor.over(runtime, broker, announce)
         self._views = Views(runtime.store)
-        self._ending = Ending(runtime, announce)
+        self._ending = Ending(runtime, announce, self.floor.wants)
+        self._deaths = DeathWatch(runtime.store, self.floor.witness, self.floor.say)
         self.intake = Intake(self.floor, self._ending, self._views)
         self._budgets = Budgets(self.floor, self.intake, self._ending)
         self._results = Results(self.floor, self.intake.mend_audio)
         self.handout = Handout(self.floor, self._results)
+        self._asides = Asides(self.floor, self._ending, self.intake.withdraw)
         #: Deliveries that have ended, and whose consequences have not been drawn.
-        self._ended: deque[tuple[str, JobState | None]] = deque()
+        self._ended: deque[tuple[str, JobState | Exception | None]] = deque()
+        self._depth: dict[str, dict[str, int]] = {}
         self._idle = threading.Event()
 
     def close(self) -> None:
@@ -45,37 +52,49 @@ class Coordinator:
         self.intake.close()
         self._ending.close()
         self.floor.rates.keep()
+        try:
+            self.floor.witness.close()
+        except StoreError as error:
+            self.floor.announce(f"the end of this coordinator could not be noted: {error}")
 
     def start(self) -> None:
         """Takes over from whoever led before. Raises BrokerAwayError, StoreError."""
         self.handout.start()
-        cancelled = self.floor.register.load()
+        cancelled = self.floor.register.load(self.floor.defects)
         for job_id, reason in self.floor.register.unreadable.items():
             self.floor.say(f"job {job_id[:12]} waits: {reason}")
         for wanted in cancelled:
-            self._ending.cancel(wanted, None)
-            self.floor.register.drop(wanted.job_id)
+            with self.floor.isolating(wanted.job_id):
+                self._ending.cancel(wanted, None)
+                self.floor.register.drop(wanted.job_id)
 
     def step(self, wait_s: float = LOOK_S) -> None:
         """Waits for news, at most so long, and deals with everything there is. Raises StoreError, never a broker's."""
-        hints = self._listen(wait_s)
-        self.intake.apply_orders()
-        self.intake.collect()
+        hints, isolated = iter(self._listen(wait_s)), self._asides.isolated
+        isolated(self._asides.resume)
+        isolated(self.intake.apply_orders)
+        isolated(self.intake.collect)
         self.intake.activate()
-        self._results.take_in(hints)
+        isolated(lambda: self._results.take_in(hints))
         try:
-            self.handout.reconcile()
-            self._budgets.enforce()
-            self.intake.make_room(self.handout.unserved)
-            self.handout.dispatch()
+            isolated(self._hand_out)
         except BrokerAwayError as error:
             self.floor.say(f"waiting for the broker: {error.message}")
         else:
             self.floor.forget("waiting for the broker")
-        self._finish_jobs()
-        self._ending.note_webhooks()
-        self._views.write(self.floor.active.values(), self.floor.desk, self.handout.waiting_for)
+        isolated(self._finish_jobs)
+        isolated(self._settle_deliveries)
+        isolated(self._ending.note_webhooks)
+        isolated(lambda: self._views.write(self.floor, self.handout.waiting_for))
         self.floor.rates.keep()
+
+    def _hand_out(self) -> None:
+        """Budgets come first: nothing is handed out of a job before its account was looked at."""
+        self.handout.reconcile()
+        self._deaths.look(self.floor.cards)
+        self._budgets.enforce()
+        self.intake.make_room(self.handout.unserved)
+        self.handout.dispatch()
 
     def _listen(self, wait_s: float) -> list[dict[str, Any]]:
         try:
@@ -85,19 +104,28 @@ class Coordinator:
             return []
 
     def _finish_jobs(self) -> None:
-        for job in [job for job in self.floor.active.values() if job.work.finished]:
-            # What the disk may refuse comes first: the job is then still open, and this is done again.
-            self._ending.deliver(job)
-            del self.floor.active[job.job_id]
-            self.floor.share.leave(job)
-            self.floor.register.hold(job.job_id)
+        for job in list(self.floor.active.values()):
+            with self.floor.isolating(job.job_id):
+                if not job.work.finished:
+                    continue
+                # What the disk may refuse comes first: the job is then still open, and this is done again.
+                self._ending.deliver(job)
+                del self.floor.active[job.job_id]
+                self.floor.share.leave(job)
+                self.floor.register.hold(job.job_id)
+
+    def _settle_deliveries(self) -> None:
         self._ended.extend(self._ending.collect())
         while self._ended:
-            self._on_delivered(*self._ended[0])
+            job_id, end = self._ended[0]
+            with self.floor.isolating(job_id):
+                self._on_delivered(job_id, end)
             self._ended.popleft()
 
-    def _on_delivered(self, job_id: str, state: JobState | None) -> None:
+    def _on_delivered(self, job_id: str, state: JobState | Exception | None) -> None:
         register = self.floor.register
+        if isinstance(state, Exception):
+            raise JobDefectError(job_id) from state
         wanted = register.wanted(job_id)
         if wanted is None:
             return
@@ -114,9 +142,17 @@ class Coordinator:
         unstarted = [now - batch.sent_at for batch in floor.desk.sent.values() if not batch.claimed]
         return Snapshot(
             leading=True,
-            batches=self.handout.depth(),
+            batches=self._measure(),
             workers=len(floor.cards),
             jobs={"open": len(floor.active), "waiting": floor.register.waiting(floor.active)},
             queue_age_s=max([*unstarted, self.handout.unserved_s()]),
             requeued=self.handout.requeued,
         )
+
+    def _measure(self) -> dict[str, dict[str, int]]:
+        """Batches by stage; while a job of unknown depth is about to be set aside, what was said last."""
+        try:
+            self._depth = self.handout.depth()
+        except JobDefectError as defect:
+            self.floor.defects.append(defect)
+        return self._depth

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,21 +19,23 @@ from pipeline.report import FileResult, JobState, Tally, tally_of
 from pipeline.results import deliver_job
 from pipeline.runtime import Runtime
 from pipeline.submissions import Wanted, read_view, write_view
-from pipeline.wants import note_ended
+from pipeline.wants import JobWants
+from pipeline.webhooks import EventEnd, end_event
 from pipeline.work import JobWork
 
 #: Who writes in the name of the coordinator.
 WRITER = "coordinator"
+_log = logging.getLogger("segue.coordinator")
 
 
 class Ending:
     """Ends jobs. Everything but `deliver` is done at once; what a delivery came to is fetched with `collect`."""
 
-    def __init__(self, runtime: Runtime, announce: Callable[[str], None]) -> None:
-        self._runtime, self._store, self._announce = runtime, runtime.store, announce
+    def __init__(self, runtime: Runtime, announce: Callable[[str], None], wants: JobWants) -> None:
+        self._runtime, self._store, self._announce, self._wants = runtime, runtime.store, announce, wants
         self._outbox = Outbox(runtime.store, runtime.settings.notify_secret.get_secret_value(), announce)
         self._courier = ThreadPoolExecutor(1, thread_name_prefix="deliver")
-        self._ended: queue.SimpleQueue[tuple[str, JobState | None]] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[tuple[str, JobState | Exception | None]] = queue.SimpleQueue()
 
     def close(self) -> None:
         """Finishes the delivery under way; the others are done by the next coordinator."""
@@ -41,11 +44,14 @@ class Ending:
 
     def deliver(self, job: ActiveJob) -> None:
         """Writes a finished job's outputs, in another thread."""
-        note_ended(job.folder, WRITER, job.work.keys)
+        self._wants.ended(job.folder, job.work.keys)
         self._courier.submit(self._deliver, job.wanted, job.work, job.folder)
 
-    def collect(self) -> list[tuple[str, JobState | None]]:
-        """Jobs whose delivery has ended, and how; None when the state's own disk failed and it must be done again."""
+    def collect(self) -> list[tuple[str, JobState | Exception | None]]:
+        """Jobs whose delivery has ended, and how.
+
+        None when the store's own disk failed and it must be done again, an exception for a defect of ours.
+        """
         found = []
         while not self._ended.empty():
             found.append(self._ended.get())
@@ -54,9 +60,14 @@ class Ending:
     def note_webhooks(self) -> None:
         """Shows in the jobs' views what became of their webhooks."""
         for outcome in self._outbox.collect():
-            view = read_view(self._store, outcome.job_id)
+            try:
+                view = read_view(self._store, outcome.job_id)
+            except (KeyError, TypeError, ValueError):
+                continue  # No view of this Segue's; `segue status` reads the outcome itself.
             if view is not None:
-                write_view(self._store, replace(view, notified=f"{outcome.end} {outcome.at}: {outcome.last}"))
+                untold = "" if outcome.end is EventEnd.DELIVERED else outcome.describe()
+                notified = f"{outcome.end} {outcome.at}: {outcome.last}"
+                write_view(self._store, replace(view, notified=notified, untold=untold))
 
     def known(self, found: Unopened) -> None:
         """A job that was finished before and is still as it was."""
@@ -86,7 +97,7 @@ class Ending:
         tally = Tally()
         if job is not None:
             tally = tally_of(job.work)
-            note_ended(job.folder, WRITER, job.work.keys)
+            self._wants.ended(job.folder, job.work.keys)
         folder = JobFolder(self._store, wanted.job_id)
         results = []
         for delivery in (submission.delivery for submission in wanted.submissions):
@@ -105,11 +116,8 @@ class Ending:
             self._announce(f"job {wanted.job_id[:12]} cannot be delivered yet: {error}")
             self._ended.put((wanted.job_id, None))
             return
-        except Exception as error:  # noqa: BLE001 - a defect of ours must not be silent
-            self._announce(
-                f"job {wanted.job_id[:12]} cannot be delivered: {type(error).__name__}: {error}; tried again"
-            )
-            self._ended.put((wanted.job_id, None))
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not be silent: the loop sets the job aside
+            self._ended.put((wanted.job_id, error))
             return
         self._ended.put((wanted.job_id, results[0].state))
 
@@ -119,6 +127,7 @@ class Ending:
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - a defect of ours on one job must not end the coordinator
+            _log.exception("job %s: an output cannot be delivered", folder.job_id)
             reason = f"this is a defect in Segue, please report it: {type(error).__name__}: {error}"
             result = FileResult(delivery.media, JobState.FAILED, folder.job_id, reason)
             folder.note_result(delivery, result)
@@ -136,7 +145,6 @@ class Ending:
                 "labels": dict(view.labels),
                 "files": [result.as_json() for result in results],
             }
-            # One event for each time that the job was asked for.
-            self._outbox.post(wanted.job_id, f"ended-{len(wanted.retries)}", url, payload)
+            self._outbox.post(wanted.job_id, end_event(len(wanted.retries)), url, payload)
         folder = JobFolder(self._store, wanted.job_id)
         folder.incidents.log(WRITER, "ended", f"{view.state}{f': {view.reason}' if view.reason else ''}")

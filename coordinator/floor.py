@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from cache.store import Store
 from coordinator.active import ActiveJob
+from coordinator.defects import JobDefectError, blaming
 from coordinator.dispatch import Desk
 from coordinator.fairness import FairShare
 from coordinator.rates import Rates
 from coordinator.register import JobRegister
 from pipeline.jobs import JobFolder
 from pipeline.runtime import Runtime
+from pipeline.wants import JobWants
+from pipeline.witnesses import COORDINATOR, Witness, process_name
 from tasks.broker import Broker
 
 #: Who writes journals in the name of the coordinator.
@@ -30,18 +34,25 @@ class Floor:
     store: Store
     rates: Rates
     register: JobRegister
+    #: What this coordinator saw of others' journals.
+    witness: Witness
+    #: When jobs wanted their units.
+    wants: JobWants
     share: FairShare = field(default_factory=FairShare)
     desk: Desk = field(default_factory=Desk)
     active: dict[str, ActiveJob] = field(default_factory=dict)
     #: Cards of the workers that are alive.
     cards: list[dict[str, Any]] = field(default_factory=list)
+    #: Jobs in which a defect was met, still to be set aside.
+    defects: list[JobDefectError] = field(default_factory=list)
     _said: set[str] = field(default_factory=set)
 
     @classmethod
     def over(cls, runtime: Runtime, broker: Broker, announce: Callable[[str], None]) -> Floor:
         """An empty floor over a store."""
         store = runtime.store
-        return cls(runtime, broker, announce, store, Rates(store), JobRegister(store))
+        witness = Witness(store, f"{process_name()}-{COORDINATOR}")
+        return cls(runtime, broker, announce, store, Rates(store), JobRegister(store), witness, JobWants(witness))
 
     @property
     def store_id(self) -> str:
@@ -51,6 +62,15 @@ class Floor:
     def target_ms(self) -> int:
         """Engine time that a batch aims at."""
         return self.runtime.settings.batch_seconds * 1000
+
+    @contextmanager
+    def isolating(self, job_id: str) -> Iterator[None]:
+        """As `blaming`, but the loop over the other jobs goes on: the job is set aside at the end of this part."""
+        try:
+            with blaming(job_id):
+                yield
+        except JobDefectError as defect:
+            self.defects.append(defect)
 
     def log(self, job_id: str, event: str, text: str, **ids: str) -> None:
         """A line in a job's log."""

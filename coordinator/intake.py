@@ -5,13 +5,15 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 from coordinator.active import ActiveJob, queues_of
+from coordinator.defects import JobDefectError, blaming
 from coordinator.ending import Ending
-from coordinator.floor import WRITER, Floor
+from coordinator.floor import Floor
 from coordinator.opening import Opened, StoppedError, Unopened, open_job, restore_audio
 from coordinator.register import SET_ASIDE_S
 from coordinator.views import Views
@@ -20,7 +22,6 @@ from core.keys import Key
 from pipeline.jobs import JobFolder
 from pipeline.stages import Unit
 from pipeline.submissions import Order, OrderKind, file_order, filed_orders, order_names, read_order
-from pipeline.wants import note_wanted
 from tasks.broker import BrokerAwayError
 
 #: Jobs that are open at once: their frontiers are in memory.
@@ -31,6 +32,8 @@ PLANNERS = 2
 ORDERS_A_PASS = 200
 #: And for so many seconds at most: each is made durable, which is slow on a network disk.
 ORDERS_S = 0.5
+#: An order in which a defect was met is tried again after so long, in seconds.
+REFUSED_S = 60.0
 #: A job that nobody serves is set aside for others when it has been open for so long, in seconds, and so many a pass.
 SET_ASIDE_AFTER_S, SET_ASIDE_A_PASS = 10.0, 8
 
@@ -42,13 +45,15 @@ class Intake:
         self._floor, self._ending, self._views = floor, ending, views
         self._stop = threading.Event()
         self._opening: set[str] = set()
-        self._opened: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._opened: queue.SimpleQueue[tuple[str, Callable[[], None]]] = queue.SimpleQueue()
         self._planners = ThreadPoolExecutor(PLANNERS, thread_name_prefix="plan")
         #: For jobs in a rush: ten hours of somebody else's sound may be decoded just now.
         self._express = ThreadPoolExecutor(1, thread_name_prefix="plan-rush")
         self._rushing = ""
         #: Orders that may have been filed, and whose consequences have not been drawn.
         self._owed: list[Order] = []
+        #: Orders in which a defect was met, and when each is tried again; monotonic seconds.
+        self._refused: dict[str, float] = {}
 
     def close(self) -> None:
         """Leaves what is being planned; the next coordinator plans it."""
@@ -61,7 +66,8 @@ class Intake:
     def apply_orders(self) -> None:
         self._draw_owed()
         until = time.monotonic() + ORDERS_S
-        for name in order_names(self._floor.store)[:ORDERS_A_PASS]:
+        names = [name for name in order_names(self._floor.store) if not self._is_refused(name.removesuffix(".json"))]
+        for name in names[:ORDERS_A_PASS]:
             if time.monotonic() > until:
                 return
             try:
@@ -76,17 +82,37 @@ class Intake:
                 continue
             # Whichever of the following the disk refuses: an order that is filed must not be forgotten.
             self._owed.append(order)
-            if file_order(self._floor.store, order):
-                self._on_order(order.job_id, order.kind)
-                self._floor.log(order.job_id, "order", str(order.kind), order=order.id)
-            self._owed.remove(order)
+            with self._floor.isolating(order.job_id), self._refusing(order):
+                if file_order(self._floor.store, order):
+                    self._on_order(order.job_id, order.kind)
+                    self._floor.log(order.job_id, "order", str(order.kind), order=order.id)
+                self._owed.remove(order)
 
     def _draw_owed(self) -> None:
         """Orders that an earlier pass filed, or began to, when the disk failed."""
         for order in list(self._owed):
-            if any(filed.id == order.id for filed in filed_orders(self._floor.store, order.job_id)):
-                self._on_order(order.job_id, order.kind)
-            self._owed.remove(order)
+            if self._is_refused(order.id):
+                continue
+            with self._floor.isolating(order.job_id), self._refusing(order):
+                if any(filed.id == order.id for filed in filed_orders(self._floor.store, order.job_id)):
+                    self._on_order(order.job_id, order.kind)
+                self._owed.remove(order)
+
+    @contextmanager
+    def _refusing(self, order: Order) -> Iterator[None]:
+        """An order in which a defect is met is let alone for a while, and so are its consequences."""
+        try:
+            with blaming(order.job_id):
+                yield
+        except JobDefectError:
+            self._refused[order.id] = time.monotonic() + REFUSED_S
+            raise
+
+    def _is_refused(self, order: str) -> bool:
+        until = self._refused.get(order, 0.0)
+        if until <= time.monotonic():
+            self._refused.pop(order, None)
+        return order in self._refused
 
     def _on_order(self, job_id: str, kind: OrderKind) -> None:
         wanted = self._floor.register.update(job_id)
@@ -158,7 +184,11 @@ class Intake:
         if len(busy) < MOST_ACTIVE or not floor.register.is_due(busy):
             return
         latest = time.monotonic() - SET_ASIDE_AFTER_S
-        stuck = [job for job in floor.active.values() if job.opened < latest and not job.halted and unserved(job)]
+        stuck = []
+        for job in floor.active.values():
+            with blaming(job.job_id):
+                if job.opened < latest and not job.halted and unserved(job):
+                    stuck.append(job)
         for job in stuck[:SET_ASIDE_A_PASS]:
             self.withdraw(job)
             floor.register.postpone(job.job_id, SET_ASIDE_S)
@@ -171,19 +201,25 @@ class Intake:
             return
         except StoreError as error:
             reason = str(error)
-            self._opened.put(lambda: self._on_unopenable(job_id, reason))
+            self._opened.put((job_id, lambda: self._on_unopenable(job_id, reason)))
         except SegueError as error:
             reason = str(error)
-            self._opened.put(lambda: self._on_impossible(job_id, reason))
+            self._opened.put((job_id, lambda: self._on_impossible(job_id, reason)))
         except Exception as error:  # noqa: BLE001 - a defect of ours on one job must not cost the others
-            reason = f"this is a defect in Segue, please report it: {type(error).__name__}: {error}"
-            self._opened.put(lambda: self._on_impossible(job_id, reason))
+            defect = error
+            self._opened.put((job_id, lambda: self._on_defect(job_id, defect)))
         else:
-            self._opened.put(lambda: self._on_opened(job_id, found))
+            self._opened.put((job_id, lambda: self._on_opened(job_id, found)))
 
     def collect(self) -> None:
         while not self._opened.empty():
-            self._opened.get()()
+            job_id, draw = self._opened.get()
+            with self._floor.isolating(job_id):
+                draw()
+
+    def _on_defect(self, job_id: str, error: Exception) -> None:
+        self._opening.discard(job_id)
+        raise JobDefectError(job_id) from error
 
     def _on_opened(self, job_id: str, found: Opened | Unopened | None) -> None:
         self._opening.discard(job_id)
@@ -212,7 +248,7 @@ class Intake:
         )
         self._floor.share.enter(job, self._floor.active.values())
         self._floor.active[job_id] = job
-        note_wanted(job.folder, WRITER)
+        self._floor.wants.wanted(job.folder)
         self._floor.log(
             job_id, "opened", f"{len(found.work.plan.windows)} windows, {len(found.work.ready())} units ready"
         )
@@ -222,6 +258,9 @@ class Intake:
         self._opening.discard(job_id)
         self._floor.register.postpone(job_id)
         self._floor.say(f"job {job_id[:12]} waits: {reason}")
+        wanted = self._floor.register.wanted(job_id)
+        if wanted is not None:
+            self._views.waits(wanted, reason)
 
     def _on_impossible(self, job_id: str, reason: str) -> None:
         self._opening.discard(job_id)
@@ -244,12 +283,12 @@ class Intake:
             mended = restore_audio(opened)
         except MediaError as error:
             reason = f"its decoded audio is damaged and cannot be made again: {error.message}"
-            self._opened.put(lambda: self._on_impossible(job.job_id, reason))
+            self._opened.put((job.job_id, lambda: self._on_impossible(job.job_id, reason)))
         except SegueError as error:
             reason = str(error)
-            self._opened.put(lambda: self._on_unopenable(job.job_id, reason))
+            self._opened.put((job.job_id, lambda: self._on_unopenable(job.job_id, reason)))
         except Exception as error:  # noqa: BLE001 - as in `_open`
-            reason = f"this is a defect in Segue, please report it: {type(error).__name__}: {error}"
-            self._opened.put(lambda: self._on_impossible(job.job_id, reason))
+            defect = error
+            self._opened.put((job.job_id, lambda: self._on_defect(job.job_id, defect)))
         else:
-            self._opened.put(lambda: self._on_opened(job.job_id, mended))
+            self._opened.put((job.job_id, lambda: self._on_opened(job.job_id, mended)))

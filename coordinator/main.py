@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import secrets
 import signal
@@ -21,6 +22,10 @@ from tasks.broker import Broker, BrokerAwayError
 LEAD_MS = 10_000
 _RENEW_S = 3.0
 _STANDBY_S = 2.0
+#: A defect that is no job's breaks off so many passes in a row, then ends the process; pauses grow up to so long.
+MOST_BROKEN = 6
+_LONGEST_PAUSE_S = 60.0
+_log = logging.getLogger("segue.coordinator")
 
 
 def run_coordinator(runtime: Runtime, *, announce: Callable[[str], None]) -> int:
@@ -129,7 +134,7 @@ def _lead(
 ) -> None:
     """Leads until it is over. The disk's troubles are waited out: a coordinator has nowhere else to go."""
     coordinator = Coordinator(runtime, broker, announce)
-    said, begun = "", False
+    said, begun, broken = "", False, 0
     noted = -math.inf
     try:
         while not leadership.over:
@@ -146,11 +151,21 @@ def _lead(
                     note_coordinator(runtime.store, broker_url(runtime))
                 coordinator.step()
                 board.snapshot = coordinator.snapshot()
-                said = ""
+                said, broken = "", 0
             except (StoreError, BrokerAwayError) as error:
                 if str(error) != said:
                     said = str(error)
                     announce(f"waiting: {said}")
                 leadership.wait(_STANDBY_S)
+            except Exception as error:
+                # Of no one job: what was begun goes on meanwhile, and whoever watches this process sees it end.
+                broken += 1
+                if broken >= MOST_BROKEN:
+                    raise
+                pause_s = min(_STANDBY_S * 2**broken, _LONGEST_PAUSE_S)
+                if broken == 1:
+                    _log.exception("a pass was broken off")
+                announce(f"a defect in Segue broke a pass off ({type(error).__name__}); tried again in {pause_s:.0f} s")
+                leadership.wait(pause_s)
     finally:
         coordinator.close()

@@ -197,24 +197,31 @@ class Outbox:
         for name in self._store.children(OUTBOX):
             if not name.endswith(".json"):
                 continue
-            event_id = name.removesuffix(".json")
-            note = self._note(event_id)
-            if note is None:
-                continue
-            with self._changed:
-                if event_id in self._waiting:
-                    continue
-                if read_outcome(self._store, note["job"], event_id) is not None:
-                    # Told already: the note is from between two writes, or a power cut has brought it back.
-                    self._remove(event_id)
-                    continue
-                data = self._store.read_state((*OUTBOX, f"{event_id}.state"))
-                state = json.loads(data) if data else {"attempts": 0, "next_ms": 0}
-                # A clock that has been set back must not put the next attempt off for days.
-                latest_s = self._clock() + self._rules.longest_pause_s * 1.5
-                next_s = min(state["next_ms"] / 1000, latest_s)
-                self._waiting[event_id] = _Waiting(note["job"], shown_webhook(note["url"]), state["attempts"], next_s)
+            try:
+                self._take_over(name.removesuffix(".json"))
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a note that makes no sense must not keep the others waiting
+                self._announce(f"the webhook {name} is left where it is: {type(error).__name__}: {error}")
         self._loaded = True
+
+    def _take_over(self, event_id: str) -> None:
+        note = self._note(event_id)
+        if note is None:
+            return
+        with self._changed:
+            if event_id in self._waiting:
+                return
+            if read_outcome(self._store, note["job"], event_id) is not None:
+                # Told already: the note is from between two writes, or a power cut has brought it back.
+                self._remove(event_id)
+                return
+            data = self._store.read_state((*OUTBOX, f"{event_id}.state"))
+            state = json.loads(data) if data else {"attempts": 0, "next_ms": 0}
+            # A clock that has been set back must not put the next attempt off for days.
+            latest_s = self._clock() + self._rules.longest_pause_s * 1.5
+            next_s = min(state["next_ms"] / 1000, latest_s)
+            self._waiting[event_id] = _Waiting(note["job"], shown_webhook(note["url"]), state["attempts"], next_s)
 
     def _send_due(self) -> float:
         """Starts what is due and may be sent; returns how long there is nothing to do, in seconds. Needs the lock."""
@@ -307,6 +314,9 @@ class Outbox:
 
     def _put_off(self, event_id: str, waiting: _Waiting, attempts: int, answer: Answer) -> None:
         if not attempts:
+            # For people who ask; it says nothing about when, so that a coordinator with a secret sends at once.
+            state = {"attempts": 0, "next_ms": 0, "last": answer.text}
+            self._store.replace_state((*OUTBOX, f"{event_id}.state"), canonical_json(state))
             with self._changed:
                 self._waiting[event_id] = replace(waiting, next_s=self._clock() + self._rules.longest_pause_s)
             return

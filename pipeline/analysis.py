@@ -27,9 +27,11 @@ from media.tracks import AudioTrack, MediaInfo, select_track
 from pipeline import records
 from segmenter.detection import Segmenter
 from segmenter.params import SegmenterParams
-from segmenter.windows import pack_windows
+from segmenter.windows import pack_windows, windows_end_to_end, with_pauses
 
 ANALYSIS_VERSION = 1
+#: Kind of its record.
+ANALYSIS = "analysis"
 #: Beyond this, decoding is what the detectors wait for.
 MOST_SEGMENTER_THREADS = 4
 
@@ -126,7 +128,7 @@ def analyse(
     info = probe(request.path)
     track = select_track(info, request.track)
     analysis = _decode_and_segment(request, info, track, store, on_decoded)
-    store.put(Record(request.key(), "analysis", canonical_json(analysis.as_json()), {}))
+    store.put(Record(request.key(), ANALYSIS, canonical_json(analysis.as_json()), {}))
     return analysis
 
 
@@ -159,10 +161,13 @@ def _decode_and_segment(
         segmentation = segmenter.finish()
     digest = writer.digest
     assert digest is not None, "the block above published the blob"
+    if request.params.whole_media:
+        segmentation = with_pauses(segmentation, request.params)
+        packed = windows_end_to_end(segmentation, request.params)
+    else:
+        packed = pack_windows(segmentation, request.params)
     with open_audio(store, digest) as audio:
-        windows = tuple(
-            (window, digest_chunks(_joined(audio, window))) for window in pack_windows(segmentation, request.params)
-        )
+        windows = tuple((window, digest_chunks(_joined(audio, window))) for window in packed)
     return Analysis(
         key=request.key(),
         audio=digest,

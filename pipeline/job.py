@@ -17,6 +17,10 @@ PLAN_VERSION = 1
 JOB_ID_LENGTH = 24
 
 
+class PlanVersionError(StoreError):
+    """A plan that another version of Segue wrote."""
+
+
 @dataclass(frozen=True)
 class GlossaryTerm:
     """One term that must be translated in one way."""
@@ -134,6 +138,14 @@ class MediaFacts:
     warnings: tuple[str, ...] = ()
 
 
+def _check_version(value: Mapping[str, Any]) -> None:
+    if value.get("plan_version") != PLAN_VERSION:
+        raise PlanVersionError(
+            f"a plan of version {value.get('plan_version')} cannot be read by this Segue",
+            "run it with the version that made it, or use another SEGUE_HOME",
+        )
+
+
 @dataclass(frozen=True)
 class Plan:
     """A job cut into windows, written once; whatever its keys do not find in the store is work."""
@@ -184,11 +196,7 @@ class Plan:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Plan:
         """The plan that `as_json` wrote. Raises StoreError for another version."""
-        if value.get("plan_version") != PLAN_VERSION:
-            raise StoreError(
-                f"a plan of version {value.get('plan_version')} cannot be read by this Segue",
-                "run it with the version that made it, or use another SEGUE_HOME",
-            )
+        _check_version(value)
         segments = tuple(Segment(i, *numbers) for i, numbers in enumerate(value["segments"]))
         media = value["media"]
         return cls(
@@ -217,6 +225,12 @@ class Plan:
                 for index, entry in enumerate(value["windows"])
             ),
         )
+
+    @staticmethod
+    def owner_in(value: Mapping[str, Any]) -> str:
+        """The owner in what `as_json` wrote, without its windows. Raises StoreError for another version."""
+        _check_version(value)
+        return str(value["owner"])
 
     def base_keys(self) -> tuple[Key, ...]:
         """Keys that the plan itself refers to."""

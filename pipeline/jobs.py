@@ -49,6 +49,14 @@ class JobFolder:
                 newest = Plan.from_json(json.loads(data))
         return newest
 
+    def read_owner(self) -> str | None:
+        """Whose job the plan in force says it is, without building the plan; None when there is no plan."""
+        for name in reversed(self._plan_names()):
+            data = self.store.read_document((JOBS, self.job_id, name))
+            if data is not None:
+                return Plan.owner_in(json.loads(data))
+        return None
+
     def write_plan(self, plan: Plan) -> Plan:
         """Makes the plan durable, once; of two writers the first one's plan is the plan."""
         names = self._plan_names()

@@ -1,4 +1,8 @@
-"""Who runs on this store: the coordinator, and the broker of a `segue up`. Notes on disk, never the truth."""
+"""Who runs on this store: the coordinator, the broker of a `segue up`, and the `segue run` that is at a job.
+
+Notes on disk, never the truth: a process that was killed looks alive until it has been silent for a while, unless it
+ran on this very machine.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import json
 import os
 import re
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,12 +18,19 @@ from typing import Any
 from cache.store import Store
 from core.errors import SettingsError
 from core.keys import canonical_json
+from pipeline.jobs import JOBS, JobFolder
+from pipeline.node_session import BEAT_SECONDS, OPENED, boot_id
+from pipeline.node_session import FOLDER as NODES
 from pipeline.runtime import Runtime
+from pipeline.witnesses import COORDINATOR
 
 #: Seconds between two notes of a coordinator that leads.
 COORDINATOR_EVERY_S = 5
 #: Seconds without a note after which a coordinator counts as gone. Clocks of two machines may differ by as much.
 COORDINATOR_GONE_S = 30
+#: A run whose last beat is so old counts as gone: three beats, and a little for a slow disk.
+RUN_GONE_S = 3 * BEAT_SECONDS + 5
+_WANTS, _JOURNAL = "wants-", ".jsonl"
 _COORDINATOR = ("state", "coordinator.state")
 _BROKER = ("state", "broker.state")
 
@@ -37,6 +49,34 @@ class CoordinatorNote:
     def is_fresh(self, now: datetime) -> bool:
         """True as long as it can be taken for alive."""
         return abs((now - datetime.fromisoformat(self.at)).total_seconds()) < COORDINATOR_GONE_S
+
+
+@dataclass(frozen=True)
+class RunSign:
+    """The last sign of life of a `segue run` that is, or was, at a job."""
+
+    #: UTC, ISO 8601.
+    at: str
+    #: Where it runs; empty when it has not said so yet.
+    host: str
+    #: 0 when it has not said so yet.
+    pid: int
+    #: Whether it can be taken for alive.
+    alive: bool
+    #: Whether it is through with the job's units, and only its outputs are left to write.
+    delivering: bool
+
+    def describe(self, now: datetime) -> str:
+        """One line for people."""
+        who = f"process {self.pid} on {self.host}" if self.pid else "a process that has not said where it runs"
+        seen = datetime.fromisoformat(self.at)
+        ago_s = max(round((now - seen).total_seconds()), 0)
+        if self.alive:
+            return f"running in {who}, last sign of life {ago_s} s ago"
+        return f"{who} was last seen at {seen:%Y-%m-%d %H:%M:%S} UTC and has not said that it ended"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"host": self.host, "pid": self.pid, "alive": self.alive, "seen_at": self.at}
 
 
 @dataclass(frozen=True)
@@ -77,6 +117,53 @@ def other_coordinator(store: Store) -> CoordinatorNote | None:
     if noted is None or (noted.host, noted.pid) == (socket.gethostname(), os.getpid()):
         return None
     return noted if noted.is_fresh(datetime.now(UTC)) else None
+
+
+def run_sign(folder: JobFolder, now: datetime | None = None) -> RunSign | None:
+    """The `segue run` that had to do with a job last and has not left in order; None when there is none.
+
+    What a process wants is in the job's folder under the name of its node session, whose beats tell whether it lives.
+    """
+    moment = now or datetime.now(UTC)
+    found = []
+    for name in folder.store.children((JOBS, folder.job_id)):
+        if not name.startswith(_WANTS) or not name.endswith(_JOURNAL):
+            continue
+        session = name.removeprefix(_WANTS).removesuffix(_JOURNAL)
+        facts = folder.store.read_journal((JOBS, folder.job_id, name)).entries
+        # What a coordinator is at, it says in the job's view.
+        if facts and not session.endswith(COORDINATOR):
+            found.append((str(facts[-1]["at"]), _sign_of(folder.store, session, facts[-1], moment)))
+    # Of several that are over, the last one tells: whether it left in order decides.
+    newest = sorted(found, key=lambda each: each[0], reverse=True)
+    alive = next((sign for _, sign in newest if sign is not None and sign.alive), None)
+    return alive or (newest[0][1] if newest else None)
+
+
+def _sign_of(store: Store, session: str, want: Mapping[str, Any], now: datetime) -> RunSign | None:
+    """One process's last sign; None when it has left in order."""
+    at, pid, host = str(want["at"]), 0, ""
+    opening = store.read_document((NODES, session, OPENED))
+    opened = json.loads(opening) if opening else {}
+    for name in store.children((NODES, session)):
+        if not name.startswith("beats-"):
+            continue
+        facts = store.read_journal((NODES, session, name)).entries
+        if facts and facts[-1].get("fact") == "session_closed":
+            return None
+        at = max([at, *(str(fact["at"]) for fact in facts[-1:] if "at" in fact)])
+        said = name.split("-")[1]
+        pid, host = (int(said) if said.isdecimal() else 0), str(opened.get("host", ""))
+    silent_s = abs((now - datetime.fromisoformat(at)).total_seconds())
+    alive = silent_s < RUN_GONE_S and not _is_gone_here(pid, opened)
+    return RunSign(at, host, pid, alive, want.get("fact") == "job_ended")
+
+
+def _is_gone_here(pid: int, opened: Mapping[str, Any]) -> bool:
+    """True when the process ran on this machine, since it booted, and is no more."""
+    if not pid or (opened.get("host"), opened.get("boot_id")) != (socket.gethostname(), boot_id()):
+        return False
+    return not _started(pid)
 
 
 def note_broker(store: Store, url: str) -> None:

@@ -11,7 +11,16 @@ from pipeline.jobs import JobFolder, list_jobs
 from pipeline.queue_view import QueueView, read_view
 from pipeline.report import JobState
 from pipeline.submissions import Order, OrderKind, Wanted, filed_orders, orders_by_job, wanted_of
-from pipeline.webhooks import outcomes
+from pipeline.webhooks import (
+    EventEnd,
+    EventOutcome,
+    WaitingEvent,
+    end_event,
+    make_event_id,
+    outcomes,
+    read_waiting,
+    waiting_events,
+)
 
 #: Shown as why a job waits as long as nobody has applied its orders.
 NOT_TAKEN_UP = "no coordinator has taken it up yet"
@@ -34,18 +43,41 @@ def job_view(store: Store, job_id: str, pending: Sequence[Order] | None = None) 
     filed = filed_orders(store, job_id)
     known = [order.id for order in filed]
     newer = filed[known.index(view.order) + 1 :] if view.order in known else ()
-    told = outcomes(store, job_id)
-    if told:
-        view = replace(view, notified=told[-1].describe())
+    view = _with_webhooks(view, outcomes(store, job_id), _waiting_events(store, filed))
     return _with_orders(view, [*newer, *(order for order in waiting if order.id not in known)])
 
 
 def job_views(store: Store) -> list[QueueView]:
     """Every submitted job, the newest first. No job is opened: ten thousand finished ones cost a small file each."""
-    pending = orders_by_job(store)
+    pending, untold = orders_by_job(store), waiting_events(store)
     ids = {folder.job_id for folder in list_jobs(store)} | pending.keys()
-    found = [view for job_id in ids if (view := job_view(store, job_id, pending.get(job_id, ()))) is not None]
+    found = []
+    for job_id in ids:
+        view = job_view(store, job_id, pending.get(job_id, ()))
+        if view is not None:
+            found.append(_with_webhooks(view, (), untold.get(job_id, ())))
     return sorted(found, key=lambda view: (view.submitted_at, view.job_id), reverse=True)
+
+
+def _waiting_events(store: Store, filed: Sequence[Order]) -> list[WaitingEvent]:
+    """Webhooks of one job that nobody has taken yet; others' are not looked at, of which there may be thousands."""
+    wanted = wanted_of(filed)
+    urls = dict.fromkeys(o.submission.notify for o in filed if o.submission is not None and o.submission.notify)
+    if wanted is None:
+        return []
+    events = [end_event(number) for number in range(len(wanted.retries) + 1)]
+    ids = [make_event_id(wanted.job_id, event, url) for url in urls for event in events]
+    return [event for event_id in ids if (event := read_waiting(store, event_id)) is not None]
+
+
+def _with_webhooks(view: QueueView, told: Sequence[EventOutcome], waiting: Sequence[WaitingEvent]) -> QueueView:
+    """The view with what is known of the job's webhooks; what waits comes before what was told."""
+    lines = [event.describe() for event in waiting]
+    untold = [*lines, *(outcome.describe() for outcome in told[-1:] if outcome.end is not EventEnd.DELIVERED)]
+    if not lines and not told:
+        return view
+    notified = "; ".join([*lines, *(outcome.describe() for outcome in told[-1:])])
+    return replace(view, notified=notified, untold="; ".join(untold))
 
 
 def matches(view: QueueView, state: str, owner: str, labels: Mapping[str, str]) -> bool:

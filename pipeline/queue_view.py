@@ -49,6 +49,8 @@ class QueueView:
     updated_at: str = ""
     #: What became of the webhook, when one was wanted.
     notified: str = ""
+    #: Why the webhook's receiver has not been told, or never will be; empty when all is well with it.
+    untold: str = ""
     #: Id of the last order that this view takes into account; empty when its writer did not say.
     order: str = ""
 
@@ -82,6 +84,7 @@ class QueueView:
             "speech_ms": self.speech_ms,
             "updated_at": self.updated_at,
             "notified": self.notified,
+            "untold": self.untold,
             "order": self.order,
         }
 
@@ -104,6 +107,7 @@ class QueueView:
             speech_ms=value["speech_ms"],
             updated_at=value["updated_at"],
             notified=value["notified"],
+            untold=value.get("untold", ""),
             order=value.get("order", ""),
         )
 

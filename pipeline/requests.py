@@ -12,18 +12,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from core.errors import MediaError, SegueError, UsageError
-from core.keys import digest_value
+from core.errors import EngineError, EngineMissingError, MediaError, SegueError, UsageError
+from core.keys import canonical_json, digest_value
+from core.specs import EngineSpec
+from core.version import VERSION
 from media.inputs import InputFile, expand_inputs
 from media.sources import check_source, shown
 from pipeline.delivery import DEFAULT_FORMATS, Delivery
 from pipeline.executor import Entry
 from pipeline.job import Caption, GlossaryTerm, JobSettings
+from pipeline.jobs import JobFolder
 from pipeline.languages import guess_language, normalise_language, parse_targets, same_text
 from pipeline.planning import PlanRequest
 from pipeline.report import FileResult, JobState
 from pipeline.runtime import Runtime, expand_home
 from pipeline.sources import known_digest
+from pipeline.work import JobWork
 from subtitles.events import join_lines
 from subtitles.formats import FORMATS
 from subtitles.read import inspect_captions
@@ -223,16 +227,55 @@ def parse_source(text: str) -> str:
 
 
 def make_entries(requests: Sequence[Request], runtime: Runtime) -> list[Entry]:
-    """What an executor runs. Engine specs are frozen here, once for all. Raises SettingsError, EngineError."""
+    """What an executor runs. Engine specs are frozen here, once for all. Raises SettingsError, EngineError.
+
+    An endpoint that does not answer is no obstacle where everything that it was to do is in the store.
+    """
     for request in requests:
         options = request.options
         if options.glossary is not None:
             read_glossary(options.glossary)
         if options.transcript is None:
             _ = runtime.transcriber_spec
-        if needs_translator(options):
-            _ = runtime.translator_spec
-    return [Entry(delivery_of(request), _planner(request, runtime)) for request in requests]
+    translated = [request for request in requests if needs_translator(request.options)]
+    translator = _frozen_translator(translated, runtime) if translated else None
+    return [Entry(delivery_of(request), _planner(request, runtime, translator)) for request in requests]
+
+
+def _frozen_translator(requests: Sequence[Request], runtime: Runtime) -> EngineSpec:
+    """The translator that these are frozen with: as it answers now, else as it last did if nobody needs it any more."""
+    if not runtime.translates_remotely:
+        return runtime.translator_spec
+    settings = runtime.settings
+    asked = digest_value([VERSION, settings.translator_url, settings.translator_model])
+    note = ("state", f"translator-{asked[:16]}.state")
+    try:
+        spec = runtime.translator_spec
+    except EngineMissingError:
+        raise
+    except EngineError as error:
+        known = runtime.store.read_state(note)
+        if known is None:
+            raise
+        spec = EngineSpec.from_json(json.loads(known))
+        if not all(_is_complete(request, runtime, spec) for request in requests):
+            raise
+        runtime.announce(f"{error.message}; all of it was translated before, so nobody needs to answer")
+        return spec
+    value = canonical_json(spec.as_json())
+    if runtime.store.read_state(note) != value:
+        runtime.store.replace_state(note, value)
+    return spec
+
+
+def _is_complete(request: Request, runtime: Runtime, translator: EngineSpec) -> bool:
+    """True when every unit of the request's job is in the store, or when it can be no job at all."""
+    try:
+        wanted = plan_request(request, runtime, translator)
+    except MediaError:
+        return True  # Said when it is planned.
+    plan = JobFolder(runtime.store, wanted.job_id).read_plan()
+    return plan is not None and JobWork.open(plan, runtime.store, {}).finished
 
 
 def needs_translator(options: RunOptions) -> bool:
@@ -249,12 +292,15 @@ def delivery_of(request: Request) -> Delivery:
     return Delivery(file.path, folder, stem, options.formats, options.bilingual, options.mux, options.force)
 
 
-def _planner(request: Request, runtime: Runtime) -> Callable[[], PlanRequest]:
-    return lambda: plan_request(request, runtime)
+def _planner(request: Request, runtime: Runtime, translator: EngineSpec | None) -> Callable[[], PlanRequest]:
+    return lambda: plan_request(request, runtime, translator)
 
 
-def plan_request(request: Request, runtime: Runtime) -> PlanRequest:
-    """Reads what a plan depends on: the media's digest, captions, glossary. Raises MediaError, UsageError."""
+def plan_request(request: Request, runtime: Runtime, translator: EngineSpec | None = None) -> PlanRequest:
+    """Reads what a plan depends on: the media's digest, captions, glossary. Raises MediaError, UsageError.
+
+    ``translator`` where it is not the one that the runtime would find now.
+    """
     options = request.options
     captions = _captions(options.transcript) if options.transcript else ()
     if options.transcript is not None and not options.source_language:
@@ -264,7 +310,7 @@ def plan_request(request: Request, runtime: Runtime) -> PlanRequest:
         target_languages=options.targets,
         track=options.track,
         transcriber=None if options.transcript else runtime.transcriber_spec,
-        translator=runtime.translator_spec if needs_translator(options) else None,
+        translator=(translator or runtime.translator_spec) if needs_translator(options) else None,
         segmenter={} if options.transcript else runtime.segmenter.as_json(),
         glossary=read_glossary(options.glossary) if options.glossary else (),
         captions=digest_value([[c.start_ms, c.end_ms, c.text] for c in captions]) if captions else "",

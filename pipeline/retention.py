@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cache.removal import Ages, Removal, RemovalReason, RemovedFile
+from cache.names import BLOBS
+from cache.removal import Removal, RemovalReason, RemovedFile
 from cache.store import Store
-from core.errors import UsageError
+from core.errors import StoreError, UsageError
+from pipeline.analysis import ANALYSIS
 from pipeline.delivery import is_ours, note_parts, outputs_for
+from pipeline.job import Plan
 from pipeline.jobs import JOBS, LAST, JobFolder, list_jobs
+from pipeline.report import JobState
 from pipeline.sources import digest_parts
-from pipeline.submissions import filed_orders, open_jobs, order_parts, orders_by_job, wanted_of
+from pipeline.submissions import filed_orders, open_jobs, order_parts, ordered_jobs, orders_by_job, wanted_of
 from pipeline.webhooks import OUTBOX
+from pipeline.witnesses import Witness, process_name
 from pipeline.work import JobWork
 
 
@@ -32,7 +37,7 @@ def references(store: Store, folders: Iterable[JobFolder]) -> References:
     keys: set[str] = set()
     blobs: set[str] = set()
     for folder in folders:
-        plan = folder.read_plan()
+        plan = _plan(folder)
         if plan is None:
             continue
         keys.update(plan.base_keys())
@@ -44,26 +49,107 @@ def references(store: Store, folders: Iterable[JobFolder]) -> References:
     return References(frozenset(keys), frozenset(blobs))
 
 
-def collect(store: Store, *, dry_run: bool, audio: bool) -> Removal:
+@dataclass(frozen=True)
+class Collected:
+    """What a collection did, or with ``dry_run`` would do, and what it left alone."""
+
+    removal: Removal
+    #: Jobs with work left; what they will find in the store is known when they have run.
+    unfinished: int
+    #: Records and audio that no job refers to, and that stay because of those.
+    spared: tuple[RemovedFile, ...] = ()
+
+
+def collect(store: Store, *, dry_run: bool, audio: bool) -> Collected:
     """Removes what no job refers to; with ``audio``, the decoded audio of all finished jobs as well.
 
-    Audio that is needed again is decoded again from the media. As long as a job is unfinished, no record goes: which
-    ones it will find is known only when it has run.
+    Audio that is needed again is decoded again from the media. As long as a job is unfinished, what an engine was paid
+    for stays, referred to or not: a lost transcript that is made again finds its old translations. Other leftovers go
+    (audio and analyses of plans that nobody follows any more), unless a job waits that has no plan yet.
     """
+    # One instant for all passes: what comes of age meanwhile was not looked at.
+    now_s = time.time()
+    # Before the jobs themselves: what is planned meanwhile is then known to have waited.
+    queued = _queued(store)
     folders = list_jobs(store)
-    unfinished = [folder for folder in folders if not _is_finished(folder, store)]
+    unplanned = _unplanned(store, folders, queued)
+    unfinished = [
+        folder
+        for folder in folders
+        if folder.job_id not in unplanned and (folder.job_id in queued or not _is_finished(folder, store))
+    ]
     kept = references(store, folders)
-    ages = Ages(unreferenced_s=math.inf) if unfinished else Ages()
-    removed = store.gc(kept.keys, kept.blobs, dry_run=dry_run, ages=ages)
-    if not audio:
-        return removed
-    unneeded = store.purge(blobs=kept.blobs - references(store, unfinished).blobs, dry_run=dry_run)
-    return Removal(removed.files + unneeded.files, dry_run)
+    spared: tuple[RemovedFile, ...] = ()
+    if unfinished or unplanned:
+        loose = store.gc(kept.keys, kept.blobs, dry_run=True, now_s=now_s)
+        spared = tuple(
+            file
+            for file in loose.files
+            if file.reason is RemovalReason.UNREFERENCED and (unplanned or not _is_leftover(file, store))
+        )
+    names = {file.place.rpartition("/")[2] for file in spared}
+    # Runs on other machines ask nobody: whatever they have planned by now is theirs.
+    later = references(store, _planned_since(store, folders))
+    removed = store.gc(kept.keys | names | later.keys, kept.blobs | names | later.blobs, dry_run=dry_run, now_s=now_s)
+    if audio:
+        needed = references(store, unfinished).blobs | later.blobs
+        unneeded = store.purge(blobs=kept.blobs - needed, dry_run=dry_run)
+        removed = Removal(removed.files + unneeded.files, dry_run)
+    return Collected(removed, len(unfinished) + len(unplanned), spared)
+
+
+def _queued(store: Store) -> frozenset[str]:
+    """Jobs that somebody has asked the queue for and that have not ended."""
+    # Orders first: taken up meanwhile, a job is among the open ones by then.
+    waiting = ordered_jobs(store)
+    return waiting | frozenset(open_jobs(store))
+
+
+def _planned_since(store: Store, folders: Iterable[JobFolder]) -> list[JobFolder]:
+    """Jobs that have come since these were listed."""
+    known = {folder.job_id for folder in folders}
+    return [folder for folder in list_jobs(store) if folder.job_id not in known]
+
+
+def _is_leftover(file: RemovedFile, store: Store) -> bool:
+    """True for audio, and for records that cost no engine anything."""
+    folder, _, name = file.place.rpartition("/")
+    if folder == BLOBS:
+        return True
+    record = store.get(name)
+    return record is not None and record.kind == ANALYSIS
+
+
+def _unplanned(store: Store, folders: Iterable[JobFolder], queued: Collection[str]) -> set[str]:
+    """Jobs that wait for a plan, have lost theirs, or whose audio is gone, so that they may be planned anew.
+
+    They may want anything. A job that ended without ever having had a plan wants nothing.
+    """
+    found = set(queued)
+    for folder in folders:
+        plan = _plan(folder)
+        if plan is None:
+            found |= {folder.job_id} if _was_planned(folder) else set()
+            continue
+        found.discard(folder.job_id)
+        if plan.audio and not store.has_blob(plan.audio) and not _is_finished(folder, store):
+            found.add(folder.job_id)
+    return found
+
+
+def _was_planned(folder: JobFolder) -> bool:
+    """True for a job without a plan that had one: it was damaged on disk, and what it referred to is worth keeping."""
+    names = folder.store.children((JOBS, folder.job_id))
+    ended = (JobState.DONE, JobState.PARTIAL)
+    return any(name.startswith("wants-") for name in names) or any(
+        result.state in ended for _, result in folder.results()
+    )
 
 
 def _is_finished(folder: JobFolder, store: Store) -> bool:
-    plan = folder.read_plan()
-    return plan is not None and JobWork.open(plan, store, folder.failures()).finished
+    """True when nothing is left to be computed, or when there is no plan to compute anything by."""
+    plan = _plan(folder)
+    return plan is None or JobWork.open(plan, store, folder.failures()).finished
 
 
 def purge_owner(store: Store, owner: str, *, dry_run: bool, keep_outputs: bool = False) -> Removal:
@@ -98,13 +184,29 @@ def purge_owner(store: Store, owner: str, *, dry_run: bool, keep_outputs: bool =
     trees.extend(_events(store, {folder.job_id for folder in mine}))
     trees.extend(note_parts(path) for path in delivered)
     trees.extend(digest_parts(each) for each in sorted(media))
+    if not dry_run:
+        # Before, so that no crash leaves a gap in the ledger that nobody has a word for.
+        witness = Witness(store, process_name())
+        witness.note_purge([folder.job_id for folder in mine])
+        witness.close()
     removed = store.purge(keys=gone.keys - kept.keys, blobs=gone.blobs - kept.blobs, trees=trees, dry_run=dry_run)
     return Removal((*outputs, *removed.files), dry_run)
 
 
+def _plan(folder: JobFolder) -> Plan | None:
+    """A job's plan. Raises StoreError for one that makes no sense: what it refers to cannot be known then."""
+    try:
+        return folder.read_plan()
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"the plan of job {folder.job_id[:12]} makes no sense ({type(error).__name__}: {error})",
+            "please report it; nothing is removed as long as it is not known what the job refers to",
+        ) from error
+
+
 def _owner(folder: JobFolder) -> str:
     """Whom a job belongs to; a submitted one may have no plan yet."""
-    plan = folder.read_plan()
+    plan = _plan(folder)
     if plan is not None:
         return plan.owner
     wanted = wanted_of(filed_orders(folder.store, folder.job_id))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.assemble import Assembly, assemble_job
+from pipeline.job import PlanVersionError
 from pipeline.jobs import JobFolder
+from pipeline.presence import RunSign, run_sign
 from pipeline.queue_listing import job_view
 from pipeline.queue_view import QueueView
 from pipeline.report import FileResult, JobState, count_units, units_json
@@ -35,6 +37,10 @@ class Standing:
     speech_ms: int
     #: How the queue sees it; None for a job of `segue run`.
     queue: QueueView | None = None
+    #: The `segue run` that is at it, or that was and has not said that it ended; None otherwise.
+    run: RunSign | None = None
+    #: False when there is a plan and this Segue cannot make sense of it.
+    readable: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """The object that `segue status JOB --json` prints."""
@@ -52,10 +58,11 @@ class Standing:
             "duration_ms": self.duration_ms,
             "speech_ms": self.speech_ms,
             "skipped_ms": self.duration_ms - self.speech_ms,
+            "run": self.run.as_json() if self.run else None,
         }
         if self.queue is not None:
             queue = self.queue.as_json()
-            names = ("priority", "labels", "submitted_at", "running", "waiting_for", "updated_at", "notified")
+            names = ("priority", "labels", "submitted_at", "running", "waiting_for", "updated_at", "notified", "untold")
             value |= {name: queue[name] for name in names}
         return value
 
@@ -66,11 +73,17 @@ def standing_of(folder: JobFolder, pending: Sequence[Order] | None = None) -> St
     ``pending`` as for `job_view`: given, many jobs are listed quickly, and the coordinator's counts are believed.
     """
     view = job_view(folder.store, folder.job_id, pending)
-    plan = folder.read_plan()
     results = [result for _, result in folder.results()]
+    try:
+        plan = folder.read_plan()
+    except PlanVersionError as error:
+        return _unreadable(folder, view, results, str(error))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        return _unreadable(folder, view, results, f"its plan makes no sense: {type(error).__name__}: {error}")
     if plan is None:
         return None if view is None else _unplanned(folder, view, results)
     language = next((result.language for result in results if result.language), "")
+    run = None
     if results and all(result.state is JobState.DONE for result in results) and (view is None or view.ended):
         # Its records need not be read again: thousands of finished jobs must not make a list slow.
         state, units = JobState.DONE, dict(results[0].tally.units)
@@ -80,8 +93,11 @@ def standing_of(folder: JobFolder, pending: Sequence[Order] | None = None) -> St
         state, units = view.state, dict(view.units)
     else:
         work = JobWork.open(plan, folder.store, folder.failures())
-        state, units, language = _state(work, results), count_units(work), work.language
+        sign = run_sign(folder)
+        state, units, language = _state(work, results, sign), count_units(work), work.language
         state = state if view is None else view.state
+        # Whoever was killed at a job that others have taken up since is no news.
+        run = sign if sign is not None and (sign.alive or state is JobState.INTERRUPTED) else None
     return Standing(
         job_id=folder.job_id,
         owner=plan.owner,
@@ -96,6 +112,7 @@ def standing_of(folder: JobFolder, pending: Sequence[Order] | None = None) -> St
         duration_ms=plan.media.duration_ms,
         speech_ms=plan.segmentation.speech_ms,
         queue=view,
+        run=run,
     )
 
 
@@ -121,6 +138,16 @@ def _unplanned(folder: JobFolder, view: QueueView, results: list[FileResult]) ->
     )
 
 
+def _unreadable(folder: JobFolder, view: QueueView | None, results: list[FileResult], why: str) -> Standing:
+    """A job whose plan this Segue cannot make sense of: it must not keep people from seeing the others."""
+    if view is not None:
+        shown = _unplanned(folder, view, results)
+        return replace(shown, reason="; ".join(part for part in (shown.reason, why) if part), readable=False)
+    media, owner, engines = tuple(result.media for result in results), "", ""
+    state, outputs = JobState.FAILED, _outputs(results)
+    return Standing(folder.job_id, owner, state, {}, media, outputs, why, "", (), engines, 0, 0, readable=False)
+
+
 def _outputs(results: list[FileResult]) -> tuple[Path, ...]:
     return tuple(path for result in results for path in result.outputs if path.exists())
 
@@ -138,17 +165,25 @@ def _all_delivered(folder: JobFolder, results: list[FileResult]) -> bool:
     return wanted is not None and len(results) >= len(wanted.submissions)
 
 
-def _state(work: JobWork, results: list[FileResult]) -> JobState:
+def _state(work: JobWork, results: list[FileResult], run: RunSign | None) -> JobState:
+    if run is not None and run.alive:
+        noted = any(result.state is JobState.RUNNING for result in results)
+        if noted or not run.delivering:
+            return JobState.RUNNING
     if work.has_failures:
         return JobState.PARTIAL if any(work.cues.values()) else JobState.FAILED
     if any(result.state is JobState.FAILED for result in results):
         return JobState.FAILED
     if any(result.state is JobState.BUDGET_STOPPED for result in results):
         return JobState.BUDGET_STOPPED
-    return JobState.INTERRUPTED if any(count.done for count in work.counts.values()) else JobState.QUEUED
+    begun = run is not None or any(count.done for count in work.counts.values())
+    return JobState.INTERRUPTED if begun else JobState.QUEUED
 
 
 def assembly_of(folder: JobFolder) -> Assembly | None:
-    """What the job's records say now; None for a job without a readable plan."""
+    """What the job's records say now; None for a job without a plan.
+
+    Raises StoreError for a plan that cannot be read.
+    """
     plan = folder.read_plan()
     return None if plan is None else assemble_job(JobWork.open(plan, folder.store, folder.failures()))

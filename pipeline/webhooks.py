@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,6 +64,30 @@ class EventOutcome:
         return f"{self.event} {self.end} to {self.place} at {self.at} after {tries}{why}"
 
 
+@dataclass(frozen=True)
+class WaitingEvent:
+    """An event that nobody has taken yet."""
+
+    job_id: str
+    event: str
+    #: The address as it may be shown.
+    place: str
+    #: Times it was sent.
+    attempts: int
+    #: When it is sent again; Unix time in milliseconds, 0 for as soon as may be.
+    next_ms: int
+    #: The last answer or error, or why it was not sent; one line, empty before the first attempt.
+    last: str
+
+    def describe(self) -> str:
+        """One line for `segue status`."""
+        if not self.attempts:
+            return f"{self.event} to {self.place} waits{f': {self.last}' if self.last else ' to be sent'}"
+        tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        again = f"{datetime.fromtimestamp(self.next_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.event} to {self.place} waits after {tries}: {self.last}; tried again at {again}"
+
+
 def check_webhook(url: str) -> str:
     """The URL itself. Raises UsageError, which never contains what may be secret in it, for what cannot be called."""
     hint = "give a full address, such as https://example.org/segue"
@@ -87,6 +112,11 @@ def shown_webhook(url: str) -> str:
     except ValueError:
         return "(unreadable URL)"
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+
+
+def end_event(retries: int) -> str:
+    """Name of the event that tells how a job ended, after so many retries: one for each time it was asked for."""
+    return f"ended-{retries}"
 
 
 def make_event_id(job_id: str, event: str, url: str) -> str:
@@ -120,3 +150,36 @@ def outcomes(store: Store, job_id: str) -> list[EventOutcome]:
             if outcome is not None:
                 found.append(outcome)
     return sorted(found, key=lambda outcome: (outcome.at, outcome.event_id))
+
+
+def read_waiting(store: Store, event_id: str) -> WaitingEvent | None:
+    """An event that nobody has taken yet; None when there is none, or when it has been told."""
+    data = store.read_document((*OUTBOX, f"{event_id}.json"))
+    if data is None:
+        return None
+    try:
+        note = json.loads(data)
+        if read_outcome(store, note["job"], event_id) is not None:
+            return None  # The note is from between two writes.
+        said = store.read_state((*OUTBOX, f"{event_id}.state"))
+        state = json.loads(said) if said else {}
+        return WaitingEvent(
+            job_id=note["job"],
+            event=note["event"],
+            place=shown_webhook(note["url"]),
+            attempts=int(state.get("attempts", 0)),
+            next_ms=int(state.get("next_ms", 0)),
+            last=str(state.get("last", "")),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None  # The coordinator says of such a note that it is left where it is.
+
+
+def waiting_events(store: Store) -> dict[str, list[WaitingEvent]]:
+    """Every event that nobody has taken yet, by job. Read from disk, so a moment old."""
+    found: dict[str, list[WaitingEvent]] = {}
+    for name in store.children(OUTBOX):
+        event = read_waiting(store, name.removesuffix(".json")) if name.endswith(".json") else None
+        if event is not None:
+            found.setdefault(event.job_id, []).append(event)
+    return found

@@ -99,8 +99,10 @@ def test_submitting_the_same_budget_again_stops_at_once_and_a_retry_allows_it_on
 
 def test_what_is_in_flight_is_finished_before_the_job_ends(theatre: Theatre) -> None:
     theatre.show_worker("w1")
+    measure(theatre, 1)
     job = submit(theatre, 4, "5 USD")
     message = next_message(theatre)
+    assert len(message.units) == 4
     keys = [ref.key for ref in message.units]
     begin(theatre, message.units)
 
@@ -153,3 +155,53 @@ def test_a_job_without_a_budget_is_never_counted(theatre: Theatre) -> None:
     work(theatre, next_message(theatre), 1)
     theatre.until(lambda: theatre.view(job).state is JobState.DONE)
     assert theatre.coordinator._budgets._spending is None
+
+
+def measure(theatre: Theatre, rate: int) -> None:
+    """As if this fleet had worked before: so many ms of engine time for 1,000 ms of speech."""
+    theatre.coordinator.floor.rates.note(theatre.queue(), 1000, rate)
+
+
+def drain(theatre: Theatre) -> list[BatchMessage]:
+    """What is handed out within a few looks at the account, by nobody begun."""
+    found = []
+    for _ in range(20):
+        theatre.step()
+        while (message := theatre.take()) is not None:
+            theatre.broker.renew([ref.key for ref in message.units], "holder")
+            found.append(message)
+    return found
+
+
+def test_no_more_is_handed_out_than_the_budget_is_expected_to_pay_for(theatre: Theatre) -> None:
+    for name in ("w1", "w2", "w3", "w4"):
+        theatre.show_worker(name)
+    measure(theatre, 1000)
+    # A unit is a second of speech, and takes a second at a unit of currency for each ms: 7,500 pay for seven.
+    submit(theatre, 40, "7500 USD")
+    assert sum(len(message.units) for message in drain(theatre)) == 7
+
+
+def test_a_job_ends_before_a_unit_that_its_budget_does_not_pay_for(theatre: Theatre) -> None:
+    theatre.show_worker()
+    measure(theatre, 1000)
+    job = submit(theatre, 3, "1500 USD")
+    message = next_message(theatre)
+    assert len(message.units) == 1
+    work(theatre, message, 600)
+    ended(theatre, job, JobState.BUDGET_STOPPED)
+    view = theatre.view(job)
+    assert view.units["transcribe"][:2] == (3, 1)
+    assert "its budget of 1500 USD: " in view.reason
+    assert "of it is left, and what comes next is expected to cost 1000.0000; 2 of 3 units are left" in view.reason
+
+
+def test_of_a_stage_that_was_never_measured_one_unit_is_handed_out_at_a_time(theatre: Theatre) -> None:
+    for name in ("w1", "w2", "w3"):
+        theatre.show_worker(name)
+    job = submit(theatre, 40, "30000 USD")
+    (first,) = drain(theatre)
+    assert len(first.units) == 1
+    work(theatre, first, 5)
+    assert len(next_message(theatre).units) == 1
+    assert theatre.coordinator.floor.active[job].halted == ""

@@ -16,7 +16,7 @@ from loopback_receiver import SECRET, Receiver
 from cache.store import Store
 from coordinator.outbox import Outbox, OutboxRules, sign
 from core.errors import UsageError
-from pipeline.webhooks import EventEnd, check_webhook, make_event_id, outcomes, shown_webhook
+from pipeline.webhooks import EventEnd, check_webhook, make_event_id, outcomes, shown_webhook, waiting_events
 
 JOB = "ab" * 12
 FAST = OutboxRules(first_pause_s=0.01, longest_pause_s=0.02, connect_timeout_s=2.0, answer_timeout_s=2.0)
@@ -284,3 +284,40 @@ def test_pauses_double_with_some_chance_in_them(attempts: int, luck: float, aske
 def test_a_signature_is_an_hmac_over_time_and_body() -> None:
     expected = hmac.new(b"k", b"12.{}", "sha256").hexdigest()
     assert sign("k", 12, b"{}") == f"t=12,v1={expected}"
+
+
+def test_an_event_that_nobody_has_signed_says_so_on_disk_and_goes_at_once_when_there_is_a_secret(
+    store: Store, receiver: Receiver, open_outbox: Callable[..., Outbox]
+) -> None:
+    unsigned = open_outbox("", rules=OutboxRules())
+    unsigned.post(JOB, "ended-1", receiver.url, {})
+    until(lambda: any(event.last for event in waiting_events(store).get(JOB, ())))
+    (event,) = waiting_events(store)[JOB]
+    assert event.describe().endswith("waits: SEGUE_NOTIFY_SECRET is not set for the coordinator")
+    assert (event.attempts, event.place) == (0, shown_webhook(receiver.url))
+    unsigned.close()
+    signed = open_outbox()
+    until(lambda: len(receiver.calls) == 1 and signed.waiting() == 0)
+    assert waiting_events(store) == {}
+
+
+def test_an_event_that_is_tried_again_says_when_and_why(store: Store, open_outbox: Callable[..., Outbox]) -> None:
+    url = "http://user:secret@127.0.0.1:9/hook?token=secret"
+    outbox = open_outbox(rules=OutboxRules(first_pause_s=600.0, connect_timeout_s=2.0))
+    outbox.post(JOB, "ended-1", url, {})
+    until(lambda: any(event.attempts for event in waiting_events(store).get(JOB, ())))
+    (event,) = waiting_events(store)[JOB]
+    assert "waits after 1 attempt: the host cannot be reached; tried again at 20" in event.describe()
+    assert "secret" not in event.describe()
+
+
+def test_a_note_that_makes_no_sense_does_not_keep_others_from_being_told(
+    store: Store, receiver: Receiver, said: list[str], open_outbox: Callable[..., Outbox]
+) -> None:
+    store.write_once(("queue", "outbox", f"{'0' * 32}.json"), b'{"no": "event"}')
+    before = open_outbox("")
+    before.post(JOB, "ended-1", receiver.url, {})
+    before.close()
+    outbox = open_outbox()
+    until(lambda: len(receiver.calls) == 1 and outbox.waiting() == 0)
+    assert any("left where it is" in line for line in said)

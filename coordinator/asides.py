@@ -1,0 +1,145 @@
+"""Jobs that are set aside because a defect was met in them: tried again after growing pauses, then ended as failed.
+
+Nothing of it is kept on disk but the job's view and its log: a coordinator that is restarted meets the defect again,
+sets the job aside again, and goes on with the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from coordinator.active import ActiveJob
+from coordinator.defects import JobDefectError, blaming
+from coordinator.ending import Ending
+from coordinator.floor import WRITER, Floor
+from coordinator.views import view_of
+from pipeline.jobs import JobFolder
+from pipeline.queue_view import QueueView, read_view, write_view
+from pipeline.report import JobState
+
+#: Pauses before a job is tried again, in seconds; after the last one it fails.
+PAUSES_S = (10.0, 60.0, 300.0)
+#: One that cannot even be ended as failed is left alone for so long; so are counts that are older.
+LEFT_ALONE_S = 3600.0
+_log = logging.getLogger("segue.coordinator")
+
+
+@dataclass(frozen=True)
+class _Met:
+    #: Times in a row.
+    count: int
+    #: The last time, and when it is tried again; monotonic seconds.
+    at: float
+    again: float
+
+
+class Asides:
+    """Sets jobs aside. In the loop's thread only."""
+
+    def __init__(self, floor: Floor, ending: Ending, withdraw: Callable[[ActiveJob], None]) -> None:
+        self._floor, self._ending, self._withdraw = floor, ending, withdraw
+        self._met: dict[str, _Met] = {}
+        self._logged: set[tuple[str, str]] = set()
+
+    def isolated(self, part: Callable[[], None]) -> None:
+        """Does a part of a pass; the jobs in which it met a defect are set aside, and the rest is done.
+
+        Raises StoreError, and what else ``part`` raises that is no job's.
+        """
+        for _ in range(1 + len(self._floor.active)):
+            broken_off = False
+            try:
+                part()
+            except JobDefectError as defect:
+                self._floor.defects.append(defect)
+                broken_off = True
+            self._draw()
+            if not broken_off:
+                return
+
+    def resume(self) -> None:
+        """Reads jobs again whose orders could not be read, when their pause is over."""
+        for job_id, met in list(self._met.items()):
+            if met.again <= time.monotonic() and job_id in self._floor.register.defective:
+                self._floor.register.defective.discard(job_id)
+                with self._floor.isolating(job_id):
+                    self._floor.register.readmit(job_id)
+
+    def _draw(self) -> None:
+        """Sets aside whoever was blamed."""
+        while self._floor.defects:
+            # Removed first: the disk may refuse to hear of it, and in memory it is aside all the same.
+            self._set_aside(self._floor.defects.pop(0))
+
+    def _set_aside(self, defect: JobDefectError) -> None:
+        floor, job_id, now = self._floor, defect.job_id, time.monotonic()
+        job = floor.active.get(job_id)
+        before = self._met.get(job_id)
+        if before is not None and job is None and now < before.again:
+            return  # Blamed twice in one pass.
+        count = 1 if before is None or now - before.at > LEFT_ALONE_S else before.count + 1
+        last = count > len(PAUSES_S)
+        pause_s = LEFT_ALONE_S if last else PAUSES_S[count - 1]
+        self._met[job_id] = _Met(count, now, now + pause_s)
+        if job is not None:
+            self._withdraw(job)
+        floor.register.postpone(job_id, pause_s, aside=True)
+        self._log_once(defect)
+        what = f"a defect in Segue ({defect.text})" if defect.is_ours else defect.text
+        if last:
+            self._give_up(job_id, f"{what}, met {count} times; please report it with the coordinator's log, then retry")
+        else:
+            at = datetime.now(UTC) + timedelta(seconds=pause_s)
+            self._tell(job_id, f"set aside: {what}; tried again at {at:%H:%M:%S} UTC")
+
+    def _log_once(self, defect: JobDefectError) -> None:
+        told = (defect.job_id, defect.text)
+        if told not in self._logged:
+            self._logged.add(told)
+            where = defect.__cause__ if defect.is_ours else None
+            _log.error("job %s is set aside: %s", defect.job_id, defect.text, exc_info=where)
+
+    def _give_up(self, job_id: str, reason: str) -> None:
+        """Ends the job as failed; what is finished of it stays, and `retry` begins anew."""
+        try:
+            with blaming(job_id):
+                wanted = self._floor.register.wanted(job_id)
+                if wanted is not None:
+                    self._ending.impossible(wanted, reason)
+                    self._floor.register.drop(job_id)
+                    del self._met[job_id]
+                    self._floor.announce(f"job {job_id[:12]} has failed: {reason}")
+                    return
+        except JobDefectError as defect:
+            self._log_once(defect)
+        at = datetime.now(UTC) + timedelta(seconds=LEFT_ALONE_S)
+        self._tell(job_id, f"set aside: {reason}; it cannot be ended either; tried again at {at:%H:%M:%S} UTC")
+
+    def _tell(self, job_id: str, line: str) -> None:
+        """Says it to everybody: the coordinator's output, the job's log, its view. Raises StoreError."""
+        self._floor.announce(f"job {job_id[:12]} is {line}; the other jobs go on")
+        JobFolder(self._floor.store, job_id).incidents.log(WRITER, "defect", line, level="error")
+        view = self._view(job_id)
+        if view is not None and not view.ended:
+            write_view(self._floor.store, replace(view, running=0, waiting_for=line))
+
+    def _view(self, job_id: str) -> QueueView | None:
+        """What there is of the job's view; a view that cannot be read is made anew from its orders."""
+        try:
+            with blaming(job_id):
+                wanted = self._floor.register.wanted(job_id)
+        except JobDefectError as defect:
+            self._log_once(defect)
+            wanted = None
+        try:
+            view = read_view(self._floor.store, job_id)
+        except (KeyError, TypeError, ValueError):
+            view = None
+        if wanted is None:
+            return view
+        fresh = view_of(wanted, JobState.QUEUED)
+        return fresh if view is None or view.ended else replace(fresh, units=view.units, duration_ms=view.duration_ms)

@@ -1,0 +1,51 @@
+"""Defects: what nobody foresaw about one job, a bug of ours or a file that none of us wrote, is that job's alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from core.errors import SegueError, StoreError
+from pipeline.submissions import OrderVersionError
+from tasks.broker import BrokerAwayError
+
+#: Characters of an exception that a person is shown; the log has all of it.
+_SHOWN = 160
+
+
+class JobDefectError(Exception):
+    """One job cannot be dealt with; the cause is in ``__cause__``."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+    @property
+    def text(self) -> str:
+        """What happened, one line."""
+        error = self.__cause__
+        said = str(error) if isinstance(error, SegueError) else f"{type(error).__name__}: {error}"
+        line = " ".join(said.split())
+        return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
+
+    @property
+    def is_ours(self) -> bool:
+        """True when it is no foreseen error of a job's files, but a bug."""
+        return not isinstance(self.__cause__, SegueError)
+
+
+@contextmanager
+def blaming(job_id: str) -> Iterator[None]:
+    """Whatever goes wrong while one job is looked at is said of that job, as JobDefectError.
+
+    Not what is the disk's or the broker's: it says nothing about the job and is waited out. An order of another
+    version is the job's.
+    """
+    try:
+        yield
+    except OrderVersionError as error:
+        raise JobDefectError(job_id) from error
+    except (StoreError, BrokerAwayError, JobDefectError):
+        raise
+    except Exception as error:
+        raise JobDefectError(job_id) from error

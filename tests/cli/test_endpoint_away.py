@@ -1,0 +1,27 @@
+"""A translation endpoint that does not answer, when nobody needs its answer any more."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from own_model_server import OwnModelServer
+from segue_cli import Segue
+from spoken import SPEECH
+
+
+def test_what_was_translated_before_is_written_again_without_its_endpoint_and_nothing_else(tmp_path: Path) -> None:
+    with OwnModelServer(0.0) as server:
+        segue = Segue(tmp_path, server.settings)
+        asked = ("run", SPEECH, "--to", "es", "--from", "en", "--out", "out")
+        assert segue(*asked).code == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    shutil.rmtree(tmp_path / "out")
+    again = segue(*asked, "--json")
+    assert (again.code, again.json["jobs"][0]["state"]) == (0, "done")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert "all of it was translated before" in again.stderr
+    # Anything that it would have to translate is refused before anything is spent, as ever.
+    more = segue("run", SPEECH, "--to", "es,ja", "--from", "en", "--out", "out")
+    assert more.code == 2
+    assert "nobody answers at" in more.stderr

@@ -1,0 +1,231 @@
+"""A defect over one job is that job's: the others go on, and everybody is told."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from theatre import Theatre
+
+from cache.store import Store
+from coordinator import asides, budgets, intake
+from coordinator.active import ActiveJob
+from coordinator.main import MOST_BROKEN, _lead, _Leadership
+from coordinator.snapshot import StatusBoard
+from core.errors import StoreError
+from core.keys import canonical_json
+from pipeline.job_log import read_job_log
+from pipeline.jobs import JobFolder
+from pipeline.queue_listing import job_view
+from pipeline.report import JobState
+from pipeline.submissions import OrderKind, Priority, give_order, open_jobs, read_view
+from pipeline.wants import JobWants
+from pipeline.work import JobWork
+
+NO_PAUSES = (0.05, 0.05, 0.05)
+
+
+def work_off(theatre: Theatre) -> None:
+    while (message := theatre.take()) is not None:
+        theatre.compute(message.units)
+        theatre.done(message)
+
+
+def finish(theatre: Theatre, *jobs: str) -> None:
+    def happened() -> bool:
+        work_off(theatre)
+        return all(job not in open_jobs(theatre.store) for job in jobs)
+
+    theatre.until(happened)
+
+
+def _named(subject: Any) -> str:
+    plan = getattr(subject, "plan", None)
+    return subject if isinstance(subject, str) else getattr(plan or subject, "job_id", "")
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, job_id: str) -> list[str]:
+    """Makes a function fail for one job, which one of its first two arguments or that one's plan names."""
+    whole, met = getattr(where, name), []
+
+    def poisoned(subject: Any, *rest: Any, **more: Any) -> Any:
+        if job_id in {_named(each) for each in (subject, *rest[:1])}:
+            met.append(name)
+            raise ZeroDivisionError("a defect in this job")
+        return whole(subject, *rest, **more)
+
+    monkeypatch.setattr(where, name, poisoned)
+    return met
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        (intake, "open_job"),
+        (intake, "queues_of"),
+        (JobWants, "wanted"),
+        (JobWork, "ready"),
+        (JobWork, "settle"),
+        (JobWants, "ended"),
+    ],
+)
+def test_a_defect_over_one_job_sets_it_aside_and_the_others_end(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: Any, name: str
+) -> None:
+    theatre.show_worker()
+    bad, good = theatre.maker.submit("bad", 3), theatre.maker.submit("good", 3)
+    met = poison(monkeypatch, where, name, bad)
+    with caplog.at_level(logging.ERROR, "segue.coordinator"):
+        finish(theatre, good)
+        theatre.until(lambda: met and "set aside" in theatre.view(bad).waiting_for)
+    assert theatre.view(good).state is JobState.DONE
+    assert bad in open_jobs(theatre.store)
+    shown = job_view(theatre.store, bad)
+    assert shown is not None
+    assert "a defect in Segue (ZeroDivisionError: a defect in this job); tried again at" in shown.waiting_for
+    assert any(line["event"] == "defect" and line["level"] == "error" for line in read_job_log(theatre.store, bad))
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+    # Its pause is not over: nothing of it is met again, whatever else happens.
+    met.clear()
+    theatre.step(20)
+    assert met == []
+
+
+def test_a_job_that_was_set_aside_goes_on_when_its_defect_has_gone(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asides, "PAUSES_S", NO_PAUSES)
+    theatre.show_worker()
+    job = theatre.maker.submit("talk", 3)
+    with monkeypatch.context() as patch:
+        met = poison(patch, JobWork, "ready", job)
+        theatre.until(lambda: met)
+    finish(theatre, job)
+    assert theatre.view(job).state is JobState.DONE
+
+
+def test_a_job_that_meets_its_defect_again_and_again_fails_and_can_be_retried(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asides, "PAUSES_S", NO_PAUSES)
+    theatre.show_worker()
+    job = theatre.maker.submit("talk", 3)
+    with monkeypatch.context() as patch:
+        met = poison(patch, intake, "queues_of", job)
+        finish(theatre, job)
+        assert len(met) == 1 + len(NO_PAUSES)
+    assert theatre.view(job).state is JobState.FAILED
+    assert "met 4 times; please report it" in theatre.view(job).reason
+    give_order(theatre.store, OrderKind.RETRY, job)
+    theatre.until(lambda: job in open_jobs(theatre.store))
+    finish(theatre, job)
+    assert theatre.view(job).state is JobState.DONE
+
+
+def test_a_set_aside_job_can_be_cancelled_at_once(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    theatre.show_worker()
+    job = theatre.maker.submit("talk", 3)
+    met = poison(monkeypatch, intake, "open_job", job)
+    theatre.until(lambda: met)
+    give_order(theatre.store, OrderKind.CANCEL, job)
+    theatre.until(lambda: job not in open_jobs(theatre.store))
+    assert theatre.view(job).state is JobState.CANCELLED
+
+
+def test_orders_that_make_no_sense_stop_neither_a_new_coordinator_nor_other_jobs(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theatre.show_worker()
+    bad = theatre.maker.submit("bad", 3)
+    theatre.until(lambda: bad in theatre.coordinator.floor.active)
+    theatre.store.append(("jobs", bad, "orders.jsonl"), [{"v": 1, "id": "x", "order": "dance"}])
+    theatre.coordinator.close()
+    theatre.begin()
+    good = theatre.maker.submit("good", 3)
+    # An order about the job whose orders make no sense is applied when they do, and costs nobody anything until then.
+    give_order(theatre.store, OrderKind.RETRY, bad)
+    finish(theatre, good)
+    assert theatre.view(good).state is JobState.DONE
+    assert bad in open_jobs(theatre.store)
+    view = read_view(theatre.store, bad)
+    assert view is not None
+    assert "set aside" in view.waiting_for
+
+
+def test_an_order_of_a_newer_segue_among_a_running_job_s_orders_stalls_nobody(theatre: Theatre) -> None:
+    theatre.show_worker()
+    newer = theatre.maker.submit("newer", 3)
+    theatre.until(lambda: newer in theatre.coordinator.floor.active)
+    entry = theatre.store.read_journal(("jobs", newer, "orders.jsonl")).entries[0]
+    theatre.store.append(("jobs", newer, "orders.jsonl"), [{**entry, "v": 99, "id": "later"}])
+    give_order(theatre.store, OrderKind.RETRY, newer)
+    good = theatre.maker.submit("good", 3)
+    finish(theatre, good)
+    assert theatre.view(good).state is JobState.DONE
+    assert any("cannot be read by this Segue" in line for line in theatre.said)
+
+
+def test_the_disk_s_troubles_are_no_job_s_defect(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    theatre.show_worker()
+    job = theatre.maker.submit("talk", 2)
+
+    def away(*_: Any, **__: Any) -> None:
+        raise StoreError("the disk is away", "")
+
+    theatre.until(lambda: theatre.sent)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "missing", away)
+        with pytest.raises(StoreError):
+            theatre.until(lambda: work_off(theatre), 20)
+    finish(theatre, job)
+    assert theatre.view(job).state is JobState.DONE
+    assert not any("set aside" in line for line in theatre.said)
+
+
+def test_a_defect_of_no_job_is_waited_out_and_ends_the_process_when_it_stays(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    passes: list[int] = []
+
+    def broken(*_: Any) -> None:
+        passes.append(1)
+        raise ZeroDivisionError("everybody's")
+
+    monkeypatch.setattr(budgets.Budgets, "enforce", broken)
+    monkeypatch.setattr("coordinator.main._LONGEST_PAUSE_S", 0.01)
+    leadership = _Leadership(theatre.broker, threading.Event(), theatre.said.append)
+    with pytest.raises(ZeroDivisionError):
+        _lead(theatre.runtime, theatre.broker, leadership, StatusBoard(), theatre.said.append)
+    assert len(passes) == MOST_BROKEN
+
+
+def test_a_view_that_makes_no_sense_is_written_anew(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    theatre.show_worker()
+    job = theatre.maker.submit("talk", 3)
+    poison(monkeypatch, intake, "open_job", job)
+    theatre.store.replace_state(("jobs", job, "queue.state"), canonical_json({"id": job}))
+    theatre.until(lambda: any("set aside" in line for line in theatre.said))
+    assert "set aside" in theatre.view(job).waiting_for
+
+
+def test_a_defect_in_the_account_of_one_job_s_budget_is_that_job_s(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theatre.show_worker()
+    given = theatre.maker.submission("bad", (), "tester", Priority.NORMAL, {}, "")
+    JobFolder(theatre.store, given.job_id).write_plan(theatre.maker._plan(given, 2))
+    limited = replace(given, budget="5 USD", node_rate="1 USD")
+    give_order(theatre.store, OrderKind.SUBMIT, given.job_id, limited)
+    good = theatre.maker.submit("good", 2)
+
+    def broken(_budgets: budgets.Budgets, job: ActiveJob, *_: Any) -> None:
+        raise ZeroDivisionError(job.job_id)
+
+    monkeypatch.setattr(budgets.Budgets, "_judge", broken)
+    finish(theatre, good)
+    theatre.until(lambda: "set aside" in theatre.view(given.job_id).waiting_for)
+    assert theatre.view(good).state is JobState.DONE

@@ -1,0 +1,275 @@
+"""What a collection takes while jobs are unfinished: nothing that any of them, or any export, would miss."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import time
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+from planned_jobs import JobMaker, fake_runtime
+
+from cache.envelope import Record
+from cache.removal import DAY_S
+from cache.store import Store
+from core.errors import StoreError
+from core.keys import Digest, Key, canonical_json, digest_value, make_key
+from core.text import Word
+from engines.transcribe.interface import LanguageGuess, Transcript
+from engines.translate.interface import TranslatedLine, Translation
+from pipeline import records, retention
+from pipeline.analysis import ANALYSIS
+from pipeline.assemble import assemble_job
+from pipeline.job import make_job_id
+from pipeline.jobs import JobFolder, list_jobs
+from pipeline.retention import collect
+from pipeline.stages import Stage, Unit
+from pipeline.submissions import OrderKind, file_order, give_order, order_parts, pending_orders
+from pipeline.work import JobWork
+
+LANGUAGES = ("en", "de", "fr")
+
+
+def computed(unit: Unit) -> bytes:
+    """What a deterministic engine makes of a unit."""
+    number = int(unit.key[:8], 16)
+    if unit.stage is Stage.DETECT:
+        return records.dump_guess(LanguageGuess("", LANGUAGES[number % len(LANGUAGES)], 900))
+    if unit.stage is Stage.TRANSCRIBE:
+        words = (Word(0, 400, f" Word{number % 5}.", 900), Word(400, 900, f" Again{number}.", 900))
+        return records.dump_transcript(Transcript("", words if number % 7 else ()))
+    assert unit.task is not None
+    lines = tuple(TranslatedLine("", f"{line.text} ({unit.language})") for line in unit.task.lines)
+    return records.dump_translation(Translation("", lines))
+
+
+def complete(folder: JobFolder) -> list[str]:
+    """Does everything that is left of a job; the keys that had to be computed."""
+    plan = folder.read_plan()
+    assert plan is not None
+    work, done = JobWork.open(plan, folder.store, folder.failures()), []
+    while ready := work.ready():
+        for unit in ready:
+            payload = computed(unit)
+            provenance = {"attempt": "one/transcribe/1", "engine": "fake"}
+            folder.store.put(Record(unit.key, str(unit.stage), payload, provenance))
+            done.append(str(unit.key))
+            work.settle(unit, payload)
+    assert work.finished
+    return done
+
+
+class Shop:
+    """A store with jobs in any state; `age` makes all of it old."""
+
+    def __init__(self, base: Path, chance: random.Random) -> None:
+        self.chance = chance
+        self.runtime = fake_runtime(base / "home")
+        self.store, self.maker = self.runtime.store, JobMaker(self.runtime, base)
+
+    def job(self, name: str, windows: int) -> JobFolder:
+        """A planned job whose windows may be others' as well."""
+        chance = self.chance
+        targets = tuple(chance.sample(["es", "ja", "pt"], chance.randrange(0, 3)))
+        given = self.maker.submission(name, targets, "tester", "normal", {}, "")  # type: ignore[arg-type]
+        settings = replace(given.settings, source_language=chance.choice(["", "", "en"]))
+        plan = self.maker._plan(replace(given, settings=settings), windows)
+        shared = [digest_value({"sound": chance.randrange(12)}) for _ in plan.windows]
+        planned = tuple(replace(window, audio=audio) for window, audio in zip(plan.windows, shared, strict=True))
+        job_id = make_job_id(given.owner, given.digest, settings)
+        folder = JobFolder(self.store, job_id)
+        folder.write_plan(replace(plan, job_id=job_id, settings=settings, windows=planned))
+        return folder
+
+    def loose(self, kind: str) -> Key:
+        key = make_key(kind, 1, nonce=self.chance.getrandbits(40))
+        self.store.put(Record(key, kind, b"{}", {}))
+        return key
+
+    def blob(self, kind: str = "audio") -> Digest:
+        with self.store.blob_writer(kind) as writer:
+            writer.write(os.urandom(32))
+        assert writer.digest is not None
+        return writer.digest
+
+    def lose(self, keys: list[str]) -> None:
+        self.store.purge(keys=keys, dry_run=False)
+
+    def age(self, seconds: float = 30 * DAY_S) -> None:
+        old = time.time() - seconds
+        for path in self.store.home.rglob("*"):
+            if path.is_file():
+                os.utime(path, (old, old))
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path, random.Random(1))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_after_a_collection_no_job_has_more_left_to_do_and_every_export_says_the_same(
+    tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    shop = Shop(tmp_path, chance)
+    folders = [shop.job(f"film{number}", chance.randrange(1, 7)) for number in range(4)]
+    for folder in folders:
+        complete(folder)
+    # Some lose what they had, as to a damaged disk: what followed from it is still there, and named by nobody.
+    hurt = [folder for folder in folders if chance.random() < 0.6]
+    for folder in hurt:
+        plan = folder.read_plan()
+        assert plan is not None
+        keys = sorted(JobWork.open(plan, shop.store, {}).keys)
+        shop.lose(chance.sample(keys, min(len(keys), chance.randrange(1, 4))))
+    loose = [shop.loose(kind) for kind in (ANALYSIS, "transcribe", "translate")]
+    blob = shop.blob()
+    shop.age()
+    whole = {folder.job_id: _shown(folder) for folder in folders}
+    copied = tmp_path / "copy"
+    shutil.copytree(shop.store.home, copied)
+    done = collect(shop.store, dry_run=False, audio=False)
+    assert {folder.job_id: _shown(folder) for folder in folders} == whole
+    assert not shop.store.has_blob(blob)
+    assert not shop.store.has(loose[0])
+    assert shop.store.has(loose[1]) == shop.store.has(loose[2]) == bool(done.unfinished)
+    with Store.open(copied) as before:
+        for folder in folders:
+            assert complete(folder) == complete(JobFolder(before, folder.job_id))
+
+
+def _shown(folder: JobFolder) -> object:
+    plan = folder.read_plan()
+    assert plan is not None
+    work = JobWork.open(plan, folder.store, folder.failures())
+    return assemble_job(work) if work.finished else sorted(unit.key for unit in work.ready())
+
+
+def test_a_job_that_waits_for_its_plan_spares_everything(shop: Shop) -> None:
+    job = shop.maker.submit("talk", 1)
+    for order in pending_orders(shop.store):
+        file_order(shop.store, order)
+    shop.store.purge(trees=[("jobs", job, "plan-1.json")], dry_run=False)
+    kept = [shop.loose(kind) for kind in (ANALYSIS, "transcribe", "translate")]
+    blob = shop.blob()
+    shop.age()
+    done = collect(shop.store, dry_run=False, audio=False)
+    assert (done.removal.files, done.unfinished) == ((), 1)
+    assert len(done.spared) >= 4
+    assert all(shop.store.has(key) for key in kept)
+    assert shop.store.has_blob(blob)
+
+
+def test_a_submitted_job_that_nobody_has_taken_up_spares_everything(shop: Shop) -> None:
+    submission = shop.maker.submission("talk", (), "tester", "normal", {}, "")  # type: ignore[arg-type]
+    give_order(shop.store, OrderKind.SUBMIT, submission.job_id, submission)
+    kept = shop.loose(ANALYSIS)
+    shop.age()
+    assert collect(shop.store, dry_run=False, audio=False).removal.files == ()
+    assert shop.store.has(kept)
+
+
+def test_an_order_that_only_another_version_can_read_spares_everything(shop: Shop) -> None:
+    submission = shop.maker.submission("talk", (), "tester", "normal", {}, "")  # type: ignore[arg-type]
+    order = give_order(shop.store, OrderKind.SUBMIT, submission.job_id, submission)
+    data = shop.store.read_document(order_parts(order))
+    assert data is not None
+    shop.store.purge(trees=[order_parts(order)], dry_run=False)
+    shop.store.write_once(order_parts(order), canonical_json(json.loads(data) | {"v": 99}))
+    kept = shop.loose("translate")
+    shop.age()
+    assert collect(shop.store, dry_run=False, audio=False).removal.files == ()
+    assert shop.store.has(kept)
+
+
+def test_a_finished_job_that_is_asked_for_again_keeps_its_audio(shop: Shop) -> None:
+    folder = shop.job("film", 3)
+    complete(folder)
+    plan = folder.read_plan()
+    assert plan is not None
+    order = give_order(shop.store, OrderKind.RETRY, folder.job_id)
+    assert collect(shop.store, dry_run=False, audio=True).unfinished == 1
+    assert shop.store.has_blob(plan.audio)
+    shop.store.remove(order_parts(order))
+    assert collect(shop.store, dry_run=False, audio=True).unfinished == 0
+    assert not shop.store.has_blob(plan.audio)
+
+
+def test_what_comes_of_age_during_a_collection_stays(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.job("film", 3)
+    kept = shop.loose("translate")
+    shop.age(7 * DAY_S - 1800)
+    hours = count()
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 3600 * next(hours))
+    collect(shop.store, dry_run=False, audio=False)
+    assert shop.store.has(kept)
+
+
+def test_a_job_that_a_run_plans_during_a_collection_keeps_what_it_found(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came: list[JobFolder] = []
+
+    def listed(store: Store) -> list[JobFolder]:
+        found = list_jobs(store)
+        if not came:
+            came.append(shop.job("film", 3))
+            complete(came[0])
+            shop.age()
+        return found
+
+    monkeypatch.setattr(retention, "list_jobs", listed)
+    collect(shop.store, dry_run=False, audio=True)
+    plan = came[0].read_plan()
+    assert plan is not None
+    assert complete(came[0]) == []
+    assert shop.store.has_blob(plan.audio)
+
+
+def test_a_job_that_failed_before_it_had_a_plan_keeps_nothing_back(shop: Shop) -> None:
+    shop.store.append(("jobs", "ab" * 12, "log-coordinator.jsonl"), [{"at": "2026-01-01", "event": "ended"}])
+    loose = shop.loose("transcribe")
+    shop.age()
+    done = collect(shop.store, dry_run=True, audio=False)
+    assert (len(done.removal.files), done.unfinished, done.spared) == (1, 0, ())
+    assert shop.store.has(loose)
+
+
+def test_a_job_whose_audio_has_gone_keeps_what_it_may_be_planned_anew_by(shop: Shop) -> None:
+    folder = shop.job("film", 3)
+    plan = folder.read_plan()
+    assert plan is not None
+    shop.store.purge(blobs=[plan.audio], dry_run=False)
+    blob, loose = shop.blob(), shop.loose(ANALYSIS)
+    shop.age()
+    done = collect(shop.store, dry_run=False, audio=False)
+    assert (done.removal.files, done.unfinished) == ((), 1)
+    assert shop.store.has_blob(blob)
+    assert shop.store.has(loose)
+
+
+def test_a_job_that_has_lost_its_plan_spares_everything(shop: Shop) -> None:
+    folder = shop.job("film", 3)
+    complete(folder)
+    shop.store.append(("jobs", folder.job_id, "wants-one.jsonl"), [{"fact": "job_wanted", "at": "2026-01-01"}])
+    shop.store.purge(trees=[("jobs", folder.job_id, "plan-1.json")], dry_run=False)
+    shop.age()
+    done = collect(shop.store, dry_run=False, audio=False)
+    assert (done.removal.files, done.unfinished) == ((), 1)
+    assert done.spared
+
+
+def test_nothing_is_removed_when_a_plan_makes_no_sense(shop: Shop) -> None:
+    shop.store.write_once(("jobs", "ab" * 12, "plan-1.json"), b'{"plan_version": 1}')
+    loose = shop.loose("transcribe")
+    shop.age()
+    with pytest.raises(StoreError, match="abababababab makes no sense"):
+        collect(shop.store, dry_run=False, audio=True)
+    assert shop.store.has(loose)
