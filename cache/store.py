@@ -173,6 +173,11 @@ class Store:
         with faults("reading a journal", self._volume.home):
             return self._journals.read(parts)
 
+    def settle_journal(self, parts: Sequence[str]) -> None:
+        """Makes durable what a writer that is gone has left in a journal; nothing where there is no such file."""
+        with faults("writing a journal", self._volume.home):
+            self._journals.settle(parts)
+
     def read_journal_from(self, parts: Sequence[str], offset: int) -> tuple[Journal, int]:
         """What was appended to a journal from this byte on, and the byte to go on from the next time."""
         with faults("reading a journal", self._volume.home):

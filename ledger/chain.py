@@ -1,9 +1,9 @@
 """Tamper evidence: each line of a journal names the line before it by hash, and the heads are noted in a second place.
 
-A chain alone sees neither a lost tail nor a lost file, so two things outside of the file hold it: anchors (a file's
-head and how many lines it had, kept elsewhere) and records, which carry the hash of the line that began their attempt.
-What neither of them has seen yet may be lost without a trace: a line that a crash tore is counted, and is no problem
-unless one of them says that it was whole.
+A chain alone sees neither a lost tail nor a lost file, so others hold it: anchors (a file's head and how many lines it
+had, kept elsewhere by its writer or by a witness, `ledger.witness`) and records, which carry the hash of the line that
+began their attempt. What none of them has seen yet may be lost without a trace: a line that a crash tore is counted,
+and is no problem unless one of them says that it was whole.
 
 A line is ``16 hexadecimal digits of SHA-256 of the body, space, body``, written with a newline before and after it; the
 body is JSON. Its hash is SHA-256 of the body's bytes. In a sealed line ``n`` is its number in the file, from 0, and
@@ -18,7 +18,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
+from itertools import islice
 from typing import Any
+
+from ledger.decoding import json_decoder
 
 #: ``prev`` of a file's first line.
 ORIGIN = "0" * 64
@@ -26,7 +29,6 @@ ORIGIN = "0" * 64
 _CHECK_DIGITS = 16
 _JOURNAL = ".jsonl"
 Body = dict[str, Any]
-_decode = json.JSONDecoder().decode
 
 
 def body_of(entry: Mapping[str, Any]) -> bytes:
@@ -63,11 +65,12 @@ class Anchor:
 class Chain:
     """The writer's end of one file's chain. Safe for several threads, as long as lines are written in sealed order."""
 
-    def __init__(self, file: str) -> None:
-        self._file, self._lines = file, 0
+    def __init__(self, file: str, end: Anchor | None = None) -> None:
+        """``end``: how far the file has been written before, for whoever goes on with it."""
+        self._file, self._lines = file, end.lines if end else 0
         #: Hash of the last line that was written; the lines sealed last, of which that is not yet known; and the lines
         #: after the last written one of which it will never be known.
-        self._sure, self._last, self._doubted = ORIGIN, list[str](), list[str]()
+        self._sure, self._last, self._doubted = end.head if end else ORIGIN, list[str](), list[str]()
         self._lock = threading.Lock()
 
     @property
@@ -165,16 +168,15 @@ class FileCheck:
     documents: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Reader:
-    """Reads one journal, line by line."""
+class Reading:
+    """One journal, read line by line; `check` says what it showed, once everything that knows of it is known."""
 
     def __init__(self, file: str, on_entry: Callable[[Body], None] | None) -> None:
         self._file, self._on_entry = file, on_entry
         self.problems: list[Problem] = []
         self.attempts: dict[str, str] = {}
         self.documents: dict[str, str] = {}
-        #: Hash and number of each whole line, in the file's order, and the place of each hash.
-        self.hashes: list[str] = []
+        #: Number of each whole line, in the file's order, and the place of each hash, in that order as well.
         self.numbers: list[int] = []
         self._places: dict[str, int] = {}
         self.torn = 0
@@ -185,12 +187,23 @@ class _Reader:
         self._pieces: list[tuple[int, str]] = []
 
     def read(self, data: bytes) -> None:
-        pieces = data.split(b"\n") if data else []
+        pieces, decode = data.split(b"\n") if data else [], json_decoder()
         number, last, before = 0, len(pieces) - 1, b"?"
         for place, piece in enumerate(pieces):
             if piece:
                 number += 1
-                self._piece(number, piece, spaced=not before, closed=place < last)
+                body = piece[_CHECK_DIGITS + 1 :]
+                digest = sha256(body).hexdigest()
+                if piece.startswith((digest[:_CHECK_DIGITS] + " ").encode()):
+                    try:
+                        entry = decode(body)
+                    except ValueError:
+                        entry = None
+                    self._whole(number, entry, digest, spaced=not before)
+                    if place == last and isinstance(entry, dict):
+                        self.unclosed = digest
+                else:
+                    self._pieces.append((number, "its checksum fails"))
             elif not before and place:
                 self._pieces.append((number, "an empty line too many"))
             before = piece
@@ -205,18 +218,23 @@ class _Reader:
             return False
         return bool(pieces[-1]) or not pieces[-2] or b"\0" in pieces[-2]
 
-    def _piece(self, number: int, piece: bytes, *, spaced: bool, closed: bool) -> None:
-        body = piece[_CHECK_DIGITS + 1 :]
-        digest = sha256(body).hexdigest()
-        if not piece.startswith(f"{digest[:_CHECK_DIGITS]} ".encode()):
-            self._pieces.append((number, "its checksum fails"))
-            return
-        try:
-            entry = _decode(body.decode())
-        except ValueError:
-            entry = None
+    def _whole(self, number: int, entry: object, digest: str, *, spaced: bool) -> None:
+        """A line whose checksum holds."""
         if not isinstance(entry, dict):
             self._flaw(number, Flaw.DAMAGED, "it is no JSON object")
+            return
+        count, prev = entry.get("n"), entry.get("prev")
+        if (
+            # Nearly every line: nothing is left before it, and it follows.
+            spaced
+            and count == self.lines
+            and prev == self.head
+            and type(count) is int
+            and digest not in self._places
+            and not self._pieces
+            and "doubted" not in entry
+        ):
+            self._take(entry, digest, count)
             return
         doubted = entry.get("doubted")
         doubted = doubted if isinstance(doubted, list) else []
@@ -228,12 +246,6 @@ class _Reader:
             self._pieces.clear()
         elif not spaced:
             self._flaw(number, Flaw.DAMAGED, "there is no empty line before it")
-        self._entry(number, entry, digest, doubted)
-        if not closed:
-            self.unclosed = digest
-
-    def _entry(self, number: int, entry: Body, digest: str, doubted: list[str]) -> None:
-        count, prev = entry.get("n"), entry.get("prev")
         if not isinstance(count, int) or not isinstance(prev, str):
             self._flaw(number, Flaw.UNSEALED, "it has no number and no hash of the line before it")
             return
@@ -242,8 +254,10 @@ class _Reader:
             return
         if (doubted or prev != self.head or count != self.lines) and not self._follows(count, prev, doubted):
             self._flaw(number, Flaw.BROKEN, f"line {count} does not follow the line before it")
-        self._places[digest] = len(self.hashes)
-        self.hashes.append(digest)
+        self._take(entry, digest, count)
+
+    def _take(self, entry: Body, digest: str, count: int) -> None:
+        self._places[digest] = len(self.numbers)
         self.numbers.append(count)
         self.head, self.lines = digest, count + 1
         if entry.get("fact") == "attempt_started":
@@ -262,8 +276,8 @@ class _Reader:
         if place is None:
             return False
         sure = self.numbers[place] if place >= 0 else -1
-        left = iter(doubted)
-        return count == sure + 1 + len(doubted) and all(digest in left for digest in self.hashes[place + 1 :])
+        left, between = iter(doubted), islice(self._places, place + 1, None)
+        return count == sure + 1 + len(doubted) and all(digest in left for digest in between)
 
     def _damaged(self) -> None:
         for number, words in self._pieces:
@@ -273,6 +287,22 @@ class _Reader:
     def _flaw(self, number: int, flaw: Flaw, detail: str) -> None:
         self.problems.append(Problem(self._file, number, flaw, detail))
 
+    def check(self, anchors: Iterable[Anchor]) -> FileCheck:
+        """What the journal showed, compared with what others know of it. To be called once."""
+        problems, file = self.problems, self._file
+        by_number = dict(zip(self.numbers, self._places, strict=True))
+        known = {anchor for anchor in anchors if anchor.lines > 0}
+        for anchor in sorted(known):
+            if by_number.get(anchor.lines - 1) == anchor.head:
+                continue
+            flaw = Flaw.TRUNCATED if self.lines < anchor.lines else Flaw.CHANGED
+            problems.append(Problem(file, 0, flaw, f"line {anchor.lines - 1} was anchored, and is not there as it was"))
+        if self.unclosed and any(anchor.head == self.unclosed for anchor in known):
+            problems.append(_unclosed(file))
+        problems.sort()
+        found = Anchor(file, self.lines, self.head)
+        return FileCheck(file, found, tuple(problems), self.torn, self.unclosed, self.attempts, self.documents)
+
 
 def verify_file(
     file: str,
@@ -281,21 +311,14 @@ def verify_file(
     on_entry: Callable[[Body], None] | None = None,
 ) -> FileCheck:
     """Checks one journal against itself and its anchors; ``on_entry`` is given each entry that is whole, once."""
-    reader = _Reader(file, on_entry)
-    reader.read(data if isinstance(data, bytes) else b"".join(data))
-    problems, by_number = reader.problems, dict(zip(reader.numbers, reader.hashes, strict=True))
-    known = {anchor for anchor in anchors if anchor.lines > 0}
-    for anchor in sorted(known):
-        digest = by_number.get(anchor.lines - 1)
-        if digest == anchor.head:
-            continue
-        flaw = Flaw.TRUNCATED if reader.lines < anchor.lines else Flaw.CHANGED
-        problems.append(Problem(file, 0, flaw, f"line {anchor.lines - 1} was anchored, and is not there as it was"))
-    if reader.unclosed and any(anchor.head == reader.unclosed for anchor in known):
-        problems.append(_unclosed(file))
-    found = Anchor(file, reader.lines, reader.head)
-    problems.sort()
-    return FileCheck(file, found, tuple(problems), reader.torn, reader.unclosed, reader.attempts, reader.documents)
+    return read_file(file, data, on_entry).check(anchors)
+
+
+def read_file(file: str, data: bytes | Iterable[bytes], on_entry: Callable[[Body], None] | None = None) -> Reading:
+    """As `verify_file`, in two steps: for files whose anchors are known only when others have been read."""
+    reading = Reading(file, on_entry)
+    reading.read(data if isinstance(data, bytes) else b"".join(data))
+    return reading
 
 
 def _unclosed(file: str) -> Problem:

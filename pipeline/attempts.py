@@ -17,6 +17,7 @@ from cache.store import Store
 from core.specs import EngineSpec
 from pipeline.sealed import SealedJournal
 from pipeline.stages import Stage, Unit
+from pipeline.witnesses import process_name
 
 #: Folder under the store's home, one file a process.
 FOLDER = "attempts"
@@ -60,10 +61,12 @@ class AttemptJournal:
         store: Store,
         card: ProcessCard | None = None,
         tell: Callable[[Mapping[str, Any]], None] = lambda _fact: None,
+        session: str = "",
     ) -> None:
-        """``tell`` is given each fact once it is written, in the thread that wrote it."""
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-        self.session = f"{stamp}-{os.getpid()}-{os.urandom(4).hex()}"
+        """``tell`` is given each fact once it is written, in the thread that wrote it. ``session``: the process's name
+        where whoever watches it has chosen one.
+        """
+        self.session = session or process_name()
         self._journal = SealedJournal(store, (FOLDER, f"{self.session}.jsonl"))
         self._card, self._tell = card or ProcessCard(), tell
         self._count, self._begun = 0, _now()
@@ -85,7 +88,7 @@ class AttemptJournal:
             "model": engine.model,
             "fake": engine.provider == FAKE,
             "remote": remote,
-            "estimated": _estimate(stage, units) if remote else {},
+            "estimated": estimated_usage(stage, units) if remote else {},
             "units": [{"key": unit.key, "audio_ms": unit.audio_ms, "language": unit.language} for unit in units],
             "jobs": [unit.job_id for unit in units],
         }
@@ -156,7 +159,7 @@ class AttemptJournal:
         }
 
 
-def _estimate(stage: Stage, units: Sequence[Unit]) -> dict[str, int]:
+def estimated_usage(stage: Stage, units: Sequence[Unit]) -> dict[str, int]:
     """What a remote engine may use for these units, by meter."""
     if stage is not Stage.TRANSLATE:
         return {"requests": len(units), "audio_ms": sum(unit.audio_ms for unit in units)}

@@ -1,30 +1,32 @@
-"""Whether anybody has touched the ledger: every journal against its chain, its anchors, its records and its closings.
+"""Whether anybody has touched the ledger: every journal against its chain, and against everything that knows of it.
 
-Journals of attempts and of nodes are chained (`ledger.chain`). A job's wants are not: of them each line's checksum is
-checked, and a whole line that was taken away is not seen.
+That is its anchors, witnesses of its process's end, the records that its attempts made, and closings. Anchors and
+witnesses are journals themselves and are checked in the same way, last, since all others know of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cache.store import Store
 from core.errors import StoreError
 from core.keys import canonical_json, digest_bytes
-from ledger.chain import Anchor, FileCheck, Flaw, Problem, join_checks, verify_file
+from ledger.chain import Anchor, FileCheck, Flaw, Problem, Reading, join_checks, read_file
+from ledger.witness import SEEN, anchor_in, claims_of
 from pipeline.attempts import FOLDER as ATTEMPTS
 from pipeline.books_closing import LEDGER, all_closed
 from pipeline.jobs import JOBS
 from pipeline.node_session import FOLDER as NODES
 from pipeline.node_session import OPENED
-from pipeline.sealed import ANCHORS
+from pipeline.sealed import ANCHORS, anchors_of
+from pipeline.witnesses import JOURNAL, PURGED, WANTS, WITNESSES, is_last_fact
 
-_JOURNAL = ".jsonl"
-_WANTS = "wants-"
-#: With which a journal ends that its process closed; it is then anchored durably.
-_LAST_FACTS = ("process_ended", "session_closed")
+#: With which the paths of files of anchors begin.
+_OF_ANCHORS = "/".join((*ANCHORS, ""))
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,10 @@ class Verification:
     problems: tuple[Problem, ...]
     #: Journals from before lines were chained: their checksums hold, a dropped line would not be seen.
     unsealed: tuple[str, ...]
-    #: Head of every chained journal.
+    #: Journals of processes whose end nobody has seen: they run, or were killed, and what they wrote after their last
+    #: anchor could be cut off.
+    unseen: tuple[str, ...]
+    #: Head of every chained journal; of a job's wants, only where no witness knows it.
     heads: tuple[Anchor, ...]
     #: Pieces that crashes left.
     torn: int
@@ -52,95 +57,214 @@ def verify_store(store: Store) -> Verification:
 
     Changes nothing, but that the store moves a damaged document into its quarantine, as whenever it reads one.
     """
-    problems = _damaged_documents(store)
-    anchors, found_wrong = _anchors(store)
-    problems += found_wrong
-    by_file: dict[str, list[Anchor]] = {}
-    for anchor in anchors:
-        by_file.setdefault(anchor.file, []).append(anchor)
-    checks: list[FileCheck] = []
-    unsealed: list[str] = []
-    keys: set[str] = set()
-    lines = 0
+    damaged = _damaged_documents(store)
+    found = _read_all(store, damaged)
+    if not found.problems:
+        return found
+    # Whoever writes meanwhile was read at different times: what is really wrong is wrong a second time as well.
+    again = _read_all(store, damaged)
+    before = {_place(problem) for problem in found.problems}
+    return replace(again, problems=tuple(problem for problem in again.problems if _place(problem) in before))
+
+
+def _place(problem: Problem) -> tuple[str, int, str]:
+    """Without the flaw: a tail that was taken away is something else once its writer goes on."""
+    return problem.file, problem.line, problem.detail
+
+
+def _read_all(store: Store, damaged: list[Problem]) -> Verification:
+    survey = _Survey(store)
+    survey.read_closings()
+    seconds = [survey.read(name) for name in _second_places(store)]
     for name in _journals(store):
-        last: list[object] = [None]
+        survey.check(survey.read(name))
+    for journal in seconds:
+        survey.check(journal)
+    return survey.conclude(damaged)
 
-        def on_entry(entry: dict[str, object], last: list[object] = last) -> None:
-            keys.update(_keys(entry))
-            last[0] = entry.get("fact")
 
-        check = verify_file(name, _bytes(store, name), by_file.get(name, ()), on_entry)
-        if last[0] in _LAST_FACTS and name not in by_file:
-            place = "/".join((*ANCHORS, name.rpartition("/")[2]))
-            problems.append(Problem(place, 0, Flaw.MISSING, f"{name} was ended in order, and nothing anchors it"))
-        lines += check.anchor.lines
-        flaws = {problem.flaw for problem in check.problems}
-        if flaws == {Flaw.UNSEALED} and not check.anchor.lines:
-            unsealed.append(name)
-            check = FileCheck(name, check.anchor, (), check.torn, check.unclosed, check.attempts, check.documents)
-        checks.append(check)
-    wants = _wants(store)
-    for name, found in wants.items():
-        keys |= found[0]
-        if found[1]:
-            problems.append(Problem(name, 0, Flaw.DAMAGED, f"{found[1]} lines fail their checksum"))
-        if found[2]:
-            problems.append(Problem(name, 0, Flaw.REPEATED, f"{found[2]} lines are there again"))
-    references = _references(store, keys)
-    known = {name for check in checks for name in check.documents}
-    documents = {name: digest for name, digest in _documents(store) if name in known}
-    problems += join_checks(checks, documents, by_file, references)
-    return Verification(
-        problems=tuple(sorted(set(problems))),
-        unsealed=tuple(sorted(unsealed)),
-        heads=tuple(check.anchor for check in checks if check.anchor.lines),
-        torn=sum(check.torn for check in checks),
-        files=len(checks) + len(documents) + len(wants),
-        lines=lines,
-        referenced=len(references),
-    )
+@dataclass
+class _Journal:
+    """A journal that was read and is still to be compared with what others know of it."""
+
+    name: str
+    reading: Reading
+    #: Its last whole line.
+    last: Mapping[str, Any]
+
+
+class _Survey:
+    """Everything that was read so far, and what it knows of everything else."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        #: What lines, anchors and closings know, by file.
+        self._claims: defaultdict[str, set[Anchor]] = defaultdict(set)
+        self._problems: list[Problem] = []
+        self._checks: list[FileCheck] = []
+        self._unsealed: list[str] = []
+        self._unseen: list[str] = []
+        #: Keys of units that an attempt was given or that a job wanted.
+        self._keys: set[str] = set()
+        #: Jobs whose folders a person had removed.
+        self._purged: set[str] = set()
+
+    def read_closings(self) -> None:
+        """What closed months know."""
+        for month in all_closed(self._store):
+            self._learn(Anchor(name, lines, head) for name, (lines, head) in month.anchors.items())
+            if month.closing.digest != month.digest:
+                place = f"{LEDGER}/closed-{month.month}.json"
+                self._problems.append(Problem(place, 0, Flaw.CHANGED, "its digest is another"))
+
+    def read(self, name: str) -> _Journal:
+        """Reads a journal, and learns from its lines."""
+        last: dict[str, Any] = {}
+        waiting: list[Anchor] = []
+        is_anchors = name.startswith(_OF_ANCHORS)
+
+        def on_entry(entry: dict[str, Any]) -> None:
+            nonlocal last, waiting
+            last = entry
+            if waiting:
+                self._learn(waiting)
+            fact = entry.get("fact")
+            if is_anchors:
+                waiting = _anchors_in(entry)
+            elif fact == SEEN or "anchored" in entry:
+                waiting = claims_of(entry)
+            else:
+                waiting = []
+            if "units" in entry or "keys" in entry:
+                self._keys.update(_keys(entry))
+            elif fact == PURGED:
+                self._purged.update(str(job) for job in entry["jobs"])
+
+        reading = read_file(name, self._bytes(name), on_entry)
+        # A last line without its newline may have been torn by a crash: it knows nothing for sure.
+        if not reading.unclosed:
+            self._learn(waiting)
+        if is_anchors and not reading.lines:
+            # From before anchors were chained.
+            for entry in self._store.read_journal(name.split("/")).entries:
+                self._learn(_anchors_in(entry))
+        return _Journal(name, reading, last)
+
+    def check(self, journal: _Journal) -> None:
+        """Compares a journal with what was learned of it."""
+        name, known = journal.name, self._claims[journal.name]
+        check = journal.reading.check(known)
+        if check.anchor.lines:
+            self._check_end(journal, ended=check.anchor in known)
+        elif {problem.flaw for problem in check.problems} == {Flaw.UNSEALED}:
+            self._unsealed.append(name)
+            check = replace(check, problems=())
+            # An anchor was written twice in those days when a journal was closed right after it.
+            if not name.startswith(_OF_ANCHORS):
+                self._check_unsealed(name)
+        self._checks.append(check)
+
+    def _check_end(self, journal: _Journal, *, ended: bool) -> None:
+        """Whether anybody knows a journal's last line; of one that was ended in order, somebody must."""
+        name = journal.name
+        if ended or name.startswith(_OF_ANCHORS):
+            return
+        if is_last_fact(journal.last):
+            place = "/".join(anchors_of(name.split("/")))
+            words = f"{name} was ended in order, and the anchor of its end is not there"
+            self._problems.append(Problem(place, 0, Flaw.MISSING, words))
+        else:
+            self._unseen.append(name)
+
+    def _check_unsealed(self, name: str) -> None:
+        """What can be known of a journal from before lines were chained; its words count all the same."""
+        entries = self._store.read_journal(name.split("/")).entries
+        for entry in entries:
+            self._keys.update(_keys(entry))
+        double = len(entries) - len({canonical_json(entry) for entry in entries})
+        if double:
+            self._problems.append(Problem(name, 0, Flaw.REPEATED, f"{double} lines are there again"))
+
+    def conclude(self, damaged: list[Problem]) -> Verification:
+        """All of it together; ``damaged`` are documents that are in quarantine now."""
+        references = _references(self._store, self._keys)
+        known = {name for check in self._checks for name in check.documents} - {one.file for one in damaged}
+        checks = [replace(check, documents=_only(check.documents, known)) for check in self._checks]
+        documents = {name: digest for name, digest in _documents(self._store) if name in known}
+        problems = self._problems + join_checks(checks, documents, self._expected(), references)
+        unseen = set(self._unseen)
+        return Verification(
+            problems=tuple(sorted({*problems, *damaged})),
+            unsealed=tuple(sorted(self._unsealed)),
+            unseen=tuple(sorted(unseen)),
+            heads=tuple(
+                check.anchor
+                for check in checks
+                if check.anchor.lines and (check.file in unseen or not check.file.startswith(f"{JOBS}/"))
+            ),
+            torn=sum(check.torn for check in checks),
+            files=len(checks) + len(documents),
+            lines=sum(check.anchor.lines for check in checks),
+            referenced=len(references),
+        )
+
+    def _expected(self) -> Iterator[str]:
+        """Files that somebody knows; not those that a person had removed."""
+        for name in self._claims:
+            parts = name.split("/")
+            if parts[0] != JOBS or len(parts) < 2 or parts[1] not in self._purged:
+                yield name
+
+    def _learn(self, anchors: Iterable[Anchor]) -> None:
+        for anchor in anchors:
+            self._claims[anchor.file].add(anchor)
+
+    def _bytes(self, name: str) -> bytes:
+        """The file as it lies there: a journal's reader would leave out what is to be found."""
+        try:
+            return (Path(self._store.home) / name).read_bytes()
+        except OSError as error:
+            hint = "check the disk that holds SEGUE_HOME"
+            raise StoreError(f"{name} cannot be read: {error.strerror}", hint) from error
+
+
+def _anchors_in(entry: Mapping[str, Any]) -> list[Anchor]:
+    """A line of a file of anchors."""
+    found = anchor_in(entry)
+    return [] if found is None else [found]
+
+
+def _only(documents: Mapping[str, str], known: set[str]) -> dict[str, str]:
+    return {name: digest for name, digest in documents.items() if name in known}
+
+
+def _second_places(store: Store) -> Iterator[str]:
+    """The journals in which others are noted."""
+    for folder in (ANCHORS, WITNESSES):
+        yield from ("/".join((*folder, name)) for name in store.children(folder) if name.endswith(JOURNAL))
 
 
 def _journals(store: Store) -> Iterator[str]:
-    yield from (f"{ATTEMPTS}/{name}" for name in store.children((ATTEMPTS,)) if name.endswith(_JOURNAL))
+    """All others, machines' first: a supervisor's beats know of its engine processes' journals."""
     for session in store.children((NODES,)):
         for name in store.children((NODES, session)):
-            if name.endswith(_JOURNAL):
+            if name.endswith(JOURNAL):
                 yield f"{NODES}/{session}/{name}"
+    yield from (f"{ATTEMPTS}/{name}" for name in store.children((ATTEMPTS,)) if name.endswith(JOURNAL))
+    for job in store.children((JOBS,)):
+        for name in store.children((JOBS, job)):
+            if name.startswith(WANTS) and name.endswith(JOURNAL):
+                yield f"{JOBS}/{job}/{name}"
 
 
-def _bytes(store: Store, name: str) -> bytes:
-    """The file as it lies there: a journal's reader would leave out what is to be found."""
-    try:
-        return (Path(store.home) / name).read_bytes()
-    except OSError as error:
-        raise StoreError(f"{name} cannot be read: {error.strerror}", "check the disk that holds SEGUE_HOME") from error
-
-
-def _keys(entry: dict[str, object]) -> Iterator[str]:
+def _keys(entry: Mapping[str, Any]) -> Iterator[str]:
+    """Keys of a batch, or of what a job wanted."""
     units = entry.get("units")
     for unit in units if isinstance(units, list) else ():
         if isinstance(unit, dict) and isinstance(unit.get("key"), str):
             yield unit["key"]
-
-
-def _anchors(store: Store) -> tuple[list[Anchor], list[Problem]]:
-    """From the anchors' own journals and from the closings."""
-    found: list[Anchor] = []
-    problems: list[Problem] = []
-    for name in store.children(ANCHORS):
-        journal = store.read_journal((*ANCHORS, name))
-        found += [Anchor.from_json(entry) for entry in journal.entries]
-        # One piece may be the last that a crash tore, but then it does not end as whole lines do.
-        place = "/".join((*ANCHORS, name))
-        whole = sum(line.endswith(b"}") for line in _bytes(store, place).split(b"\n")) - len(journal.entries)
-        if journal.damaged > 1 or whole > 0:
-            problems.append(Problem(place, 0, Flaw.DAMAGED, f"{journal.damaged} lines fail their checksum"))
-    for month in all_closed(store):
-        found += [Anchor(name, lines, head) for name, (lines, head) in month.anchors.items()]
-        if month.closing.digest != month.digest:
-            problems.append(Problem(f"ledger/closed-{month.month}.json", 0, Flaw.CHANGED, "its digest is another"))
-    return found, problems
+    keys = entry.get("keys")
+    yield from (key for key in keys if isinstance(key, str)) if isinstance(keys, list) else ()
 
 
 def _damaged_documents(store: Store) -> list[Problem]:
@@ -150,20 +274,7 @@ def _damaged_documents(store: Store) -> list[Problem]:
     return [Problem(f"{LEDGER}/{name}", 0, Flaw.DAMAGED, "its checksum fails; it is in quarantine") for name in gone]
 
 
-def _wants(store: Store) -> dict[str, tuple[set[str], int, int]]:
-    """By journal of a job's wants: the keys in it, how many of its lines fail their checksum, how many are double."""
-    found = {}
-    for job in store.children((JOBS,)):
-        for name in store.children((JOBS, job)):
-            if name.startswith(_WANTS) and name.endswith(_JOURNAL):
-                journal = store.read_journal((JOBS, job, name))
-                keys = {key for entry in journal.entries for key in entry.get("keys", ())}
-                double = len(journal.entries) - len({canonical_json(entry) for entry in journal.entries})
-                found[f"{JOBS}/{job}/{name}"] = keys, journal.damaged, double
-    return found
-
-
-def _references(store: Store, keys: Collection[str]) -> dict[str, str]:
+def _references(store: Store, keys: Iterable[str]) -> dict[str, str]:
     """The line of each attempt, as the records that it made know it."""
     found: dict[str, str] = {}
     for key in sorted(keys):
@@ -174,7 +285,10 @@ def _references(store: Store, keys: Collection[str]) -> dict[str, str]:
 
 
 def _documents(store: Store) -> Iterator[tuple[str, str]]:
-    for session in store.children((NODES,)):
-        data = store.read_document((NODES, session, OPENED))
+    """SHA-256 of every document that a line may know."""
+    places: list[tuple[str, ...]] = [(NODES, session, OPENED) for session in store.children((NODES,))]
+    places += [(LEDGER, name) for name in store.children((LEDGER,)) if name.endswith(".json")]
+    for parts in places:
+        data = store.read_document(parts)
         if data is not None:
-            yield f"{NODES}/{session}/{OPENED}", digest_bytes(data)
+            yield "/".join(parts), digest_bytes(data)

@@ -22,7 +22,9 @@ from cache.store import Store
 from core.errors import StoreError
 from core.keys import digest_bytes, digest_value
 from core.version import VERSION
+from ledger.witness import seen_fact
 from pipeline.sealed import SealedJournal
+from pipeline.witnesses import ends_of, journal_of_process, read_end
 
 #: Folder under the store's home, one folder a session in it.
 FOLDER = "nodes"
@@ -186,6 +188,13 @@ class NodeSession:
         self._name = f"beats-{os.getpid()}-{os.urandom(4).hex()}.jsonl"
         self._journal = SealedJournal(store, (FOLDER, self.session, self._name))
         self._beats = 0
+        #: Engine processes that are over, and when; what is noted of them goes.
+        self._ends: list[tuple[str, str]] = []
+        self._ends_lock = threading.Lock()
+        #: Whether the last line has been written.
+        self._over = False
+        #: What this process was told that the machine costs, until that is known to be what its journals say.
+        self._price = ""
         self._meter = GpuMeter()
         self._left = threading.Event()
         self._thread: threading.Thread | None = None
@@ -205,11 +214,12 @@ class NodeSession:
     ) -> NodeSession:
         """Writes the opening, or reads the one of the VM's first process, and begins to beat.
 
-        ``price`` is the text of the setting, ``worker`` the id of this worker, ``name`` the session's where it is not
-        that of the machine's boot. Raises StoreError.
+        ``price`` is the text of the setting; one that is not the price in force is a step, noted with the first beat.
+        ``worker`` is the id of this worker, ``name`` the session's where it is not that of the machine's boot. Raises
+        StoreError.
         """
         session = cls(store, facts, _opening(store, facts, price, name or facts.session, worker), worker, interval)
-        session._say = say
+        session._say, session._price = say, price
         session._thread = threading.Thread(target=session._beat_on, name="segue-node-beats", daemon=True)
         session._thread.start()
         return session
@@ -222,9 +232,42 @@ class NodeSession:
         if self._thread is not None:
             self._thread.join(timeout=5.0)
         self._meter.close()
+        with suppress(StoreError):  # A coordinator sees them when this worker is gone.
+            self._note_ends()
         fact = {"fact": "session_closed", "at": _now(), "reason": reason, "worker": self._worker}
-        self._journal.append([fact], durable=True)
+        with self._ends_lock:
+            self._over = True
+            self._journal.append([fact], durable=True)
         self._journal.close()
+
+    @property
+    def beats(self) -> str:
+        """Path of this process's own journal below the store's home."""
+        return f"{FOLDER}/{self.session}/{self._name}"
+
+    def note_process_end(self, process: str) -> None:
+        """Notes that an engine process of this worker is over, now, and how far its journal has come.
+
+        What the disk refuses is tried again with each beat. Once the session is closed nothing is noted here any more.
+        """
+        with self._ends_lock:
+            self._ends.append((process, _now()))
+        try:
+            self._note_ends()
+        except StoreError as error:
+            self._say(f"the end of an engine process could not be noted yet: {error}")
+
+    def _note_ends(self) -> None:
+        with self._ends_lock:
+            while self._ends and not self._over:
+                process, at = self._ends[0]
+                name = journal_of_process(process)
+                end = read_end(self._store, name)
+                seen = ends_of(self._store, [name])
+                if end is not None and seen:
+                    over = [] if end.in_order else [{"fact": "process_ended", "at": at, "process": process}]
+                    self._journal.append([*over, seen_fact(seen, at)], durable=True)
+                del self._ends[0]
 
     def others(self) -> int:
         """How many other processes of this session are still at work: no end noted, and a beat not long ago.
@@ -239,8 +282,8 @@ class NodeSession:
             if not name.startswith("beats-") or name == self._name:
                 continue
             facts = self._store.read_journal(parts).entries
-            last = facts[-1] if facts else {}
-            alive += last.get("fact") == "beat" and datetime.fromisoformat(last["at"]) >= oldest
+            last = facts[-1] if facts else {"fact": "session_closed"}
+            alive += last["fact"] != "session_closed" and datetime.fromisoformat(last["at"]) >= oldest
         return alive
 
     def sample(self) -> GpuSample:
@@ -252,6 +295,7 @@ class NodeSession:
         while not self._left.is_set():
             try:
                 self._beat()
+                self._note_ends()
                 said = False
             except StoreError as error:
                 # The disk is full or away: the node still costs money, and the next beat says so.
@@ -269,11 +313,23 @@ class NodeSession:
             "gpu_util": gpu.util_percent,
             "gpu_mem_mib": gpu.memory_mib,
         }
-        # The first line knows the opening by its hash; a durable line now and then can be anchored.
+        steps: list[dict[str, Any]] = []
+        # The first beat knows the opening by its hash; a durable line now and then can be anchored.
         if self._beats == 0:
             fact["documents"] = {f"{FOLDER}/{self.session}/{OPENED}": digest_bytes(_dumped(self.opened))}
-        self._journal.append([fact], durable=self._beats % DURABLE_EVERY == 0)
+            if self._price and self._price != self._price_in_force():
+                steps.append({"fact": "price_changed", "at": fact["at"], "price": self._price, "worker": self._worker})
+        self._journal.append([*steps, fact], durable=self._beats % DURABLE_EVERY == 0)
         self._beats += 1
+
+    def _price_in_force(self) -> str:
+        """The last price that a process of this machine was started with. Raises StoreError."""
+        found = [(str(self.opened["at"]), str(self.opened.get("price", "")))]
+        for name in self._store.children((FOLDER, self.session)):
+            if name.startswith("beats-"):
+                entries = self._store.read_journal((FOLDER, self.session, name)).entries
+                found += [(raw["at"], raw["price"]) for raw in entries if raw.get("fact") == "price_changed"]
+        return max(found)[1]
 
 
 def _opening(store: Store, facts: NodeFacts, price: str, session: str, worker: str) -> dict[str, Any]:

@@ -106,6 +106,11 @@ class EngineHost:
         if self._link is not None:
             self._link.kill("the worker leaves")
 
+    def await_end(self, seconds: float) -> None:
+        """Returns when the process is gone and its end was noted, or after so long."""
+        if self._link is not None:
+            self._link.await_end(seconds)
+
     def _await_ready(self) -> Ready | Broken | Gone:
         while not self._leaving():
             event = self.next_event()

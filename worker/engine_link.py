@@ -9,13 +9,16 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import IO, Any
 
 from pipeline.lookup import UnitRef
+from pipeline.node_session import NodeSession
 from pipeline.stages import Stage
+from pipeline.witnesses import family_of, process_name
 from worker.engine_process import Orders
 from worker.protocol import Command, Event, Gone, dump_line, dump_ref, load_event
 
@@ -29,8 +32,9 @@ _LEAVE_SECONDS = 10.0
 class EngineLink:
     """One engine process from its start to its end. Events wait in `events`; the last one is `Gone`."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
+    def __init__(self, process: subprocess.Popen[bytes], on_end: Callable[[], None] = lambda: None) -> None:
+        """``on_end`` is called once the process is gone and `Gone` was told; in a thread of ours."""
+        self._process, self._on_end = process, on_end
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
@@ -76,6 +80,10 @@ class EngineLink:
         with suppress(ProcessLookupError):
             self._process.kill()
 
+    def await_end(self, seconds: float) -> None:
+        """Returns when the process is gone and that was noted, or after so long."""
+        self._ears[0].join(seconds)
+
     def leave(self) -> None:
         """Lets the process close its engines and end; kills it when that takes too long."""
         self._send({"do": Command.LEAVE})
@@ -107,6 +115,7 @@ class EngineLink:
         self._process.wait()
         self._ears[1].join(2.0)
         self.events.put(Gone(self._killed_because or describe_exit(self._process.returncode)))
+        self._on_end()
 
     def _keep_tail(self, pipe: IO[bytes]) -> None:
         while data := os.read(pipe.fileno(), 8192):
@@ -134,8 +143,10 @@ class EngineStarter:
     Linux sends the parent-death signal when the *thread* that started a process ends, so no passing thread may do it.
     """
 
-    def __init__(self, flags: Mapping[str, Any], worker: str, node: str) -> None:
-        self._orders = Orders(os.getpid(), flags, worker, node)
+    def __init__(self, flags: Mapping[str, Any], worker: str, session: NodeSession) -> None:
+        """``session`` is told of each process that has ended, at once and in a thread of ours."""
+        self._orders, self._session = Orders(os.getpid(), flags, worker, session.session), session
+        self._family = family_of(session.beats)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine-parent")
 
     def start(self) -> EngineLink:
@@ -143,12 +154,13 @@ class EngineStarter:
         return self._thread.submit(self._start).result()
 
     def _start(self) -> EngineLink:
+        orders = replace(self._orders, session=process_name(self._family))
         process = subprocess.Popen(
-            [sys.executable, "-m", "worker.engine_process", self._orders.dump()],
+            [sys.executable, "-m", "worker.engine_process", orders.dump()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             # A group of its own: Ctrl-C in a terminal is the supervisor's to answer.
             process_group=0,
         )
-        return EngineLink(process)
+        return EngineLink(process, lambda: self._session.note_process_end(orders.session))

@@ -63,11 +63,20 @@ class Orders:
     worker: str
     #: Node session.
     node: str
+    #: Name of the process's journal: its supervisor notes the end of it.
+    session: str = ""
 
     def dump(self) -> str:
         """The argument."""
         return json.dumps(
-            {"parent": self.parent, "flags": dict(self.flags), "worker": self.worker, "node": self.node}, default=str
+            {
+                "parent": self.parent,
+                "flags": dict(self.flags),
+                "worker": self.worker,
+                "node": self.node,
+                "session": self.session,
+            },
+            default=str,
         )
 
     @classmethod
@@ -116,7 +125,7 @@ class EngineProcess:
         self._runtime, self._orders, self._wire = runtime, orders, wire
         self._store = runtime.store
         self._lookup = UnitLookup(self._store)
-        self._journal = AttemptJournal(self._store, ProcessCard(orders.node, orders.worker))
+        self._journal = AttemptJournal(self._store, ProcessCard(orders.node, orders.worker), session=orders.session)
         self._pool = EnginePool(runtime.resources, self._journal.engine_loaded)
 
     def load(self, stages: Sequence[Stage]) -> None:
@@ -176,6 +185,8 @@ class EngineProcess:
     def close(self) -> None:
         """Gives engines and threads back."""
         self._pool.close()
+        with suppress(StoreError):  # Without an end the journal counts as a killed one's.
+            self._journal.close()
         self._store.close()
 
     def damaged_jobs(self, refs: Sequence[UnitRef]) -> tuple[str, ...]:

@@ -43,6 +43,8 @@ _BROKER_PAUSE_S = 1.0
 #: So long is waited at most for a broker that takes a batch back.
 _GIVE_BACK_SECONDS = 20.0
 _COURIER_SECONDS = 2.0
+#: So long is waited at most for the engine process to be gone, whose end is then noted.
+_LAST_WORDS_S = 0.5
 #: A consumer that ended by itself is started again after so long.
 _CONSUMER_PAUSE_S = 2.0
 
@@ -163,7 +165,7 @@ class _Life:
         self._log.say(f"worker {self._worker} on {facts.describe()}, store {store.identity.id[:12]}", "started")
         reason = "crashed"
         try:
-            supervisor = self._assemble(store, broker, facts)
+            supervisor = self._assemble(store, broker, facts, session)
             self._serve_metrics(session)
             self._stack.callback(watcher.stop)
             watcher.start(self._on_notice)
@@ -188,11 +190,11 @@ class _Life:
                 return None
         return self._runtime.store
 
-    def _assemble(self, store: Store, broker: Broker, facts: NodeFacts) -> Supervisor:
+    def _assemble(self, store: Store, broker: Broker, facts: NodeFacts, session: NodeSession) -> Supervisor:
         settings, log = self._runtime.settings, self._log
         keeper = ClaimKeeper(broker, settings.claim_seconds, self._metrics.claims_lost.inc, log.say)
         self._stack.callback(keeper.close)
-        starter = EngineStarter(self._flags, self._worker, facts.session)
+        starter = EngineStarter(self._flags, self._worker, session)
         engine = EngineHost(starter, self._options.stages, self._tick, self._leaving, log.say)
         self._stack.callback(engine.kill)
         place = Workplace(
@@ -209,6 +211,7 @@ class _Life:
         card = {
             "id": self._worker,
             "node": facts.session,
+            "beats": session.beats,
             "host": facts.host,
             "pid": os.getpid(),
             "version": VERSION,
@@ -278,6 +281,7 @@ class _Life:
             broker.retire(self._worker)
         self._hint("worker_down")
         self._place.engine.kill()
+        self._place.engine.await_end(min(_LAST_WORDS_S, max(departure.deadline - time.monotonic(), 0.0)))
         return departure.reason
 
     def _acknowledge(self, supervisor: Supervisor, watcher: NoticeWatcher, session: NodeSession) -> None:

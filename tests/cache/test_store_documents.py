@@ -118,6 +118,12 @@ def test_a_journal_keeps_its_entries_in_order(store: Store) -> None:
     assert store.read_journal(FACTS).damaged == 0
 
 
+def test_a_journal_keeps_names_of_any_bytes_and_numbers_of_any_size(store: Store) -> None:
+    entries = [{"file": "\udcff.mp4", "text": "\u4e2d\U0001f3ac"}, {"count": 2**80, "exact": 0.1, "deep": [[[{}]]] * 2}]
+    store.append(FACTS, entries)
+    assert list(store.read_journal(FACTS).entries) == entries
+
+
 def test_a_torn_last_line_is_counted_and_does_not_swallow_the_next(store: Store) -> None:
     store.append(FACTS, [{"n": 1}])
     path = store.home.joinpath(*FACTS)

@@ -161,6 +161,35 @@ def test_the_first_process_of_a_vm_opens_the_session_and_others_read_it(tmp_path
         second.close("notice: azure")
 
 
+def test_a_worker_that_starts_with_another_price_notes_a_step(tmp_path: Path) -> None:
+    """A price is in force until a later worker of the machine says another; one without a price says none."""
+    with Store.open(tmp_path / "home") as store:
+        for worker, price in enumerate(("0.149 USD", "0.149 USD", "0.2 USD", "", "0.2 USD", "0.149 USD")):
+            known = len(_journals(store, FACTS.session))
+            session = NodeSession.open(store, FACTS, price, worker=f"w{worker}")
+            wait_until(lambda known=known: len(_journals(store, FACTS.session)) > known)
+            assert session.others() == 0
+            session.close("told")
+        told = sorted((fact for journal in _journals(store, FACTS.session) for fact in journal), key=_moment)
+        steps = [(fact["worker"], fact["price"]) for fact in told if fact["fact"] == "price_changed"]
+        assert steps == [("w2", "0.2 USD"), ("w5", "0.149 USD")]
+        assert json.loads(store.read_document(("nodes", FACTS.session, "opened.json")) or "")["price"] == "0.149 USD"
+
+
+def test_a_step_of_the_price_does_not_hide_that_its_worker_is_alive(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "home") as store:
+        first = NodeSession.open(store, FACTS, "1 USD", worker="w1")
+        second = NodeSession.open(store, FACTS, "2 USD", worker="w2")
+        wait_until(lambda: sorted(map(len, _journals(store, FACTS.session))) == [1, 2])
+        first.close("notice")
+        assert first.others() == 1
+        second.close("notice")
+
+
+def _moment(fact: dict[str, object]) -> str:
+    return str(fact["at"])
+
+
 def test_beats_and_the_end_of_each_process_are_in_its_own_journal(tmp_path: Path) -> None:
     with Store.open(tmp_path / "home") as store:
         session = NodeSession.open(store, FACTS, "", worker="w1", interval=0.02)

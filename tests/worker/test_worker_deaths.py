@@ -11,6 +11,9 @@ import pytest
 from worker_bench import WorkerBench, keys_of, struck, wait_until
 
 from engines.transcribe.fake import DEATH_STATUS
+from ledger.facts import ProcessEnded
+from pipeline.books_facts import FactReader
+from pipeline.books_verify import verify_store
 from pipeline.jobs import JobFolder
 
 
@@ -71,7 +74,15 @@ def test_an_engine_that_somebody_kills_is_started_again_and_nothing_fails(bench:
     assert len(again) <= 4
     assert all("SIGKILL" in death.reason for found in folder.incidents.deaths().values() for death in found)
     assert folder.incidents.deaths()
+    # Its supervisor saw it end: the books know when, and no line of its journal can be cut off unseen.
+    reader = FactReader(bench.store)
+    ends = [fact for each in reader.sessions() for fact in reader.node(each).facts if isinstance(fact, ProcessEnded)]
+    (dead,) = [each for each in reader.processes if each.name == ends[0].process]
+    assert len(ends) == 1
+    assert dead.last <= ends[0].at
     assert worker.leave() == 0
+    found = verify_store(bench.store)
+    assert (found.problems, found.unseen) == ((), ())
 
 
 def test_an_engine_that_hangs_is_ended_and_its_unit_fails_alone(bench: WorkerBench):
