@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ from cache.store import Store
 from core.errors import EngineError
 from core.keys import Key
 from engines.transcribe.interface import Clip, ClipFailure, ClipSegment, LanguageGuess, Transcriber, Transcript
-from engines.translate.interface import TaskFailure, Translation, Translator
+from engines.translate.interface import StoppableTranslator, TaskFailure, TaskLeft, Translation, Translator, Usage
 from pipeline import records
 from pipeline.analysis import open_audio, window_samples
 from pipeline.attempts import AttemptJournal
@@ -34,6 +34,11 @@ class Outcome:
 
 
 Settle = Callable[[Outcome], None]
+Stopping = Callable[[], bool]
+
+#: So long is waited, after a stop, for answers that are paid for anyway: less than the 25 s that a worker usually has
+#: after SIGTERM, so that there is time to commit them.
+IN_FLIGHT_GRACE_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -107,11 +112,12 @@ def run_units(
     store: Store,
     journal: AttemptJournal,
     settle: Settle,
-    stopping: Callable[[], bool] = lambda: False,
+    stopping: Stopping = lambda: False,
 ) -> Ran:
     """Runs a batch of one stage. ``settle`` is told of each unit once, from this thread or from the commit thread.
 
-    When ``stopping`` says so, what the engine has yielded is committed and the rest of the batch is left for later.
+    When ``stopping`` says so, what the engine has yielded is committed and the rest of the batch is left for later; of
+    requests under way, what is answered within `IN_FLIGHT_GRACE_S` is committed too, and what is not is noted as used.
     Units that are in the store already are settled without the engine; units with the same key are computed once.
     Raises EngineError or StoreError when the stage cannot go on; what was settled until then stays.
     """
@@ -124,17 +130,15 @@ def run_units(
     computed = [wanted[Key(item.id)][0] for item in calls.inputs]
     remote = bool(getattr(engine, "remote", False))
     begun = journal.start(stage, computed, engine.spec, remote=remote)
-    waiting, left = {Key(item.id) for item in calls.inputs}, frozenset[Key]()
-    started, usage = time.monotonic(), defaultdict[str, int](int)
-    committer = Committer(store, settle)
+    _take_effort(engine)
+    started, committer, halt = time.monotonic(), Committer(store, settle), _Halt(stopping)
+    fate = _Fate({Key(item.id) for item in calls.inputs}, remote, calls.stoppable)
     try:
-        for key, payload, reason, used in calls.results():
-            waiting.discard(key)
-            for meter, amount in used.items():
-                usage[meter] += amount
+        for key, payload, reason, used in calls.results(halt):
+            if not fate.note(key, payload, reason, used):
+                continue
             if payload is None:
-                for unit in wanted[key]:
-                    settle(Outcome(unit, None, reason))
+                _fail(wanted[key], reason, settle)
             else:
                 provenance = {
                     "attempt": begun.attempt,
@@ -144,21 +148,63 @@ def run_units(
                     **used,
                 }
                 committer.submit(Record(key, str(stage), payload, provenance), wanted[key])
-            if stage is Stage.TRANSLATE and stopping():
-                # A transcriber computes its batch as a whole: what it has already paid for is worth the wait. A local
-                # translator does one unit after the other; a remote one may have begun the rest as well.
-                left = frozenset() if remote else frozenset(waiting)
+            # A transcriber computes its batch as a whole: what it has already paid for is worth the wait.
+            if stage is Stage.TRANSLATE and not calls.stoppable and halt():
+                fate.broken_off = True
                 break
         else:
-            for unit in (unit for key in waiting for unit in wanted[key]):
-                settle(Outcome(unit, None, "the engine gave no result"))
+            for key in () if calls.stoppable and halt.asked else fate.silent():
+                _fail(wanted[key], "the engine gave no result", settle)
     finally:
         engine_ms = _ms_since(started)
+        fate.usage.update(_take_effort(engine))
         try:
             committer.finish()
         finally:
-            journal.end(begun.attempt, engine_ms / 1000, len(calls.inputs) - len(waiting), dict(usage), left)
+            journal.end(begun.attempt, engine_ms / 1000, fate.yielded, dict(fate.usage), fate.unbegun())
     return Ran(begun.attempt, engine_ms, sum(unit.audio_ms for unit in computed), tuple(committer.commits_ms))
+
+
+def _fail(units: Sequence[Unit], reason: str, settle: Settle) -> None:
+    for unit in units:
+        settle(Outcome(unit, None, reason))
+
+
+class _Fate:
+    """What became of a batch's units, and what they used."""
+
+    def __init__(self, keys: set[Key], remote: bool, stoppable: bool) -> None:
+        self._waiting, self._dropped = keys, set[Key]()
+        self._remote, self._stoppable = remote, stoppable
+        #: Results that the engine gave.
+        self.yielded = 0
+        #: By meter. That a remote engine reports no request says something: nothing is charged where nobody answers.
+        self.usage = defaultdict[str, int](int, {"requests": 0} if remote else {})
+        #: True when an engine was left in the middle of its batch.
+        self.broken_off = False
+
+    def note(self, key: Key, payload: bytes | None, reason: str, used: dict[str, int]) -> bool:
+        """Takes what the engine said of a unit; False when that is no result."""
+        for meter, amount in used.items():
+            self.usage[meter] += amount
+        if payload is None and not reason:
+            self._dropped.add(key)
+            return False
+        self._waiting.discard(key)
+        self.yielded += 1
+        return True
+
+    def silent(self) -> set[Key]:
+        """Units that the engine has said nothing of."""
+        return self._waiting - self._dropped
+
+    def unbegun(self) -> frozenset[Key]:
+        """Units that the engine was stopped before, as far as that is known.
+
+        A local translator does one unit after the other; a remote one may have begun the rest as well, unless it says
+        what it has.
+        """
+        return frozenset(self.silent() if self._stoppable or (self.broken_off and not self._remote) else ())
 
 
 def try_engine(
@@ -170,10 +216,16 @@ def try_engine(
     """
     calls = _prepare({unit.key: [unit]}, plans, engine, store)
     began = time.monotonic()
-    for _key, payload, reason, _used in calls.results():
+    for _key, payload, reason, _used in calls.results(lambda: False):
         if payload is None:
             raise EngineError(f"the engine does not compute what it has computed before: {reason}", "")
     return unit.audio_ms, _ms_since(began)
+
+
+def _take_effort(engine: Any) -> Mapping[str, int]:
+    """What the engine's parts did since they were last asked; nothing of an engine that does not say."""
+    take = getattr(engine, "take_effort", None)
+    return {} if take is None else take()
 
 
 def _ms_since(began: float) -> int:
@@ -194,6 +246,19 @@ def _missing(units: Sequence[Unit], store: Store, settle: Settle) -> dict[Key, l
     return wanted
 
 
+class _Halt:
+    """Remembers that it was asked to stop: a stop is final, and asking may cost something."""
+
+    def __init__(self, stopping: Stopping) -> None:
+        self._stopping = stopping
+        self.asked = False
+
+    def __call__(self) -> bool:
+        self.asked = self.asked or self._stopping()
+        return self.asked
+
+
+#: A unit's key, its payload, why there is none, and what it used. Neither payload nor reason: it was begun and left.
 Result = tuple[Key, bytes | None, str, dict[str, int]]
 
 
@@ -202,7 +267,9 @@ class _Calls:
     """Inputs of an engine, and how to get results of them; the id of an input is its unit's key."""
 
     inputs: Sequence[Any]
-    results: Callable[[], Iterator[Result]]
+    results: Callable[[Stopping], Iterator[Result]]
+    #: Whether the engine itself asks if it is to stop, and says what was under way then.
+    stoppable: bool = False
 
 
 def _prepare(
@@ -214,11 +281,12 @@ def _prepare(
     stages = {same[0].stage for same in wanted.values()}
     if Stage.TRANSLATE in stages:
         tasks = [replace(same[0].task, id=key) for key, same in wanted.items() if same[0].task is not None]
-        return _Calls(tasks, lambda: _translations(engine, tasks))
+        stoppable = isinstance(engine, StoppableTranslator)
+        return _Calls(tasks, lambda stopping: _translations(engine, tasks, stopping), stoppable)
     clips = _load_clips(wanted, plans, store)
     if Stage.DETECT in stages:
-        return _Calls(clips, lambda: _guesses(engine, clips))
-    return _Calls(clips, lambda: _transcripts(engine, clips))
+        return _Calls(clips, lambda _stopping: _guesses(engine, clips))
+    return _Calls(clips, lambda _stopping: _transcripts(engine, clips))
 
 
 def _load_clips(wanted: dict[Key, list[Unit]], plans: Callable[[str], Plan], store: Store) -> list[Clip]:
@@ -250,16 +318,23 @@ def _transcripts(engine: Transcriber, clips: Sequence[Clip]) -> Iterator[Result]
             yield key, records.dump_transcript(result), "", {"audio_ms": audio_ms}
 
 
-def _translations(engine: Translator, tasks: Sequence[Any]) -> Iterator[Result]:
-    for result in engine.translate(tasks):
-        key = Key(result.task_id)
+def _translations(engine: Translator, tasks: Sequence[Any], stopping: Stopping) -> Iterator[Result]:
+    results: Iterable[Translation | TaskFailure | TaskLeft] = (
+        engine.translate_until(tasks, stopping, IN_FLIGHT_GRACE_S)
+        if isinstance(engine, StoppableTranslator)
+        else engine.translate(tasks)
+    )
+    for result in results:
+        key, meters = Key(result.task_id), _meters(result.usage)
         if isinstance(result, TaskFailure):
-            yield key, None, result.reason, {}
-        elif isinstance(result, Translation):
-            used = result.usage
-            meters = {
-                "requests": used.requests,
-                "input_tokens": used.input_tokens,
-                "output_tokens": used.output_tokens,
-            }
+            yield key, None, result.reason or "the translator failed and did not say why", meters
+        elif isinstance(result, TaskLeft):
+            yield key, None, "", meters
+        else:
             yield key, records.dump_translation(result), "", meters
+
+
+def _meters(used: Usage) -> dict[str, int]:
+    """How usage is named in journals and provenances."""
+    found = {"requests": used.requests, "input_tokens": used.input_tokens, "output_tokens": used.output_tokens}
+    return found | ({"unanswered": used.unanswered} if used.unanswered else {})

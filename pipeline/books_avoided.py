@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from core.money import Money
 from ledger.entries import Bucket, Entry
-from ledger.facts import AttemptEnded, AttemptStarted
+from ledger.facts import AttemptEnded, AttemptStarted, UnitUse
 from pipeline.books_report import Avoided
+from pipeline.books_silence import measured_effort, spared_by_skipping, windows_without_skipping
 from pipeline.books_workload import Fates, JobContent
 from pipeline.stages import Stage
 
-#: Longest window of plans that do not say theirs, in ms.
-WINDOW_MS = 29_000
-#: The encoder's part of what a window of speech takes, where nothing measured it. `bench/silence_bench.py` found 0.41
-#: and 0.51 with base in int8 on a CPU; other models and devices differ, which is why a measured pass comes first.
+#: The encoder's part of what a window of speech takes, for journals that do not say what the engine's parts took.
+#: `bench/silence_bench.py` found 0.41 and 0.51 with base in int8 on a CPU; other models and devices differ.
 ENCODER_PART = Fraction(2, 5)
 
 _WORK = frozenset({Bucket.BUSY, Bucket.LOST, Bucket.DUPLICATE})
@@ -39,28 +37,43 @@ class Computed:
                 self._ms[entry.attempt] = self._ms.get(entry.attempt, 0) + entry.unit_ms
 
     def cost(self, attempt: AttemptStarted, key: str, currency: str) -> tuple[Fraction, Fraction | None]:
-        """(engine ms, nano-units of ``currency`` or None) of one unit of an attempt."""
-        audio = sum(unit.audio_ms for unit in attempt.units)
-        mine = next((unit.audio_ms for unit in attempt.units if unit.key == key), 0)
-        share = Fraction(mine, audio) if audio else Fraction(1, max(len(attempt.units), 1))
+        """(engine ms, nano-units of ``currency`` or None) of one unit of an attempt; a unit that the engine was stopped
+        before took nothing."""
         end = self.ended.get(attempt.attempt)
+        begun = _begun(attempt, end)
+        audio = sum(unit.audio_ms for unit in begun)
+        mine = next((unit for unit in begun if unit.key == key), None)
+        share = Fraction(0)
+        if mine is not None:
+            share = Fraction(mine.audio_ms, audio) if audio else Fraction(1, len(begun))
         ms = end.engine_ms if end is not None else self._ms.get(attempt.attempt, 0)
         nano = self._nano.get(attempt.attempt, {}).get(currency)
         return ms * share, None if nano is None else nano * share
 
-    def measured(self, stage: str, engine: str, currency: str) -> Measured:
-        """What all ended batches of an engine took together; nothing of a batch that a death took."""
+    def measured(self, stage: str, engine: str, currency: str, keys: Collection[str]) -> Measured:
+        """What ended batches of an engine took together: those with a unit of ``keys`` in them, or all where there is
+        none. Nothing of a batch that a death took, nor of units that the engine was stopped before.
+        """
+        ended = [
+            (attempt, end)
+            for name, end in self.ended.items()
+            if (attempt := self.attempts.get(name)) is not None and (attempt.stage, attempt.engine) == (stage, engine)
+        ]
+        own = [(attempt, end) for attempt, end in ended if any(unit.key in keys for unit in attempt.units)]
         units, ms, nano, unknown = 0, 0, 0, False
-        for name, end in self.ended.items():
-            attempt = self.attempts.get(name)
-            if attempt is None or attempt.stage != stage or attempt.engine != engine:
-                continue
-            units += len(attempt.units)
+        for attempt, end in own or ended:
+            units += len(_begun(attempt, end))
             ms += end.engine_ms
-            paid = self._nano.get(name, {}).get(currency)
+            paid = self._nano.get(attempt.attempt, {}).get(currency)
             unknown = unknown or (paid is None and end.engine_ms > 0)
             nano += paid or 0
-        return Measured(units, ms, None if unknown else nano)
+        usage = tuple(end.usage for _, end in own or ended)
+        return Measured(units, ms, None if unknown else nano, usage)
+
+
+def _begun(attempt: AttemptStarted, end: AttemptEnded | None) -> tuple[UnitUse, ...]:
+    """The units that the engine did not leave."""
+    return tuple(unit for unit in attempt.units if end is None or unit.key not in end.left)
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,8 @@ class Measured:
     ms: int
     #: What it cost; None as soon as one of them has no price.
     nano: int | None
+    #: What each of them says that it used, by meter.
+    usage: tuple[Mapping[str, int], ...] = ()
 
 
 def avoided_by(
@@ -80,21 +95,20 @@ def avoided_by(
     fates: Fates,
     computed: Computed,
     made_by: Mapping[str, str],
-    wanted_at: Sequence[int],
+    resumed_at: Sequence[int],
     currency: str,
 ) -> tuple[Avoided, ...]:
-    """The kinds that apply. ``wanted_at`` are the instants at which the job began to be worked on."""
+    """The kinds that apply. ``resumed_at`` are the instants at which the job was taken up again after a death."""
     found = [_silence(content, computed, currency), _cache(fates, computed, made_by, currency)]
-    found.append(_resume(fates, computed, made_by, wanted_at, currency))
+    found.append(_resume(fates, computed, made_by, resumed_at, currency))
     return tuple(each for each in found if each is not None)
 
 
 def _silence(content: JobContent, computed: Computed, currency: str) -> Avoided | None:
-    """Media that no engine was given, and what the windows cost that it would have taken.
+    """Media that no engine was given, and what hearing it end to end would have taken beyond what hearing took.
 
-    Whisper's encoder hears 30 s whatever is in them, and its decoder writes as much text with silence around the
-    speech as without. So what skipping saves is a pass of the encoder for each window that the plan does without,
-    not the engine's time for as much speech (`bench/silence_bench.py` measures it).
+    By the model of `pipeline.books_silence` where the job's batches say what the engine's parts took; else passes of
+    the encoder alone, for each window that the plan does without.
     """
     plan = content.plan
     spec = plan.settings.transcriber
@@ -105,23 +119,28 @@ def _silence(content: JobContent, computed: Computed, currency: str) -> Avoided 
     share = f"{media_ms} of {plan.media.duration_ms} ms of media were given to no engine"
     windows = f"{len(plan.windows)} windows instead of {without}"
     heard, detected = (
-        computed.measured(stage.value, spec.describe(), currency) for stage in (Stage.TRANSCRIBE, Stage.DETECT)
+        computed.measured(stage.value, spec.describe(), currency, content.keys)
+        for stage in (Stage.TRANSCRIBE, Stage.DETECT)
     )
     if not heard.units:
         why = f"{share}, {windows}; no batch of {spec.describe()} was measured"
         return Avoided("silence", media_ms, 0, None, None, False, why)
+    effort = measured_effort(heard.usage, detected.usage)
+    if effort is not None:
+        spared_ms = max(spared_by_skipping(content, effort), Fraction(0)) if media_ms else Fraction(0)
+        took, nano = heard.ms + detected.ms, _sum(heard.nano, detected.nano)
+        paid = None if nano is None else Money(round(spared_ms * nano / max(took, 1)), currency)
+        basis = f"{share}, {windows}; both laid out at {effort.words()}, as this job's batches measured"
+        return Avoided("silence", media_ms, 0, round(spared_ms), paid, False, basis)
     passes = encoder_pass(heard, detected)
     spared = max(without - len(plan.windows), 0)
-    nano = None if passes.nano is None else Money(round(spared * passes.nano), currency)
+    paid = None if passes.nano is None else Money(round(spared * passes.nano), currency)
     basis = f"{share}, {windows}; at {round(passes.ms)} ms a window, {passes.basis}"
-    return Avoided("silence", media_ms, 0, round(spared * passes.ms), nano, False, basis)
+    return Avoided("silence", media_ms, 0, round(spared * passes.ms), paid, False, basis)
 
 
-def windows_without_skipping(duration_ms: int, segmenter: Mapping[str, Any]) -> int:
-    """How many windows of the plan's greatest length cover the media end to end."""
-    params = segmenter.get("params")
-    length = params.get("max_window_ms") if isinstance(params, Mapping) else None
-    return -(-duration_ms // (length if type(length) is int and length > 0 else WINDOW_MS))
+def _sum(first: int | None, second: int | None) -> int | None:
+    return None if first is None or second is None else first + second
 
 
 @dataclass(frozen=True)
@@ -160,19 +179,22 @@ def _cache(fates: Fates, computed: Computed, made_by: Mapping[str, str], currenc
 
 
 def _resume(
-    fates: Fates, computed: Computed, made_by: Mapping[str, str], wanted_at: Sequence[int], currency: str
+    fates: Fates, computed: Computed, made_by: Mapping[str, str], resumed_at: Sequence[int], currency: str
 ) -> Avoided | None:
-    """What was finished when the job was taken up again, once for each time."""
+    """What was finished when the job was taken up again after a death, once for each time.
+
+    Whoever stops a run, or lets a budget stop it, was not going to lose anything by it.
+    """
     again: list[str] = []
-    for at in sorted(set(wanted_at))[1:]:
+    for at in resumed_at:
         for key in sorted(fates.paid):
             attempt = computed.attempts.get(made_by.get(key, ""))
             if attempt is not None and attempt.at < at:
                 again.append(key)
     if not again:
         return None
-    times = len(set(wanted_at)) - 1
-    basis = f"finished before the job was taken up again ({times} times); as measured when they were computed"
+    times = len(resumed_at)
+    basis = f"finished before a death after which the job was taken up again ({times} times); as measured then"
     return _units("resume", again, computed, made_by, currency, basis)
 
 

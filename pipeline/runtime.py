@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     device: str = Field(default="auto", pattern="^(auto|cpu|cuda)$", description="auto, cpu or cuda")
     threads: int = Field(default=0, ge=0, description="CPU threads for engines (0: all)")
     batch_size: int = Field(default=0, ge=0, le=256, description="units given to an engine at once (0: by device)")
+    whole_media: bool = Field(
+        default=False, description="skip no silence: engines hear the media end to end, to see what skipping saves"
+    )
     offline: bool = Field(default=False, description="never download anything (HF_HUB_OFFLINE=1 says the same)")
     to: str = Field(default="", description="target languages, BCP 47: es,ja,pt-BR")
     source: str = Field(default="auto", description="language spoken, or auto to decide it by vote (flag: --from)")
@@ -224,10 +227,10 @@ class Runtime:
 
     @cached_property
     def segmenter(self) -> SegmenterParams:
-        """The segmenter's parameters; one set for everything."""
+        """The segmenter's parameters; one set for everything but whether silence is skipped."""
         from segmenter.params import SegmenterParams
 
-        return SegmenterParams()
+        return SegmenterParams(whole_media=self.settings.whole_media)
 
     @cached_property
     def resources(self) -> EngineResources:

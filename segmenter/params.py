@@ -50,13 +50,19 @@ class SegmenterParams:
     min_window_ms: int = 22_000
     #: The most joined audio in a window, context included; Whisper hears 30 s.
     max_window_ms: int = 29_000
+    #: Leaves nothing out: windows of the greatest length end to end, pauses included.
+    whole_media: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object without floats that names every parameter and every detector by version or digest.
 
         Raises EngineMissingError when a detector is not installed.
         """
-        return {"params": asdict(self), "detectors": dict(detector_identities())}
+        params = asdict(self)
+        if not self.whole_media:
+            # Jobs that skip silence keep the names they had before there was a choice.
+            del params["whole_media"]
+        return {"params": params, "detectors": dict(detector_identities())}
 
 
 @lru_cache(maxsize=1)

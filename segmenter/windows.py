@@ -3,10 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from core.speech import Segment, Segmentation, Span, Window
 from segmenter.params import SegmenterParams
+
+
+def with_pauses(found: Segmentation, params: SegmenterParams) -> Segmentation:
+    """The whole media in segments end to end: speech with its score, pauses with 0, cut every ``params.max_window_ms``.
+
+    For hearing media without skipping anything, which shows what skipping saves.
+    """
+    end = found.duration_ms
+    marks = {*range(0, end, params.max_window_ms), end}
+    marks |= {mark for segment in found.segments for mark in (segment.start_ms, segment.end_ms) if 0 < mark < end}
+    pieces: list[Segment] = []
+    spoken = iter(found.segments)
+    current = next(spoken, None)
+    for start, stop in pairwise(sorted(marks)):
+        while current is not None and current.end_ms <= start:
+            current = next(spoken, None)
+        score = current.score if current is not None and current.start_ms <= start else 0
+        pieces.append(Segment(len(pieces), start, stop, score))
+    return Segmentation(end, tuple(pieces))
+
+
+def windows_end_to_end(whole: Segmentation, params: SegmenterParams) -> tuple[Window, ...]:
+    """The segments of `with_pauses` in windows of ``params.max_window_ms``; the last one is what is left."""
+    windows = []
+    for index, (_, inside) in enumerate(groupby(whole.segments, lambda each: each.start_ms // params.max_window_ms)):
+        segments = tuple(inside)
+        windows.append(Window(index, segments, tuple(Span(each.start_ms, each.end_ms) for each in segments)))
+    return tuple(windows)
 
 
 def pack_windows(found: Segmentation, params: SegmenterParams) -> tuple[Window, ...]:

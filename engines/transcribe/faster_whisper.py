@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from engines.transcribe.decoding import Decoded, Encoded, EncodedClips, Search, 
 from engines.transcribe.gates import Evidence
 from engines.transcribe.interface import Clip, ClipFailure, LanguageGuess, TranscriberChoice, Transcript
 from engines.transcribe.judging import Reading, judge, read
+from engines.transcribe.metering import EffortMeter
 from engines.transcribe.words import place_words
 
 #: Changes when the rules of decoding and judging change, so that old records are not taken for new ones.
@@ -122,9 +123,11 @@ class FasterWhisperTranscriber:
         self._shape = _shape(device, resources)
         self._limit = BatchLimit(self._shape.batch)
         self._kept = EncodedClips()
+        #: What its workers spend their time on.
+        self.meter = EffortMeter()
         path = find_frozen(spec, resources, resolve_whisper).path
         self._decoder: WhisperDecoder | None = WhisperDecoder(
-            _load(path, spec.compute_type, device, self._shape), _beam_size(dict(spec.options))
+            _load(path, spec.compute_type, device, self._shape), _beam_size(dict(spec.options)), self.meter
         )
         self._pool = ThreadPoolExecutor(self._shape.workers, thread_name_prefix="whisper")
 
@@ -160,6 +163,11 @@ class FasterWhisperTranscriber:
         size = max(1, min(self._limit.clips, -(-len(computable) // self._shape.workers)))
         batches = [computable[start : start + size] for start in range(0, len(computable), size)]
         yield from run_batches(batches, lambda batch: settle(batch, self._compute, self._limit), self._pool)
+
+    def take_effort(self) -> Mapping[str, int]:
+        """What the calls since the last asking took, part by part, and how clips are spread over the workers."""
+        shape = {"workers": self._shape.workers, "batch_clips": self._limit.clips, "call_clips": self.batch_size}
+        return {**self.meter.take(), **shape}
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -212,10 +220,11 @@ class FasterWhisperTranscriber:
 
     def _look(self, clip: Clip, search: Search) -> Evidence:
         engine = self._engine()
-        encoded = self._encode(engine, [clip])[0]
-        self._kept.put(_name(clip), encoded)
-        decoded = engine.generate([encoded], [whisper_language(clip.language)], search)[0]
-        return _evidence(engine, clip, encoded, decoded)
+        with self.meter.second_look():
+            encoded = self._encode(engine, [clip])[0]
+            self._kept.put(_name(clip), encoded)
+            decoded = engine.generate([encoded], [whisper_language(clip.language)], search)[0]
+            return _evidence(engine, clip, encoded, decoded)
 
 
 def _evidence(engine: WhisperDecoder, clip: Clip, encoded: Encoded, decoded: Decoded) -> Evidence:

@@ -30,3 +30,8 @@ def test_a_missing_detector_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module, "SILERO_ASSET", "assets/absent.onnx")
     with pytest.raises(EngineMissingError, match="make setup"):
         module.silero_path()
+
+
+def test_jobs_that_skip_silence_keep_the_names_they_had_before_there_was_a_choice() -> None:
+    assert "whole_media" not in SegmenterParams().as_json()["params"]
+    assert SegmenterParams(whole_media=True).as_json()["params"]["whole_media"] is True

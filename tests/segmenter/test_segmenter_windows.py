@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from core.speech import Segment, Segmentation, Window
 from segmenter.params import SegmenterParams
-from segmenter.windows import pack_windows
+from segmenter.windows import pack_windows, windows_end_to_end, with_pauses
 
 PARAMS = SegmenterParams()
 
@@ -89,3 +89,27 @@ def test_one_window_spans_a_very_long_pause_rather_than_pay_for_two() -> None:
 
 def test_no_segments_no_windows() -> None:
     assert packed([]) == ()
+
+
+@given(shapes, st.integers(0, 60_000))
+def test_without_skipping_windows_cover_the_media_end_to_end(shape: list[tuple[int, int]], tail_ms: int) -> None:
+    segments = laid_out(shape)
+    end = (segments[-1].end_ms if segments else 0) + tail_ms
+    whole = with_pauses(Segmentation(end, tuple(segments)), PARAMS)
+    windows = windows_end_to_end(whole, PARAMS)
+    spans = [span for window in windows for span in window.spans]
+    assert [span.start_ms for span in spans] == [0, *(span.end_ms for span in spans)][: len(spans)]
+    assert (spans[-1].end_ms if spans else 0) == end
+    assert len(windows) == -(-end // PARAMS.max_window_ms)
+    assert all(0 < window.audio_ms <= PARAMS.max_window_ms for window in windows)
+    assert [window.index for window in windows] == list(range(len(windows)))
+
+
+@given(shapes)
+def test_without_skipping_speech_keeps_its_score_and_pauses_have_none(shape: list[tuple[int, int]]) -> None:
+    segments = laid_out(shape)
+    end = segments[-1].end_ms if segments else 0
+    whole = with_pauses(Segmentation(end, tuple(segments)), PARAMS)
+    spoken = [one for one in whole.segments if one.score]
+    assert sum(one.duration_ms for one in spoken) == sum(one.duration_ms for one in segments)
+    assert all(any(one.start_ms >= each.start_ms and one.end_ms <= each.end_ms for each in segments) for one in spoken)
