@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from coordinator.purse import Purse
 from core.keys import Key
 from pipeline.board import engine_spec
 from pipeline.jobs import JobFolder
@@ -39,6 +40,8 @@ class ActiveJob:
     started: float = 0.0
     #: Why nothing of it is handed out any more (its budget); empty while something may be.
     halted: str = ""
+    #: What its budget still allows; None for a job without one.
+    purse: Purse | None = None
     #: Ready units by queue, and their speech; made again when the frontier has changed.
     _ready: dict[str, list[Unit]] | None = None
     _ready_ms: dict[str, int] = field(default_factory=dict)
@@ -70,10 +73,11 @@ class ActiveJob:
         return 0 if self.halted else self._ready_ms.get(queue, 0)
 
     def free(self, queue: str, taken: Collection[Key]) -> Iterator[Unit]:
-        """Ready units for a queue that nobody has been given."""
+        """Ready units for a queue that nobody has been given, as far as its budget goes."""
         if self.halted:
             return iter(())
-        return (unit for unit in self.ready().get(queue, ()) if unit.key not in taken)
+        units = (unit for unit in self.ready().get(queue, ()) if unit.key not in taken)
+        return units if self.purse is None else self.purse.affordable(queue, units)
 
     def source(self, unit: Unit) -> str:
         """The spoken language as a message says it."""

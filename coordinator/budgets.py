@@ -1,5 +1,7 @@
-"""Budgets: a job that has cost what it may is handed out no more; what is in flight is finished, then it ends.
+"""Budgets: a job is handed out as far as its budget goes; when nothing more fits it ends, and keeps what is finished.
 
+Work counts before it is done: what is under way is reserved at the pace that was measured on its queue, at the dearest
+worker's price, and an API's calls as estimated. What was never measured is handed out one unit at a time.
 What a job has cost is read from the facts of its attempts on disk, whoever made them; nothing is kept in memory that a
 new coordinator could not read again.
 """
@@ -7,19 +9,30 @@ new coordinator could not read again.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any
 
 from coordinator.active import ActiveJob
+from coordinator.defects import blaming
 from coordinator.ending import Ending
 from coordinator.floor import Floor
 from coordinator.intake import Intake
+from coordinator.purse import Forecast, Purse
 from core.errors import UsageError
-from core.money import Money, quote
+from core.keys import Key
+from core.money import Money, MoneyError, quote, settle
+from ledger.billing import HOUR_MS
+from pipeline.board import engine_spec
 from pipeline.budget import PLACES
 from pipeline.report import left_of
 from pipeline.spending import Prices, Spending
+from pipeline.stages import Unit
 
 #: How often the account is looked at, in seconds.
 LOOK_S = 2.0
+#: The same while a job waits for nothing else than its account.
+STARVED_S = 0.2
 
 
 class Budgets:
@@ -41,12 +54,19 @@ class Budgets:
         self._known = {job.job_id: job for job in jobs if self._known.get(job.job_id) is job}
         now = time.monotonic()
         fresh = [job for job in jobs if job.job_id not in self._known]
-        if fresh or (jobs and now - self._looked >= LOOK_S):
+        pause = STARVED_S if any(self._starved(job) for job in jobs) else LOOK_S
+        if fresh or (jobs and now - self._looked >= pause):
             self._looked = now
             self._look([job for job in jobs if not job.halted])
             self._known = {job.job_id: job for job in jobs}
         for job in jobs:
+            if job.purse is not None:
+                with blaming(job.job_id):
+                    job.purse.reserve()
+        for job in jobs:
             if job.halted and not job.work.finished and not self._in_flight(job):
+                # What was in flight when it was halted has cost something since.
+                self._look([job])
                 self._floor.log(job.job_id, "budget", job.halted)
                 self._intake.withdraw(job)
                 self._ending.spent_up(job, f"{job.halted}; {left_of(job.work)}")
@@ -64,7 +84,8 @@ class Budgets:
                 self._halt(job, f"its budget cannot be counted: {error}")
             return
         for job in jobs:
-            self._judge(job, spending)
+            with blaming(job.job_id):
+                self._judge(job, spending)
 
     def _judge(self, job: ActiveJob, spending: Spending) -> None:
         wanted = job.wanted
@@ -79,9 +100,56 @@ class Budgets:
         if found.unknown or unknown:
             why = (*found.unknown, unknown)[0]
             self._halt(job, f"a budget needs a price: {why}; submit it with --node-rate, or without --budget")
-        elif found.nano >= allowed.nano:
-            spent = Money(found.nano, allowed.currency)
+            return
+        spent = Money(found.nano, allowed.currency)
+        if spent >= allowed:
             self._halt(job, f"its budget of {allowed} is spent ({spent.amount(PLACES)} {spent.currency})")
+            return
+        left = allowed - spent
+        job.purse = Purse(left.nano, self._forecast(job, allowed.currency, spending), lambda: self._under_way(job))
+        ahead = job.purse.next_cost(job.ready().items())
+        if ahead is not None and ahead > left.nano and not self._in_flight(job):
+            said = f"{left.amount(PLACES)} of it is left, and what comes next is expected to cost"
+            self._halt(job, f"its budget of {allowed}: {said} {Money(ahead, left.currency).amount(PLACES)}")
+
+    def _forecast(self, job: ActiveJob, currency: str, spending: Spending) -> Forecast:
+        """What a unit is expected to cost on the dearest of the workers that may be given it."""
+        prices: dict[str, Fraction] = {}
+        fees: dict[Key, int] = {}
+
+        def forecast(queue: str, unit: Unit) -> int | None:
+            if queue not in prices:
+                prices[queue] = self._dearest(job, queue, currency, spending)
+            if unit.key not in fees:
+                fees[unit.key] = spending.expected_fee(unit, engine_spec(job.work.plan, unit.stage), currency)
+            fee, rates = fees[unit.key], self._floor.rates
+            if prices[queue] and not rates.is_measured(queue):
+                return fee or None
+            ms = rates.predict(queue, unit.stage, unit.audio_ms)
+            return fee + settle(Fraction(ms, HOUR_MS), prices[queue])
+
+        return forecast
+
+    def _dearest(self, job: ActiveJob, queue: str, currency: str, spending: Spending) -> Fraction:
+        """The highest price an hour of the workers that serve a queue."""
+        found = [Fraction(quote(job.wanted.node_rate)[0])] if job.wanted.node_rate else []
+        for card in self._floor.cards:
+            if any(each.get("queue") == queue for each in card.get("serves", ())):
+                price = _said_price(card, currency)
+                if price is None and not job.wanted.node_rate:
+                    price = spending.price_of(str(card.get("node") or ""), currency)
+                found += [price] if price is not None else []
+        return max(found, default=Fraction(0))
+
+    def _starved(self, job: ActiveJob) -> bool:
+        """True when nothing of a job is under way, and what was is still counted as if it were."""
+        return job.purse is not None and bool(job.purse.reserved) and not self._in_flight(job)
+
+    def _under_way(self, job: ActiveJob) -> Iterable[tuple[str, Unit]]:
+        for batch in self._floor.desk.sent.values():
+            for unit in batch.units.values():
+                if unit.job_id == job.job_id:
+                    yield batch.queue, unit
 
     def _halt(self, job: ActiveJob, why: str) -> None:
         job.halted = why
@@ -103,10 +171,18 @@ class Budgets:
             price = str(card.get("price") or "")
             if price and quote(price)[1] != currency:
                 return f"worker {card.get('id', '')} is priced in {quote(price)[1]}, the budget in {currency}"
-            if not price and not self._account().knows_price(str(card.get("node") or ""), currency):
+            if not price and self._account().price_of(str(card.get("node") or ""), currency) is None:
                 return f"nobody knows what the machine of worker {card.get('id', '')} costs an hour"
         return ""
 
     def _in_flight(self, job: ActiveJob) -> bool:
-        batches = self._floor.desk.sent.values()
-        return any(unit.job_id == job.job_id for batch in batches for unit in batch.units.values())
+        return any(True for _ in self._under_way(job))
+
+
+def _said_price(card: Mapping[str, Any], currency: str) -> Fraction | None:
+    """What a worker says that its machine costs an hour; None for nothing that can be read, or another currency."""
+    try:
+        amount, unit = quote(str(card.get("price") or ""))
+    except MoneyError:
+        return None
+    return Fraction(amount) if unit == currency else None

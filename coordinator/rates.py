@@ -47,6 +47,10 @@ class Rates:
         """Engine milliseconds that so much speech will take."""
         return audio_ms * self._rates.get(queue, _GUESSES[stage]) // 1000
 
+    def is_measured(self, queue: str) -> bool:
+        """Whether a prediction for this queue is more than a guess."""
+        return queue in self._rates
+
     def keep(self) -> None:
         """Writes what was learnt, so that a new coordinator starts with it."""
         if self._dirty:

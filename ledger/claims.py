@@ -85,7 +85,14 @@ class Claims:
 
     def all(self, beat_ms: int) -> list[Claim]:
         """Every claim that has a length, in an order that does not depend on the order of the facts."""
-        found = [claim for attempt in self._life.started for claim in self._attempt(attempt, beat_ms)]
+        found: list[Claim] = []
+        for attempt in self._life.started:
+            end = self._ends.get(attempt.attempt)
+            if end is not None:
+                # The monotonic clock says how long, the wall clock only where.
+                found.append(_claim(attempt, attempt.at, attempt.at + end.engine_ms, self.shares(attempt)))
+            else:
+                found += self._open(attempt, beat_ms)
         found += self._loads()
         first, last = self._life.opening().at, self._end.at
         clipped = [
@@ -108,12 +115,8 @@ class Claims:
             return Bucket.DUPLICATE
         return Bucket.BUSY if self._running(attempt.process) else Bucket.LOST
 
-    def _attempt(self, attempt: AttemptStarted, beat_ms: int) -> Iterator[Claim]:
-        end = self._ends.get(attempt.attempt)
-        if end is not None:
-            # The monotonic clock says how long, the wall clock only where.
-            yield _claim(attempt, attempt.at, attempt.at + end.engine_ms, self.shares(attempt))
-            return
+    def _open(self, attempt: AttemptStarted, beat_ms: int) -> Iterator[Claim]:
+        """The claims of an attempt that never ended."""
         alive = self._running(attempt.process)
         death = self._end.at if alive else self._life.process_death(attempt.process, self._end, beat_ms)
         death = max(death, attempt.at)
@@ -152,15 +155,20 @@ class Claims:
         if not units:
             return (Share(unnamed, "", "", 1),)
         name, made, wants, at = attempt.attempt, self._made.by, self._wants, attempt.at
-        payers = [wants.jobs(unit.key, at, unit.job) for unit in units]
-        if len(set(payers)) == 1 and len(payers[0]) == 1 and not wants.has_languages(payers[0][0]):
+        payers = wants.payers(units, at)
+        first = payers[0]
+        if len(first) == 1 and payers.count(first) == len(payers) and not wants.has_languages(first[0]):
             # Nearly every batch: one job, and nothing to divide but what was kept from what was not.
-            whole = sum([unit.audio_ms for unit in units])
-            kept = sum([unit.audio_ms for unit in units if made.get(unit.key) == name])
+            whole = kept = 0
+            for unit in units:
+                whole += unit.audio_ms
+                if made.get(unit.key) == name:
+                    kept += unit.audio_ms
+            if whole and (kept == whole or unnamed is Bucket.BUSY):
+                return (Share(Bucket.BUSY, first[0], "", whole),)
             if whole:
-                parts = {Bucket.BUSY: kept}
-                parts[unnamed] = parts.get(unnamed, 0) + whole - kept
-                return tuple([Share(bucket, payers[0][0], "", weight) for bucket, weight in parts.items() if weight])
+                parts = ((Bucket.BUSY, kept), (unnamed, whole - kept))
+                return tuple([Share(bucket, first[0], "", weight) for bucket, weight in parts if weight])
         common = math.lcm(*{len(jobs) for jobs in payers})
         silent = not any(unit.audio_ms for unit in units)
         weights: dict[tuple[Bucket, str, str], int] = {}

@@ -1,7 +1,9 @@
 """What APIs charged, from the usage of each attempt and the rows of the price book.
 
 A call that was begun and never came back may have been served and charged: its estimated usage counts as spent until a
-bill says otherwise. Usage whose price is not known is listed, and has no amount.
+bill says otherwise. So does a request without an answer in a batch that came back: one that timed out, or one that was
+under way when the job was stopped; each counts as the mean request of its batch was estimated. Usage whose price is not
+known is listed, and has no amount.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ _METERS: tuple[tuple[str, Meter, int], ...] = (
     ("audio_ms", Meter.AUDIO_SECOND, 1000),
     ("requests", Meter.REQUEST, 1),
 )
+#: How the journals name requests that were sent and that no answer came to.
+UNANSWERED = "unanswered"
 #: Meters that are charged together: a price for one of them without the other is half a price.
 _TOKENS = frozenset({"input_tokens", "cached_input_tokens", "output_tokens"})
 
@@ -53,17 +57,34 @@ class Fees:
         """The fees of a remote attempt, at the instant it was begun: an API charges a call by the price of its time."""
         if self._period is not None and not self._period.start <= attempt.at < self._period.end:
             return
-        usage = attempt.estimated if end is None else end.usage
-        quality = Quality.ESTIMATED if end is None else Quality.MEASURED
         payers = _payers(shares)
+        if end is None:
+            yield from self._charge(attempt, attempt.estimated, payers, Quality.ESTIMATED)
+            return
+        answered = {meter: quantity for meter, quantity in end.usage.items() if meter != UNANSWERED}
+        missing = _unanswered(attempt, end)
+        if answered or not missing:
+            yield from self._charge(attempt, answered, payers, Quality.MEASURED)
+        if missing:
+            yield from self._charge(attempt, missing, payers, Quality.ESTIMATED, UNANSWERED)
+
+    def _charge(
+        self,
+        attempt: AttemptStarted,
+        usage: Mapping[str, int],
+        payers: Mapping[tuple[str, str], int],
+        quality: Quality,
+        part_of: str = "",
+    ) -> Iterator[Entry | Unpriced]:
+        """``part_of`` tells two charges of one attempt and meter apart."""
         for line in self._lines(attempt, usage):
             if line.row is None:
-                yield from self._unpriced(attempt, line, payers)
+                yield from self._unpriced(attempt, line, payers, part_of)
                 continue
             nano = line.row.nano(line.billed)
             for (job, language), part in zip(payers, split(nano, list(payers.values())), strict=True):
                 yield Entry(
-                    self._id(attempt, line.meter, job, language),
+                    self._id(attempt, line.meter, job, language, part_of),
                     self._session,
                     attempt.attempt,
                     Bucket.API_FEE,
@@ -102,12 +123,12 @@ class Fees:
         return [line for line in lines if line.meter in priced | together]
 
     def _unpriced(
-        self, attempt: AttemptStarted, line: _Line, payers: Mapping[tuple[str, str], int]
+        self, attempt: AttemptStarted, line: _Line, payers: Mapping[tuple[str, str], int], part_of: str
     ) -> Iterator[Unpriced]:
         for (job, language), part in zip(payers, split(line.quantity, list(payers.values())), strict=True):
             if part:
                 yield Unpriced(
-                    self._id(attempt, line.meter, job, language),
+                    self._id(attempt, line.meter, job, language, part_of),
                     self._session,
                     attempt.attempt,
                     Bucket.API_FEE,
@@ -123,8 +144,19 @@ class Fees:
                     attempt.fake,
                 )
 
-    def _id(self, attempt: AttemptStarted, meter: str, job: str, language: str) -> str:
-        return entry_id(self._session, attempt.attempt, Bucket.API_FEE, meter, job, language)
+    def _id(self, attempt: AttemptStarted, meter: str, job: str, language: str, part_of: str) -> str:
+        name = f"{meter} {part_of}" if part_of else meter
+        return entry_id(self._session, attempt.attempt, Bucket.API_FEE, name, job, language)
+
+
+def _unanswered(attempt: AttemptStarted, end: AttemptEnded) -> dict[str, int]:
+    """What the requests without an answer may have used: each as much as the mean request was expected to."""
+    count = end.usage.get(UNANSWERED, 0)
+    if count <= 0:
+        return {}
+    expected = max(attempt.estimated.get("requests", 0), 1)
+    scaled = {meter: -(-quantity * count // expected) for meter, quantity in attempt.estimated.items()}
+    return scaled | {"requests": count}
 
 
 def _payers(shares: Sequence[Share]) -> dict[tuple[str, str], int]:

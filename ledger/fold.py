@@ -5,7 +5,7 @@ Every machine is folded by itself, so a large ledger is folded in parts: `Books.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -61,6 +61,8 @@ class Books:
     errors: tuple[str, ...] = ()
     #: Digest of the price book that was used.
     book: str = ""
+    #: Attempts that had not ended and may still come to their end: their time counts as useful until more is known.
+    under_way: frozenset[str] = frozenset()
 
     @classmethod
     def merge(cls, parts: Iterable[Books]) -> Books:
@@ -79,6 +81,7 @@ class Books:
             bills=tuple(sorted((bill for part in found for bill in part.bills), key=lambda bill: bill.session)),
             errors=tuple(sorted({line for part in found for line in part.errors})),
             book=found[0].book if found else "",
+            under_way=frozenset().union(*(part.under_way for part in found)),
         )
 
 
@@ -103,14 +106,20 @@ def fold(
 
 
 def fold_with(
-    facts: Iterable[Fact], made: Made, wants: Wants, book: PriceBook, period: Period | None, rules: FoldRules
+    facts: Iterable[Fact],
+    made: Made,
+    wants: Wants,
+    book: PriceBook,
+    period: Period | None,
+    rules: FoldRules,
+    only: Collection[str] | None = None,
 ) -> Books:
-    """As `fold`, for a caller that folds many parts with the same wants."""
+    """As `fold`, for a caller that folds many parts with the same wants; with ``only``, the books of these machines."""
     gathered = gather(facts)
     errors = list(gathered.errors)
     parts = [
         _fold_life(gathered.lives[session], gathered.ends, made, wants, _Scope(book, period, rules, errors))
-        for session in sorted(gathered.lives)
+        for session in sorted(gathered.lives if only is None else gathered.lives.keys() & set(only))
     ]
     books = Books.merge(parts)
     books.errors, books.book = tuple(sorted(errors)), book.digest
@@ -137,12 +146,17 @@ def _fold_life(life: Life, ends: Mapping[str, AttemptEnded], made: Made, wants: 
     # One millisecond more, so that the rates cover the billed end also where that is the opening itself.
     until = opened.at + terms.billed_ms(end.at - opened.at) + 1
     bill = bill_session(opened, end, _rates(opened, life, until, scope), terms)
-    claims = Claims(
-        life, end, ends, made, wants, lambda process: now is not None and life.running(process, now, rules.beat_ms)
-    )
+
+    def running(process: str) -> bool:
+        return now is not None and life.running(process, now, rules.beat_ms)
+
+    claims = Claims(life, end, ends, made, wants, running)
     entries: list[Entry] = []
     unpriced: list[Unpriced] = []
-    allocation = Allocation(bill, claims.all(rules.beat_ms), _boot_end(life, end.at), wants, period)
+    # What lies wholly outside of the period has no part in it, whatever was active when.
+    outside = period is not None and (bill.billed_until <= period.start or period.end <= bill.start)
+    found = [] if outside else claims.all(rules.beat_ms)
+    allocation = Allocation(bill, found, _boot_end(life, end.at), wants, period)
     for result in allocation.results():
         entries.append(result) if isinstance(result, Entry) else unpriced.append(result)
     if period is None:
@@ -155,7 +169,8 @@ def _fold_life(life: Life, ends: Mapping[str, AttemptEnded], made: Made, wants: 
                 entries.append(result) if isinstance(result, Entry) else unpriced.append(result)
     entries.sort(key=_place)
     unpriced.sort(key=_place)
-    return Books(tuple(entries), Totals.of(entries), tuple(unpriced), residuals, (bill,))
+    alive = [each.attempt for each in life.started if each.attempt not in ends and running(each.process)]
+    return Books(tuple(entries), Totals.of(entries), tuple(unpriced), residuals, (bill,), under_way=frozenset(alive))
 
 
 def _rates(opened: SessionOpened, life: Life, until: int, scope: _Scope) -> list[Rate]:

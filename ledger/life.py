@@ -62,8 +62,10 @@ class Life:
 
     def note(self, process: str, first: int, last: int) -> None:
         """The process was alive from ``first`` to ``last``."""
-        self.first_fact[process] = min(self.first_fact.get(process, first), first)
-        self.last_fact[process] = max(self.last_fact.get(process, last), last)
+        if first <= self.first_fact.get(process, first):
+            self.first_fact[process] = first
+        if last >= self.last_fact.get(process, last):
+            self.last_fact[process] = last
 
     def opening(self) -> SessionOpened:
         """The opening; for a machine that never wrote one, a machine of which only its first sign of life is known."""
@@ -183,8 +185,10 @@ def gather(facts: Iterable[Fact]) -> Gathered:
         if type(fact) is Beat:
             # A beat says nothing but its instant, and there are more of them than of anything else.
             place = (fact.session, fact.worker)
-            first, last = beats.get(place, (fact.at, fact.at))
-            beats[place] = min(first, fact.at), max(last, fact.at)
+            at = fact.at
+            first, last = beats.get(place, (at, at))
+            if not first < at < last:
+                beats[place] = min(first, at), max(last, at)
             continue
         key = fact_key(fact)
         other = kept.setdefault(key, fact)
@@ -253,6 +257,8 @@ def _arrange(facts: Iterable[Fact], beats: Mapping[tuple[str, str], tuple[int, i
         match fact:
             case AttemptEnded():
                 ends[fact.attempt] = fact
+            case AttemptStarted():
+                late.append(fact)
             case SessionOpened():
                 life(fact.session).opened = fact
             case SessionClosed():

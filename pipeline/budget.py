@@ -1,23 +1,30 @@
 """The most that jobs may cost: at the cap no new work is taken, what is finished stays, and it can be continued.
 
-The cap holds for the jobs, not for one run of them: what earlier runs paid for the same jobs counts. The batch in
-flight when the cap is reached is finished, so a job may cost a batch more than its cap.
+The cap holds for the jobs, not for one run of them: what earlier runs paid for the same jobs counts. A batch is begun
+only if it is expected to end within the cap, at the pace of this run's batches of its stage so far (of this store's
+where it has had none), with the loading of its engine; an API's calls count as estimated. What was never measured is
+begun while anything is left, and a batch that takes longer than its kind did is finished: by so much a job may cost
+more than its cap.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UsageError
 from core.money import CurrencyError, Money, quote, settle
+from core.specs import EngineSpec
 from ledger.billing import HOUR_MS
-from ledger.facts import AttemptEnded, AttemptStarted, parse_attempt_fact
-from pipeline.spending import Prices, Spending, weights_of
+from ledger.facts import AttemptEnded, AttemptStarted, EngineLoaded, UnitUse, parse_attempt_fact
+from pipeline.attempts import estimated_usage
+from pipeline.pace import Pace
+from pipeline.spending import Prices, Spending, now_ms, weights_of
+from pipeline.stages import Stage, Unit
 
 if TYPE_CHECKING:
     from pipeline.runtime import Runtime
@@ -73,6 +80,13 @@ class BudgetEnd:
     stopped: bool = False
     #: Why the account could not be trusted any more, in one line; empty while it could.
     trouble: str = ""
+    #: What the batch that was not begun was expected to bring the cost to; None where none was held back.
+    ahead: Money | None = None
+
+    @property
+    def left(self) -> Money:
+        """What may still be spent; never below 0."""
+        return Money(max(self.cap.nano - self.spent.nano, 0), self.cap.currency)
 
     def as_json(self) -> dict[str, Any]:
         """Nano-units of ``currency``."""
@@ -81,14 +95,20 @@ class BudgetEnd:
             "cap": self.cap.nano,
             "spent": self.spent.nano,
             "earlier": self.earlier.nano,
+            "left": self.left.nano,
+            "ahead": self.ahead.nano if self.stopped and self.ahead is not None else None,
             "stopped": self.stopped,
             "trouble": self.trouble,
         }
 
     def describe(self) -> str:
-        """``budget 2.5 USD: spent 2.5031 USD, 1.2 USD of it in earlier runs``."""
-        earlier = f", {self.earlier.amount(PLACES)} of it in earlier runs" if self.earlier else ""
-        return f"budget {self.cap}: spent {self.spent.amount(PLACES)} {self.cap.currency}{earlier}"
+        """``budget 2.5 USD: spent 2.4031 USD, 1.2 USD of it in earlier runs, 0.0969 USD left``."""
+        currency = self.cap.currency
+        earlier = f", {self.earlier.amount(PLACES)} {currency} of it in earlier runs" if self.earlier else ""
+        left = f", {self.left.amount(PLACES)} {currency} left"
+        if self.stopped and self.ahead is not None and self.left:
+            left += f" (another batch would bring it to about {self.ahead.amount(PLACES)} {currency})"
+        return f"budget {self.cap}: spent {self.spent.amount(PLACES)} {currency}{earlier}{left}"
 
 
 class RunBudget:
@@ -106,6 +126,11 @@ class RunBudget:
         self._earlier = 0
         self._fees: dict[str, int] = {}
         self._open: dict[str, AttemptStarted] = {}
+        #: When each batch under way is expected to be through, on the same clock.
+        self._due: dict[str, int] = {}
+        #: Of this run's batches.
+        self._pace = Pace()
+        self._ahead: Money | None = None
         self._begun: int | None = None
         #: Why the account cannot be trusted, in one line; empty while it can.
         self.trouble = ""
@@ -150,11 +175,48 @@ class RunBudget:
         """A fact that this run's own journal was given: an API's call counts as estimated until its usage is known."""
         fact = parse_attempt_fact("", raw)
         with self._lock:
-            if isinstance(fact, AttemptStarted) and fact.remote:
+            if isinstance(fact, AttemptStarted):
                 self._open[fact.attempt] = fact
-                self._charge(fact, None)
+                self._due[fact.attempt] = self.clock() + self._predicted_ns(fact)
+                if fact.remote:
+                    self._charge(fact, None)
             elif isinstance(fact, AttemptEnded) and fact.attempt in self._open:
-                self._charge(self._open.pop(fact.attempt), fact)
+                started = self._open.pop(fact.attempt)
+                self._due.pop(fact.attempt)
+                self._pace.note_batch(started, fact)
+                if started.remote:
+                    self._charge(started, fact)
+            elif isinstance(fact, EngineLoaded):
+                self._pace.note_load(fact)
+
+    def fits(self, stage: Stage, units: Sequence[Unit], engine: EngineSpec, *, remote: bool) -> bool:
+        """Whether a batch may be begun: it is expected to end within the cap, or nothing says when it will end.
+
+        An engine that this run has not used yet is loaded first, which counts too.
+        """
+        with self._lock:
+            uses = tuple(UnitUse(unit.key, unit.audio_ms, unit.job_id) for unit in units)
+            usage = estimated_usage(stage, units) if remote else {}
+            batch = AttemptStarted(
+                "", "", str(stage), now_ms(), engine.describe(), engine.provider, False, remote, uses, usage
+            )
+            fees, _ = self._meter.charge(batch, None, weights_of(batch))
+            fee = sum(amount.nano for _, amount in fees)
+            predicted = self._predicted_ns(batch)
+            until = max([self.clock() + predicted, *self._due.values()])
+            ahead = self._nano(until) + fee
+            if ahead <= self.cap.nano or (not predicted and not fee):
+                return True
+            self._ahead = Money(ahead, self.cap.currency)
+            return False
+
+    def _predicted_ns(self, batch: AttemptStarted) -> int:
+        """How long a batch will keep the machine before it can be left; 0 where nothing was measured."""
+        known = self._spending.pace
+        ms = self._pace.batch_ms(batch)
+        ms = known.batch_ms(batch) if ms is None else ms
+        loading = 0 if self._pace.loaded(batch.engine) or batch.remote else known.load_ms(batch.engine)
+        return ((ms or 0) + loading) * 1_000_000
 
     def _charge(self, started: AttemptStarted, ended: AttemptEnded | None) -> None:
         fees, unpriced = self._meter.charge(started, ended, weights_of(started))
@@ -169,14 +231,43 @@ class RunBudget:
     def state(self) -> BudgetEnd:
         """The account as it is now."""
         with self._lock:
-            began = self.clock() if self._begun is None else self._begun
-            ms = Fraction(self.clock() - began, 1_000_000)
-            nano = settle(ms / HOUR_MS, self._price) + sum(self._fees.values()) + self._earlier
             currency = self.cap.currency
-            return BudgetEnd(self.cap, Money(nano, currency), Money(self._earlier, currency), trouble=self.trouble)
+            spent, earlier = Money(self._nano(self.clock()), currency), Money(self._earlier, currency)
+            return BudgetEnd(self.cap, spent, earlier, trouble=self.trouble, ahead=self._ahead)
+
+    def _nano(self, until: int) -> int:
+        """What the jobs will have cost at an instant of the clock, if nothing else is begun."""
+        began = until if self._begun is None else self._begun
+        ms = Fraction(until - began, 1_000_000)
+        return settle(ms / HOUR_MS, self._price) + sum(self._fees.values()) + self._earlier
 
     @property
     def exhausted(self) -> bool:
         """True when no new work may be taken."""
         state = self.state()
         return bool(state.trouble) or state.spent >= self.cap
+
+
+class BudgetGate:
+    """Ends a run when its budget forbids new work; what has no budget passes. Thread-safe."""
+
+    def __init__(self, budget: RunBudget | None, stop: Callable[[], None]) -> None:
+        """``stop`` ends the run as if it were asked to."""
+        self._budget, self._stop = budget, stop
+        #: True once it was the budget that ended the run.
+        self.closed = False
+
+    def refuses(self) -> bool:
+        """True when nothing new may be begun at all."""
+        return self._budget is not None and self._budget.exhausted and self._close()
+
+    def refuses_batch(self, units: Sequence[Unit], spec: EngineSpec, remote: bool) -> bool:
+        """True when these units would go past the cap."""
+        if self._budget is None or not units or self._budget.fits(units[0].stage, units, spec, remote=remote):
+            return False
+        return self._close()
+
+    def _close(self) -> bool:
+        self.closed = True
+        self._stop()
+        return True

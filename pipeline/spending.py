@@ -24,12 +24,14 @@ from ledger.facts import (
     AttemptEnded,
     AttemptStarted,
     Beat,
+    EngineLoaded,
     FactError,
     PriceChanged,
     ProcessEnded,
     ProcessStarted,
     SessionClosed,
     SessionOpened,
+    UnitUse,
     parse_attempt_fact,
     parse_node_fact,
     parse_opening,
@@ -40,10 +42,17 @@ from ledger.prices import PriceBook
 from ledger.sweep import Sharing
 from ledger.wants import Wants
 from pipeline import attempts, node_session
+from pipeline.pace import Pace
 
 if TYPE_CHECKING:
-    from pipeline.runtime import Settings
+    from pathlib import Path
 
+    from core.specs import EngineSpec
+    from pipeline.runtime import Settings
+    from pipeline.stages import Unit
+
+#: Provider of engines that are called over the network.
+REMOTE = "openai"
 #: How long after its last beat a machine may have worked on unseen.
 _UNSEEN_MS = int(node_session.BEAT_SECONDS * 1000)
 
@@ -127,24 +136,28 @@ class Prices:
     own_engines: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, settings: Settings) -> Prices:
-        """The book and the exceptions that the ledger uses as well. Raises PriceBookError."""
+    def of(cls, settings: Settings, price_file: Path | None = None) -> Prices:
+        """As the settings say; ``price_file`` goes before theirs. Raises PriceBookError."""
         own = frozenset(name.strip() for name in settings.own_engines.split(",") if name.strip())
+        given = price_file or settings.price_file
         # A file that was named has to be there; one that nobody named need not.
-        if settings.price_file:
-            return cls(load_book(None, read_rows(settings.price_file)), own)
-        return cls(load_book(settings.home / PROJECT_FILE), own)
+        return cls(load_book(None, read_rows(given)) if given else load_book(settings.home / PROJECT_FILE), own)
 
     def meter(self) -> FeeMeter:
         """For the fees of attempts."""
         return FeeMeter(self.book, self.own_engines)
 
 
-def weights_of(started: AttemptStarted) -> dict[str, int]:
-    """Job -> its part of an attempt: the speech in its units, or their number where none has any."""
-    by_audio = any(unit.audio_ms for unit in started.units)
+def weights_of(started: AttemptStarted, ended: AttemptEnded | None = None) -> dict[str, int]:
+    """Job -> its part of an attempt: the speech in its units, or their number where none has any.
+
+    Units that the engine was stopped before have no part in it, as in the ledger.
+    """
+    left = ended.left if ended is not None else frozenset[str]()
+    units = [unit for unit in started.units if unit.key not in left] or started.units
+    by_audio = any(unit.audio_ms for unit in units)
     found: dict[str, int] = {}
-    for unit in started.units:
+    for unit in units:
         found[unit.job] = found.get(unit.job, 0) + (unit.audio_ms if by_audio else 1)
     return found
 
@@ -154,6 +167,8 @@ class Spending:
 
     def __init__(self, store: Store, prices: Prices) -> None:
         self._store, self._meter, self._book = store, prices.meter(), prices.book
+        #: Of every batch on this store.
+        self.pace = Pace()
         self._offsets: dict[str, int] = {}
         self._processes: dict[str, ProcessStarted] = {}
         self._process_ends: dict[str, int] = {}
@@ -199,14 +214,26 @@ class Spending:
             unknown.update((why, None) for job, why in use.unpriced if job in wanted)
         return Spent(nano, tuple(unknown))
 
-    def knows_price(self, session: str, currency: str) -> bool:
-        """Whether a machine has a price in ``currency`` now, by its own word or the book's. Raises StoreError."""
+    def price_of(self, session: str, currency: str) -> Fraction | None:
+        """What a machine costs an hour now, by its own word or the book's; None where that is not known, or not in
+        ``currency``. Raises StoreError.
+        """
         if not session:
-            return False
+            return None
         now = now_ms()
         node = self._node(session, now)
         rates = find_rates(node.opened, node.prices, max(now, node.opened.at + 1), self._book)
-        return bool(rates) and rates[-1].price is not None and rates[-1].currency == currency
+        return rates[-1].price if rates and rates[-1].currency == currency else None
+
+    def expected_fee(self, unit: Unit, engine: EngineSpec, currency: str) -> int:
+        """What an API is expected to charge for one unit, in nano-units of ``currency``; 0 for an engine of ours."""
+        if engine.provider != REMOTE:
+            return 0
+        uses, usage = (UnitUse(unit.key, unit.audio_ms, unit.job_id),), attempts.estimated_usage(unit.stage, [unit])
+        line = engine.describe()
+        call = AttemptStarted("", "", str(unit.stage), now_ms(), line, engine.provider, False, True, uses, usage)
+        fees, _ = self._meter.charge(call, None, {unit.job_id: 1})
+        return sum(fee.nano for _, fee in fees if fee.currency == currency)
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -220,6 +247,8 @@ class Spending:
             self._processes[process] = fact
         elif isinstance(fact, ProcessEnded):
             self._process_ends[process] = fact.at
+        elif isinstance(fact, EngineLoaded):
+            self.pace.note_load(fact)
         elif isinstance(fact, AttemptStarted) and fact.attempt not in self._uses:
             card = self._processes.get(process)
             session = card.session if card is not None and card.session else process
@@ -233,6 +262,8 @@ class Spending:
         elif isinstance(fact, AttemptEnded):
             ended = self._uses.get(fact.attempt)
             if ended is not None and ended.started is not None:
+                self.pace.note_batch(ended.started, fact)
+                ended.weights = weights_of(ended.started, fact)
                 ended.fees, ended.unpriced = self._meter.charge(ended.started, fact, ended.weights)
                 ended.end, ended.started = max(fact.at, ended.start), None
 
@@ -253,6 +284,8 @@ class Spending:
                 fact = parse_node_fact(session, raw)
                 if isinstance(fact, PriceChanged):
                     node.prices.append(fact)
+                elif isinstance(fact, ProcessEnded):
+                    self._process_ends[fact.process] = fact.at
                 elif isinstance(fact, (Beat, SessionClosed)):
                     unseen = _UNSEEN_MS if isinstance(fact, Beat) else 0
                     if fact.at >= node.signs.get(fact.worker, (0, 0))[0]:

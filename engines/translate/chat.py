@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
 from core.errors import EngineError, UnitError
+from engines.translate.interface import Usage
 from engines.translate.retry import (
     RequestFailure,
     RetryPolicy,
     Trouble,
     Verdict,
+    may_be_charged,
     parse_retry_after,
     retry_decision,
 )
@@ -46,6 +49,56 @@ class RefusedError(Exception):
 
 class StoppedError(Exception):
     """The caller wants no more answers."""
+
+
+class RequestTally:
+    """What the requests of one caller came to so far. Another thread may read it, and forbid more of them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._closed = False
+        self._usage = Usage()
+
+    def close(self) -> Usage:
+        """No more requests: the next one raises StoppedError. What was used, and may have been used, until now."""
+        with self._lock:
+            self._closed = True
+            return self._usage
+
+    @property
+    def usage(self) -> Usage:
+        """What was used; requests without an answer (yet) are counted as such."""
+        return self._usage
+
+    def send(self) -> None:
+        """A request is about to be sent. Raises StoppedError after `close`."""
+        with self._lock:
+            if self._closed:
+                raise StoppedError
+            self._usage = replace(self._usage, unanswered=self._usage.unanswered + 1)
+
+    def settle(self, result: Mapping[str, Any] | RequestFailure) -> None:
+        """The request was answered, or failed."""
+        with self._lock:
+            used = self._usage
+            if isinstance(result, RequestFailure):
+                self._usage = replace(used, unanswered=used.unanswered - (not may_be_charged(result)))
+                return
+            asked, said = tokens_of(result)
+            self._usage = Usage(
+                used.requests + 1, used.input_tokens + asked, used.output_tokens + said, used.unanswered - 1
+            )
+
+
+def tokens_of(answer: Mapping[str, Any]) -> tuple[int, int]:
+    """(tokens read, tokens written) as an answer reports them; 0 for what it does not report."""
+    usage = answer.get("usage")
+    counts = usage if isinstance(usage, dict) else {}
+    return _count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens"))
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 _REFUSALS = frozenset({400, 413, 415, 422})
@@ -82,23 +135,30 @@ class ChatClient:
 
     def get(self, path: str) -> dict[str, Any]:
         """The JSON object at a path; errors as in `post`."""
-        return self._call("GET", path, None)
+        return self._call("GET", path, None, RequestTally())
 
-    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def post(self, path: str, body: dict[str, Any], tally: RequestTally | None = None) -> dict[str, Any]:
         """The JSON object that answers ``body``, after as many tries as are worth it.
 
         Raises RefusedError when the request should be written otherwise, UnitError when this request is given up,
-        EngineError when the endpoint can do nothing for anybody, StoppedError after `close`.
+        EngineError when the endpoint can do nothing for anybody, StoppedError after `close`. Every try is counted in
+        ``tally``.
         """
-        return self._call("POST", path, body)
+        return self._call("POST", path, body, tally or RequestTally())
 
-    def _call(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    def _call(self, method: str, path: str, body: dict[str, Any] | None, tally: RequestTally) -> dict[str, Any]:
         attempt = 0
         while True:
             if self.stop.is_set():
                 raise StoppedError
             attempt += 1
-            result = self._once(method, path, body)
+            tally.send()
+            try:
+                result = self._once(method, path, body)
+            except EngineError:
+                tally.settle(RequestFailure(Trouble.UNREACHABLE))
+                raise
+            tally.settle(result)
             if not isinstance(result, RequestFailure):
                 return result
             if result.trouble is Trouble.STATUS and result.status in _REFUSALS:

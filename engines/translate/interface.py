@@ -7,9 +7,9 @@ To add a provider: write one file beside this one with a class that fulfils `Tra
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from core.specs import EngineSpec
 
@@ -67,6 +67,8 @@ class Usage:
     requests: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    #: Requests that were sent and that no answer came to: they may have been served, and charged.
+    unanswered: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,17 @@ class TaskFailure:
     task_id: str
     #: One line for a person.
     reason: str
+    #: What was used up for nothing.
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True)
+class TaskLeft:
+    """One task that was begun and not brought to an end, since the caller or the endpoint stopped."""
+
+    task_id: str
+    #: What was used up until then.
+    usage: Usage = Usage()
 
 
 class Translator(Protocol):
@@ -112,3 +125,17 @@ class Translator(Protocol):
 
     def close(self) -> None:
         """Frees the model or the connections. Calling it twice is harmless."""
+
+
+@runtime_checkable
+class StoppableTranslator(Translator, Protocol):
+    """A translator with several tasks under way at once, whose requests are paid for whether anybody waits or not."""
+
+    def translate_until(
+        self, tasks: Sequence[TranslationTask], stopping: Callable[[], bool], grace_s: float
+    ) -> Iterator[Translation | TaskFailure | TaskLeft]:
+        """As `translate`, but begins nothing more once ``stopping`` says so; it is asked all the time.
+
+        What is under way then is yielded if it comes within ``grace_s`` seconds. Each task that was begun and has no
+        result is a `TaskLeft`, also before an EngineError; a task that was not begun is not mentioned.
+        """

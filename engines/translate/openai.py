@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
 from core.errors import EngineError, SegueError, SettingsError, UnitError
 from core.specs import EngineSpec
 from engines.resources import EngineResources
-from engines.translate.chat import ChatClient, Patience, RefusedError, StoppedError
+from engines.translate.chat import ChatClient, Patience, RefusedError, RequestTally, StoppedError, tokens_of
 from engines.translate.checks import CHECKS_VERSION
 from engines.translate.dialect import Dialect, is_too_large, request_fields, simpler
-from engines.translate.interface import TaskFailure, Translation, TranslationTask, TranslatorChoice, Usage
+from engines.translate.interface import TaskFailure, TaskLeft, Translation, TranslationTask, TranslatorChoice, Usage
 from engines.translate.prompt import PROMPT_VERSION, reply_tokens, system_prompt, user_prompt
 from engines.translate.reply import Reply, parse_reply
 from engines.translate.retry import RetryPolicy
@@ -35,6 +38,8 @@ _TASKS_PER_REQUEST = 4
 #: More room for an answer that was cut off: a model that thinks in spite of everything.
 _THINKING_TOKENS = 4096
 _EMPTY = Reply({}, readable=False)
+#: How often whoever waits for an answer looks whether it is to stop.
+_LOOK_S = 0.1
 
 
 def freeze(choice: TranslatorChoice, resources: EngineResources) -> EngineSpec:
@@ -158,6 +163,39 @@ def _revision(entry: Mapping[str, Any] | None) -> str:
     return ";".join(parts) or _UNSTATED
 
 
+class _Call:
+    """One call of `translate_until`: what its threads share."""
+
+    def __init__(self, tasks: Sequence[TranslationTask]) -> None:
+        self._waiting = list(reversed(tasks))
+        self._lock = threading.Lock()
+        #: Results, what went wrong, and None from each thread that has ended.
+        self.results: queue.SimpleQueue[Translation | TaskFailure | BaseException | None] = queue.SimpleQueue()
+        #: True when no more tasks may be begun.
+        self.halted = False
+        #: Requests of the tasks that were begun and whose results the caller has not been given, by task.
+        self.under_way: dict[str, RequestTally] = {}
+
+    def begin(self) -> tuple[TranslationTask, RequestTally] | None:
+        """The next task; None when there is none, or none may be begun."""
+        with self._lock:
+            if self.halted or not self._waiting:
+                return None
+            task, tally = self._waiting.pop(), RequestTally()
+            self.under_way[task.id] = tally
+            return task, tally
+
+    def halt(self) -> None:
+        """From now on no task is begun."""
+        with self._lock:
+            self.halted = True
+
+    def leave(self) -> list[TaskLeft]:
+        """What is still under way; nothing more is sent for it."""
+        self.halt()
+        return [TaskLeft(name, tally.close()) for name, tally in self.under_way.items()]
+
+
 class OpenAITranslator:
     """Translates at an endpoint, several tasks at once."""
 
@@ -187,58 +225,73 @@ class OpenAITranslator:
         self._client.close()
 
     def translate(self, tasks: Sequence[TranslationTask]) -> Iterator[Translation | TaskFailure]:
-        waiting: queue.SimpleQueue[TranslationTask] = queue.SimpleQueue()
-        results: queue.SimpleQueue[Translation | TaskFailure | BaseException | None] = queue.SimpleQueue()
-        for task in tasks:
-            waiting.put(task)
-        halt = threading.Event()
+        for result in self.translate_until(tasks, lambda: False, 0.0):
+            if not isinstance(result, TaskLeft):
+                yield result
+
+    def translate_until(
+        self, tasks: Sequence[TranslationTask], stopping: Callable[[], bool], grace_s: float
+    ) -> Iterator[Translation | TaskFailure | TaskLeft]:
+        call = _Call(tasks)
         workers = min(self._concurrency, len(tasks))
         for number in range(workers):
             # Daemons: an answer that nobody waits for must not keep the process alive.
             name = f"segue-translate-{number}"
-            threading.Thread(target=self._work, args=(waiting, results, halt), name=name, daemon=True).start()
+            threading.Thread(target=self._work, args=(call,), name=name, daemon=True).start()
         fatal: BaseException | None = None
+        deadline: float | None = None
         try:
             while workers:
-                result = results.get()
+                if deadline is None and stopping():
+                    call.halt()
+                    deadline = time.monotonic() + grace_s
+                try:
+                    result = call.results.get(timeout=_LOOK_S)
+                except queue.Empty:
+                    if self._client.stop.is_set():
+                        # Closing a client does not wake those who wait for an answer on it.
+                        fatal = fatal or _closed()
+                        break
+                    if deadline is not None and time.monotonic() >= deadline:
+                        break
+                    continue
                 if result is None:
                     workers -= 1
                 elif isinstance(result, BaseException):
                     fatal = fatal or result
-                    halt.set()
+                    call.halt()
                 else:
+                    call.under_way.pop(result.task_id)
                     yield result
         finally:
-            halt.set()
+            # What comes too late is thrown away, so nothing more may be asked for.
+            left = call.leave()
+        yield from left
         if fatal is not None:
             raise fatal
 
-    def _work(
-        self,
-        waiting: queue.SimpleQueue[TranslationTask],
-        results: queue.SimpleQueue[Translation | TaskFailure | BaseException | None],
-        halt: threading.Event,
-    ) -> None:
+    def _work(self, call: _Call) -> None:
         """One worker: takes tasks until none is left; what it cannot handle goes to the caller's thread."""
         try:
-            while not halt.is_set():
-                task = waiting.get_nowait()
+            while (begun := call.begin()) is not None:
+                task, tally = begun
                 try:
-                    results.put(translate_task(task, self._ask))
+                    found = translate_task(task, partial(self._ask, tally=tally))
+                    used = replace(found.usage, unanswered=tally.usage.unanswered)
+                    call.results.put(replace(found, usage=used))
                 except UnitError as error:
-                    results.put(TaskFailure(task.id, error.message))
-        except queue.Empty:
-            pass
+                    call.results.put(TaskFailure(task.id, error.message, tally.usage))
         except StoppedError:
-            results.put(EngineError("the translator was closed while it worked", "run again: what is done stays done"))
+            if not call.halted:
+                call.results.put(_closed())
         except SegueError as error:
-            results.put(error)
+            call.results.put(error)
         except Exception as error:  # noqa: BLE001 - a bug in a thread must reach the caller, not vanish
-            results.put(error)
+            call.results.put(error)
         finally:
-            results.put(None)
+            call.results.put(None)
 
-    def _ask(self, question: Question) -> Answer:
+    def _ask(self, question: Question, tally: RequestTally) -> Answer:
         """One question as one request, rewritten as often as the endpoint refuses how it is written."""
         with_context, usage = True, 0
         while True:
@@ -246,7 +299,7 @@ class OpenAITranslator:
             body = self._body(question, dialect, with_context)
             usage += 1
             try:
-                value = self._client.post("chat/completions", body)
+                value = self._client.post("chat/completions", body, tally)
             except RefusedError as refusal:
                 if is_too_large(refusal.detail):
                     if with_context and (question.task.before or question.task.after):
@@ -286,9 +339,7 @@ class OpenAITranslator:
         }
 
     def _answer(self, value: Mapping[str, Any], question: Question, requests: int) -> Answer:
-        usage = value.get("usage")
-        counts = usage if isinstance(usage, dict) else {}
-        spent = Usage(requests, _count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens")))
+        spent = Usage(requests, *tokens_of(value))
         try:
             choice = value["choices"][0]
             message = choice["message"]
@@ -303,5 +354,5 @@ class OpenAITranslator:
         return Answer(parse_reply(content, question.lines.keys()), spent)
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+def _closed() -> EngineError:
+    return EngineError("the translator was closed while it worked", "run again: what is done stays done")

@@ -56,6 +56,13 @@ class RetryDecision:
     wait_ms: int = 0
 
 
+def may_be_charged(failure: RequestFailure) -> bool:
+    """Whether the server may have done, and charged, what its client never got: an error that it tells of is free."""
+    if failure.trouble is Trouble.STATUS:
+        return failure.status in _GATEWAY_TIMEOUTS
+    return failure.trouble is not Trouble.UNREACHABLE
+
+
 @dataclass(frozen=True)
 class RetryPolicy:
     """How patient a client is."""
@@ -72,6 +79,8 @@ class RetryPolicy:
     longest_asked_ms: int = 120_000
 
 
+#: A gateway stopped waiting; who was behind it may have gone on.
+_GATEWAY_TIMEOUTS = frozenset({504, 524})
 _ENDPOINT_STATUSES = frozenset({401, 402, 403, 404, 405})
 _REPEATABLE_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 #: What APIs say with a 429 when waiting will not help.

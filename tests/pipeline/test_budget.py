@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from job_bench import Bench
 from spoken import SAMPLE, SPEECH
 
 from core.errors import UsageError
+from core.keys import Key, digest_value
 from core.money import CurrencyError, Money, MoneyError
 from core.specs import EngineSpec
 from ledger.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.price_files import parse_toml, shipped_book
 from ledger.prices import PriceBook
+from pipeline.attempts import AttemptJournal
 from pipeline.budget import RunBudget, budget_of
 from pipeline.executor import Executor
 from pipeline.jobs import JobFolder
@@ -22,7 +25,7 @@ from pipeline.progress import Silence
 from pipeline.report import JobState, RunReport
 from pipeline.requests import RunOptions, gather, make_entries
 from pipeline.spending import FeeMeter, Prices, Spending
-from pipeline.stages import Stage
+from pipeline.stages import Stage, Unit
 from pipeline.standing import standing_of
 
 #: A machine so dear that a second of it costs a unit of currency.
@@ -77,16 +80,22 @@ def test_a_run_stops_at_its_budget_keeps_what_is_finished_and_says_what_is_left(
     assert not report.flawless
     assert report.budget is not None
     assert report.budget.stopped
-    assert report.budget.spent >= report.budget.cap == Money(10**9, "USD")
+    assert report.budget.spent < report.budget.cap == Money(10**9, "USD")
+    # The second batch would have taken what the first one took, and that is more than what is left.
+    assert report.budget.ahead is not None
+    assert report.budget.ahead > report.budget.cap
+    assert f"0.5000 USD left (another batch would bring it to about {report.budget.ahead.amount(4)} USD)" in (
+        report.budget.describe()
+    )
     done, total = (sum(count[at] for count in result.tally.units.values()) for at in (1, 0))
-    assert (done, total) == (2, 4)
+    assert (done, total) == (1, 4)
     assert result.reason == f"{total - done} of {total} units are left"
     assert sum(bench.computed().values()) == done
     assert bench.outputs() == {}
 
 
 def test_a_higher_budget_or_none_goes_on_and_computes_nothing_twice(bench: Bench) -> None:
-    run(bench, "1", fake_delay_ms=600)
+    run(bench, "1", fake_delay_ms=1100)
     before = sum(bench.computed().values())
     again = run(bench, "1")
     assert again.files[0].state is JobState.BUDGET_STOPPED
@@ -194,6 +203,74 @@ def test_usage_without_a_price_stops_the_run_instead_of_counting_as_nothing() ->
     assert amounts == ()
     assert unpriced
     assert unpriced[0][0] == "job"
+
+
+WHISPER = EngineSpec("whisper", "base", "1")
+
+
+def windows(count: int, stage: Stage = Stage.TRANSCRIBE) -> list[Unit]:
+    """Units of a second of speech."""
+    return [Unit(stage, "job", number, Key(digest_value({"unit": number})), 1000) for number in range(count)]
+
+
+def account(bench: Bench, cap: str) -> tuple[RunBudget, UnitClock]:
+    """A budget on a machine that costs a unit of currency a second, by a clock that stands still."""
+    spending = Spending(bench.runtime().store, Prices(PriceBook(())))
+    spending.refresh()
+    budget, clock = RunBudget(Money.parse(cap), DEAR, Prices(PriceBook(())), spending), UnitClock()
+    budget.clock = clock
+    budget.begin()
+    return budget, clock
+
+
+def worked(bench: Bench, stage: Stage, seconds: float, tell: Callable[[Mapping[str, Any]], None]) -> None:
+    """A second of speech took so long."""
+    journal = AttemptJournal(bench.runtime().store, tell=tell)
+    begun = journal.start(stage, windows(1, stage), WHISPER, remote=False)
+    journal.end(begun.attempt, seconds, 1, {})
+
+
+def test_a_batch_is_begun_only_if_it_is_expected_to_end_within_the_cap(bench: Bench) -> None:
+    budget, clock = account(bench, "10 USD")
+    assert budget.fits(Stage.TRANSCRIBE, windows(1000), WHISPER, remote=False)  # Nothing says what it will take.
+    worked(bench, Stage.TRANSCRIBE, 2, budget.take)
+    clock.now = 2 * 10**9
+    assert budget.fits(Stage.TRANSCRIBE, windows(4), WHISPER, remote=False)
+    assert not budget.fits(Stage.TRANSCRIBE, windows(5), WHISPER, remote=False)
+    assert budget.state().ahead == Money.parse("12 USD")
+
+
+def test_a_translator_on_this_machine_can_be_left_after_each_unit(bench: Bench) -> None:
+    budget, clock = account(bench, "10 USD")
+    worked(bench, Stage.TRANSLATE, 2, budget.take)
+    clock.now = 8 * 10**9
+    assert budget.fits(Stage.TRANSLATE, windows(5, Stage.TRANSLATE), WHISPER, remote=False)
+    clock.now += 1
+    assert not budget.fits(Stage.TRANSLATE, windows(1, Stage.TRANSLATE), WHISPER, remote=False)
+
+
+def test_a_run_that_goes_on_knows_what_loading_and_batches_took_before(bench: Bench) -> None:
+    def nobody(_fact: Mapping[str, Any]) -> None:
+        """The journal alone is told."""
+
+    worked(bench, Stage.TRANSCRIBE, 2, nobody)
+    loads = AttemptJournal(bench.runtime().store)
+    loads.engine_loaded(Stage.TRANSCRIBE, WHISPER, 4)
+    budget, _ = account(bench, "5 USD")
+    assert not budget.fits(Stage.TRANSCRIBE, windows(1), WHISPER, remote=False)
+    assert budget.state().ahead == Money.parse("6 USD")
+    loads = AttemptJournal(bench.runtime().store, tell=budget.take)
+    loads.engine_loaded(Stage.TRANSCRIBE, WHISPER, 4)
+    assert budget.fits(Stage.TRANSCRIBE, windows(1), WHISPER, remote=False)
+
+
+def test_calls_of_an_api_are_not_begun_where_their_estimate_goes_past_the_cap(bench: Bench) -> None:
+    store, spec = bench.runtime().store, EngineSpec("openai", "words", "1")
+    units = windows(2, Stage.TRANSLATE)
+    # 400 tokens of instructions for each, at 1 USD for a thousand.
+    for cap, fits in (("0.79 USD", False), ("0.80 USD", True)):
+        budget = RunBudget(Money.parse(cap), "0 USD", priced_book(), Spending(store, priced_book()))
+        assert budget.fits(Stage.TRANSLATE, units, spec, remote=True) is fits
 
 
 def priced_book() -> Prices:

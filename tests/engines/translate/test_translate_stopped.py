@@ -1,0 +1,211 @@
+"""The openai translator is stopped with requests under way: they are paid for, so they are waited for, and counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from scripted_endpoint import Asked, Behaviour, Said, ScriptedEndpoint, error, honest
+
+from cache.store import Store
+from core.errors import EngineError
+from core.keys import Key, digest_value
+from engines.resources import EngineResources
+from engines.translate import openai
+from engines.translate.chat import Patience
+from engines.translate.interface import Line, TaskFailure, TaskLeft, Translation, TranslationTask, TranslatorChoice
+from engines.translate.retry import RetryPolicy
+from ledger.claims import Share
+from ledger.entries import Bucket, Entry, Quality
+from ledger.facts import AttemptEnded, AttemptStarted, parse_attempt_fact
+from ledger.fees import Fees
+from ledger.price_files import parse_toml
+from ledger.prices import PriceBook
+from ledger.wants import Wants
+from pipeline import batches
+from pipeline.attempts import AttemptJournal, read_attempts
+from pipeline.batches import Outcome, run_units
+from pipeline.job import Plan
+from pipeline.stages import Stage, Unit
+
+IMPATIENT = Patience(connect_s=1.0, read_s=0.4, retry=RetryPolicy(attempts=3, timeout_attempts=2, backoff_ms=5))
+PATIENT = replace(IMPATIENT, read_s=60.0)
+ROW = """
+[[price]]
+id = "o/{meter}"
+provider = "openai"
+meter = "{meter}"
+sku = "{model}"
+stage = "translate"
+unit_price = "1"
+per = "1000000"
+currency = "USD"
+effective_from = "2020-01-01"
+observed_at = "2026-01-01"
+source_url = "https://example.org/prices"
+confidence = "list"
+"""
+
+
+def silent(_asked: Asked) -> Said:
+    return Said(delay_s=60.0, hang_up=True)
+
+
+def slow(seconds: float) -> Behaviour:
+    return lambda asked: replace(honest(asked), delay_s=seconds)
+
+
+def tasks(count: int) -> list[TranslationTask]:
+    return [
+        TranslationTask(f"t{number}", "en", "es", (Line("a", f"This is sentence number {number}."),))
+        for number in range(count)
+    ]
+
+
+@contextmanager
+def translator(
+    *script: Behaviour, patience: Patience = PATIENT
+) -> Iterator[tuple[openai.OpenAITranslator, ScriptedEndpoint]]:
+    with ScriptedEndpoint(*script) as endpoint:
+        place = EngineResources(models_dir=Path("unused"), url=endpoint.url, concurrency=2)
+        engine = openai.open_translator(openai.freeze(TranslatorChoice("openai"), place), place, patience)
+        try:
+            yield engine, endpoint
+        finally:
+            engine.close()
+
+
+def after_requests(endpoint: ScriptedEndpoint, count: int) -> Callable[[], bool]:
+    return lambda: len(endpoint.asked) >= count
+
+
+def test_answers_under_way_at_a_stop_are_waited_for_and_nothing_more_is_begun() -> None:
+    with translator(slow(0.5)) as (engine, endpoint):
+        results = list(engine.translate_until(tasks(6), after_requests(endpoint, 2), 30.0))
+        assert len(endpoint.asked) == 2
+    assert sorted(result.task_id for result in results) == ["t0", "t1"]
+    assert all(isinstance(result, Translation) for result in results)
+
+
+def test_what_does_not_come_in_time_is_named_with_its_request_and_never_asked_again() -> None:
+    with translator(honest, silent) as (engine, endpoint):
+        results = list(engine.translate_until(tasks(6), after_requests(endpoint, 3), 0.3))
+        assert len(endpoint.asked) == 3
+    left = [result for result in results if isinstance(result, TaskLeft)]
+    assert len(left) == 2
+    assert [(one.usage.requests, one.usage.unanswered) for one in left] == [(0, 1), (0, 1)]
+    assert len([result for result in results if isinstance(result, Translation)]) == 1
+
+
+def test_a_request_that_timed_out_and_was_repeated_stays_in_the_usage() -> None:
+    with translator(silent, honest, patience=IMPATIENT) as (engine, _):
+        (result,) = engine.translate(tasks(1))
+    assert isinstance(result, Translation)
+    assert (result.usage.requests, result.usage.output_tokens, result.usage.unanswered) == (1, 20, 1)
+
+
+def test_a_task_that_failed_says_what_it_used_up() -> None:
+    with translator(silent, patience=IMPATIENT) as (engine, _):
+        (result,) = engine.translate(tasks(1))
+    assert isinstance(result, TaskFailure)
+    assert (result.usage.requests, result.usage.unanswered) == (0, 2)
+
+
+def test_errors_that_the_endpoint_tells_of_are_no_requests_without_an_answer() -> None:
+    with translator(lambda _: error(500)) as (engine, _):
+        (result,) = engine.translate(tasks(1))
+    assert isinstance(result, TaskFailure)
+    assert (result.usage.requests, result.usage.unanswered) == (0, 0)
+
+
+def test_what_was_under_way_when_the_client_died_is_named_before_the_error() -> None:
+    found: list[object] = []
+    with translator(silent) as (engine, endpoint):
+
+        def die() -> None:
+            while len(endpoint.asked) < 2:
+                time.sleep(0.01)
+            engine.close()
+
+        threading.Thread(target=die, daemon=True).start()
+        with pytest.raises(EngineError, match="closed while it worked"):
+            found.extend(engine.translate_until(tasks(2), lambda: False, 0.0))
+    assert [result.usage.unanswered for result in found if isinstance(result, TaskLeft)] == [1, 1]
+
+
+def units(count: int) -> list[Unit]:
+    return [
+        Unit(Stage.TRANSLATE, "job", number, Key(digest_value({"unit": number})), 1000, "es", "en", task)
+        for number, task in enumerate(tasks(count))
+    ]
+
+
+def no_plan(_job: str) -> Plan:
+    raise AssertionError("translation needs no plan")
+
+
+def fees(started: AttemptStarted, ended: AttemptEnded) -> list[Entry]:
+    model = started.engine.removeprefix("openai ")
+    text = "".join(ROW.format(meter=meter, model=model) for meter in ("input_token", "output_token"))
+    maker = Fees("node", PriceBook((parse_toml(text, "test"),)), Wants(()), None)
+    found = list(maker.of(started, ended, [Share(Bucket.BUSY, "job", "", 1)]))
+    return [entry for entry in found if isinstance(entry, Entry)]
+
+
+def test_a_stopped_batch_pays_for_what_was_asked_and_never_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "IN_FLIGHT_GRACE_S", 0.3)
+    store, settled = Store.open(tmp_path / "home"), list[Outcome]()
+    journal, wanted = AttemptJournal(store), units(6)
+    with translator(honest, silent) as (engine, endpoint):
+        run_units(wanted, no_plan, engine, store, journal, settled.append, after_requests(endpoint, 3))
+    facts = [parse_attempt_fact("p", raw) for raw in read_attempts(store)]
+    (started,) = [fact for fact in facts if isinstance(fact, AttemptStarted)]
+    (ended,) = [fact for fact in facts if isinstance(fact, AttemptEnded)]
+    assert len(settled) == ended.yielded == 1
+    assert ended.usage == {"requests": 1, "input_tokens": 100, "output_tokens": 20, "unanswered": 2}
+    # Three were begun: the others have no part in the time that the batch took.
+    assert len(ended.left) == 3
+    assert ended.left < {unit.key for unit in wanted}
+    paid = fees(started, ended)
+    known = [entry.nano for entry in paid if entry.quality is Quality.MEASURED]
+    guessed = [entry.nano for entry in paid if entry.quality is Quality.ESTIMATED]
+    assert sum(known) == (100 + 20) * 1000
+    # Two of six mean requests, as they were estimated before they were sent.
+    mean = (started.estimated["input_tokens"] + started.estimated["output_tokens"]) / 6
+    assert sum(guessed) == pytest.approx(2 * mean * 1000, abs=2000)
+    assert len({entry.id for entry in paid}) == len(paid) == 4
+
+
+def test_a_stopped_batch_keeps_the_answers_that_were_under_way(tmp_path: Path) -> None:
+    store, settled = Store.open(tmp_path / "home"), list[Outcome]()
+    with translator(slow(0.5)) as (engine, endpoint):
+        ran = run_units(
+            units(6), no_plan, engine, store, AttemptJournal(store), settled.append, after_requests(endpoint, 2)
+        )
+    assert sorted(outcome.unit.window for outcome in settled) == [0, 1]
+    assert all(store.get(outcome.unit.key) for outcome in settled)
+    assert ran.attempt
+    (ended,) = [fact for fact in read_attempts(store) if fact["fact"] == "attempt_ended"]
+    assert ended["usage"] == {"requests": 2, "input_tokens": 200, "output_tokens": 40}
+    assert len(ended["left"]) == 4
+
+
+def test_an_endpoint_that_nobody_answers_at_charges_nothing(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "home")
+    journal = AttemptJournal(store)
+    with translator() as (engine, _):
+        gone = EngineResources(models_dir=Path("unused"), url="http://127.0.0.1:9/v1", concurrency=1)
+        lost = openai.open_translator(engine.spec, gone, IMPATIENT)
+        with pytest.raises(EngineError):
+            run_units(units(1), no_plan, lost, store, journal, lambda _: None)
+    facts = [parse_attempt_fact("p", raw) for raw in read_attempts(store)]
+    (started,) = [fact for fact in facts if isinstance(fact, AttemptStarted)]
+    (ended,) = [fact for fact in facts if isinstance(fact, AttemptEnded)]
+    assert list(Fees("", PriceBook(()), Wants(()), None).of(started, ended, [Share(Bucket.BUSY, "job", "", 1)])) == []
