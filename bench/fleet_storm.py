@@ -2,11 +2,13 @@
 
     python -m bench.fleet_storm --seconds 600 --seed 1
 
-One storm after another until the time is over, each with 20 jobs, 4 workers, a worker killed with SIGKILL every few
-seconds and replaced, the broker restarted twice and flushed once, the coordinator killed once. Afterwards the outputs
-are compared, byte by byte, with those of an undisturbed `segue run`, and the ledger is read: every entry once, sums
-that are the machines' bills to the nano-unit, no line touched but those that a kill tore. Ends with 1 when anything
-does not hold. The engines are fakes that take a fixed time for a unit: what is measured is the fleet.
+One storm after another until the time is over, each with 20 jobs and 4 workers on 2 machines of AWS, Azure and GCP in
+turn. Every few seconds a worker is killed with SIGKILL and started again, or a whole machine vanishes, with or without
+its cloud's notice, and another takes its place; spot prices change meanwhile. The broker is restarted twice and flushed
+once, the coordinator killed once. Afterwards the outputs are compared, byte by byte, with those of an undisturbed
+`segue run`, and the ledger is read: every entry once, sums that are each machine's bill to the nano-unit as its papers
+say it must be, no line touched but those that a kill tore. Ends with 1 when anything does not hold. Transcription is a
+fake, and translation a model server of our own, both with a fixed time for a unit: what is measured is the fleet.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ from cache.journal import encode_line
 from core.keys import digest_bytes
 from ledger.chain import Anchor, Chain, FileCheck, Problem, join_checks, verify_file
 from ledger.claims import Made
+from ledger.decoding import json_decoder
 from ledger.facts import Fact, JobWant, parse_attempt_fact, parse_node_fact, parse_opening
 from ledger.fold import FoldRules, fold_with
 from ledger.prices import Confidence, Meter, PriceBook, PriceRow
@@ -209,7 +210,7 @@ def fold_machine(folder: Path) -> Part:
         anchors.setdefault(anchor.file, []).append(anchor)
     by, at, references = dict[str, str](), dict[str, int](), dict[str, str]()
     epoch = (BEGAN - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-    for key, attempt, when, digest in json.loads((folder / "records.json").read_bytes()):
+    for key, attempt, when, digest in json_decoder()((folder / "records.json").read_bytes()):
         by[key], at[key], references[attempt] = attempt, epoch + when, digest
     document = (folder / "opened.json").read_bytes()
     facts: list[Fact] = [parse_opening(json.loads(document))]
@@ -270,9 +271,13 @@ class Memory:
         self._thread.join()
 
     def _watch(self) -> None:
-        me = psutil.Process()
+        me, samples, children = psutil.Process(), 0, list[psutil.Process]()
         while not self._over.wait(0.05):
-            self.peak = max(self.peak, sum(_resident(each) for each in (me, *me.children(recursive=True))))
+            if samples % 20 == 0:
+                # Looking for children reads every process of the computer; they stay the same.
+                children = me.children(recursive=True)
+            samples += 1
+            self.peak = max(self.peak, sum(_resident(each) for each in (me, *children)))
 
 
 def _own_cpu() -> float:

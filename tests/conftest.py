@@ -8,6 +8,13 @@ from collections.abc import Generator
 import pytest
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Processes that tests start do not each compile Segue again where nobody may write beside its sources."""
+    if "PYTHONDONTWRITEBYTECODE" in os.environ and hasattr(config, "cache") and config.cache is not None:
+        os.environ["PYTHONPYCACHEPREFIX"] = str(config.cache.mkdir("bytecode"))
+        del os.environ["PYTHONDONTWRITEBYTECODE"]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A package that `make setup` installs has to be there when CI runs, or its tests would be skipped unseen."""

@@ -58,12 +58,16 @@ class Hosts:
         return next((str(card["state"]) for card in cards(self.fleet) if card["id"] == name), "")
 
     def await_work_of(self, name: str, jobs: Iterator[str]) -> None:
-        """Submits jobs until this worker begins one of their units."""
+        """Submits jobs, each second one while a worker has its hands full, until this worker begins a unit of them."""
         before = len(self.attempts_of(name))
         end = time.monotonic() + 60
         while time.monotonic() < end:
-            job = next(jobs)
-            self.work.finish(self.work.submit(job, 6), job, 6)
+            first, second = next(jobs), next(jobs)
+            job = self.work.submit(first, 4)
+            await_holder(self.fleet, spare=False)
+            other = self.work.submit(second, 2)
+            self.work.finish(job, first, 4)
+            self.work.finish(other, second, 2)
             if len(self.attempts_of(name)) > before:
                 return
         raise AssertionError(self.fleet.report(f"{name} does not work any more"))

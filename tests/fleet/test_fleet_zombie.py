@@ -8,7 +8,7 @@ from conftest import PlannedWork
 from fleet import Fleet, FleetBooks
 from fleet_claims import RecordWatch, attempt_owners, await_holder, freeze, session_of
 
-SETTINGS = {"SEGUE_CLAIM_SECONDS": "2", "SEGUE_FAKE_DELAY_MS": "800"}
+SETTINGS = {"SEGUE_CLAIM_SECONDS": "2", "SEGUE_FAKE_DELAY_MS": "500"}
 
 
 def test_a_frozen_worker_wakes_up_too_late_to_make_a_record(tmp_path: Path) -> None:

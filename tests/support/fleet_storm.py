@@ -4,17 +4,41 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from fleet import Fleet, FleetBooks
+from fleet_machines import MachinePark
 from long_speech import write_speech
+from own_model_server import OwnModelServer
 from segue_process import FAKES, Job, Place, read_outputs, run_job
 from storm_ledger import LedgerToll, read_ledger
 
 from cache.store import Store
 from pipeline.report import JobState
+
+
+class Strike(StrEnum):
+    """How work is disturbed."""
+
+    #: SIGKILL for one worker and its engine; its machine lives on and starts it again.
+    WORKER = "worker"
+    #: A machine is gone with all its workers, and another comes in its place.
+    MACHINE = "machine"
+    #: As before, and its cloud says so some time before.
+    NOTICE = "notice"
+
+
+#: In this order; whom they meet is left to chance.
+_STRIKES = (Strike.WORKER, Strike.NOTICE, Strike.WORKER, Strike.MACHINE)
+#: Seconds from a notice to the end of a machine.
+_NOTICE_S = 30.0
+#: The workers of one machine: one hears and one translates, beside a model server, as on a card that both share.
+_SHARED = (("--stages", "transcribe"), ("--stages", "translate"))
+_ALONE = ((),)
 
 
 @dataclass(frozen=True)
@@ -24,14 +48,14 @@ class StormPlan:
     seed: int
     jobs: int = 20
     workers: int = 4
-    #: Seconds between two kills, on average.
+    #: Seconds between two strikes, on average.
     kill_every_s: float = 4.0
-    #: Kills at most; None for as long as there is work.
-    kills: int | None = None
+    #: Strikes at most; None for as long as there is work.
+    strikes: int | None = None
     restarts: int = 2
     flushes: int = 1
     #: Time an engine takes for a unit.
-    unit_ms: int = 300
+    unit_ms: int = 500
     #: Engine time that a message aims at.
     batch_seconds: int = 3
     #: SIGKILL for the coordinator, too.
@@ -43,7 +67,13 @@ class StormPlan:
 class FleetToll:
     """What a storm came to."""
 
+    strikes: int = 0
+    #: Workers that were killed without a word.
     kills: int = 0
+    #: Machines that were told to go.
+    notices: int = 0
+    #: Machines that were there, all in all.
+    machines: int = 0
     restarts: int = 0
     flushes: int = 0
     coordinator_kills: int = 0
@@ -71,8 +101,10 @@ class FleetToll:
     def lines(self) -> list[str]:
         """What is printed."""
         return [
-            f"{self.jobs} jobs, {self.units} units (fake engines), {self.seconds:.0f} s; killed: {self.kills} workers, "
-            f"{self.coordinator_kills} coordinators; broker restarted {self.restarts} x, flushed {self.flushes} x",
+            f"{self.jobs} jobs, {self.units} units (fake Whisper, own model server), {self.seconds:.0f} s; "
+            f"killed: {self.kills} workers, {self.coordinator_kills} coordinators; "
+            f"{self.notices} of {self.machines} machines told to go; "
+            f"broker restarted {self.restarts} x, flushed {self.flushes} x",
             f"outputs that differ from an undisturbed run: {len(self.differing)}; jobs not done: {len(self.not_done)}",
             f"finished units computed again: {len(self.computed_again)}",
             f"batches with lost work: {self.lossy_attempts} of {self.attempts}, allowed {self.allowed}; units computed "
@@ -94,11 +126,11 @@ def write_media(folder: Path, jobs: int) -> list[Path]:
     ]
 
 
-def undisturbed(media: Sequence[Path], base: Path) -> dict[str, bytes]:
+def undisturbed(media: Sequence[Path], base: Path, settings: Mapping[str, str] = FAKES) -> dict[str, bytes]:
     """The outputs of `segue run` over the same media, in peace."""
     base.mkdir(parents=True, exist_ok=True)
     place = Place(base)
-    ended = run_job(Job(tuple(media), settings=FAKES, counted=False, patience_s=600), place)
+    ended = run_job(Job(tuple(media), settings=settings, counted=False, patience_s=600), place)
     assert ended.code == 0, ended.err
     return read_outputs(place.out)
 
@@ -114,18 +146,36 @@ class FleetStorm:
     def run(self) -> FleetToll:
         plan, toll = self.plan, self.toll
         media = write_media(self.base / "media", plan.jobs)
-        expected = undisturbed(media, self.base / "reference")
-        settings = {
-            "SEGUE_FAKE_DELAY_MS": str(plan.unit_ms),
-            "SEGUE_BATCH_SECONDS": str(plan.batch_seconds),
-        }
+        # Whisper is a fake, and the translator a server of one's own that all machines call.
+        with OwnModelServer(plan.unit_ms / 1000) as server:
+            engines = {**FAKES, **server.settings}
+            expected = undisturbed(media, self.base / "reference", engines)
+            settings = {
+                **engines,
+                "SEGUE_FAKE_DELAY_MS": str(plan.unit_ms),
+                "SEGUE_BATCH_SECONDS": str(plan.batch_seconds),
+            }
+            began = time.time_ns() // 1_000_000
+            self._rage(media, settings, expected)
+        with Store.open(Place(self.base / "fleet").home, create=False) as store:
+            toll.ledger = read_ledger(store, began, time.time_ns() // 1_000_000)
+        return toll
+
+    def _rage(self, media: Sequence[Path], settings: Mapping[str, str], expected: Mapping[str, bytes]) -> None:
+        plan, toll = self.plan, self.toll
         started = time.monotonic()
-        with Fleet(self.base / "fleet", settings) as fleet:
+        with ExitStack() as stack:
+            fleet = Fleet(self.base / "fleet", settings)
+            park = stack.enter_context(MachinePark(fleet))
+            stack.enter_context(fleet)
             jobs = fleet.submit(media)
-            fleet.start(plan.workers)
-            self._disturb(fleet, jobs)
+            fleet.start_coordinator()
+            for number in range(0, plan.workers, 2):
+                park.start(_SHARED if number + 1 < plan.workers else _ALONE)
+            self._disturb(fleet, park, jobs)
             views = fleet.wait(jobs, plan.patience_s)
             toll.seconds = time.monotonic() - started
+            toll.machines = park.number
             toll.not_done = [
                 f"{job[:12]} is {view.state}: {view.reason}"
                 for job, view in views.items()
@@ -137,11 +187,8 @@ class FleetStorm:
             )
             with fleet.store() as store:
                 self._read_books(FleetBooks.read(store))
-        with Store.open(Place(self.base / "fleet").home, create=False) as store:
-            toll.ledger = read_ledger(store)
-        return toll
 
-    def _disturb(self, fleet: Fleet, jobs: Sequence[str]) -> None:
+    def _disturb(self, fleet: Fleet, park: MachinePark, jobs: Sequence[str]) -> None:
         """Kills and replaces until the work is done; the broker's troubles come spread over the middle."""
         plan, toll = self.plan, self.toll
         total = len(jobs)
@@ -161,21 +208,32 @@ class FleetStorm:
                     return
                 while events and (total - left) * 1000 // total >= events[0][1]:
                     self._play(events.pop(0)[0], fleet)
-                if time.monotonic() >= next_kill and (plan.kills is None or toll.kills < plan.kills):
-                    self._kill(fleet)
+                toll.kills += park.sweep()
+                if time.monotonic() >= next_kill and (plan.strikes is None or toll.strikes < plan.strikes):
+                    self._strike(park)
                     next_kill = time.monotonic() + self._gap()
                 time.sleep(0.05)
 
     def _gap(self) -> float:
         return self.plan.kill_every_s * self.chance.uniform(0.5, 1.5)
 
-    def _kill(self, fleet: Fleet) -> None:
-        victim = self.chance.choice(fleet.workers)
-        if not victim.running:
-            self.toll.breaches.append(f"a worker left by itself: {victim.words()[-400:]}")
-        fleet.lose(victim)
-        fleet.start_worker()
-        self.toll.kills += 1
+    def _strike(self, park: MachinePark) -> None:
+        toll = self.toll
+        strike = _STRIKES[toll.strikes % len(_STRIKES)]
+        machine = self.chance.choice(park.machines)
+        toll.breaches += [
+            f"a worker left by itself: {worker.words()[-400:]}" for worker in machine.workers if not worker.running
+        ]
+        if strike is Strike.WORKER:
+            park.lose_worker(machine, self.chance.randrange(len(machine.workers)))
+            toll.kills += 1
+        elif strike is Strike.MACHINE:
+            toll.kills += len(machine.workers)
+            park.lose(machine)
+        else:
+            park.tell(machine, _NOTICE_S)
+            toll.notices += 1
+        toll.strikes += 1
 
     def _play(self, event: str, fleet: Fleet) -> None:
         if event == "restart":
