@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -87,9 +88,16 @@ def gc_command(
     json: JsonFlag = False,
 ) -> None:
     """Remove what no job refers to any more, and leftovers of killed processes. Young files are left alone."""
+    from cli.wording import size
     from pipeline.retention import collect
 
-    _report(collect(open_runtime({"home": home}).store, dry_run=dry_run, audio=audio), as_json=json)
+    done = collect(open_runtime({"home": home}).store, dry_run=dry_run, audio=audio)
+    spared = sum(file.bytes for file in done.spared)
+    more = {"unfinished_jobs": done.unfinished, "spared": {"files": len(done.spared), "bytes": spared}}
+    _report(done.removal, as_json=json, more=more)
+    if done.spared and not json:
+        why = f"{done.unfinished} unfinished jobs may still want them ('segue status' lists them)"
+        print(f"{len(done.spared)} more, {size(spared)}, stay: {why}")
 
 
 @app.command("purge")
@@ -110,7 +118,7 @@ def purge_command(
     _report(purge_owner(store, owner, dry_run=dry_run, keep_outputs=keep_outputs), as_json=json)
 
 
-def _report(removal: Removal, *, as_json: bool) -> None:
+def _report(removal: Removal, *, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
     from cli.wording import size
 
     total = sum(file.bytes for file in removal.files)
@@ -121,6 +129,7 @@ def _report(removal: Removal, *, as_json: bool) -> None:
                 "files": len(removal.files),
                 "bytes": total,
                 "removed": [{"place": f.place, "bytes": f.bytes, "reason": f.reason.value} for f in removal.files],
+                **(more or {}),
             }
         )
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.context import HomeFlag, JsonFlag, open_runtime, print_json
-from cli.queue_options import LabelsFlag, parse_labels
+from cli.queue_options import LabelsFlag, parse_labels, remark_on_coordinator
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,6 +69,8 @@ def jobs_command(
         print("no submitted job fits" if asked else "no job was submitted yet; start with: segue submit MEDIA --to es")
         return
     _print_table(console, shown)
+    if not all(view.ended for view in shown):
+        remark_on_coordinator(store)
     if len(shown) < len(fitting):
         console.print(f"{len(fitting) - len(shown)} more; --limit 0 shows all", style="dim")
 
@@ -86,7 +88,8 @@ def _print_table(console: Console, views: list[QueueView]) -> None:
         labels = " ".join(f"{name}={text}" for name, text in sorted(view.labels.items()))
         state = Text(str(view.state), style=_STYLES.get(str(view.state), ""))
         progress = "" if view.progress is None else f"{view.progress} %"
-        cells = (str(view.priority), progress, view.owner, labels, media, view.waiting_for or view.reason)
+        said = [view.waiting_for or view.reason, f"webhook: {view.untold}" if view.untold else ""]
+        cells = (str(view.priority), progress, view.owner, labels, media, "; ".join(part for part in said if part))
         rows.append((Text(view.job_id[:12]), state, *(Text(printable(cell)) for cell in cells)))
     headings = ("id", "state", "priority", "progress", "owner", "labels", "media", "note")
     # A column in which nobody has anything to say only takes the others' room.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,10 +13,12 @@ from typer.core import TyperGroup
 
 from cli import ledger_care
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
-from cli.ledger_options import AgainstFlag, LedgerFlags, NodeRateFlag, PriceFileFlag, rules_of
+from cli.ledger_options import AgainstFlag, FocusFlag, LedgerFlags, NodeRateFlag, PriceFileFlag, rules_of
+from cli.uncollected import uncollected
 from core.errors import UsageError
 
 if TYPE_CHECKING:
+    from cache.store import Store
     from ledger.entries import Period
     from pipeline.runtime import Runtime
 
@@ -30,6 +33,11 @@ class LedgerGroup(TyperGroup):
         if not args or (args[0] not in self.commands and args[0] != "--help"):
             args = [_SHOW, *args]
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command; it makes and keeps millions of facts where there are so many."""
+        with uncollected():
+            return super().invoke(ctx)
 
 
 app = typer.Typer(
@@ -77,6 +85,7 @@ def show_command(
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write a job's ledger as one page.", show_default=False),
     ] = None,
+    focus: FocusFlag = None,
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> None:
@@ -91,18 +100,30 @@ def show_command(
     if job:
         if since or until or by:
             raise UsageError("a job has one ledger, whatever the period", "leave out --since, --until and --by")
-        _show_job(runtime, job, flags, as_json=json, as_csv=csv, page=html)
+        _show_job(runtime, job, flags, _Form(json, csv, html, focus))
         return
     if html is not None:
         raise UsageError("--html draws one job's ledger", "name the job: segue ledger JOB --html FILE")
     if against:
         raise UsageError("--against is for one job's verdict", "name the job: segue ledger JOB --against ...")
-    _show_period(runtime, period_of(since, until), by, flags, as_json=json, as_csv=csv)
+    _show_period(runtime, period_of(since, until), by, flags, _Form(json, csv, focus=focus))
 
 
-def _show_job(
-    runtime: Runtime, wanted: str, flags: LedgerFlags, *, as_json: bool, as_csv: bool, page: Path | None
-) -> None:
+@dataclass(frozen=True)
+class _Form:
+    """How it is to be shown: printed for people unless one of these says otherwise."""
+
+    #: Print JSON.
+    json: bool
+    #: Print CSV.
+    csv: bool
+    #: Write a page.
+    page: Path | None = None
+    #: Write FOCUS rows.
+    focus: Path | None = None
+
+
+def _show_job(runtime: Runtime, wanted: str, flags: LedgerFlags, form: _Form) -> None:
     from cli.ledger_options import find_ledger_job, report_rules
     from pipeline.books_job import job_report
 
@@ -115,22 +136,25 @@ def _show_job(
     for name in flags.against:
         if offered and name not in offered:
             raise UsageError(f"nobody can price this job at '{name}'", f"choose from {', '.join(sorted(offered))}")
-    if page is not None:
+    if form.page is not None:
         from cli.ledger_page import render_page
 
-        _write_page(page, render_page(report))
-    if as_json:
+        _write_page(form.page, render_page(report))
+        note(f"wrote {form.page}")
+    if form.focus is not None:
+        from cli.ledger_focus import job_focus, write_focus
+
+        write_focus(form.focus, job_focus(report))
+    if form.json:
         print_json(report.as_json())
-    elif as_csv:
+    elif form.csv:
         from cli.ledger_export import print_csv
 
         print_csv(report.entries, report.unpriced)
-    elif page is None:
+    elif form.page is None and form.focus is None:
         from cli.ledger_screen import print_report
 
         print_report(report)
-    else:
-        note(f"wrote {page}")
 
 
 def _write_page(path: Path, text: str) -> None:
@@ -141,7 +165,7 @@ def _write_page(path: Path, text: str) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}", "name a file in a folder of yours") from error
 
 
-def _show_period(runtime: Runtime, period: Period, by: str, flags: LedgerFlags, *, as_json: bool, as_csv: bool) -> None:
+def _show_period(runtime: Runtime, period: Period, by: str, flags: LedgerFlags, form: _Form) -> None:
     from cli.ledger_export import fleet_json, print_csv
     from cli.ledger_fleet import print_fleet, table_of
     from cli.ledger_options import currency_of, people_rules
@@ -149,7 +173,8 @@ def _show_period(runtime: Runtime, period: Period, by: str, flags: LedgerFlags, 
     from pipeline.books_times import now_ms
 
     book, rules = rules_of(runtime, flags)
-    books = read_period(runtime.store, book, replace(rules, now=now_ms()), period)
+    rules = replace(rules, now=now_ms())
+    books = read_period(runtime.store, book, rules, period)
     people = people_rules(runtime)
     currency = currency_of(runtime, books.entries)
     why = people.why_none(currency)
@@ -159,12 +184,24 @@ def _show_period(runtime: Runtime, period: Period, by: str, flags: LedgerFlags, 
     for line in books.errors:
         note(line)
     table = table_of(books, by or "job")
-    if as_json:
+    if form.focus is not None:
+        from cli.ledger_focus import period_focus, write_focus
+
+        write_focus(form.focus, period_focus(runtime.store, book, rules, (people, currency), period))
+    if form.json:
         print_json(fleet_json(books, table, by or "job"))
-    elif as_csv:
+    elif form.csv:
         print_csv(books.entries, books.unpriced)
-    else:
-        print_fleet(books, table, by or "job")
+    elif form.focus is None:
+        print_fleet(books, table, by or "job", _names(runtime.store, by or "job"))
+
+
+def _names(store: Store, by: str) -> Callable[[Sequence[str]], Mapping[str, str]]:
+    """What the ids of a table are called; only those that are shown are looked up."""
+    from pipeline.books_names import machine_names, media_names
+
+    known = {"job": media_names, "node": machine_names}
+    return lambda ids: known[by](store, ids) if by in known else {}
 
 
 def period_of(since: str, until: str) -> Period:

@@ -42,6 +42,7 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
                 "referenced": found.referenced,
                 "torn": found.torn,
                 "unsealed": list(found.unsealed),
+                "unseen": list(found.unseen),
             }
         )
         return Exit.INCOMPLETE if found.problems else Exit.DONE
@@ -49,8 +50,16 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
         print(f"wrong  {printable(str(one))}")
     if len(found.problems) > _SHOW_AT_MOST:
         print(f"and {len(found.problems) - _SHOW_AT_MOST} more, in --json")
-    for name in found.unsealed:
-        note(f"{name} was written before lines were chained: its checksums hold, a dropped line would not be seen")
+    if found.unsealed:
+        note(
+            f"{len(found.unsealed)} journals were written before lines were chained: their checksums hold, "
+            "a dropped line would not be seen"
+        )
+    if found.unseen:
+        note(
+            f"{len(found.unseen)} journals of processes whose end nobody has seen: what was written after the last "
+            "anchor could be cut off"
+        )
     torn = f"; crashes left {found.torn} unfinished pieces, which count for nothing" if found.torn else ""
     checked = f"{found.files} files, {found.lines} chained lines, {found.referenced} attempts known by records"
     if found.problems:
@@ -146,18 +155,19 @@ def _print_replay(found: Replay, *, own: bool) -> None:
 
 
 def reconcile_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV of an Azure cost export, actual costs.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV of Azure's actual costs, or FOCUS 1.x.")],
     node_rate: NodeRateFlag = "",
     price_file: PriceFileFlag = None,
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> int:
     """Put a provider's bill beside the books, machine by machine. The difference is shown, and never spread."""
-    from pipeline.books_bill import keep_reconciliation, read_azure_bill, reconcile
+    from pipeline.books_bill import keep_reconciliation, reconcile
+    from pipeline.books_bill_file import read_bill
 
     runtime = open_runtime({"home": home})
     book, rules = rules_of(runtime, LedgerFlags(node_rate, price_file))
-    found = reconcile(runtime.store, read_azure_bill(file), book, rules)
+    found = reconcile(runtime.store, read_bill(file), book, rules)
     keep_reconciliation(runtime.store, found)
     apart = [each for each in found.machines if not each.agrees]
     if json:

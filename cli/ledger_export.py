@@ -41,11 +41,11 @@ def print_csv(entries: Iterable[Entry], unpriced: Iterable[Unpriced]) -> None:
     """Entries, then usage without a price; amounts are integer nano-units, times ms since the epoch."""
     writer = csv.DictWriter(sys.stdout, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _safe(value) for name, value in entry_json(entry).items()} for entry in entries)
-    writer.writerows({name: _safe(value) for name, value in unpriced_json(one).items()} for one in unpriced)
+    writer.writerows({name: safe_cell(value) for name, value in entry_json(entry).items()} for entry in entries)
+    writer.writerows({name: safe_cell(value) for name, value in unpriced_json(one).items()} for one in unpriced)
 
 
-def _safe(value: Any) -> Any:
+def safe_cell(value: Any) -> Any:
     """Text that a spreadsheet would take for a formula begins with an apostrophe."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 

@@ -49,6 +49,16 @@ AgainstFlag = Annotated[
     ),
 ]
 
+FocusFlag = Annotated[
+    Path | None,
+    typer.Option(
+        "--focus",
+        metavar="FILE",
+        help="Write the rows of FOCUS 1.3 (FinOps Open Cost and Usage Specification) as CSV, for finance.",
+        show_default=False,
+    ),
+]
+
 
 @dataclass(frozen=True)
 class LedgerFlags:
@@ -65,17 +75,13 @@ class LedgerFlags:
 def rules_of(runtime: Runtime, flags: LedgerFlags) -> tuple[PriceBook, BookRules]:
     """The price book and how facts are priced. Raises PriceBookError, MoneyError."""
     from core.money import quote
-    from ledger.price_files import PROJECT_FILE, load_book, read_rows
     from pipeline.books import BookRules
+    from pipeline.spending import Prices
 
-    settings = runtime.settings
-    given = flags.price_file or settings.price_file
-    # A file that was named has to be there; one that nobody named need not.
-    book = load_book(None, read_rows(given)) if given else load_book(settings.home / PROJECT_FILE)
+    prices = Prices.of(runtime.settings, flags.price_file)
     if flags.node_rate:
         quote(flags.node_rate)
-    own = frozenset(name.strip() for name in settings.own_engines.split(",") if name.strip())
-    return book, BookRules(flags.node_rate, own)
+    return prices.book, BookRules(flags.node_rate, prices.own_engines)
 
 
 def report_rules(runtime: Runtime, flags: LedgerFlags, rules: BookRules) -> ReportRules:
@@ -95,7 +101,7 @@ def report_rules(runtime: Runtime, flags: LedgerFlags, rules: BookRules) -> Repo
         people=people_rules(runtime),
         against=flags.against,
         closed=closed_months(runtime.store),
-        reconciled=reconciled_sessions(runtime.store),
+        reconciled=reconciled_sessions(runtime.store, node_rate=rules.node_rate),
     )
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from cli.ledger_page_apis import api_section, break_even_section
 from cli.ledger_page_charts import amount_with_currency, legend, shown, timeline_svg
 from cli.ledger_page_style import STYLE
-from cli.ledger_screen import amount_text
+from cli.ledger_screen import missing_times
+from cli.ledger_tables import aligned, amount_text
 from cli.wording import clock, percent
 from core.money import Money
 from core.version import VERSION
@@ -28,12 +29,13 @@ _BUCKETS = {
     Bucket.PEOPLE: "people",
     Bucket.UNATTRIBUTED: "billing increments",
 }
-_AVOIDED = {"silence": "silence skipped", "cache": "found in the cache", "resume": "not done again after a stop"}
+_AVOIDED = {"silence": "silence skipped", "cache": "found in the cache", "resume": "not done again after a death"}
 _STANDINGS = {
     Standing.PROVISIONAL: "provisional: its months are open, facts may still come",
     Standing.CLOSED: "closed: its months are closed",
     Standing.RECONCILED: "reconciled with the provider's bill",
 }
+_UNPRICED = '<td class="n unpriced">unpriced</td>'
 #: Columns in the order of the work; what no stage caused comes last.
 _STAGES = ("detect", "transcribe", "translate")
 
@@ -129,14 +131,17 @@ def _verdict_lines(verdict: JobVerdict, basis: str) -> str:
 def _figures(report: JobReport) -> str:
     skipped = report.duration_ms - report.speech_ms
     people = "unset" if report.people.amount is None else "included"
+    found = report.resumability
+    paid = amount_with_currency(report.spent.total) if report.spent.by_bucket or not report.unpriced else "unpriced"
+    lacking = ", and unpriced usage" if report.unpriced and report.spent.by_bucket else ""
+    deaths = f"{'death' if found.deaths == 1 else 'deaths'} of machines or workers"
     figures = [
-        (amount_with_currency(report.spent.total), f"paid, people {people}"),
+        (paid, f"paid{lacking}, people {people}"),
         (clock(report.duration_ms), "of media"),
         (clock(report.speech_ms), f"of speech; {percent(skipped, report.duration_ms)} is silence"),
         (
-            str(report.resumability.deaths),
-            f"{'death' if report.resumability.deaths == 1 else 'deaths'} of machines or workers; "
-            f"{report.resumability.saved_ms / 1000:,.1f} s of work kept by checkpoints",
+            str(found.deaths),
+            f"{deaths}; {found.saved_ms / 1000:,.1f} s of work kept by checkpoints" if found.deaths else deaths,
         ),
     ]
     cells = "".join(
@@ -157,26 +162,30 @@ def _timeline(report: JobReport) -> str:
 
 
 def _paid(report: JobReport) -> str:
-    spent = report.spent
-    stages = sorted(spent.by_stage, key=lambda stage: (not stage, stage not in _STAGES, stage))
+    spent, missing = report.spent, missing_times(report)
+    stages = sorted(
+        {*spent.by_stage, *(stage for _, stage in missing)},
+        key=lambda stage: (not stage, stage not in _STAGES, stage),
+    )
+    text = aligned([*(each for parts in spent.by_bucket_and_stage.values() for each in parts.values()), spent.total])
     head = "".join(f'<th class="n">{shown(stage or "no stage")}</th>' for stage in stages)
     rows = []
-    for bucket, amount in spent.by_bucket.items():
-        cells = "".join(
-            f'<td class="n">{shown(amount_text(spent.by_bucket_and_stage.get(bucket, {}).get(stage)))}</td>'
-            for stage in stages
-        )
-        time = f"{spent.ms_by_bucket.get(bucket, 0) / 1000:,.1f} s" if spent.ms_by_bucket.get(bucket) else ""
-        rows.append(
-            f"<tr><td>{shown(_BUCKETS.get(Bucket(bucket), bucket))}</td>{cells}"
-            f'<td class="n">{shown(amount_text(amount))}</td><td class="n">{time}</td></tr>'
-        )
+    for bucket in Bucket:
+        unpriced = {stage: ms for (where, stage), ms in missing.items() if where == bucket.value}
+        if bucket.value not in spent.by_bucket and not unpriced:
+            continue
+        parts = spent.by_bucket_and_stage.get(bucket.value, {})
+        cells = "".join(_paid_cell(text(parts.get(stage)), stage in parts, stage in unpriced) for stage in stages)
+        cells += _paid_cell(text(spent.by_bucket.get(bucket.value)), bool(parts), bool(unpriced))
+        ms = spent.ms_by_bucket.get(bucket.value, 0) + sum(unpriced.values())
+        time = f"{ms / 1000:,.1f} s" if ms else ""
+        rows.append(f'<tr><td>{shown(_BUCKETS[bucket])}</td>{cells}<td class="n">{time}</td></tr>')
     sums = "".join(
-        f'<td class="n">{shown(amount_text(amount))}</td>' for amount in (spent.by_stage[stage] for stage in stages)
+        _paid_cell(text(spent.by_stage.get(stage)), stage in spent.by_stage, any(name == stage for _, name in missing))
+        for stage in stages
     )
-    rows.append(
-        f'<tr class="sum"><td>paid</td>{sums}<td class="n">{shown(amount_text(spent.total))}</td><td></td></tr>'
-    )
+    sums += _paid_cell(text(spent.total), bool(spent.by_bucket), bool(missing))
+    rows.append(f'<tr class="sum"><td>paid</td>{sums}<td></td></tr>')
     if report.unpriced:
         rows.append(
             f'<tr><td class="unpriced">unpriced</td><td colspan="{len(stages) + 2}" class="unpriced">'
@@ -193,6 +202,13 @@ def _paid(report: JobReport) -> str:
         f'<th class="n">together</th><th class="n">node time</th></tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>{notes}</section>"
     )
+
+
+def _paid_cell(text: str, known: bool, missing: bool) -> str:
+    """An amount; ``unpriced`` where no price is known, a mark where some of it has none."""
+    if not missing:
+        return f'<td class="n">{shown(text)}</td>'
+    return f'<td class="n">{shown(text)} <span class="unpriced">+ ?</span></td>' if known else _UNPRICED
 
 
 def _avoided(report: JobReport) -> str:

@@ -43,16 +43,24 @@ def api_section(report: JobReport) -> str:
     )
 
 
+def _own(stage: str) -> tuple[str, ...]:
+    """Our stages that do the work of an API's: the language is detected for the transcription."""
+    return ("detect", stage) if stage == "transcribe" else (stage,)
+
+
 def _own_bar(report: JobReport, stage: str) -> list[Bar]:
-    """What the stage cost here; the language is detected for the transcription."""
-    stages = ("detect", stage) if stage == "transcribe" else (stage,)
-    people = report.spent.by_bucket_and_stage.get(Bucket.PEOPLE.value, {})
-    nano = sum(
-        amount.nano - (people[each].nano if each in people else 0)
-        for each in stages
-        if (amount := report.spent.by_stage.get(each)) is not None
-    )
+    """What the stage cost here, people left out."""
+    stages, people = _own(stage), Bucket.PEOPLE.value
+    known = [
+        amount.nano
+        for bucket, parts in report.spent.by_bucket_and_stage.items()
+        for name, amount in parts.items()
+        if bucket != people and name in stages
+    ]
     missing = any(one.stage in stages for one in report.unpriced)
+    if missing and not known:
+        return [Bar("paid here", "bar-paid", None, "unpriced", ours=True)]
+    nano = sum(known)
     text = f"{amount_with_currency(Money(nano, report.currency))}{', and unpriced usage' if missing else ''}"
     return [Bar("paid here", "bar-paid", nano, text, ours=True)]
 
@@ -92,7 +100,7 @@ def break_even_section(report: JobReport) -> str:
 def _chart(report: JobReport, stage: str, api: Counterfactual) -> str:
     """The machines of this job against the API it was compared with, at the speed that was measured on it."""
     price = _hourly(report.nodes, report.currency)
-    busy_ms = sum(one.unit_ms for one in report.entries if one.stage == stage and one.bucket is Bucket.BUSY)
+    busy_ms = sum(one.unit_ms for one in report.entries if one.stage in _own(stage) and one.bucket is Bucket.BUSY)
     used = api.usage.get("audio_ms", 0)
     unit, count = WorkUnit.AUDIO_HOUR, Fraction(used, 1000)
     if not used:
@@ -110,9 +118,8 @@ def _chart(report: JobReport, stage: str, api: Counterfactual) -> str:
         gpu_prices=(price / 2, price, price * 2),
         speed=count * 1000 / busy_ms,
     )
-    return break_even_svg(
-        sweep(inputs), f"{stage}: speed at which this machine costs as much as {api.provider} {api.model}"
-    )
+    title = f"{stage}: speed at which this machine costs as much as {api.provider} {api.model}"
+    return break_even_svg(sweep(inputs), title, "GPU" if all(node.gpus for node in report.nodes) else "machine")
 
 
 def _hourly(nodes: Iterable[NodeUse], currency: str) -> Fraction:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from cli.ledger_screen import amount_text
+from cli.ledger_tables import amount_text
 from cli.wording import clock, printable
 from core.money import Money
 from pipeline.books_report import MediaSpan, SpanStatus

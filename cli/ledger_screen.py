@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.ledger_tables import aligned, amount_text, number_column, priced_cell, print_table, seconds_text, wide_console
 from cli.wording import clock, one_line, percent, printable
 from core.money import Money
 from ledger.api import Basis, Counterfactual
@@ -16,6 +17,7 @@ from ledger.entries import Bucket
 from ledger.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
+    from pipeline.books_open import UnderWay
     from pipeline.books_report import Avoided, JobReport
 
 #: Buckets as people read them.
@@ -30,24 +32,9 @@ BUCKET_WORDS = {
     Bucket.PEOPLE: "people",
     Bucket.UNATTRIBUTED: "increments",
 }
-_NANO = 10**9
-_PIPE_WIDTH = 240
 #: Rows of each table of APIs; the JSON document has them all.
 _MOST_ROWS = 8
-_AVOIDED_WORDS = {"silence": "silence skipped", "cache": "found in the cache", "resume": "not done again"}
-
-
-def amount_text(money: Money | None) -> str:
-    """Two decimals from 100 up, four from 1 up, else six: a minute of work costs thousandths. ``-`` for none."""
-    if money is None:
-        return "-"
-    size = abs(money.nano)
-    return money.amount(2 if size >= 100 * _NANO else 4 if size >= _NANO else 6)
-
-
-def seconds_text(ms: int) -> str:
-    """``12.3 s``; below ten seconds to the hundredth."""
-    return f"{ms / 1000:,.2f} s" if abs(ms) < 10_000 else f"{ms / 1000:,.1f} s"
+_AVOIDED_WORDS = {"silence": "silence skipped", "cache": "found in the cache", "resume": "not done again after a death"}
 
 
 def print_report(report: JobReport) -> None:
@@ -55,20 +42,14 @@ def print_report(report: JobReport) -> None:
     console = wide_console()
     say = _lines(console)
     _print_head(report, say)
-    console.print(_paid_table(report))
+    print_table(console, _paid_table(report))
     _print_missing(report, say)
     _print_avoided(report, say)
     for title, table in _api_tables(report):
         say("")
         say(f"API would charge: {title}", "bold")
-        console.print(table)
+        print_table(console, table)
     _print_verdict(report, say)
-
-
-def wide_console() -> Console:
-    """As wide as the terminal; where there is none, wide enough that no row is broken."""
-    console = Console(highlight=False, markup=False)
-    return console if console.is_terminal else Console(highlight=False, markup=False, width=_PIPE_WIDTH)
 
 
 def _lines(console: Console) -> Callable[..., None]:
@@ -106,32 +87,58 @@ def one_line_name(name: str) -> str:
 
 
 def _paid_table(report: JobReport) -> Table:
-    spent = report.spent
-    stages = [stage for stage in spent.by_stage if stage] + ([""] if "" in spent.by_stage else [])
-    missing = " + unpriced" if report.unpriced or spent.elsewhere else ""
+    spent, missing = report.spent, missing_times(report)
+    stages = sorted({*spent.by_stage, *(stage for _, stage in missing)}, key=lambda stage: (not stage, stage))
+    amounts = [amount for parts in spent.by_bucket_and_stage.values() for amount in parts.values()]
+    text = aligned([*amounts, spent.total])
     table = Table(box=None, pad_edge=False, show_footer=True)
-    table.add_column("Paid", footer="total")
+    table.add_column("Paid", footer="total", no_wrap=True)
     for stage in stages:
-        table.add_column(stage or "no stage", justify="right", footer=amount_text(spent.by_stage[stage]))
-    table.add_column("all", justify="right", footer=f"{amount_text(spent.total)} {report.currency}{missing}")
-    table.add_column("node time", justify="right", footer=f"{seconds_text(sum(spent.ms_by_bucket.values()))}")
+        known, lacks = spent.by_stage.get(stage), any(name == stage for _, name in missing)
+        number_column(table, stage or "no stage", priced_cell(text(known), known=known is not None, missing=lacks))
+    lacks, some = bool(report.unpriced or spent.elsewhere), bool(spent.by_bucket)
+    whole = priced_cell(f"{text(spent.total)} {report.currency}", known=some, missing=lacks)
+    number_column(table, "all", whole)
+    time = sum(spent.ms_by_bucket.values()) + sum(missing.values())
+    number_column(table, "node time", seconds_text(time))
     for bucket in Bucket:
         name = bucket.value
-        if name not in spent.by_bucket and name not in spent.ms_by_bucket:
+        unpriced = {stage: ms for (where, stage), ms in missing.items() if where == name}
+        if name not in spent.by_bucket and name not in spent.ms_by_bucket and not unpriced:
             continue
         parts = spent.by_bucket_and_stage.get(name, {})
-        time = spent.ms_by_bucket.get(name)
+        time = spent.ms_by_bucket.get(name, 0) + sum(unpriced.values())
+        cells = [(parts.get(stage), stage in unpriced) for stage in stages]
+        cells.append((spent.by_bucket.get(name), bool(unpriced)))
         table.add_row(
             BUCKET_WORDS[bucket],
-            *(amount_text(parts.get(stage)) for stage in stages),
-            amount_text(spent.by_bucket.get(name)),
+            *(priced_cell(text(known), known=known is not None, missing=lacks) for known, lacks in cells),
             seconds_text(time) if time else "",
         )
     return table
 
 
+def missing_times(report: JobReport) -> dict[tuple[str, str], int]:
+    """(bucket, stage) of what has no price -> its node time; 0 for fees."""
+    found: dict[tuple[str, str], int] = {}
+    for one in report.unpriced:
+        place = one.bucket.value, one.stage
+        found[place] = found.get(place, 0) + (one.quantity if one.meter == "node_ms" else 0)
+    return found
+
+
+def under_way_text(open_now: UnderWay) -> str:
+    """What is counted as useful although nobody knows yet what becomes of it."""
+    word = "batch" if open_now.batches == 1 else "batches"
+    parts = [f"{amount_text(Money(nano, currency))} {currency}" for currency, nano in sorted(open_now.amounts.items())]
+    so_far = " and ".join([seconds_text(open_now.node_ms), *parts])
+    return f"{open_now.batches} {word} under way: {so_far} so far, counted as useful until they end"
+
+
 def _print_missing(report: JobReport, say: Callable[..., None]) -> None:
-    """What is in no amount above."""
+    """What is in no amount above, and what may still change there."""
+    if report.under_way is not None:
+        say(under_way_text(report.under_way), "yellow")
     lines = report.unpriced_lines
     for line in lines:
         say(f"UNPRICED {line}", "bold red")
@@ -198,11 +205,12 @@ def _by_token(one: Counterfactual) -> bool:
 
 def _api_table(found: Sequence[Counterfactual], report: JobReport, *, by_segment: bool = False) -> Table:
     table = Table(box=None, pad_edge=False)
-    table.add_column("", no_wrap=True)
+    # Names may be broken, figures may not.
+    table.add_column("", overflow="fold")
     bases = [Basis.WHOLE_FILE, Basis.SPEECH_ONLY, *([Basis.PER_SEGMENT] if by_segment else [])]
     headings = {Basis.WHOLE_FILE: "whole file", Basis.SPEECH_ONLY: "no silence", Basis.PER_SEGMENT: "by segment"}
     for basis in bases:
-        table.add_column(headings[basis], justify="right")
+        number_column(table, headings[basis])
     table.add_column("")
     rows: dict[tuple[str, str], dict[Basis, Counterfactual]] = {}
     for one in found:

@@ -52,9 +52,10 @@ def parse_labels(said: list[str] | None) -> dict[str, str]:
 
 def remark_on_coordinator(store: Store) -> None:
     """Says once when nobody seems to take orders up; they are safe on disk either way."""
-    from pipeline.presence import coordinator_lives
+    from pipeline.presence import coordinator_lives, read_coordinator
 
     if not coordinator_lives(store):
-        note(
-            "no coordinator seems to run on this store; the order is kept until 'segue coordinator' or 'segue up' does"
-        )
+        noted = read_coordinator(store)
+        since = f" since {noted.at[:19].replace('T', ' ')} UTC" if noted else ""
+        kept = "orders are kept until 'segue coordinator' or 'segue up' does"
+        note(f"no coordinator seems to run on this store{since}; {kept}")

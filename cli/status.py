@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.context import HomeFlag, JsonFlag, open_runtime, print_json
+from cli.queue_options import remark_on_coordinator
 from core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def status_command(
     from rich.console import Console
 
     from pipeline.jobs import JobFolder
+    from pipeline.report import JobState
     from pipeline.standing import assembly_of, standing_of
     from pipeline.submissions import find_submitted
 
@@ -51,7 +54,11 @@ def status_command(
         print_json(standing.as_json())
         return
     _print_standing(console, standing)
-    assembly = assembly_of(folder)
+    if standing.queue is not None and not standing.queue.ended:
+        remark_on_coordinator(store)
+    # What is only not done yet is nothing to review.
+    under_way = standing.state in (JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED)
+    assembly = assembly_of(folder) if standing.readable and not under_way else None
     if assembly is not None:
         _print_review(console, assembly)
 
@@ -98,6 +105,10 @@ def _print_standing(console: Console, standing: Standing) -> None:
         console.print(f"{stage:<11}{done} of {total} done{f', {failed} failed' if failed else ''}")
     for path in standing.outputs:
         console.print(f"output   {one_line(path)}")
+    if standing.run is not None:
+        console.print(f"run      {printable(standing.run.describe(datetime.now(UTC)))}")
+        if not standing.run.alive:
+            console.print("         the same 'segue run' again continues from what is finished")
     if standing.reason:
         console.print(f"reason   {printable(standing.reason)}")
     queue = standing.queue

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from coordinator.active import RANKS, ActiveJob
+from coordinator.defects import blaming
 from coordinator.fairness import FairShare
 from coordinator.rates import Rates
 from core.keys import Key
@@ -162,18 +163,23 @@ def left_ms(queue: str, stage: Stage, jobs: Iterable[ActiveJob], desk: Desk, rat
 def _draft(chosen: dict[Key, tuple[ActiveJob, Unit]], predicted_ms: int) -> Draft:
     pairs = list(chosen.values())
     jobs = {job.job_id: job for job, _ in pairs}
-    refs = tuple(ref_of(unit, job.source(unit), job.round) for job, unit in pairs)
-    return Draft(tuple(unit for _, unit in pairs), refs, tuple(jobs.values()), predicted_ms)
+    refs = []
+    for job, unit in pairs:
+        with blaming(job.job_id):
+            refs.append(ref_of(unit, job.source(unit), job.round))
+    return Draft(tuple(unit for _, unit in pairs), tuple(refs), tuple(jobs.values()), predicted_ms)
 
 
 def message_of(draft: Draft, store_id: str) -> BatchMessage:
     """The message for a batch."""
     job, unit = draft.jobs[0], draft.units[0]
+    with blaming(job.job_id):
+        engine = engine_digest(engine_spec(job.work.plan, unit.stage))
     return BatchMessage(
         store=store_id,
         batch=make_batch_id(),
         stage=unit.stage,
-        engine=engine_digest(engine_spec(job.work.plan, unit.stage)),
+        engine=engine,
         priority=job.wanted.priority,
         units=draft.refs,
         predicted_ms=draft.predicted_ms,
@@ -194,6 +200,7 @@ def queues_wanted(jobs: Iterable[ActiveJob]) -> dict[str, Stage]:
     """Queues that some open job has ready units for."""
     found: dict[str, Stage] = {}
     for job in jobs:
-        for name, units in job.ready().items():
-            found.setdefault(name, units[0].stage)
+        with blaming(job.job_id):
+            for name, units in job.ready().items():
+                found.setdefault(name, units[0].stage)
     return found

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cache.store import Store
 from coordinator.active import RANKS
+from coordinator.defects import JobDefectError, blaming
 from pipeline.submissions import OrderVersionError, Priority, Wanted, close_job, filed_orders, open_jobs, wanted_of
 
 #: A job that could not be opened because of the disk is tried again after so long, in seconds.
@@ -28,6 +29,8 @@ class _Entry:
     not_before: float = 0.0
     #: Being delivered: opened only when it is asked for again.
     held_at: int = -1
+    #: A defect was met in it: until it is tried again there is nothing to do for anybody.
+    aside: bool = False
 
 
 class JobRegister:
@@ -38,16 +41,26 @@ class JobRegister:
         self._entries: dict[str, _Entry] = {}
         #: Jobs that another version of Segue wrote, and why they wait.
         self.unreadable: dict[str, str] = {}
+        #: Jobs whose orders nobody can make sense of.
+        self.defective: set[str] = set()
 
-    def load(self) -> list[Wanted]:
-        """Reads which jobs are open; returns those that somebody has cancelled, which are still to be ended."""
+    def load(self, defects: list[JobDefectError]) -> list[Wanted]:
+        """Reads which jobs are open; returns those that somebody has cancelled, which are still to be ended.
+
+        ``defects`` is given the jobs whose orders cannot be made sense of.
+        """
         cancelled = []
         for job_id in open_jobs(self._store):
             try:
-                wanted = self.update(job_id)
-            except OrderVersionError as error:
-                # A newer Segue's job waits for a newer coordinator; the others do not.
-                self.unreadable[job_id] = str(error)
+                with blaming(job_id):
+                    wanted = self.update(job_id)
+            except JobDefectError as defect:
+                if isinstance(defect.__cause__, OrderVersionError):
+                    # A newer Segue's job waits for a newer coordinator; the others do not.
+                    self.unreadable[job_id] = defect.text
+                else:
+                    self.defective.add(job_id)
+                    defects.append(defect)
                 continue
             if wanted is None:
                 close_job(self._store, job_id)
@@ -68,6 +81,14 @@ class JobRegister:
         self._entries[job_id] = entry
         return wanted
 
+    def readmit(self, job_id: str) -> None:
+        """Reads the orders again of a job that `load` could not make sense of."""
+        try:
+            self.update(job_id)
+        except Exception:
+            self.defective.add(job_id)
+            raise
+
     def wanted(self, job_id: str) -> Wanted | None:
         """All that is asked about an open job; None for one that is not open."""
         if job_id not in self._entries:
@@ -79,11 +100,11 @@ class JobRegister:
         self._entries.pop(job_id, None)
         close_job(self._store, job_id)
 
-    def postpone(self, job_id: str, seconds: float = POSTPONED_S) -> None:
-        """A job is opened again, but not at once."""
+    def postpone(self, job_id: str, seconds: float = POSTPONED_S, *, aside: bool = False) -> None:
+        """A job is opened again, but not at once; one that is set ``aside`` is no work for workers meanwhile."""
         entry = self._entries.get(job_id)
         if entry is not None:
-            entry.not_before, entry.held_at = time.monotonic() + seconds, -1
+            entry.not_before, entry.held_at, entry.aside = time.monotonic() + seconds, -1, aside
 
     def is_held(self, job_id: str) -> bool:
         """True while a job is being delivered."""
@@ -147,8 +168,9 @@ class JobRegister:
         return RANKS[entry.priority], owners[entry.owner], entry.submitted_at, job_id
 
     def waiting(self, busy: Collection[str]) -> int:
-        """Jobs that are neither open nor being delivered."""
-        return sum(1 for job_id, entry in list(self._entries.items()) if job_id not in busy and entry.held_at < 0)
+        """Jobs that are neither open nor being delivered nor set aside."""
+        entries = list(self._entries.items())
+        return sum(1 for job_id, entry in entries if job_id not in busy and entry.held_at < 0 and not entry.aside)
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -62,12 +62,13 @@ class Results:
             job = self._floor.active.get(job_id)
             if job is None:
                 continue
-            failures = job.folder.failures()
-            for key, unit in list(batch.units.items()):
-                if unit.job_id == job_id and key in failures:
-                    self._floor.desk.settle(key)
-                    job.work.fail(unit, failures[key])
-                    job.touch()
+            with self._floor.isolating(job_id):
+                failures = job.folder.failures()
+                for key, unit in list(batch.units.items()):
+                    if unit.job_id == job_id and key in failures:
+                        self._floor.desk.settle(key)
+                        job.work.fail(unit, failures[key])
+                        job.touch()
 
     def settle_present(self, keys: Collection[Key]) -> bool:
         """Settles those units that have a record, in every job that waits for them; True when there was one."""
@@ -82,9 +83,10 @@ class Results:
         for job in self._floor.active.values():
             if job.work.keys.isdisjoint(payloads):
                 continue
-            for unit in [unit for unit in job.work.ready() if unit.key in payloads]:
-                job.work.settle(unit, payloads[unit.key])
-            job.touch()
+            with self._floor.isolating(job.job_id):
+                for unit in [unit for unit in job.work.ready() if unit.key in payloads]:
+                    job.work.settle(unit, payloads[unit.key])
+                job.touch()
         return len(missing) < len(keys)
 
     def note_fruitless(self, batch: SentBatch) -> None:

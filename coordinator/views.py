@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from cache.store import Store
 from coordinator.active import ActiveJob
-from coordinator.dispatch import Desk
+from coordinator.floor import Floor
 from pipeline.report import FileResult, JobState, count_units
 from pipeline.submissions import QueueView, Wanted, read_view, write_view
 
@@ -30,29 +30,39 @@ class Views:
         self._written.pop(wanted.job_id, None)
         write_view(self._store, view_of(wanted, JobState.QUEUED))
 
-    def write(self, jobs: Iterable[ActiveJob], desk: Desk, waiting_for: Callable[[ActiveJob], str]) -> None:
+    def waits(self, wanted: Wanted, why: str) -> None:
+        """A job cannot be opened for the time being."""
+        view = read_view(self._store, wanted.job_id)
+        if view is not None and not view.ended and view.waiting_for != why:
+            write_view(self._store, replace(view, waiting_for=why))
+
+    def write(self, floor: Floor, waiting_for: Callable[[ActiveJob], str]) -> None:
         """Brings the views of open jobs up to date."""
         now = time.monotonic()
         if now < self._next:
             return
         self._next = now + PERIOD_S
         present: dict[str, QueueView] = {}
-        for job in jobs:
-            running = desk.held(job.job_id)
-            begun = running or any(count.done > count.cached for count in job.work.counts.values())
-            view = replace(
-                view_of(job.wanted, JobState.RUNNING if begun else JobState.QUEUED),
-                units=count_units(job.work),
-                running=running,
-                waiting_for=waiting_for(job),
-                duration_ms=job.work.plan.media.duration_ms,
-                speech_ms=job.work.plan.segmentation.speech_ms,
-            )
-            old = self._written.get(job.job_id)
-            if old is None or replace(view, updated_at="") != replace(old, updated_at=""):
-                write_view(self._store, view)
-            present[job.job_id] = view
+        for job in floor.active.values():
+            with floor.isolating(job.job_id):
+                view = _open_view(job, floor.desk.held(job.job_id), waiting_for(job))
+                old = self._written.get(job.job_id)
+                if old is None or replace(view, updated_at="") != replace(old, updated_at=""):
+                    write_view(self._store, view)
+                present[job.job_id] = view
         self._written = present
+
+
+def _open_view(job: ActiveJob, running: int, waiting_for: str) -> QueueView:
+    begun = running or any(count.done > count.cached for count in job.work.counts.values())
+    return replace(
+        view_of(job.wanted, JobState.RUNNING if begun else JobState.QUEUED),
+        units=count_units(job.work),
+        running=running,
+        waiting_for=waiting_for,
+        duration_ms=job.work.plan.media.duration_ms,
+        speech_ms=job.work.plan.segmentation.speech_ms,
+    )
 
 
 def view_of(wanted: Wanted, state: JobState) -> QueueView:

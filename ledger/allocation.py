@@ -48,10 +48,12 @@ class Allocation:
         self._sharing = Sharing([(claim.start, claim.end) for claim in claims], cuts)
         self._slices = self._cut(claims)
 
-    def results(self) -> Iterator[Entry | Unpriced]:
+    def results(self) -> list[Entry | Unpriced]:
         """Entries for priced stretches, unpriced usage for the others."""
+        found: list[Entry | Unpriced] = []
         for segment, slices in zip(self._bill.segments, self._slices, strict=True):
-            yield from self._divide(segment, slices)
+            self._divide(segment, slices, found)
+        return found
 
     def _cut(self, claims: Sequence[Claim]) -> list[list[_Slice]]:
         """Each claim's slices by line of the bill. The lines cover the machine's life, and claims do not leave it."""
@@ -70,19 +72,24 @@ class Allocation:
                 place += 1
         return found
 
-    def _divide(self, segment: BilledSegment, slices: Sequence[_Slice]) -> Iterator[Entry | Unpriced]:
+    def _divide(self, segment: BilledSegment, slices: Sequence[_Slice], found: list[Entry | Unpriced]) -> None:
         spare = self._spare(segment)
         weights = [piece.weight for piece in slices] + [self._sharing.free(start, end) for _, start, end in spare]
         times = split(segment.end - segment.start, weights)
         amounts: list[int | None] = [None] * len(weights)
         if segment.nano is not None:
             amounts = [*split(segment.nano, weights)]
+        whole = not self._edges
         for piece, ms, nano in zip(slices, times, amounts, strict=False):
-            yield from self._share_out(segment, piece, ms, nano)
+            claim, start = piece.claim, piece.start
+            if not whole or len(claim.shares) > 1:
+                found += self._share_out(segment, piece, ms, nano)
+            elif ms or nano:
+                found.append(self._result(segment, claim, claim.shares[0], (start, piece.end), ms, nano, start))
         rest = len(slices)
         for (bucket, start, end), ms, nano in zip(spare, times[rest:], amounts[rest:], strict=True):
             if ms or nano:
-                yield from self._nobody(segment, bucket, start, end, ms, nano)
+                found += self._nobody(segment, bucket, start, end, ms, nano)
 
     def _spare(self, segment: BilledSegment) -> list[tuple[Bucket, int, int]]:
         """The stretches of a line in which time without anybody is boot, idle, or beyond the machine's life."""
@@ -98,10 +105,6 @@ class Allocation:
         self, segment: BilledSegment, piece: _Slice, ms: int, nano: int | None
     ) -> Iterator[Entry | Unpriced]:
         claim = piece.claim
-        if not self._edges and len(claim.shares) == 1:
-            if ms or nano:
-                yield self._result(segment, claim, claim.shares[0], (piece.start, piece.end), ms, nano, piece.start)
-            return
         window = self._window(piece.start, piece.end)
         if window is None:
             return
@@ -162,10 +165,9 @@ class Allocation:
         nano: int | None,
         origin: int,
     ) -> Entry | Unpriced:
-        session, clipped = self._bill.session, str(span[0]) if span[0] != origin else ""
-        about = (session, claim.attempt, claim.part, share.bucket, share.job, share.language, str(origin), clipped)
-        name, owner = entry_id(*about), self._wants.owner(share.job)
-        start, end = span
+        session, (start, end), owner = self._bill.session, span, self._wants.owner(share.job)
+        about = (session, claim.attempt, claim.part, share.bucket.value, share.job, share.language, str(origin))
+        name = entry_id(*about, str(start) if start != origin else "")
         if nano is None:
             return Unpriced(
                 name,

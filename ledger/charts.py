@@ -148,13 +148,14 @@ def _no_curves(inputs: SweepInputs) -> str:
     return "no chart: the GPU is free, any speed is enough"
 
 
-def break_even_svg(sweep: Sweep, title: str = "") -> str:
+def break_even_svg(sweep: Sweep, title: str = "", machine: str = "GPU") -> str:
     """One self-contained ``<svg>`` element, readable on light and dark pages, to write to a file or into HTML.
 
-    No script, no font, no link, no id; its styles are scoped to its own class.
+    ``machine``: what the curves are called, where it is no GPU. No script, no font, no link, no id; its styles are
+    scoped to its own class.
     """
     inputs = sweep.inputs
-    heading = title or f"{inputs.stage}: speed at which an own GPU costs as much as the API"
+    heading = title or f"{inputs.stage}: speed at which an own {machine} costs as much as the API"
     curves = _curves(inputs)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="segue-breakeven" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
@@ -164,7 +165,7 @@ def break_even_svg(sweep: Sweep, title: str = "") -> str:
         f'<text class="head" x="16" y="26">{escape(heading)}</text>',
     ]
     if curves:
-        parts += _plot(inputs, curves)
+        parts += _plot(inputs, curves, machine)
     else:
         parts.append(f'<text x="{_LEFT}" y="{_HEIGHT // 2}">{escape(_no_curves(inputs))}</text>')
     return "\n".join([*parts, "</svg>"])
@@ -191,7 +192,7 @@ def _style() -> str:
     )
 
 
-def _plot(inputs: SweepInputs, curves: list[tuple[str, list[tuple[int, Fraction]]]]) -> list[str]:
+def _plot(inputs: SweepInputs, curves: list[tuple[str, list[tuple[int, Fraction]]]], machine: str) -> list[str]:
     # In tenths of a pixel, so that curves are smooth.
     scale = _Scale(_values(inputs, curves), 10 * (_BOTTOM - _TOP))
     parts = []
@@ -205,22 +206,22 @@ def _plot(inputs: SweepInputs, curves: list[tuple[str, list[tuple[int, Fraction]
     middle = (_LEFT + _RIGHT) // 2
     parts.append(
         f'<text class="tick" x="{middle}" y="{_BOTTOM + 38}" text-anchor="middle">'
-        f"utilization of paid GPU time; speed in {escape(inputs.unit.speed_name)}</text>"
+        f"utilization of paid {escape(machine)} time; speed in {escape(inputs.unit.speed_name)}</text>"
     )
     ends = []
     for place, (label, points) in enumerate(curves):
         style = place % len(_COLOURS)
         path = " ".join(f"{_x(percent)},{_tenths(10 * _BOTTOM - scale.at(needed))}" for percent, needed in points)
         dash = f' stroke-dasharray="{_DASHES[style]}"' if _DASHES[style] else ""
-        tip = f"GPU at {label}: {speed_text(points[-1][1], inputs.unit)} at {_LAST} %"
+        tip = f"{machine} at {label}: {speed_text(points[-1][1], inputs.unit)} at {_LAST} %"
         parts.append(f'<polyline class="curve k{style}"{dash} points="{path}"><title>{escape(tip)}</title></polyline>')
-        ends.append((_BOTTOM - scale.at(points[-1][1]) // 10, f"t{style}", f"GPU {label}"))
+        ends.append((_BOTTOM - scale.at(points[-1][1]) // 10, f"t{style}", f"{machine} {label}"))
     if inputs.speed:
         y = _BOTTOM - scale.at(inputs.speed) // 10
         parts.append(f'<line class="speed" x1="{_LEFT}" y1="{y}" x2="{_RIGHT}" y2="{y}"/>')
         parts.append(
             f'<text class="tick" x="{middle}" y="{_BOTTOM + 56}" text-anchor="middle">'
-            "below the measured speed the own GPU is cheaper, people not counted</text>"
+            f"below the measured speed the own {escape(machine)} is cheaper, people not counted</text>"
         )
         ends.append((y, "", f"measured {speed_text(inputs.speed, inputs.unit)}"))
     return parts + _labels(ends)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from core.errors import UsageError
+from ledger.value_types import value_type
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
@@ -70,7 +71,7 @@ class Period:
         return cls((first - _EPOCH) // ms, (after - _EPOCH) // ms)
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Entry:
     """An amount that was spent, on what and for whom."""
 
@@ -110,7 +111,7 @@ class Entry:
     fake: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Unpriced:
     """Usage without a price: it has no amount, which is not the same as 0."""
 
@@ -144,7 +145,7 @@ class Unpriced:
     fake: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Residual:
     """What a session was billed beyond what its facts account for. It is shown, never spread."""
 

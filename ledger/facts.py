@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 
 from core.errors import SegueError
+from ledger.value_types import value_type
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS = 86_400_000
+_NOTHING = frozenset[str]()
 _SECONDS = re.compile(r"(\d+)(?:\.(\d{1,3})\d*)?")
 
 
@@ -22,7 +24,7 @@ class FactError(SegueError):
     """A line is whole and yet not the fact it says it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class SessionOpened:
     """One VM's billed life begins."""
 
@@ -46,7 +48,7 @@ class SessionOpened:
     price: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Beat:
     """The machine was alive."""
 
@@ -58,7 +60,7 @@ class Beat:
     worker: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class SessionClosed:
     """A worker left the machine in order."""
 
@@ -72,7 +74,7 @@ class SessionClosed:
     worker: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class PriceChanged:
     """A spot price step: from here on the machine costs another price."""
 
@@ -84,7 +86,7 @@ class PriceChanged:
     price: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class ProcessStarted:
     """A process that computes, and the machine it is on."""
 
@@ -98,7 +100,7 @@ class ProcessStarted:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class ProcessEnded:
     """Somebody who survived it saw the process end."""
 
@@ -108,7 +110,7 @@ class ProcessEnded:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class UnitUse:
     """One unit of a batch."""
 
@@ -120,7 +122,7 @@ class UnitUse:
     job: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class AttemptStarted:
     """A batch was about to be given to an engine; durable before the call."""
 
@@ -146,7 +148,7 @@ class AttemptStarted:
     estimated: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class AttemptEnded:
     """The engine returned."""
 
@@ -164,7 +166,7 @@ class AttemptEnded:
     left: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class EngineLoaded:
     """An engine was loaded; ``at`` is the end of loading."""
 
@@ -180,7 +182,7 @@ class EngineLoaded:
     seconds_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class EngineTried:
     """A finished unit was computed again only to see whether the engine works; ``at`` is the end."""
 
@@ -194,7 +196,7 @@ class EngineTried:
     tried_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class JobWant:
     """A job wanted these units from ``at`` until ``until``."""
 
@@ -230,6 +232,9 @@ def parse_instant(text: str) -> int:
 
 def parse_seconds(text: str) -> int:
     """``12.345`` seconds as 12345 ms; what is below a millisecond is cut off. Raises FactError."""
+    if isinstance(text, str) and len(text) > 4 and text[-4] == "." and (digits := text[:-4] + text[-3:]).isdecimal():
+        # As journals write them.
+        return int(digits)
     match = _SECONDS.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise FactError(f"{text!r} is not a number of seconds")
@@ -259,8 +264,11 @@ def parse_opening(raw: Mapping[str, Any]) -> SessionOpened:
         raise FactError(f"an opening of a node session is incomplete: {error}") from error
 
 
-def parse_node_fact(session: str, raw: Mapping[str, Any]) -> NodeFact | None:
-    """A line of a journal in a session's folder; None for a kind that costs nothing. Raises FactError."""
+def parse_node_fact(session: str, raw: Mapping[str, Any]) -> NodeFact | ProcessEnded | None:
+    """A line of a journal in a session's folder; None for a kind that costs nothing. Raises FactError.
+
+    A supervisor says there when it saw one of its processes end.
+    """
     try:
         match raw["fact"]:
             case "beat":
@@ -269,6 +277,8 @@ def parse_node_fact(session: str, raw: Mapping[str, Any]) -> NodeFact | None:
                 return SessionClosed(session, parse_instant(raw["at"]), raw["reason"], raw.get("worker", ""))
             case "price_changed":
                 return PriceChanged(session, parse_instant(raw["at"]), raw["price"])
+            case "process_ended":
+                return ProcessEnded(raw["process"], parse_instant(raw["at"]))
     except (KeyError, TypeError) as error:
         raise FactError(f"a fact of node session {session} is incomplete: {error}") from error
     return None
@@ -282,7 +292,7 @@ def parse_attempt_fact(process: str, raw: Mapping[str, Any]) -> ProcessFact | No
                 return _parse_started(process, raw)
             case "attempt_ended":
                 seconds = parse_seconds(raw["engine_seconds"])
-                at, left = parse_instant(raw["at"]), frozenset(raw.get("left", ()))
+                at, left = parse_instant(raw["at"]), frozenset(raw["left"]) if "left" in raw else _NOTHING
                 return AttemptEnded(raw["attempt"], at, seconds, raw["yielded"], raw["usage"], left)
             case "process_started":
                 return ProcessStarted(process, raw["node"], raw["worker"], parse_instant(raw["at"]))
@@ -299,9 +309,10 @@ def parse_attempt_fact(process: str, raw: Mapping[str, Any]) -> ProcessFact | No
 
 
 def _parse_started(process: str, raw: Mapping[str, Any]) -> AttemptStarted:
-    units = raw["units"]
-    jobs = raw.get("jobs") or [""] * len(units)
-    if len(jobs) != len(units):
+    units, jobs = raw["units"], raw.get("jobs")
+    if not jobs:
+        jobs = [""] * len(units)
+    elif len(jobs) != len(units):
         raise FactError(f"attempt {raw['attempt']} names {len(jobs)} jobs for {len(units)} units")
     return AttemptStarted(
         raw["attempt"],
@@ -312,6 +323,6 @@ def _parse_started(process: str, raw: Mapping[str, Any]) -> AttemptStarted:
         raw.get("provider", ""),
         raw.get("fake", False),
         raw.get("remote", False),
-        tuple([UnitUse(unit["key"], unit["audio_ms"], job) for unit, job in zip(units, jobs, strict=True)]),
+        tuple([UnitUse(unit["key"], unit["audio_ms"], job) for unit, job in zip(units, jobs, strict=False)]),
         raw.get("estimated") or {},
     )

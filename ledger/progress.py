@@ -45,8 +45,9 @@ def _paces(life: Life, ends: Mapping[str, AttemptEnded]) -> dict[tuple[str, str]
         end = ends.get(attempt.attempt)
         if end is not None:
             took, speech = found.get((attempt.stage, attempt.engine), (0, 0))
-            audio = sum(unit.audio_ms for unit in attempt.units)
-            found[attempt.stage, attempt.engine] = took + end.engine_ms, speech + audio
+            for unit in attempt.units:
+                speech += unit.audio_ms
+            found[attempt.stage, attempt.engine] = took + end.engine_ms, speech
     return found
 
 

@@ -22,7 +22,7 @@ from fractions import Fraction
 from typing import Any
 
 from core.errors import UsageError
-from core.money import Money, settle, split
+from core.money import Money, settle
 from ledger.entries import Bucket, Quality
 
 
@@ -245,38 +245,30 @@ class Verdicts:
         return {**self.job.as_json(), "by_stage": {stage: found.as_json() for stage, found in self.by_stage.items()}}
 
 
-def verdicts(figures: Sequence[StageFigures], people: Range | None) -> Verdicts:
-    """Verdicts for each stage and for the job; ``people`` (None: unset) are shared out by what the stages cost.
+def verdicts(figures: Sequence[StageFigures], people: Mapping[str, Range] | None) -> Verdicts:
+    """Verdicts for each stage and for the job; ``people``: what of them each stage carries. None: unset.
 
-    Stages that were given nothing to do are left to the caller. Raises UsageError without any stage.
+    The caller has shared them out already, so that they are here what they are wherever the job's spending is shown; a
+    stage that is not named carries nothing. Stages that were given nothing to do are left to the caller. Raises
+    UsageError without any stage, and for people of a stage that is not among them.
     """
     if not figures:
         raise UsageError("no stage did any work", "a verdict needs at least one")
-    shares = _shares(figures, people)
+    shares = people or {}
+    if strangers := sorted(shares.keys() - {figure.stage for figure in figures}):
+        raise UsageError(f"people are shared to {', '.join(strangers)}", "share them to stages that did work")
     by_stage: dict[str, Verdict] = {}
     whole: list[Grounds] = []
-    for figure, share in zip(figures, shares, strict=True):
-        paid = figure.paid if share is None else figure.paid + share
-        grounds = _with_people(figure.grounds, people is not None)
-        by_stage[figure.stage] = verdict(paid, figure.api, grounds)
-        whole.append(grounds)
-    first, *others = figures
-    # Not from the shares: those are each right to the nano-unit, their sum is the people exactly.
-    paid, api = first.paid if people is None else first.paid + people, first.api
-    for figure in others:
-        paid += figure.paid
+    sides: list[Range] = []
+    for figure in figures:
+        sides.append(figure.paid + shares[figure.stage] if figure.stage in shares else figure.paid)
+        whole.append(_with_people(figure.grounds, people is not None))
+        by_stage[figure.stage] = verdict(sides[-1], figure.api, whole[-1])
+    paid, api = sides[0], figures[0].api
+    for side, figure in zip(sides[1:], figures[1:], strict=True):
+        paid += side
         api = None if api is None or figure.api is None else api + figure.api
     return Verdicts(verdict(paid, api, _together(whole)), by_stage)
-
-
-def _shares(figures: Sequence[StageFigures], people: Range | None) -> list[Range | None]:
-    if people is None:
-        return [None] * len(figures)
-    weights = [max(figure.paid.point.nano, 0) for figure in figures]
-    weights = weights if any(weights) else [1] * len(figures)
-    low, point, high = (split(end.nano, weights) for end in (people.low, people.point, people.high))
-    currency = people.currency
-    return [Range(*(Money(nano, currency) for nano in sorted(parts))) for parts in zip(low, point, high, strict=True)]
 
 
 def _with_people(grounds: Grounds, people_set: bool) -> Grounds:

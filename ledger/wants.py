@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ledger.facts import JobWant
+from ledger.facts import JobWant, UnitUse
 
 
 class Wants:
@@ -13,23 +13,34 @@ class Wants:
     def __init__(self, wants: Iterable[JobWant]) -> None:
         # A want that is told twice is one want; the order of telling means nothing.
         ordered = sorted(wants, key=lambda want: (want.at, want.job, want.until is None, want.until or 0))
-        self._by_key: dict[str, list[JobWant]] = {}
+        self._by_key: dict[str, tuple[JobWant, ...]] = {}
         self._owners: dict[str, str] = {}
         self._labels: dict[str, Mapping[str, str]] = {}
         self._languages: dict[str, dict[str, str]] = {}
         for want in ordered:
             self._owners[want.job], self._labels[want.job] = want.owner, want.labels
             self._languages.setdefault(want.job, {}).update(want.languages)
+            # Nearly every unit is wanted by one job once: those share one tuple.
+            alone = (want,)
             for key in want.keys:
-                self._by_key.setdefault(key, []).append(want)
+                held = self._by_key.get(key)
+                self._by_key[key] = alone if held is None else (*held, want)
 
     def jobs(self, key: str, at: int, own: str) -> tuple[str, ...]:
         """The jobs that wanted the unit at this instant, by name; ``own`` where none is known."""
         found = self._by_key.get(key)
         if found is None:
             return (own,)
+        if len(found) == 1:
+            want = found[0]
+            return (want.job,) if want.at <= at and (want.until is None or at < want.until) else (own,)
         jobs = {want.job for want in found if want.at <= at and (want.until is None or at < want.until)}
         return tuple(sorted(jobs)) if jobs else (own,)
+
+    def payers(self, units: Iterable[UnitUse], at: int) -> list[tuple[str, ...]]:
+        """As `jobs`, for each unit of an attempt that began at this instant."""
+        known, jobs = self._by_key, self.jobs
+        return [jobs(unit.key, at, unit.job) if unit.key in known else (unit.job,) for unit in units]
 
     def owner(self, job: str) -> str:
         """Whose job it is; empty when nobody says."""

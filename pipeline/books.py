@@ -63,6 +63,10 @@ class FleetBooks:
     standing: Standing = Standing.PROVISIONAL
     #: Labels by job.
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    #: The price book that they were folded with.
+    book: PriceBook = field(default_factory=lambda: PriceBook(()))
+    #: And the rules.
+    rules: BookRules = field(default_factory=BookRules)
 
     def by(self, dimension: Dimension, *, fake: bool | None = None) -> dict[str, dict[str, Sum]]:
         """Value -> currency -> sum; what no job caused is under ``""``."""
@@ -70,15 +74,16 @@ class FleetBooks:
 
     def by_labels(self) -> dict[str, dict[str, Sum]]:
         """As `by`, by all labels of a job together: ``season=1, team=dub``."""
-        texts = {
-            job: ", ".join(f"{name}={text}" for name, text in sorted(labels.items()))
-            for job, labels in self.labels.items()
-        }
-        return self.totals.by_label(_ALL_LABELS, lambda job: {_ALL_LABELS: texts.get(job, "")})
+        return self.totals.by_label(_ALL_LABELS, lambda job: {_ALL_LABELS: self.label_of(job)})
 
     def by_label(self, name: str, *, fake: bool | None = None) -> dict[str, dict[str, Sum]]:
         """As `by`, by the value of a label."""
         return self.totals.by_label(name, lambda job: self.labels.get(job, {}), fake=fake)
+
+    def label_of(self, job: str, name: str = "") -> str:
+        """The value of a job's label, or all its labels together; empty where it has none."""
+        labels = self.labels.get(job, {})
+        return labels.get(name, "") if name else ", ".join(f"{each}={text}" for each, text in sorted(labels.items()))
 
 
 def read_books(
@@ -95,11 +100,8 @@ def fold_facts(facts: LedgerFacts, book: PriceBook, rules: BookRules, period: Pe
     folded = fold_with(facts.facts, made, wants, book, period, rules.fold_rules())
     weights = Weights.of(folded.entries, folded.unpriced)
     if period is not None and (crossing := _crossing(folded, period)):
-        whole = fold_with(facts.facts, made, wants, book, None, rules.fold_rules())
-        lives = Weights.of(
-            (entry for entry in whole.entries if entry.session in crossing),
-            (usage for usage in whole.unpriced if usage.session in crossing),
-        )
+        whole = fold_with(facts.facts, made, wants, book, None, rules.fold_rules(), crossing)
+        lives = Weights.of(whole.entries, whole.unpriced)
         weights = Weights({**weights.by_session, **lives.by_session})
     charging = Charging(weights, facts.embedded, facts.wants)
     entries = tuple(sorted(charging.entries(folded.entries), key=_place))
@@ -114,6 +116,8 @@ def fold_facts(facts: LedgerFacts, book: PriceBook, rules: BookRules, period: Pe
         period=period,
         errors=tuple(sorted({*folded.errors, *facts.errors})),
         labels={job: card.labels for job, card in facts.cards.items()},
+        book=book,
+        rules=rules,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from cache.store import Store
@@ -25,9 +26,9 @@ from pipeline.books_journals import JOURNAL, NodeJournal, Process, read_node, re
 from pipeline.jobs import JOBS, JobFolder, list_jobs
 from pipeline.node_session import FOLDER as NODES
 from pipeline.submissions import filed_orders, wanted_of
+from pipeline.witnesses import COORDINATOR, WANTS
 from pipeline.work import JobWork
 
-_WANTS = "wants-"
 #: A run that noted no end wants nothing any more so long after its last sign of life.
 _SILENT_MS = 10_000
 
@@ -54,7 +55,7 @@ class LedgerFacts:
     made_by: Mapping[str, str]
     #: When a record was made, where it says so, by key.
     made_at: Mapping[str, int]
-    #: Usage that a record says it took, by key.
+    #: Usage that a record says it took, by key, of the records whose usage was asked for.
     used: Mapping[str, Mapping[str, int]]
     #: Jobs of each embedded run, by its session.
     embedded: Mapping[str, tuple[str, ...]]
@@ -73,6 +74,7 @@ class FactReader:
         self.store = store
         self._limits = limits
         self._errors: list[str] = []
+        self._used_of: frozenset[str] = frozenset()
         #: Every process's journal.
         self.processes = read_processes(store, self._errors, limits)
         self._nodes: dict[str, NodeJournal] = {}
@@ -82,6 +84,8 @@ class FactReader:
         self.embedded: dict[str, tuple[str, ...]] = {}
         #: Wants by job.
         self.wants: dict[str, tuple[JobWant, ...]] = {}
+        #: When a job was taken up again after a run of it had died; by job.
+        self.resumed: dict[str, tuple[int, ...]] = {}
         #: Owner and labels by job.
         self.cards: dict[str, JobCard] = {}
         self._read_jobs()
@@ -107,6 +111,10 @@ class FactReader:
             if any(unit.job == job_id or unit.key in wanted for each in process.started for unit in each.units):
                 found.add(process.session)
         return sorted(found)
+
+    def keep_usage(self, keys: Collection[str]) -> None:
+        """Facts that are asked for from now on tell what the records with these keys say they used."""
+        self._used_of = frozenset(keys)
 
     def facts(self, sessions: Collection[str]) -> LedgerFacts:
         """Everything that the fold needs for these machines."""
@@ -161,10 +169,13 @@ class FactReader:
                     gone.setdefault(unit.key, []).append(attempt)
                     continue
                 said = record.provenance
-                made_by[unit.key] = str(said.get("attempt", ""))
+                maker = str(said.get("attempt", ""))
+                # The same text once, where there is one.
+                made_by[unit.key] = attempt.attempt if maker == attempt.attempt else maker
                 if "at" in said:
                     made_at[unit.key] = parse_instant(str(said["at"]))
-                used[unit.key] = {name: value for name, value in said.items() if type(value) is int}
+                if unit.key in self._used_of:
+                    used[unit.key] = {name: value for name, value in said.items() if type(value) is int}
         for key, attempts in gone.items():
             maker = self._purged_maker(attempts, ended, key)
             if maker:
@@ -192,12 +203,12 @@ class FactReader:
         for folder in list_jobs(self.store):
             job = folder.job_id
             try:
-                plan = folder.read_plan()
+                planned = folder.read_owner()
                 orders = wanted_of(filed_orders(self.store, job))
             except StoreError as error:
                 self._errors.append(f"job {job}: {error.message}")
-                plan, orders = None, None
-            owner = plan.owner if plan else (orders.submissions[0].owner if orders else "")
+                planned, orders = None, None
+            owner = planned if planned is not None else (orders.submissions[0].owner if orders else "")
             card = self.cards[job] = JobCard(owner, orders.labels if orders else {})
             journals = dict(self._want_journals(job))
             for writer in journals:
@@ -212,17 +223,32 @@ class FactReader:
         self.embedded = {session: tuple(sorted(jobs)) for session, jobs in found.items()}
 
     def _want_journals(self, job: str) -> Iterator[tuple[str, tuple[dict[str, Any], ...]]]:
+        """What each writer says. One coordinator goes on where another was killed: together they are one writer."""
+        coordinators: list[dict[str, Any]] = []
         for name in self.store.children((JOBS, job)):
-            if name.startswith(_WANTS) and name.endswith(JOURNAL):
-                writer = name.removeprefix(_WANTS).removesuffix(JOURNAL)
-                yield writer, self.store.read_journal((JOBS, job, name)).entries
+            if not (name.startswith(WANTS) and name.endswith(JOURNAL)):
+                continue
+            writer = name.removeprefix(WANTS).removesuffix(JOURNAL)
+            entries = self.store.read_journal((JOBS, job, name)).entries
+            if writer.endswith(COORDINATOR):
+                coordinators += entries
+            else:
+                yield writer, entries
+        if coordinators:
+            yield COORDINATOR, tuple(sorted(coordinators, key=lambda entry: str(entry["at"])))
 
     def _job_wants(
         self, folder: JobFolder, card: JobCard, journals: Mapping[str, Iterable[Mapping[str, Any]]]
     ) -> Iterator[JobWant]:
         spans: list[tuple[int, int | None, frozenset[str]]] = []
+        died: set[int] = set()
         for writer, entries in journals.items():
-            spans += self._spans(writer, entries)
+            found = list(self._spans(writer, entries))
+            spans += found
+            if found and not found[-1][2] and self._died(writer):
+                died.add(found[-1][0])
+        starts = sorted({start for start, _, _ in spans})
+        self.resumed[folder.job_id] = tuple(now for before, now in pairwise(starts) if before in died)
         known = frozenset[str]().union(*(keys for _, _, keys in spans))
         if spans and any(not keys for _, _, keys in spans):
             known |= self._planned_keys(folder)
@@ -252,6 +278,11 @@ class FactReader:
             yield since, None, frozenset()
             return
         yield since, node.closed if node.closed is not None else max(last, since) + _SILENT_MS, frozenset()
+
+    def _died(self, writer: str) -> bool:
+        """Whether a run ended without a word: whoever was stopped, by a person or a budget, closes its session."""
+        node, own = self.node(writer), self._by_name.get(writer)
+        return bool(node.last or (own and own.last)) and node.closed is None
 
     def _planned_keys(self, folder: JobFolder) -> frozenset[str]:
         try:

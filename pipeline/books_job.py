@@ -19,7 +19,8 @@ from pipeline.books_avoided import Computed, avoided_by
 from pipeline.books_facts import FactReader, openings
 from pipeline.books_journals import describe_node
 from pipeline.books_money import convert_entries, spent_of
-from pipeline.books_people import Busy, JobPeople, PeopleRules, busy_by_month, job_people
+from pipeline.books_open import under_way_of
+from pipeline.books_people import Busy, JobPeople, PeopleRules, job_people, useful_by_month
 from pipeline.books_report import Avoided, JobReport, JobVerdict, NodeUse, Standing
 from pipeline.books_times import month_of, now_ms
 from pipeline.books_verdict import Reference, judge
@@ -60,6 +61,7 @@ def job_report(store: Store, job_id: str, book: PriceBook, rules: ReportRules | 
     content = read_content(JobFolder(store, job_id)) if job_id in reader.cards else None
     wanted = reader.wants.get(job_id, ())
     keys = frozenset[str]().union(*(want.keys for want in wanted), content.keys if content else ())
+    reader.keep_usage(keys)
     facts = reader.facts(reader.sessions_of(job_id, keys))
     books = fold_facts(facts, book, replace(chosen.books, now=chosen.books.now or now_ms()))
     return _Builder(reader, job_id, book, chosen, books, content, keys).report()
@@ -142,6 +144,7 @@ class _Builder:
             fleet_idle=self._fleet_idle(nodes),
             book=self._book.digest,
             errors=self._books.errors,
+            under_way=under_way_of(self._entries, self._unpriced, self._books.folded.under_way),
         )
 
     def _people(self) -> JobPeople:
@@ -150,8 +153,7 @@ class _Builder:
         by_month: Mapping[int, Busy] = {}
         if rules.people.monthly(self._currency) is not None:
             everything = self._reader.facts(self._reader.sessions())
-            books = fold_facts(everything, PriceBook(()), BookRules(now=rules.books.now or now_ms()))
-            by_month = busy_by_month(books.entries, books.unpriced)
+            by_month = useful_by_month(fold_facts(everything, self._book, self._books.rules))
         owners = {job: card.owner for job, card in facts.cards.items()}
         return job_people(self._job, by_month, rules.people, self._currency, owners)
 
@@ -200,9 +202,9 @@ class _Builder:
     def _avoided(self) -> tuple[Avoided, ...]:
         if self._content is None:
             return ()
-        intervals = [want.at for want in self._reader.wants.get(self._job, ())]
+        resumed = self._reader.resumed.get(self._job, ())
         return avoided_by(
-            self._content, self._fates, self._computed, self._books.facts.made_by, intervals, self._currency
+            self._content, self._fates, self._computed, self._books.facts.made_by, resumed, self._currency
         )
 
     def _nodes(self) -> tuple[NodeUse, ...]:
@@ -224,6 +226,10 @@ class _Builder:
                         end=bill.billed_until,
                         estimated_end=bill.end.estimated,
                         billed=bill.totals(),
+                        cloud=opening.cloud if opening else "",
+                        size=opening.size if opening else "",
+                        region=opening.region if opening else "",
+                        spot=opening.spot if opening else None,
                     )
                 )
         return tuple(found)

@@ -20,10 +20,11 @@ from pipeline.books import BookRules, FleetBooks, fold_facts
 from pipeline.books_bill import reconciled_sessions
 from pipeline.books_closing import ClosedMonth, all_closed, read_book, read_closed, stands_for, write_closed
 from pipeline.books_facts import FactReader, LedgerFacts
-from pipeline.books_people import PeopleRules, busy_by_month, period_people
+from pipeline.books_people import PeopleRules, period_people, useful_by_month
 from pipeline.books_report import Standing
 from pipeline.books_times import instant_text, month_after, month_of, month_text, now_ms
 from pipeline.books_verify import verify_store
+from pipeline.witnesses import keep_documents
 
 # -- reading a period ----------------------------------------------------------------------------------------
 
@@ -38,7 +39,7 @@ def read_period(store: Store, book: PriceBook, rules: BookRules, period: Period)
     closed = all_closed(store)
     if not closed:
         books = fold_facts(facts, book, rules, period)
-        return replace(books, standing=_standing(store, books.entries, closed=False))
+        return replace(books, standing=_standing(store, books.entries, period, {rules.node_rate}, closed=False))
     frozen = {each.period: each for each in closed}
     pieces = [(piece, frozen.get(piece)) for piece in _pieces(period, frozen)]
     parts = [fold_facts(facts, book, rules, piece) for piece, month in pieces if month is None]
@@ -48,6 +49,7 @@ def read_period(store: Store, book: PriceBook, rules: BookRules, period: Period)
     entries = [entry for part in parts for entry in part.entries] + list(late)
     entries += [entry for month in kept for entry in (*month.closing.entries.values(), *month.late)]
     ordered = tuple(sorted(entries, key=lambda entry: (entry.session, entry.start, entry.attempt, entry.id)))
+    said = {month.rules.node_rate for month in kept} | ({rules.node_rate} if parts else set())
     return replace(
         base,
         entries=ordered,
@@ -59,18 +61,17 @@ def read_period(store: Store, book: PriceBook, rules: BookRules, period: Period)
         residuals=tuple(each for part in parts for each in part.residuals),
         period=period,
         late=late,
-        standing=_standing(store, ordered, closed=len(kept) == len(pieces)),
+        standing=_standing(store, ordered, period, said, closed=len(kept) == len(pieces)),
         errors=tuple(sorted({line for part in (base, *parts) for line in part.errors})),
     )
 
 
 def with_people(books: FleetBooks, rules: PeopleRules, currency: str) -> FleetBooks:
     """The same books with the people of each month that is wholly in the period. Raises MoneyError, UsageError."""
-    if books.period is None:
+    if books.period is None or rules.monthly(currency) is None:
         return books
     owners = {job: card.owner for job, card in books.facts.cards.items()}
-    by_month = busy_by_month(books.entries, books.unpriced)
-    people = tuple(period_people(books.period, by_month, rules, currency, owners))
+    people = tuple(period_people(books.period, useful_by_month(books), rules, currency, owners))
     entries = (*books.entries, *people)
     return replace(books, entries=entries, totals=Totals.of(entries))
 
@@ -131,9 +132,12 @@ def _late(store: Store, facts: LedgerFacts, closed: Sequence[ClosedMonth], perio
     return found
 
 
-def _standing(store: Store, entries: Sequence[Entry], *, closed: bool) -> Standing:
+def _standing(
+    store: Store, entries: Sequence[Entry], period: Period, node_rates: Collection[str], *, closed: bool
+) -> Standing:
+    """``node_rates``: what the entries' books were told of machines of no known price."""
     sessions = {entry.session for entry in entries if entry.session}
-    if sessions and sessions <= reconciled_sessions(store):
+    if sessions and all(sessions <= reconciled_sessions(store, period, each) for each in node_rates):
         return Standing.RECONCILED
     return Standing.CLOSED if closed else Standing.PROVISIONAL
 
@@ -165,6 +169,7 @@ def close_month(store: Store, text: str, book: PriceBook, rules: BookRules) -> C
         anchors={anchor.file: (anchor.lines, anchor.head) for anchor in checked.heads},
     )
     write_closed(store, month, book)
+    keep_documents(store)
     return read_closed(store, text) or month
 
 

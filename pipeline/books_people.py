@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 
 from core.money import Money, quote, rate, split
 from ledger.allocation import entry_id
 from ledger.entries import Bucket, Entry, Period, Quality, Unpriced
 from ledger.tax import EngineeringTax, Hours
 from ledger.verdict import Range
+from pipeline.books import FleetBooks, fold_facts
 from pipeline.books_report import People
-from pipeline.books_times import month_of, month_text
+from pipeline.books_times import month_after, month_of, month_text
 
 #: Job and stage.
 Busy = Mapping[tuple[str, str], int]
@@ -58,20 +60,46 @@ class JobPeople:
     entries: tuple[Entry, ...] = ()
 
 
-def busy_by_month(entries: Iterable[Entry], unpriced: Iterable[Unpriced]) -> dict[int, dict[tuple[str, str], int]]:
-    """Useful node time by month and then by job and stage; work of fake engines is none."""
+def useful_by_month(books: FleetBooks) -> dict[int, dict[tuple[str, str], int]]:
+    """Useful node time by month and then by job and stage; work of fake engines is none.
+
+    It is the same whatever the books' period: months that work goes over the edge of are folded each by itself.
+    """
     found: dict[int, dict[tuple[str, str], int]] = {}
-
-    def add(each: Entry | Unpriced, ms: int) -> None:
-        if each.bucket is Bucket.BUSY and not each.fake and ms:
-            month = found.setdefault(month_of(each.start).start, {})
-            month[each.job, each.stage] = month.get((each.job, each.stage), 0) + ms
-
-    for entry in entries:
-        add(entry, entry.unit_ms)
-    for usage in unpriced:
-        add(usage, usage.quantity if usage.meter == "node_ms" else 0)
+    crossed: set[int] = set()
+    month = Period(0, 0)
+    for each, ms in chain(_timed(books.entries), _timed_unpriced(books.unpriced)):
+        if not month.start <= each.start < month.end:
+            month = month_of(each.start)
+        if each.end > month.end:
+            at = month
+            crossed.add(at.start)
+            while at.end < each.end:
+                at = month_after(at)
+                crossed.add(at.start)
+        _add(found, month.start, each, ms)
+    for start in crossed:
+        alone = fold_facts(books.facts, books.book, books.rules, month_of(start))
+        late = [(entry, ms) for entry, ms in _timed(books.late) if month_of(entry.start).start == start]
+        found[start] = {}
+        for each, ms in (*_timed(alone.entries), *_timed_unpriced(alone.unpriced), *late):
+            _add(found, start, each, ms)
     return found
+
+
+def _timed(entries: Iterable[Entry]) -> Iterator[tuple[Entry | Unpriced, int]]:
+    return ((entry, entry.unit_ms) for entry in entries if entry.bucket is Bucket.BUSY and not entry.fake)
+
+
+def _timed_unpriced(unpriced: Iterable[Unpriced]) -> Iterator[tuple[Entry | Unpriced, int]]:
+    busy = (usage for usage in unpriced if usage.bucket is Bucket.BUSY and not usage.fake)
+    return ((usage, usage.quantity) for usage in busy if usage.meter == "node_ms")
+
+
+def _add(found: dict[int, dict[tuple[str, str], int]], month: int, each: Entry | Unpriced, ms: int) -> None:
+    if ms:
+        busy = found.setdefault(month, {})
+        busy[each.job, each.stage] = busy.get((each.job, each.stage), 0) + ms
 
 
 def month_people(
@@ -99,7 +127,7 @@ def job_people(
     if why or monthly is None:
         return JobPeople(People(None, why))
     made: list[Entry] = []
-    low = high = 0
+    shares: dict[str, Range] = {}
     basis = []
     for start in sorted(by_month):
         busy = by_month[start]
@@ -108,16 +136,25 @@ def job_people(
         if not mine:
             continue
         weights = [busy[place] for place in places]
-        lows, highs = (split(end.nano, weights) for end in monthly)
-        low, high = low + sum(lows[place] for place in mine), high + sum(highs[place] for place in mine)
         whole = month_people(month_of(start), busy, rules, currency, owners)
-        made += [entry for entry in whole if entry.job == job_id]
+        lows, highs = (split(end.nano, weights) for end in monthly)
+        for place in mine:
+            share = _share(lows[place], whole[place].nano, highs[place], currency)
+            stage = places[place][1]
+            shares[stage] = shares[stage] + share if stage in shares else share
+            made.append(whole[place])
         seconds = sum(weights[place] for place in mine) / 1000
-        basis.append(f"{seconds:,.0f} of {sum(weights) / 1000:,.0f} busy seconds of {month_text(start)} as known now")
-    point = sum(entry.nano for entry in made)
-    amount = Range(Money(min(low, point), currency), Money(point, currency), Money(max(high, point), currency))
-    told = f"{Hours.parse(rules.hours)} hours a month at {rules.rate}: {'; '.join(basis) or 'no busy time'}"
-    return JobPeople(People(amount, told), tuple(made))
+        basis.append(f"{seconds:,.0f} of {sum(weights) / 1000:,.0f} useful seconds of {month_text(start)} as known now")
+    amount = Range.exactly(Money(0, currency))
+    for share in shares.values():
+        amount += share
+    told = f"{Hours.parse(rules.hours)} hours a month at {rules.rate}: {'; '.join(basis) or 'no useful time'}"
+    return JobPeople(People(amount, told, shares), tuple(made))
+
+
+def _share(low: int, point: int, high: int, currency: str) -> Range:
+    """Each end was divided by itself, and may be a nano-unit on the wrong side of the figure."""
+    return Range(Money(min(low, point), currency), Money(point, currency), Money(max(high, point), currency))
 
 
 def period_people(

@@ -15,6 +15,7 @@ from ledger.api import Counterfactual
 from ledger.entries import Entry, Unpriced
 from ledger.loss import Resumability
 from ledger.verdict import Range, Verdict, Verdicts
+from pipeline.books_open import UnderWay
 
 
 class Standing(StrEnum):
@@ -146,6 +147,14 @@ class NodeUse:
     estimated_end: bool
     #: The whole bill, by currency, in nano-units; empty when nobody can price it.
     billed: Mapping[str, int] = field(default_factory=dict)
+    #: Its cloud, size and region; empty where nobody says.
+    cloud: str = ""
+    #: As above.
+    size: str = ""
+    #: As above.
+    region: str = ""
+    #: Whether it may be taken away; None when nobody says.
+    spot: bool | None = None
 
     @property
     def hardware(self) -> str:
@@ -176,6 +185,8 @@ class People:
     amount: Range | None
     #: What is unset, or how the amount was found, in words.
     basis: str
+    #: What of it each stage carries; the parts sum to the amount, end by end.
+    by_stage: Mapping[str, Range] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -263,6 +274,8 @@ class JobReport:
     book: str
     #: What is wrong with the facts, one line each.
     errors: tuple[str, ...] = ()
+    #: What is still being computed for it; None when nothing is.
+    under_way: UnderWay | None = None
 
     @property
     def unpriced_lines(self) -> tuple[str, ...]:
@@ -287,13 +300,18 @@ class JobReport:
             "avoided": {one.kind: one.as_json() for one in self.avoided},
             "counterfactuals": [one.as_json() for one in self.counterfactuals],
             "verdict": {**self.verdict.as_json(), "whole_file": self.verdict_whole_file.as_json()},
-            "people": {"basis": self.people.basis, "amount": _range_json(self.people.amount)},
+            "people": {
+                "basis": self.people.basis,
+                "amount": _range_json(self.people.amount),
+                "by_stage": {stage: _range_json(share) for stage, share in self.people.by_stage.items()},
+            },
             "unpriced": [unpriced_json(one) for one in self.unpriced],
             "entries": [entry_json(one) for one in self.entries],
             "timeline": [span.as_json() for span in self.timeline],
             "nodes": [node.as_json() for node in self.nodes],
             "resumability": resumability_json(self.resumability),
             "fleet_idle": dict(self.fleet_idle),
+            "under_way": None if self.under_way is None else self.under_way.as_json(),
             "price_book": self.book,
             "errors": list(self.errors),
         }

@@ -1,7 +1,7 @@
 """Which was cheaper for a job: its entries against the invoices of one API a stage. See `ledger.verdict` for the rules.
 
 A stage's side of ours is everything that it was charged: useful, load, idle, lost, duplicate, boot, fees. Deciding the
-language belongs to transcription, as it does at an API. People are shared out by `ledger.verdict.verdicts`.
+language belongs to transcription, as it does at an API. People are what they are in the job's spending, stage by stage.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def judge(reference: Reference) -> JobVerdict:
         if invoice is not None:
             against[stage] = invoice
         figures.append(_figures(stage, invoice, reference))
-    found = verdicts(figures, reference.people.amount)
+    found = verdicts(figures, _people(reference.people))
     if not reference.finished:
         found = _unfinished(found)
     return JobVerdict(found, "", against, {figure.stage: figure.paid for figure in figures})
@@ -88,6 +88,16 @@ def _stages(reference: Reference) -> list[str]:
 
 def _stage(each: Entry | Unpriced) -> str:
     return _AS_STAGE.get(each.stage, each.stage)
+
+
+def _people(people: People) -> dict[str, Range] | None:
+    if people.amount is None:
+        return None
+    found: dict[str, Range] = {}
+    for name, share in people.by_stage.items():
+        stage = _AS_STAGE.get(name, name)
+        found[stage] = found[stage] + share if stage in found else share
+    return found
 
 
 def _chosen(stage: str, reference: Reference) -> Counterfactual | None:

@@ -7,14 +7,12 @@ Tokens and characters of text that does not exist yet are measured on earlier te
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from cache.store import Store
-from core.errors import SegueError, StoreError
+from core.errors import SegueError, StoreError, UsageError
 from core.money import Money, quote, settle
 from core.specs import EngineSpec
 from ledger.api import Counterfactual, Workload, counterfactuals
@@ -22,10 +20,11 @@ from ledger.billing import HOUR_MS
 from ledger.facts import AttemptStarted
 from ledger.prices import PriceBook
 from pipeline.attempts import FAKE
+from pipeline.estimate_report import ApiEstimate, Estimate, FileEstimate, StageEstimate
 from pipeline.job import Plan
 from pipeline.jobs import JobFolder
 from pipeline.planning import draft_plan
-from pipeline.rates import Rates, Spread, measure_rates
+from pipeline.rates import ELSEWHERE, Measure, Rates, Spread, hardware_here, measure_rates
 from pipeline.requests import Request, plan_request
 from pipeline.runtime import Runtime
 from pipeline.spending import Prices, now_ms
@@ -42,133 +41,14 @@ ASSUMED_INPUT_TOKENS = (4, 8, 16)
 ASSUMED_PROMPT_TOKENS = (150, 300, 500)
 
 
-@dataclass(frozen=True)
-class FileEstimate:
-    """One media file."""
+def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices, hardware: str = "") -> Estimate:
+    """Estimates all inputs together, for ``hardware`` that the store knows (empty: this machine).
 
-    media: Path
-    #: Why nothing can be said of it; empty when it can.
-    problem: str = ""
-    duration_ms: int = 0
-    speech_ms: int = 0
-    segments: tuple[int, ...] = ()
-    #: Speech of each window.
-    windows: tuple[int, ...] = ()
-    #: Stage -> (units, units to compute, speech of these in ms).
-    units: Mapping[str, tuple[int, int, int]] | None = None
-    #: Whether captions were given, so that nothing is transcribed.
-    captions: bool = False
-    #: Units of translation, found ones included: windows times languages.
-    translations: int = 0
-
-    def as_json(self) -> dict[str, Any]:
-        """Lengths in ms."""
-        units = self.units or {}
-        return {
-            "media": str(self.media),
-            "problem": self.problem,
-            "duration_ms": self.duration_ms,
-            "speech_ms": self.speech_ms,
-            "skipped_ms": self.duration_ms - self.speech_ms,
-            "segments": len(self.segments),
-            "windows": len(self.windows),
-            "units": {stage: {"total": each[0], "compute": each[1]} for stage, each in units.items()},
-        }
-
-
-@dataclass(frozen=True)
-class StageEstimate:
-    """What one stage takes here."""
-
-    stage: str
-    engine: str
-    #: Speech to compute, once for each language.
-    audio_ms: int
-    #: Engine time in ms; None when this engine was never measured here.
-    engine_ms: Spread | None
-    #: Loading the engine once, in ms; None when that was never measured.
-    load_ms: Spread | None
-    #: Batches it was measured on.
-    batches: int
-    fake: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """Times in ms; null where nothing was measured."""
-        return {
-            "stage": self.stage,
-            "engine": self.engine,
-            "fake": self.fake,
-            "audio_ms": self.audio_ms,
-            "engine_ms": None if self.engine_ms is None else self.engine_ms.as_json(),
-            "load_ms": None if self.load_ms is None else self.load_ms.as_json(),
-            "measured_batches": self.batches,
-        }
-
-
-@dataclass(frozen=True)
-class ApiEstimate:
-    """One API's charge for one stage, sent in one way."""
-
-    #: With the figure to show.
-    like: Counterfactual
-    #: Nano-units; None where it is unpriced.
-    amount: Spread | None
-
-    def as_json(self) -> dict[str, Any]:
-        """As a counterfactual of the ledger, with a range for its amount."""
-        return {**self.like.as_json(), "amount": None if self.amount is None else self.amount.as_json()}
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Everything that can be said before anything is spent."""
-
-    files: tuple[FileEstimate, ...]
-    stages: tuple[StageEstimate, ...]
-    apis: tuple[ApiEstimate, ...]
-    #: Meter of translation -> range; empty when nothing is translated.
-    usage: Mapping[str, Spread]
-    #: Where the usage is from, in words.
-    usage_rests_on: str
-    #: ``0.149 USD`` an hour; empty when nobody says.
-    node_rate: str
-    #: What the work costs here in nano-units of `currency`: busy and loading time, and API fees; None: unpriced.
-    here: Spread | None
-    #: ISO 4217 code; empty while `here` is None.
-    currency: str
-    #: Why `here` is None; one line each.
-    unpriced: tuple[str, ...]
-
-    @property
-    def usable(self) -> tuple[FileEstimate, ...]:
-        """Files that can be run."""
-        return tuple(file for file in self.files if not file.problem)
-
-    def as_json(self) -> dict[str, Any]:
-        """The object that `segue estimate --json` prints; amounts in nano-units."""
-        files = self.usable
-        return {
-            "media": [file.as_json() for file in self.files],
-            "duration_ms": sum(file.duration_ms for file in files),
-            "speech_ms": sum(file.speech_ms for file in files),
-            "skipped_ms": sum(file.duration_ms - file.speech_ms for file in files),
-            "stages": [stage.as_json() for stage in self.stages],
-            "usage": {meter: spread.as_json() for meter, spread in self.usage.items()},
-            "usage_rests_on": self.usage_rests_on,
-            "here": {
-                "node_rate": self.node_rate,
-                "currency": self.currency,
-                "amount": None if self.here is None else self.here.as_json(),
-                "unpriced": list(self.unpriced),
-                "without": ["idle", "boot", "people"],
-            },
-            "apis": [api.as_json() for api in self.apis],
-        }
-
-
-def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices) -> Estimate:
-    """Estimates all inputs together. Raises SettingsError, EngineError, StoreError; a bad file is its own problem."""
+    Raises SettingsError, EngineError, StoreError, UsageError for hardware that nothing was measured on; a bad file is
+    its own problem.
+    """
     rates = measure_rates(runtime.store)
+    runs_on = _hardware(hardware, rates)
     files = tuple(_estimate_file(request, runtime) for request in requests)
     usable = [file for file in files if not file.problem]
     specs: dict[Stage, EngineSpec] = {}
@@ -177,7 +57,7 @@ def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices) -> E
     if any(file.translations for file in usable):
         specs[Stage.TRANSLATE] = runtime.translator_spec
     stages = tuple(
-        _estimate_stage(stage, spec, usable, rates)
+        _estimate_stage(stage, spec, usable, rates, runs_on)
         for stage, spec in specs.items()
         if any(stage in (file.units or {}) for file in usable)
     )
@@ -186,7 +66,20 @@ def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices) -> E
     remote = translator if translator is not None and runtime.translates_remotely else None
     rate = runtime.settings.node_price
     here, currency, unpriced = _here(stages, rate, _fee(remote, usable, usage, prices), remote is not None)
-    return Estimate(files, stages, _apis(usable, usage, prices.book), usage, rests_on, rate, here, currency, unpriced)
+    apis = _apis(usable, usage, prices.book)
+    return Estimate(files, stages, apis, usage, rests_on, rate, here, currency, unpriced, runs_on)
+
+
+def _hardware(wanted: str, rates: Rates) -> str:
+    """The hardware that was asked for, by its name or a part of it that no other has."""
+    if not wanted:
+        return hardware_here()
+    found = [name for name in rates.hardware if wanted.lower() in name.lower()]
+    exact = [name for name in found if name.lower() == wanted.lower()]
+    if len(exact or found) != 1:
+        known = ", ".join(rates.hardware) or "nothing yet: run a short file there first"
+        raise UsageError(f"'{wanted}' is not what engines were measured on here", f"measured on {known}")
+    return (exact or found)[0]
 
 
 def _estimate_file(request: Request, runtime: Runtime) -> FileEstimate:
@@ -227,17 +120,28 @@ def _measure_plan(media: Path, plan: Plan, store: Store) -> FileEstimate:
     )
 
 
-def _estimate_stage(stage: Stage, spec: EngineSpec, files: Sequence[FileEstimate], rates: Rates) -> StageEstimate:
+def _estimate_stage(
+    stage: Stage, spec: EngineSpec, files: Sequence[FileEstimate], rates: Rates, hardware: str
+) -> StageEstimate:
     engine = spec.describe()
     left = [(file.units or {}).get(stage, (0, 0, 0)) for file in files]
-    audio_ms = sum(each[2] for each in left)
-    measured = rates.time.get((stage, engine))
-    nothing = not any(each[1] for each in left)
-    taken = Spread(0, 0, 0) if nothing else None if measured is None else measured.times(audio_ms)
+    audio_ms, fake = sum(each[2] for each in left), spec.provider == FAKE
+    if not any(each[1] for each in left):
+        return StageEstimate(str(stage), engine, audio_ms, Spread(0, 0, 0), Spread(0, 0, 0), 0, fake)
+    measured = rates.time_on(hardware, stage, engine)
     # Detection runs on the engine that transcription loads.
-    load = Spread(0, 0, 0) if nothing or stage is Stage.DETECT else rates.load.get((stage, engine))
-    batches = measured.batches if measured else 0
-    return StageEstimate(str(stage), engine, audio_ms, taken, load, batches, spec.provider == FAKE)
+    load = None if stage is Stage.DETECT else rates.load_on(hardware, stage, engine)
+    return StageEstimate(
+        str(stage),
+        engine,
+        audio_ms,
+        None if measured is None else measured.times(audio_ms),
+        Spread(0, 0, 0) if stage is Stage.DETECT else None if load is None else load.times(1),
+        0 if measured is None else measured.batches,
+        fake,
+        "" if measured is None else measured.hardware,
+        measured is not None and measured.hardware not in (hardware, ELSEWHERE),
+    )
 
 
 # -- text that does not exist yet ----------------------------------------------------------------------------
@@ -265,9 +169,13 @@ def _usage(files: Sequence[FileEstimate], spec: EngineSpec, rates: Rates) -> tup
         else:
             measure, engine = found
             usage[meter] = measure.times(audio_ms)
-            said = f"measured on {measure.batches} batches of {engine}"
+            said = f"measured on {_batches(measure)} of {engine}"
         notes.setdefault(said, []).append(meter.replace("_", " "))
     return usage, "; ".join(f"{', '.join(meters)}: {said}" for said, meters in notes.items())
+
+
+def _batches(measure: Measure) -> str:
+    return "1 batch" if measure.batches == 1 else f"{measure.batches:,} batches"
 
 
 def _translated_ms(file: FileEstimate) -> int:

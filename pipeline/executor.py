@@ -21,7 +21,7 @@ from engines.translate.interface import Translator
 from pipeline.attempts import AttemptJournal
 from pipeline.batches import Outcome, run_units
 from pipeline.board import Board, EngineNeed, OpenJob
-from pipeline.budget import RunBudget
+from pipeline.budget import BudgetGate, RunBudget
 from pipeline.delivery import Delivery
 from pipeline.engines_pool import EnginePool
 from pipeline.jobs import JobFolder
@@ -32,7 +32,8 @@ from pipeline.report import FileResult, JobState, RunReport, left_of, tally_of
 from pipeline.results import deliver_job
 from pipeline.runtime import Runtime
 from pipeline.stages import Stage, Unit
-from pipeline.wants import note_ended, note_wanted
+from pipeline.wants import JobWants
+from pipeline.witnesses import Witness
 from pipeline.work import JobWork
 
 #: Speech that may wait, planned, for the engines: enough to keep them busy, little enough to keep memory flat.
@@ -59,6 +60,10 @@ def _defect(error: Exception) -> str:
     return f"this is a defect in Segue, please report it: {type(error).__name__}: {error}"
 
 
+def _is_remote(engine: Transcriber | Translator) -> bool:
+    return bool(getattr(engine, "remote", False))
+
+
 class Executor:
     """One run over several inputs. `run` may be called once; `stop` from any thread or signal handler."""
 
@@ -70,6 +75,8 @@ class Executor:
         self._journal = (
             AttemptJournal(runtime.store) if budget is None else AttemptJournal(runtime.store, tell=budget.take)
         )
+        self._witness = Witness(runtime.store, self._journal.session)
+        self._wants = JobWants(self._witness)
         self._engines = EnginePool(runtime.resources, self._journal.engine_loaded)
         self._board = Board()
         self._courier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliver")
@@ -78,8 +85,7 @@ class Executor:
         self._session: NodeSession | None = None
         self._session_lock = threading.Lock()
         self._stop = threading.Event()
-        #: Set when it was the budget that stopped the run.
-        self._over = threading.Event()
+        self._gate = BudgetGate(budget, self.stop)
         self._fatal: BaseException | None = None
 
     def stop(self) -> None:
@@ -101,11 +107,12 @@ class Executor:
             while thread.is_alive():
                 thread.join(0.2)
         self._courier.shutdown(wait=True)
+        self._want_no_more()
         self._engines.close()
         self._close_session()
         if self._fatal is not None and not isinstance(self._fatal, SegueError):
             raise self._fatal
-        over = self._over.is_set() and self._fatal is None
+        over = self._gate.closed and self._fatal is None
         stopped = str(self._fatal or "")
         if over:
             self._close_for_budget()
@@ -161,13 +168,12 @@ class Executor:
             with suppress(MediaError, EngineError, UsageError):
                 self._budget.include(entry.request().job_id)
 
-    def _spent_up(self) -> bool:
-        """True when the budget forbids new work; the run then ends as if it were asked to stop."""
-        if self._budget is None or not self._budget.exhausted:
-            return False
-        self._over.set()
-        self.stop()
-        return True
+    def _stopped_before(self, need: EngineNeed) -> bool:
+        """Before an engine is loaded: True when the budget would not pay for loading it and one unit."""
+        units = self._board.take(need, 1)
+        self._board.release(units)
+        remote = need.stage is Stage.TRANSLATE and self._runtime.translates_remotely
+        return bool(units) and self._gate.refuses_batch(units, need.spec, remote)
 
     def _full(self) -> bool:
         return len(self._board.jobs) >= LOOKAHEAD_JOBS or self._board.waiting_ms() > LOOKAHEAD_MS
@@ -203,7 +209,7 @@ class Executor:
             self._deliver(job)
         else:
             folder.note_wish(delivery, plan.settings.engines())
-            note_wanted(folder, self._journal.session)
+            self._wants.wanted(folder)
             self._board.add(job)
 
     def _on_decoded(self, delivery: Delivery, done_ms: int, total_ms: int) -> None:
@@ -218,9 +224,13 @@ class Executor:
         """Takes batches of these stages until nothing can become ready any more."""
         while (need := self._await_need(stages)) is not None:
             try:
+                if self._stopped_before(need):
+                    break
                 engine = self._open(need)
                 batch = self._board.take(need, engine.batch_size)
-                if batch:
+                if batch and self._gate.refuses_batch(batch, engine.spec, _is_remote(engine)):
+                    self._board.release(batch)
+                elif batch:
                     self._run_batch(batch, engine)
             except EngineError as error:
                 self._kill(need.stage, str(error))
@@ -243,7 +253,7 @@ class Executor:
                     self._deliver(job)
                 need = board.need(stages)
                 if need is not None:
-                    return None if self._spent_up() else need
+                    return None if self._gate.refuses() else need
                 if board.exhausted():
                     board.changed.notify_all()
                     return None
@@ -257,6 +267,9 @@ class Executor:
         return self._engines.transcriber(need.spec)
 
     def _run_batch(self, batch: list[Unit], engine: Transcriber | Translator) -> None:
+        # Between two units of a local translator the account is asked again; other engines are through all at once.
+        divisible = batch if batch[0].stage is Stage.TRANSLATE and not _is_remote(engine) else []
+        gate, spec = self._gate, engine.spec
         try:
             run_units(
                 batch,
@@ -265,7 +278,7 @@ class Executor:
                 self._store,
                 self._journal,
                 self._settle,
-                lambda: self._stop.is_set() or self._spent_up(),
+                lambda: self._stop.is_set() or gate.refuses() or gate.refuses_batch(divisible, spec, False),
             )
         except BlobDamagedError as error:
             self._restore_audio(batch, error)
@@ -308,13 +321,27 @@ class Executor:
                 self._session = NodeSession.open(self._store, local_facts(), price, name=name, say=self._watcher.note)
                 if self._budget is not None:
                     self._budget.begin()
+                # Beside the work: on a network disk it takes a while.
+                self._courier.submit(self._look_around)
+
+    def _look_around(self) -> None:
+        with suppress(StoreError):  # The next run sees them.
+            self._witness.look_around()
+
+    def _want_no_more(self) -> None:
+        """A run that was stopped wants nothing more of the jobs that it leaves open: it did not die over them."""
+        with suppress(StoreError):  # A disk that is full or gone was reported.
+            for job in list(self._board.jobs.values()):
+                self._wants.ended(job.folder, job.work.keys)
 
     def _close_session(self) -> None:
         with suppress(StoreError):  # Reported as well, and without an end the journal counts as a crash's.
             self._journal.close()
+        with suppress(StoreError):
+            self._witness.close()
         if self._session is not None:
             with suppress(StoreError):  # A full or vanished disk was reported; the last beat tells when it ended.
-                stopped = str(JobState.BUDGET_STOPPED) if self._over.is_set() else "interrupted"
+                stopped = str(JobState.BUDGET_STOPPED) if self._gate.closed else "interrupted"
                 self._session.close(stopped if self._stop.is_set() else "done")
 
     # -- ending ----------------------------------------------------------------------------------------------
@@ -324,7 +351,7 @@ class Executor:
         self._courier.submit(self._guard, lambda: self._deliver_now(job))
 
     def _deliver_now(self, job: OpenJob) -> None:
-        note_ended(job.folder, self._journal.session, job.work.keys)
+        self._wants.ended(job.folder, job.work.keys)
         without = ""
         if not job.work.finished:
             dead = (text for stage, text in self._board.dead.items() if job.work.counts[stage].total)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cache.store import Store
 from core.errors import StoreError, UsageError
@@ -23,9 +23,6 @@ from pipeline.delivery import Delivery
 from pipeline.job import Caption, JobSettings, make_job_id
 from pipeline.jobs import JOBS, JobFolder, find_job, list_jobs
 from pipeline.queue_view import Priority, QueueView, read_view, write_view
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "Order",
@@ -43,6 +40,7 @@ __all__ = [
     "open_jobs",
     "order_names",
     "order_parts",
+    "ordered_jobs",
     "orders_by_job",
     "pending_orders",
     "read_order",
@@ -279,6 +277,11 @@ def orders_by_job(store: Store) -> dict[str, list[Order]]:
     for order in pending_orders(store):
         found.setdefault(order.job_id, []).append(order)
     return found
+
+
+def ordered_jobs(store: Store) -> frozenset[str]:
+    """Ids of the jobs that orders wait about, also of orders that only another version of Segue can read."""
+    return frozenset(_job_named(name) for name in order_names(store))
 
 
 def open_jobs(store: Store) -> tuple[str, ...]:

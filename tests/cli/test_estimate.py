@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -9,12 +11,15 @@ from spoken import SPEECH
 
 from cache.store import Store
 from cli.estimate import _amount, _time
+from core.errors import UsageError
 from core.specs import EngineSpec
 from engines.translate.interface import Line, TranslationTask
 from ledger.price_files import shipped_book
-from pipeline.attempts import AttemptJournal
-from pipeline.estimate import Estimate, estimate
-from pipeline.rates import Rates, Spread, measure_rates
+from pipeline.attempts import AttemptJournal, ProcessCard
+from pipeline.estimate import estimate
+from pipeline.estimate_report import Estimate
+from pipeline.node_session import NodeFacts, local_facts
+from pipeline.rates import Rates, Spread, hardware_here, measure_rates
 from pipeline.requests import RunOptions, gather
 from pipeline.runtime import Runtime, Settings
 from pipeline.spending import Prices
@@ -24,18 +29,33 @@ WHISPER = EngineSpec("faster-whisper", "tiny", "r1", "int8")
 LLAMA = EngineSpec("llama", "small", "r1")
 
 
-def made(folder: Path, media: Path = SPEECH, *, to: tuple[str, ...] = ("es", "ja"), rate: str = "") -> Estimate:
+HERE = hardware_here()
+
+
+def made(
+    folder: Path, media: Path = SPEECH, *, to: tuple[str, ...] = ("es", "ja"), rate: str = "", on: str = ""
+) -> Estimate:
     """An estimate with engines that are known by name only: none of them is ever loaded."""
     runtime = Runtime(Settings(home=folder / "home", owner="tester", node_price=rate), lambda _line: None)
     vars(runtime).update(transcriber_spec=WHISPER, translator_spec=LLAMA)
     requests = gather([media], RunOptions(targets=to, source_language="en")).requests
-    return estimate(requests, runtime, Prices(shipped_book()))
+    return estimate(requests, runtime, Prices(shipped_book()), on)
 
 
-def measured(folder: Path, spec: EngineSpec, stage: Stage, *batches: tuple[int, int], tokens: int = 0) -> Rates:
-    """Notes finished batches, each (speech in ms, engine time in ms)."""
+def measured(
+    folder: Path,
+    spec: EngineSpec,
+    stage: Stage,
+    *batches: tuple[int, int],
+    tokens: int = 0,
+    machine: NodeFacts | None = None,
+) -> Rates:
+    """Notes finished batches, each (speech in ms, engine time in ms), of this machine or of another."""
     store = Store.open(folder / "home")
-    journal = AttemptJournal(store)
+    session = f"machine-{spec.provider}-{len(store.children(('nodes',)))}"
+    facts = (machine or local_facts()).as_json()
+    store.write_once(("nodes", session, "opened.json"), json.dumps(facts).encode())
+    journal = AttemptJournal(store, ProcessCard(session, "worker"))
     task = TranslationTask("", "en", "es", (Line("0", "x" * 20),)) if stage is Stage.TRANSLATE else None
     for number, (audio_ms, engine_ms) in enumerate(batches):
         unit = Unit(stage, "job", 0, f"{number:064x}", audio_ms, task=task)  # type: ignore[arg-type]
@@ -61,22 +81,50 @@ def test_without_any_measure_it_says_so_and_gives_only_what_can_be_said(tmp_path
 
 
 def test_engine_time_and_cost_come_from_what_was_measured(tmp_path: Path) -> None:
-    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, (10_000, 1_000), (10_000, 2_000), (10_000, 3_000))
+    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, *((10_000, 1_000 * each) for each in (1, 2, 2, 3)))
     measured(tmp_path, LLAMA, Stage.TRANSLATE, (10_000, 5_000))
     found = made(tmp_path, rate="3.6 EUR")
     transcribe, translate = found.stages
+    # From a tenth to three tenths, with four batches by half as much again either way.
     assert transcribe.engine_ms == Spread(
-        transcribe.audio_ms // 10, round(transcribe.audio_ms / 5), -(-transcribe.audio_ms * 3 // 10)
+        transcribe.audio_ms // 15, round(transcribe.audio_ms / 5), -(-transcribe.audio_ms * 9 // 20)
     )
     # Two languages: each second of speech is translated twice.
     assert translate.audio_ms == 2 * transcribe.audio_ms
-    assert translate.engine_ms is not None
-    assert translate.engine_ms.low == translate.engine_ms.point == translate.engine_ms.high == transcribe.audio_ms
+    # Half as fast as speech; one batch is a range from half to twice, and no point.
+    assert translate.engine_ms == Spread(transcribe.audio_ms // 2, transcribe.audio_ms, 2 * transcribe.audio_ms)
     assert found.here is not None
     assert found.currency == "EUR"
     # 3.60 an hour is a thousandth a second: a thousand nano-units a millisecond.
     assert found.here.point == 1000 * (transcribe.engine_ms.point + translate.engine_ms.point)
     assert found.here.low < found.here.point < found.here.high
+
+
+def test_rates_of_other_hardware_are_kept_apart_and_said_to_be(tmp_path: Path) -> None:
+    tesla = NodeFacts(gpu_names=("Tesla T4",), size="Standard_NC4as_T4_v3")
+    large = NodeFacts(size="Standard_D4s_v5", host="d4")
+    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, (10_000, 100), (10_000, 100), machine=tesla)
+    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, (10_000, 4_000), machine=large)
+    (guess,) = made(tmp_path, to=()).stages
+    # Nothing was measured here: of what was, the most, as wide as of one batch.
+    assert (guess.measured_on, guess.other_hardware, guess.batches) == ("Tesla T4", True, 2)
+    assert guess.engine_ms is not None
+    assert guess.engine_ms.high == -(-guess.audio_ms // 50)
+    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, (10_000, 8_000))
+    (own,) = made(tmp_path, to=()).stages
+    assert (own.measured_on, own.other_hardware) == (HERE, False)
+    assert own.engine_ms is not None
+    assert own.engine_ms.point == round(own.audio_ms * Fraction(8, 10))
+    (chosen,) = made(tmp_path, to=(), on="d4s").stages
+    assert (chosen.measured_on, chosen.other_hardware) == ("cpu of Standard_D4s_v5", False)
+    with pytest.raises(UsageError, match="A100"):
+        made(tmp_path, on="A100")
+
+
+def test_an_api_is_as_fast_from_any_machine(tmp_path: Path) -> None:
+    measured(tmp_path, LLAMA, Stage.TRANSLATE, (10_000, 100), tokens=1, machine=NodeFacts(gpu_names=("Tesla T4",)))
+    translate = made(tmp_path, to=("es",)).stages[1]
+    assert (translate.measured_on, translate.other_hardware) == ("the network", False)
 
 
 def test_without_a_node_rate_the_cost_is_unpriced_and_not_nothing(tmp_path: Path) -> None:
@@ -93,16 +141,18 @@ def test_tokens_are_predicted_from_measured_ones_where_there_are_any(tmp_path: P
     audio_ms = found.stages[0].audio_ms
     assert found.usage["output_tokens"].point == round(audio_ms * 50 / 10_000)
     assert found.usage["input_tokens"].point == round(audio_ms * 200 / 10_000)
-    assert "measured on 1 batches of llama small" in found.usage_rests_on
+    assert "measured on 1 batch of llama small" in found.usage_rests_on
     assert "assumed" not in found.usage_rests_on
 
 
 def test_the_range_leaves_out_the_odd_batch_at_either_end(tmp_path: Path) -> None:
-    batches = [(10_000, 10), *((10_000, 1_000 + step) for step in range(18)), (10_000, 90_000)]
+    batches = [(10_000, 10), *((10_000, 1_000 + step) for step in range(23)), (10_000, 90_000)]
     rates = measured(tmp_path, WHISPER, Stage.TRANSCRIBE, *batches)
-    found = rates.time["transcribe", WHISPER.describe()]
-    assert (found.low * 10_000, found.high * 10_000) == (1_000, found.point * 10_000)
-    assert found.batches == 20
+    found = rates.time[HERE, "transcribe", WHISPER.describe()]
+    # 25 batches: a fifth more either way.
+    assert found.batches == 25
+    assert found.low * 12_000 == 1_001
+    assert found.high * 10_000 == found.point * 12_000
 
 
 def test_a_batch_that_was_broken_off_measures_nothing(tmp_path: Path) -> None:

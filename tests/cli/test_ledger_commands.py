@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -63,7 +65,12 @@ def test_a_machine_without_a_price_is_said_to_be_unpriced(segue: Segue) -> None:
     segue("run", SPEECH, "--to", "es", "--out", "out", SEGUE_FAKE_DELAY_MS="20")
     text = segue("ledger", "last").stdout
     assert "UNPRICED" in text
-    assert "+ unpriced" in text
+    # Not an amount of nothing: time, and no amount.
+    assert re.search(r"^useful +unpriced .* unpriced +[0-9.]+ s$", text, re.MULTILINE)
+    assert re.search(r"^total +unpriced .* unpriced +[0-9.]+ s$", text, re.MULTILINE)
+    month = segue("ledger").stdout
+    assert re.search(r"^total +unpriced +[0-9.]+ s$", month, re.MULTILINE)
+    assert re.search(r"^[0-9a-f]{24} +unpriced +[0-9.]+ s +tickets.flac", month, re.MULTILINE)
     rated = segue("ledger", "last", "--node-rate", "0.30 USD")
     assert "UNPRICED" not in rated.stdout
     assert segue("ledger", "last", "--node-rate", "cheap").code == 2
@@ -77,6 +84,21 @@ def test_csv_has_a_line_for_each_entry(kept: tuple[Segue, str]) -> None:
     assert sum(int(row["amount"]) for row in rows) == told["spent"]["total"]
 
 
+def test_focus_rows_of_the_month_and_of_a_job_sum_to_the_screens(kept: tuple[Segue, str], tmp_path: Path) -> None:
+    segue, ran = kept
+    for which in ([], [ran]):
+        done = segue("ledger", *which, "--json", "--focus", str(tmp_path / "deep" / "focus.csv"))
+        assert done.code == 0
+        spent = done.json["spent"]["total"]
+        total = spent if which else spent["USD"]
+        assert "FOCUS 1.3" in done.stderr
+        rows = list(csv.DictReader((tmp_path / "deep" / "focus.csv").read_text(encoding="utf-8").splitlines()))
+        assert sum(Decimal(row["EffectiveCost"]) for row in rows) * 10**9 == total
+        assert {row["AllocatedResourceName"] for row in rows} == {"sample.mp4"}
+        assert all(row["x_Fake"] == "true" for row in rows if row["x_Bucket"] == "busy")
+    assert segue("ledger", "--focus", "/dev/null/x.csv").code == 2
+
+
 def test_this_month_by_anything(kept: tuple[Segue, str]) -> None:
     segue, ran = kept
     bare = segue("ledger", "--json").json
@@ -85,7 +107,8 @@ def test_this_month_by_anything(kept: tuple[Segue, str]) -> None:
     for by in ("owner", "label:team", "node", "language"):
         told = segue("ledger", "--by", by, "--json").json
         assert sum(each["USD"]["amount"] for each in told["table"].values()) == total
-    assert ran in segue("ledger").stdout
+    assert re.search(rf"^{ran} .* sample.mp4", segue("ledger").stdout, re.MULTILINE)
+    assert "cpu, " in segue("ledger", "--by", "node").stdout
     assert segue("ledger", "--by", "colour").code == 2
     empty = segue("ledger", "--since", "2020-01-01", "--until", "2020-02-01")
     assert "nothing was spent" in empty.stdout

@@ -13,6 +13,8 @@ from ledger_page_sample import report
 
 from cli.ledger_page import render_page
 from cli.ledger_page_charts import Bar, bars_svg, timeline_svg
+from ledger.entries import Bucket, Unpriced
+from pipeline.books_money import spent_of
 from pipeline.books_report import MediaSpan, SpanStatus
 
 #: Elements without an end.
@@ -158,6 +160,32 @@ def test_bars_are_as_long_as_their_amounts_and_unpriced_ones_are_said() -> None:
     assert lengths[1] == 2 * lengths[0] > 0
     assert lengths[2] == 0
     assert any("unpriced" in (each.get("class") or "") and each.text for each in picture.iter("text"))
+
+
+def test_a_job_whose_machine_has_no_price_is_unpriced_and_not_for_nothing() -> None:
+    found = report()
+    time = [
+        Unpriced(stage, "s", "a", Bucket.BUSY, stage, "", found.job_id, "ann", "node_ms", 7_000, 0, 7_000, "why", False)
+        for stage in ("detect", "transcribe", "translate")
+    ]
+    bare = replace(found, entries=(), spent=spent_of((), "USD"), unpriced=tuple(time))
+    text = Page(render_page(bare)).text
+    assert "0.000000 USD" not in text
+    assert "unpriced paid" in text
+    assert "useful work unpriced unpriced unpriced unpriced 21.0 s" in text
+    assert text.count("paid here: unpriced unpriced") == 2
+    # Where some of it has a price, the amount is there, and that it is not all.
+    some = Page(render_page(replace(found, unpriced=tuple(time)))).text
+    assert "+ ?" in some
+    assert "paid, and unpriced usage" in some
+
+
+def test_a_machine_without_a_gpu_is_no_gpu_in_the_chart() -> None:
+    found = report()
+    assert "GPU time" in render_page(found)
+    text = render_page(replace(found, nodes=tuple(replace(node, gpus=()) for node in found.nodes)))
+    assert "GPU time" not in text
+    assert "utilization of paid machine time" in text
 
 
 def test_fake_work_is_marked_and_gets_no_break_even() -> None:

@@ -17,12 +17,13 @@ from spoken import SPEECH
 
 from cache.store import Store
 from cli.main import main
+from core.keys import canonical_json
 from pipeline.incidents import Death, Incidents
 from pipeline.presence import note_coordinator
 from pipeline.queue_view import QueueView, write_view
 from pipeline.report import JobState
 from pipeline.submissions import OrderKind, file_order, pending_orders
-from pipeline.webhooks import EventEnd, EventOutcome, write_outcome
+from pipeline.webhooks import OUTBOX, EventEnd, EventOutcome, make_event_id, write_outcome
 
 
 class SegueHere(Segue):
@@ -250,6 +251,38 @@ def test_status_shows_the_view_units_and_webhook(segue: Segue, media: Path, stor
     text = segue("status", job_id).stdout
     assert "given up" in text
     assert "secret" not in text
+
+
+def test_one_job_s_broken_plan_keeps_nobody_from_seeing_the_others(segue: Segue, media: Path, store: Store) -> None:
+    job_id = submit(segue, media)
+    other = submit(segue, media, "--owner", "somebody")
+    store.write_once(("jobs", other, "plan-1.json"), b'{"plan_version": 1}')
+    store.write_once(("jobs", "ab" * 12, "plan-1.json"), b'{"plan_version": 99}')
+    reasons = {job["id"]: job["reason"] for job in segue("status", "--json").json["jobs"]}
+    assert reasons[job_id] == ""
+    assert reasons[other] == "its plan makes no sense: KeyError: 'segments'"
+    assert "version 99 cannot be read by this Segue" in reasons["ab" * 12]
+    assert "makes no sense" in segue("status", other).stdout
+
+
+def test_status_and_jobs_show_a_webhook_that_waits(segue: Segue, media: Path, store: Store) -> None:
+    url = "https://user:secret@example.org/x?token=secret"
+    job_id = submit(segue, media, "--notify", url)
+    other = submit(segue, media, "--owner", "somebody")
+    apply_orders(store)
+    show(store, job_id, JobState.DONE)
+    show(store, other, JobState.DONE)
+    event_id = make_event_id(job_id, "ended-1", url)
+    note = {"job": job_id, "event": "ended-1", "url": url, "at_ms": 0, "body": {}}
+    store.write_once((*OUTBOX, f"{event_id}.json"), canonical_json(note))
+    state = {"attempts": 3, "next_ms": 1_800_000_000_000, "last": "HTTP 500"}
+    store.replace_state((*OUTBOX, f"{event_id}.state"), canonical_json(state))
+    line = "ended-1 to https://example.org waits after 3 attempts: HTTP 500; tried again at 2027-01-15 08:00:00 UTC"
+    assert f"webhook  {line}" in segue("status", job_id).stdout
+    assert segue("status", job_id, "--json").json["untold"] == line
+    assert f"webhook: {line}" in segue("jobs").stdout
+    assert {job["id"]: job["untold"] for job in segue("jobs", "--json").json["jobs"]} == {job_id: line, other: ""}
+    assert "webhook" not in segue("status", other).stdout
 
 
 def test_cancel_retry_and_reprioritise_write_orders(segue: Segue, media: Path, store: Store) -> None:

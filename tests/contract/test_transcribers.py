@@ -137,3 +137,20 @@ def test_a_clip_that_cannot_be_transcribed_does_not_cost_the_others(engine: Tran
     assert isinstance(results["wrong"], ClipFailure)
     assert "tlh" in results["wrong"].reason
     assert isinstance(results["good"], Transcript)
+
+
+def test_an_engine_that_meters_itself_counts_what_it_did_once(engine: Transcriber):
+    take = getattr(engine, "take_effort", None)
+    if take is None:
+        pytest.skip("this engine does not say what its parts take")
+    audio = speech()
+    take()
+    heard = list(engine.transcribe([clip("one", audio[: 4 * 16_000]), clip("two", audio[3 * 16_000 : 8 * 16_000])]))
+    effort = take()
+    retried = sum("retried" in result.flags for result in heard if isinstance(result, Transcript))
+    assert (effort["encoder_passes"], effort["decoder_texts"], effort["aligner_texts"]) == (2, 2, 2)
+    assert 0 < effort["decoder_steps"] <= effort["decoder_tokens"]
+    assert min(effort["encoder_ms"], effort["decoder_ms"], effort["aligner_ms"]) > 0
+    assert ("look_ms" in effort) == (retried > 0)
+    assert min(effort["workers"], effort["batch_clips"], effort["call_clips"]) >= 1
+    assert set(take()) == {"workers", "batch_clips", "call_clips"}

@@ -59,6 +59,8 @@ def test_lines_of_a_machines_folder_are_read() -> None:
     assert parse_node_fact("s1", closed) == SessionClosed("s1", MS, "aws: terminate", "w")
     changed = {"fact": "price_changed", "at": AT, "price": "0.2 USD"}
     assert parse_node_fact("s1", changed) == PriceChanged("s1", MS, "0.2 USD")
+    ended = {"fact": "process_ended", "at": AT, "process": "p1", "n": 4, "prev": "x"}
+    assert parse_node_fact("s1", ended) == ProcessEnded("p1", MS)
     assert parse_node_fact("s1", {"fact": "something_new"}) is None
 
 

@@ -138,7 +138,7 @@ STAGES = (
 
 
 def test_stages_have_verdicts_of_their_own() -> None:
-    found = verdicts(STAGES, exactly("0"))
+    found = verdicts(STAGES, {})
     assert {stage: one.outcome for stage, one in found.by_stage.items()} == {
         "transcribe": Outcome.SELF_HOSTED,
         "translate": Outcome.API,
@@ -149,9 +149,9 @@ def test_stages_have_verdicts_of_their_own() -> None:
     assert found.job.quality is Quality.ESTIMATED
 
 
-def test_people_are_shared_out_by_what_stages_cost_and_are_whole_in_the_job() -> None:
-    found = verdicts(STAGES, between("4", "8"))
-    # A quarter of 4 to 8 is on transcription: 5 - 1 - (1 to 2)
+def test_each_stage_carries_its_people_and_the_job_all_of_them() -> None:
+    found = verdicts(STAGES, {"transcribe": between("1", "2"), "translate": between("3", "6")})
+    # 5 - 1 - (1 to 2)
     assert found.by_stage["transcribe"].difference == Range(usd("2"), usd("2.5"), usd("3"))
     # 6 - 4 - (4 to 8)
     assert found.job.difference == Range(usd("-6"), usd("-4"), usd("-2"))
@@ -161,19 +161,19 @@ def test_people_are_shared_out_by_what_stages_cost_and_are_whole_in_the_job() ->
 def test_a_job_with_unset_people_or_one_fake_stage_is_undecided() -> None:
     assert verdicts(STAGES, None).job.outcome is Outcome.UNDECIDED
     faked = (STAGES[0], replace(STAGES[1], grounds=replace(GROUNDS, fake=True)))
-    found = verdicts(faked, exactly("0"))
+    found = verdicts(faked, {})
     assert (found.job.outcome, found.job.difference) == (Outcome.UNDECIDED, None)
     assert found.by_stage["transcribe"].outcome is Outcome.SELF_HOSTED
 
 
 def test_stages_that_ran_differently_make_a_mix() -> None:
     mixed = (STAGES[0], replace(STAGES[1], paid=exactly("1"), grounds=replace(GROUNDS, ran=Outcome.API)))
-    found = verdicts(mixed, exactly("0"))
+    found = verdicts(mixed, {})
     assert found.job.line.startswith("this mix wins by 4.0000 USD")
 
 
 def test_the_json_holds_nano_units_and_reads_back() -> None:
-    value = json.loads(json.dumps(verdicts(STAGES, exactly("0")).as_json()))
+    value = json.loads(json.dumps(verdicts(STAGES, {}).as_json()))
     assert value["outcome"] == "self_hosted"
     assert value["difference"] == {"low": 2 * 10**9, "point": 2 * 10**9, "high": 2 * 10**9}
     assert value["by_stage"]["translate"]["difference"]["point"] == -2 * 10**9
@@ -234,12 +234,19 @@ def test_the_figure_paid_is_the_sum_to_the_nano_unit(amounts: dict[tuple[Bucket,
 positive = st.integers(0, 10**12).map(lambda value: Range.exactly(Money(value, "USD")))
 
 
-@given(st.lists(positive, min_size=1, max_size=5), ranges)
-def test_the_job_has_all_of_the_people_exactly(paid: list[Range], people: Range) -> None:
-    figures = [StageFigures(str(place), one, exactly("0"), GROUNDS) for place, one in enumerate(paid)]
+@given(st.lists(st.tuples(positive, st.none() | ranges), min_size=1, max_size=5))
+def test_the_stages_and_the_job_agree_to_the_nano_unit(sides: list[tuple[Range, Range | None]]) -> None:
+    figures = [StageFigures(str(place), paid, exactly("0"), GROUNDS) for place, (paid, _) in enumerate(sides)]
+    people = {str(place): share for place, (_, share) in enumerate(sides) if share is not None}
     found = verdicts(figures, people)
     assert found.job.difference is not None
-    assert -found.job.difference.point.nano == sum(one.point.nano for one in paid) + people.point.nano
-    # Each stage's share is within a nano-unit for each stage.
-    parts = sum(-one.difference.point.nano for one in found.by_stage.values() if one.difference)
-    assert abs(parts + found.job.difference.point.nano) <= len(paid)
+    whole = sum(one.point.nano for one, _ in sides) + sum(share.point.nano for share in people.values())
+    assert -found.job.difference.point.nano == whole
+    stages = [one.difference for one in found.by_stage.values() if one.difference]
+    for end in ("low", "point", "high"):
+        assert sum(getattr(one, end).nano for one in stages) == getattr(found.job.difference, end).nano
+
+
+def test_people_of_a_stage_that_did_nothing_are_refused() -> None:
+    with pytest.raises(UsageError, match="dub"):
+        verdicts(STAGES, {"dub": exactly("1")})

@@ -8,9 +8,11 @@ from spoken import SPEECH
 
 from cache.store import Store
 from core.money import Money
+from ledger.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.prices import PriceBook
-from pipeline.books_avoided import Measured, encoder_pass, windows_without_skipping
+from pipeline.books_avoided import Computed, Measured, encoder_pass
 from pipeline.books_job import job_report
+from pipeline.books_silence import windows_without_skipping
 
 
 def test_without_a_measure_the_encoders_part_of_a_window_is_assumed() -> None:
@@ -45,3 +47,24 @@ def test_silence_that_spares_no_window_saves_nothing(bench: Bench) -> None:
     (silence,) = (one for one in report.avoided if one.kind == "silence")
     assert "1 windows instead of 1" in silence.basis
     assert (silence.engine_ms, silence.amount) == (0, Money(0, "USD"))
+
+
+def test_a_unit_that_the_engine_was_stopped_before_took_nothing_of_the_batch() -> None:
+    units = (UnitUse("done", 6_000), UnitUse("left", 18_000))
+    attempt = AttemptStarted("a", "p", "transcribe", 0, "whisper", units=units)
+    ended = AttemptEnded("a", 2_000, 2_000, 1, {}, frozenset({"left"}))
+    computed = Computed({"a": attempt}, {"a": ended}, ())
+    assert computed.cost(attempt, "done", "USD") == (2_000, None)
+    assert computed.cost(attempt, "left", "USD") == (0, None)
+    assert computed.measured("transcribe", "whisper", "USD", {"done"}).units == 1
+
+
+def test_a_jobs_own_batches_measure_it_before_anybody_elses() -> None:
+    attempts = {
+        name: AttemptStarted(name, "p", "transcribe", 0, "whisper", units=(UnitUse(key, 6_000),))
+        for name, key in (("a", "mine"), ("b", "yours"))
+    }
+    ended = {name: AttemptEnded(name, 0, ms, 1) for name, ms in (("a", 1_000), ("b", 9_000))}
+    computed = Computed(attempts, ended, ())
+    assert computed.measured("transcribe", "whisper", "USD", {"mine"}).ms == 1_000
+    assert computed.measured("transcribe", "whisper", "USD", {"nobody's"}).ms == 10_000

@@ -184,3 +184,22 @@ def test_what_an_api_may_have_charged_counts_until_its_usage_is_known(scene: Sce
     assert scene.of("job") == Spent(350 * 1000)
     scene.spending = Spending(scene.store, Prices(PriceBook(())))
     assert scene.of("job").unknown
+
+
+def test_units_that_the_engine_was_stopped_before_have_no_part_in_what_their_batch_took(scene: Scene) -> None:
+    scene.node("n")
+    scene.process("p", "n")
+    scene.begin("p", "1", 0, "a", "b", "b", "b")
+    # Stopped after the first unit: the others are computed, and paid for, another time.
+    scene.fact(
+        "p",
+        fact="attempt_ended",
+        attempt="p/1",
+        at=at(1000),
+        engine_seconds="1",
+        yielded=1,
+        usage={},
+        left=["1-1", "1-2", "1-3"],
+    )
+    assert scene.of("a") == Spent(1000 * NANO_A_MS)
+    assert scene.of("b") == Spent(0)

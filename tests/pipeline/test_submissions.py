@@ -14,7 +14,7 @@ from cache.store import Store
 from core.errors import StoreError, UsageError
 from core.keys import canonical_json, digest_value
 from pipeline.delivery import Delivery
-from pipeline.job import JobSettings
+from pipeline.job import JOB_ID_LENGTH, JobSettings
 from pipeline.jobs import JobFolder
 from pipeline.presence import broker_url, coordinator_lives, note_broker, note_coordinator, shown_address
 from pipeline.queue_listing import NOT_TAKEN_UP, job_view, job_views, latest_order, view_of
@@ -300,3 +300,15 @@ def test_purging_an_owner_takes_orders_that_wait_and_refuses_jobs_that_are_in_th
     close_job(store, job)
     purge_owner(store, "leaver", dry_run=False)
     assert filed_orders(store, job) == ()
+
+
+def test_whose_a_job_is_can_be_read_without_building_its_plan(tmp_path: Path) -> None:
+    runtime = fake_runtime(tmp_path / "home")
+    folder = JobFolder(runtime.store, JobMaker(runtime, tmp_path).submit("one", 2, owner="ann"))
+    plan = folder.read_plan()
+    assert plan is not None
+    assert folder.read_owner() == plan.owner == "ann"
+    assert JobFolder(runtime.store, "0" * JOB_ID_LENGTH).read_owner() is None
+    runtime.store.write_once(("jobs", folder.job_id, "plan-2.json"), canonical_json({"plan_version": 0}))
+    with pytest.raises(StoreError, match="version 0"):
+        folder.read_owner()
