@@ -14,8 +14,10 @@ CPU time, and are laid onto its workers in its own order; the time of the call i
 engine's meters and the attempts note that clock, so the ledger reckons with it. ``--clock wall`` runs and notes the
 batches as they come. CPU time in all is printed beside both: it does not see that a worker has nothing to do.
 
-Even CPU time grows when a neighbour shares a core's caches and pipelines. A batch is the same work in every round, so
-each counts with the least that it took; what the rounds took by themselves is printed beside it.
+The ledger states its figure from what one hearing measured, so it is set against that very round's saving, and the
+figure is the median of the rounds' differences. Even CPU time grows when a neighbour shares a core's caches and
+pipelines; since a batch is the same work in every round, the saving with each batch at the least that it took is
+printed beside it.
 
 Two things that silence does to Whisper cannot be known before: it leaves words out beside a long pause, and then
 either the text is shorter or the engine looks again. The last figure leaves both aside: no second looks, and the
@@ -287,11 +289,13 @@ def compare(bench: Bench, media: Path, name: str, rounds: int) -> float:
         print(f"    {least.parts()}; {least.characters} characters")
     cpu = [share(one.cpu_s, other.cpu_s) for one, other in zip(skipped, whole, strict=True)]
     quiet = share(quiet_s(skipped, workers), quiet_s(whole, workers))
-    points = statistics.median(stated) - quiet
+    off = [one - other for one, other in zip(stated, saved, strict=True)]
+    points = statistics.median(off)
+    print(f"  saved {spread(saved, '%')} of engine seconds a round; of CPU time in all {spread(cpu, '%')}")
+    print(f"  the ledger states {spread(stated, '%')}; off by {spread(off, 'points', sign='+')} a round")
     print(
-        f"  saved {quiet:.1f} % of engine seconds; {spread(saved, '%')} a round; of CPU time in all {spread(cpu, '%')}"
+        f"  with each batch at its least: saved {quiet:.1f} %, off by {statistics.median(stated) - quiet:+.1f} points"
     )
-    print(f"  the ledger states {spread(stated, '%')}: {points:+.1f} points")
     print(f"    {skipped[0].basis}")
     if skipped[0].calls:
         once = share(quiet_s(skipped, workers, looks=False), quiet_s(whole, workers, looks=False))
@@ -321,9 +325,14 @@ def quiet_s(side: Sequence[Hearing], workers: int, *, looks: bool = True) -> flo
     )
 
 
-def spread(figures: Sequence[float], unit: str) -> str:
-    """Median and range."""
-    return f"{statistics.median(figures):.1f} {unit} ({min(figures):.1f} to {max(figures):.1f})"
+def spread(figures: Sequence[float], unit: str, sign: str = "") -> str:
+    """Median and range; ``sign`` "+" shows the sign of each."""
+    middle, least, most = (format(each, f"{sign}.1f") for each in (statistics.median(figures), *_ends(figures)))
+    return f"{middle} {unit} ({least} to {most})"
+
+
+def _ends(figures: Sequence[float]) -> tuple[float, float]:
+    return min(figures), max(figures)
 
 
 def main() -> int:

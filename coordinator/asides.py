@@ -1,5 +1,7 @@
 """Jobs that are set aside because a defect was met in them: tried again after growing pauses, then ended as failed.
 
+What the coordinator's machine lacks (memory, files it may open) is no defect of a job: that is tried again for ever.
+
 Nothing of it is kept on disk but the job's view and its log: a coordinator that is restarted meets the defect again,
 sets the job aside again, and goes on with the others.
 """
@@ -82,8 +84,8 @@ class Asides:
         if before is not None and job is None and now < before.again:
             return  # Blamed twice in one pass.
         count = 1 if before is None or now - before.at > LEFT_ALONE_S else before.count + 1
-        last = count > len(PAUSES_S)
-        pause_s = LEFT_ALONE_S if last else PAUSES_S[count - 1]
+        last = count > len(PAUSES_S) and not defect.passes
+        pause_s = LEFT_ALONE_S if last else PAUSES_S[min(count, len(PAUSES_S)) - 1]
         self._met[job_id] = _Met(count, now, now + pause_s)
         if job is not None:
             self._withdraw(job)

@@ -44,6 +44,8 @@ class Budgets:
         self._looked = 0.0
         #: Jobs whose account has been looked at since they were opened.
         self._known: dict[str, ActiveJob] = {}
+        #: Workers as of the last look: which queues each serves, and for what price.
+        self._priced: frozenset[tuple[str, str, str]] = frozenset()
 
     def enforce(self) -> None:
         """Holds back jobs that have spent their budget and ends those of them with nothing in flight.
@@ -55,8 +57,10 @@ class Budgets:
         now = time.monotonic()
         fresh = [job for job in jobs if job.job_id not in self._known]
         pause = STARVED_S if any(self._starved(job) for job in jobs) else LOOK_S
-        if fresh or (jobs and now - self._looked >= pause):
-            self._looked = now
+        # A worker that has come since may cost more than those that were reckoned with, or nobody knows what.
+        came = self._workers() - self._priced if jobs else frozenset()
+        if fresh or came or (jobs and now - self._looked >= pause):
+            self._looked, self._priced = now, self._workers()
             self._look([job for job in jobs if not job.halted])
             self._known = {job.job_id: job for job in jobs}
         for job in jobs:
@@ -71,6 +75,14 @@ class Budgets:
                 self._intake.withdraw(job)
                 self._ending.spent_up(job, f"{job.halted}; {left_of(job.work)}")
                 self._floor.register.drop(job.job_id)
+
+    def _workers(self) -> frozenset[tuple[str, str, str]]:
+        """(worker, queue, price) of each queue that is served."""
+        return frozenset(
+            (str(card.get("id") or ""), str(each.get("queue") or ""), str(card.get("price") or ""))
+            for card in self._floor.cards
+            for each in card.get("serves", ())
+        )
 
     def _look(self, jobs: list[ActiveJob]) -> None:
         if not jobs:

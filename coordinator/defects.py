@@ -30,8 +30,14 @@ class JobDefectError(Exception):
 
     @property
     def is_ours(self) -> bool:
-        """True when it is no foreseen error of a job's files, but a bug."""
-        return not isinstance(self.__cause__, SegueError)
+        """True when it is no foreseen error of a job's files and nothing that the machine lacks, but a bug."""
+        return not isinstance(self.__cause__, SegueError) and not self.passes
+
+    @property
+    def passes(self) -> bool:
+        """True for what the coordinator's machine lacks (files it may open, room, memory): it says nothing of the job,
+        and goes away once somebody has seen to the machine."""
+        return isinstance(self.__cause__, (OSError, MemoryError))
 
 
 @contextmanager

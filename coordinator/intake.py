@@ -21,7 +21,7 @@ from core.errors import MediaError, SegueError, StoreError
 from core.keys import Key
 from pipeline.jobs import JobFolder
 from pipeline.stages import Unit
-from pipeline.submissions import Order, OrderKind, file_order, filed_orders, order_names, read_order
+from pipeline.submissions import Order, OrderKind, file_order, filed_orders, open_jobs, order_names, read_order
 from tasks.broker import BrokerAwayError
 
 #: Jobs that are open at once: their frontiers are in memory.
@@ -52,7 +52,7 @@ class Intake:
         self._rushing = ""
         #: Orders that may have been filed, and whose consequences have not been drawn.
         self._owed: list[Order] = []
-        #: Orders in which a defect was met, and when each is tried again; monotonic seconds.
+        #: Orders in which a defect was ever met, and when each is tried again; monotonic seconds.
         self._refused: dict[str, float] = {}
 
     def close(self) -> None:
@@ -81,7 +81,8 @@ class Intake:
             if order is None:
                 continue
             # Whichever of the following the disk refuses: an order that is filed must not be forgotten.
-            self._owed.append(order)
+            if order not in self._owed:
+                self._owed.append(order)
             with self._floor.isolating(order.job_id), self._refusing(order):
                 if file_order(self._floor.store, order):
                     self._on_order(order.job_id, order.kind)
@@ -94,9 +95,15 @@ class Intake:
             if self._is_refused(order.id):
                 continue
             with self._floor.isolating(order.job_id), self._refusing(order):
-                if any(filed.id == order.id for filed in filed_orders(self._floor.store, order.job_id)):
+                is_filed = any(filed.id == order.id for filed in filed_orders(self._floor.store, order.job_id))
+                if is_filed and not self._is_over(order):
                     self._on_order(order.job_id, order.kind)
                 self._owed.remove(order)
+
+    def _is_over(self, order: Order) -> bool:
+        """True for an order in which a defect was met, and whose job has ended since: nothing is owed to it any more,
+        and what has ended must not be begun again."""
+        return order.id in self._refused and order.job_id not in open_jobs(self._floor.store)
 
     @contextmanager
     def _refusing(self, order: Order) -> Iterator[None]:
@@ -109,10 +116,7 @@ class Intake:
             raise
 
     def _is_refused(self, order: str) -> bool:
-        until = self._refused.get(order, 0.0)
-        if until <= time.monotonic():
-            self._refused.pop(order, None)
-        return order in self._refused
+        return self._refused.get(order, 0.0) > time.monotonic()
 
     def _on_order(self, job_id: str, kind: OrderKind) -> None:
         wanted = self._floor.register.update(job_id)
@@ -246,9 +250,10 @@ class Intake:
             found.round,
             queues_of(found.work, self._floor.store_id),
         )
+        # What the disk may refuse comes first: the job is then opened once more.
+        self._floor.wants.wanted(job.folder)
         self._floor.share.enter(job, self._floor.active.values())
         self._floor.active[job_id] = job
-        self._floor.wants.wanted(job.folder)
         self._floor.log(
             job_id, "opened", f"{len(found.work.plan.windows)} windows, {len(found.work.ready())} units ready"
         )

@@ -29,6 +29,8 @@ _AWS_REASON = "aws:"
 
 #: Price row of a session whose own price is known.
 OWN_PRICE = "session"
+#: Price row of stretches that were priced by what a person said of machines of no known price.
+SAID_PRICE = "node-price"
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ def find_rates(
     borders = [(opened.at, first), *own, (until, "")]
     rates: list[Rate] = []
     for (start, price), (end, _) in pairwise(borders):
-        text, row = (price, OWN_PRICE) if price else (node_price, "node-price")
+        text, row = (price, OWN_PRICE) if price else (node_price, SAID_PRICE)
         if text:
             amount, currency = quote(text)
             rates.append(Rate(start, end, Fraction(amount), currency, row))

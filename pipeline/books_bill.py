@@ -255,9 +255,7 @@ def keep_reconciliation(store: Store, found: Reconciliation) -> None:
     keep_documents(store)
 
 
-def reconciled_sessions(
-    store: Store, period: Period | None = None, node_rate: str | None = None
-) -> frozenset[str]:
+def reconciled_sessions(store: Store, period: Period | None = None, node_rate: str | None = None) -> frozenset[str]:
     """Machines whose bills agreed with the books for all that they ran, in ``period`` or ever. Raises StoreError.
 
     ``node_rate`` is what the books that are to be shown are told for machines of no known price: a bill that agreed

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from cache.store import Store
 from core.money import Conversion
 from ledger.api import Counterfactual, counterfactuals
-from ledger.billing import OWN_PRICE, BilledSession
+from ledger.billing import OWN_PRICE, SAID_PRICE, BilledSession
 from ledger.entries import Entry
 from ledger.facts import AttemptEnded, AttemptStarted
 from ledger.loss import value_of_resumability
@@ -257,6 +257,6 @@ def _common_currency(entries: Iterable[Entry]) -> str:
 
 def _price(bill: BilledSession, own: str, node_rate: str) -> str:
     """Where a machine's price is from, in words."""
-    words = {OWN_PRICE: f"{own}/h, as the machine said", "node-price": f"{node_rate}/h, as given"}
+    words = {OWN_PRICE: f"{own}/h, as the machine said", SAID_PRICE: f"{node_rate}/h, as given"}
     rows = [words.get(segment.price_row, segment.price_row) or "unpriced" for segment in bill.segments]
     return ", ".join(dict.fromkeys(rows)) or "unpriced"

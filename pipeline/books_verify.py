@@ -7,14 +7,14 @@ witnesses are journals themselves and are checked in the same way, last, since a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cache.store import Store
 from core.errors import StoreError
-from core.keys import canonical_json, digest_bytes
+from core.keys import canonical_json, digest_bytes, is_digest
 from ledger.chain import Anchor, FileCheck, Flaw, Problem, Reading, join_checks, read_file
 from ledger.witness import SEEN, anchor_in, claims_of
 from pipeline.attempts import FOLDER as ATTEMPTS
@@ -137,7 +137,7 @@ class _Survey:
                 waiting = []
             if "units" in entry or "keys" in entry:
                 self._keys.update(_keys(entry))
-            elif fact == PURGED:
+            elif fact == PURGED and isinstance(entry.get("jobs"), list):
                 self._purged.update(str(job) for job in entry["jobs"])
 
         reading = read_file(name, self._bytes(name), on_entry)
@@ -155,7 +155,7 @@ class _Survey:
         name, known = journal.name, self._claims[journal.name]
         check = journal.reading.check(known)
         if check.anchor.lines:
-            self._check_end(journal, ended=check.anchor in known)
+            self._check_end(journal, check, known)
         elif {problem.flaw for problem in check.problems} == {Flaw.UNSEALED}:
             self._unsealed.append(name)
             check = replace(check, problems=())
@@ -164,12 +164,16 @@ class _Survey:
                 self._check_unsealed(name)
         self._checks.append(check)
 
-    def _check_end(self, journal: _Journal, *, ended: bool) -> None:
+    def _check_end(self, journal: _Journal, check: FileCheck, known: Collection[Anchor]) -> None:
         """Whether anybody knows a journal's last line; of one that was ended in order, somebody must."""
-        name = journal.name
-        if ended or name.startswith(_OF_ANCHORS):
+        name, end = journal.name, check.anchor
+        if end in known or name.startswith(_OF_ANCHORS):
             return
-        if is_last_fact(journal.last):
+        if check.unclosed:
+            # A crash took the newline alone: nobody takes such a line for whole, so its witness knows the one before.
+            if all(anchor.lines != end.lines - 1 for anchor in known):
+                self._unseen.append(name)
+        elif is_last_fact(journal.last):
             place = "/".join(anchors_of(name.split("/")))
             words = f"{name} was ended in order, and the anchor of its end is not there"
             self._problems.append(Problem(place, 0, Flaw.MISSING, words))
@@ -261,10 +265,10 @@ def _keys(entry: Mapping[str, Any]) -> Iterator[str]:
     """Keys of a batch, or of what a job wanted."""
     units = entry.get("units")
     for unit in units if isinstance(units, list) else ():
-        if isinstance(unit, dict) and isinstance(unit.get("key"), str):
+        if isinstance(unit, dict) and is_digest(unit.get("key")):
             yield unit["key"]
     keys = entry.get("keys")
-    yield from (key for key in keys if isinstance(key, str)) if isinstance(keys, list) else ()
+    yield from (key for key in keys if is_digest(key)) if isinstance(keys, list) else ()
 
 
 def _damaged_documents(store: Store) -> list[Problem]:

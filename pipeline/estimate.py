@@ -65,7 +65,7 @@ def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices, hard
     usage, rests_on = _usage(usable, translator, rates) if translator else ({}, "")
     remote = translator if translator is not None and runtime.translates_remotely else None
     rate = runtime.settings.node_price
-    here, currency, unpriced = _here(stages, rate, _fee(remote, usable, usage, prices), remote is not None)
+    here, currency, unpriced = _here(stages, rate, _fee(remote, usable, usage, prices, rate), remote is not None)
     apis = _apis(usable, usage, prices.book)
     return Estimate(files, stages, apis, usage, rests_on, rate, here, currency, unpriced, runs_on)
 
@@ -210,9 +210,12 @@ def _cost(ms: int, price: Decimal) -> int:
 
 
 def _fee(
-    spec: EngineSpec | None, files: Sequence[FileEstimate], usage: Mapping[str, Spread], prices: Prices
+    spec: EngineSpec | None, files: Sequence[FileEstimate], usage: Mapping[str, Spread], prices: Prices, rate: str
 ) -> Spread | str:
-    """What the job's own remote translator charges for what is left; why that is not known, in words."""
+    """What the job's own remote translator charges for what is left, in the currency of the machine's ``rate``.
+
+    Why that cannot be told, in words.
+    """
     if spec is None:
         return Spread(0, 0, 0)
     left = sum((file.units or {}).get(Stage.TRANSLATE, (0, 0, 0))[1] for file in files)
@@ -226,6 +229,9 @@ def _fee(
         fees, unpriced = meter.charge(started, None, {"": 1})
         if unpriced:
             return unpriced[0][1]
+        strange = {fee.currency for _, fee in fees} - {quote(rate)[1]} if rate else set()
+        if strange:
+            return f"an API charges in {min(strange)}, the machine is priced in {quote(rate)[1]}"
         amounts.append(sum(fee.nano for _, fee in fees))
     return Spread(*amounts)
 

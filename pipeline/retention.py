@@ -92,7 +92,10 @@ def collect(store: Store, *, dry_run: bool, audio: bool) -> Collected:
     later = references(store, _planned_since(store, folders))
     removed = store.gc(kept.keys | names | later.keys, kept.blobs | names | later.blobs, dry_run=dry_run, now_s=now_s)
     if audio:
-        needed = references(store, unfinished).blobs | later.blobs
+        # Asked anew: in a large store the removal has taken an hour.
+        queued = _queued(store)
+        again = [folder for folder in folders if folder.job_id in queued]
+        needed = _audio_of([*unfinished, *again, *_planned_since(store, folders)])
         unneeded = store.purge(blobs=kept.blobs - needed, dry_run=dry_run)
         removed = Removal(removed.files + unneeded.files, dry_run)
     return Collected(removed, len(unfinished) + len(unplanned), spared)
@@ -103,6 +106,12 @@ def _queued(store: Store) -> frozenset[str]:
     # Orders first: taken up meanwhile, a job is among the open ones by then.
     waiting = ordered_jobs(store)
     return waiting | frozenset(open_jobs(store))
+
+
+def _audio_of(folders: Iterable[JobFolder]) -> set[str]:
+    """The decoded audio of these jobs."""
+    plans = [_plan(folder) for folder in folders]
+    return {plan.audio for plan in plans if plan is not None and plan.audio}
 
 
 def _planned_since(store: Store, folders: Iterable[JobFolder]) -> list[JobFolder]:

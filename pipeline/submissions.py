@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -255,15 +256,11 @@ def filed_orders(store: Store, job_id: str) -> tuple[Order, ...]:
 
 def pending_orders(store: Store) -> tuple[Order, ...]:
     """Orders that no coordinator has applied yet, for people who look before one has."""
-    found = []
+    found: list[Order | None] = []
     for name in order_names(store):
-        try:
-            order = read_order(store, name)
-        except StoreError:
-            continue
-        if order is not None:
-            found.append(order)
-    return tuple(found)
+        with suppress(StoreError):
+            found.append(read_order(store, name))
+    return tuple(order for order in found if order is not None)
 
 
 def order_parts(order: Order) -> tuple[str, ...]:

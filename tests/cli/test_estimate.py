@@ -135,6 +135,23 @@ def test_without_a_node_rate_the_cost_is_unpriced_and_not_nothing(tmp_path: Path
     assert "--node-rate" in found.unpriced[0]
 
 
+@pytest.mark.parametrize(("rate", "said"), [("0.50 EUR", ["EUR", "USD"]), ("0.50 USD", [])])
+def test_a_fee_in_another_currency_than_the_machine_is_never_added_to_it(
+    tmp_path: Path, rate: str, said: list[str]
+) -> None:
+    spec = EngineSpec("openai", "gpt-4o-mini", "r1")
+    measured(tmp_path, spec, Stage.TRANSLATE, (60_000, 20_000), tokens=900)
+    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, (60_000, 6_000))
+    measured(tmp_path, WHISPER, Stage.DETECT, (60_000, 6_000))
+    settings = Settings(home=tmp_path / "home", owner="tester", node_price=rate, translator="openai")
+    runtime = Runtime(settings, lambda _line: None)
+    vars(runtime).update(transcriber_spec=WHISPER, translator_spec=spec)
+    requests = gather([SPEECH], RunOptions(targets=("es",), source_language="en")).requests
+    found = estimate(requests, runtime, Prices(shipped_book()))
+    assert (found.here is None) == bool(said)
+    assert all(currency in found.unpriced[0] for currency in said)
+
+
 def test_tokens_are_predicted_from_measured_ones_where_there_are_any(tmp_path: Path) -> None:
     measured(tmp_path, LLAMA, Stage.TRANSLATE, (10_000, 100), tokens=50)
     found = made(tmp_path, to=("es",))

@@ -182,6 +182,18 @@ def test_no_more_is_handed_out_than_the_budget_is_expected_to_pay_for(theatre: T
     assert sum(len(message.units) for message in drain(theatre)) == 7
 
 
+def test_a_worker_that_comes_between_two_looks_is_reckoned_with_before_it_is_given_anything(theatre: Theatre) -> None:
+    measure(theatre, 1000)
+    submit(theatre, 40, "7500 USD", rate="")
+    theatre.until(lambda: theatre.coordinator.floor.active)
+    theatre.step(5)
+    serves = [{"stage": "transcribe", "engine": "fake", "queue": theatre.queue()}]
+    theatre.broker.beat("w1", {"state": "idle", "serves": serves, "node": "n9", "price": DEAR}, 60_000)
+    theatre.broker.beat("w2", {"state": "idle", "serves": serves, "node": "n9", "price": DEAR}, 60_000)
+    theatre.coordinator.handout._looked = 0.0
+    assert sum(len(message.units) for message in drain(theatre)) == 7
+
+
 def test_a_job_ends_before_a_unit_that_its_budget_does_not_pay_for(theatre: Theatre) -> None:
     theatre.show_worker()
     measure(theatre, 1000)

@@ -14,13 +14,14 @@ from coordinator import asides, budgets, intake
 from coordinator.active import ActiveJob
 from coordinator.main import MOST_BROKEN, _lead, _Leadership
 from coordinator.snapshot import StatusBoard
+from coordinator.views import Views
 from core.errors import StoreError
 from core.keys import canonical_json
 from pipeline.job_log import read_job_log
 from pipeline.jobs import JobFolder
 from pipeline.queue_listing import job_view
 from pipeline.report import JobState
-from pipeline.submissions import OrderKind, Priority, give_order, open_jobs, read_view
+from pipeline.submissions import OrderKind, Priority, Wanted, give_order, open_jobs, read_view
 from pipeline.wants import JobWants
 from pipeline.work import JobWork
 
@@ -46,14 +47,16 @@ def _named(subject: Any) -> str:
     return subject if isinstance(subject, str) else getattr(plan or subject, "job_id", "")
 
 
-def poison(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, job_id: str) -> list[str]:
+def poison(
+    monkeypatch: pytest.MonkeyPatch, where: Any, name: str, job_id: str, kind: type[Exception] = ZeroDivisionError
+) -> list[str]:
     """Makes a function fail for one job, which one of its first two arguments or that one's plan names."""
     whole, met = getattr(where, name), []
 
     def poisoned(subject: Any, *rest: Any, **more: Any) -> Any:
         if job_id in {_named(each) for each in (subject, *rest[:1])}:
             met.append(name)
-            raise ZeroDivisionError("a defect in this job")
+            raise kind("a defect in this job")
         return whole(subject, *rest, **more)
 
     monkeypatch.setattr(where, name, poisoned)
@@ -106,6 +109,22 @@ def test_a_job_that_was_set_aside_goes_on_when_its_defect_has_gone(
     assert theatre.view(job).state is JobState.DONE
 
 
+@pytest.mark.parametrize("kind", [OSError, MemoryError])
+def test_what_the_coordinators_machine_lacks_never_fails_a_job(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    monkeypatch.setattr(asides, "PAUSES_S", NO_PAUSES)
+    theatre.show_worker()
+    job = theatre.maker.submit("talk", 3)
+    with monkeypatch.context() as patch:
+        met = poison(patch, JobWork, "ready", job, kind)
+        theatre.until(lambda: len(met) > 2 * len(NO_PAUSES))
+        assert "set aside" in theatre.view(job).waiting_for
+        assert "a defect in Segue" not in theatre.view(job).waiting_for
+    finish(theatre, job)
+    assert theatre.view(job).state is JobState.DONE
+
+
 def test_a_job_that_meets_its_defect_again_and_again_fails_and_can_be_retried(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +141,31 @@ def test_a_job_that_meets_its_defect_again_and_again_fails_and_can_be_retried(
     theatre.until(lambda: job in open_jobs(theatre.store))
     finish(theatre, job)
     assert theatre.view(job).state is JobState.DONE
+
+
+def test_a_job_that_has_ended_is_not_begun_again_by_an_order_in_which_a_defect_was_met(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asides, "PAUSES_S", NO_PAUSES)
+    theatre.show_worker()
+    job = theatre.maker.submit("talk", 3)
+    met: list[str] = []
+
+    def broken(_views: Views, wanted: Wanted) -> None:
+        met.append(wanted.job_id)
+        raise ZeroDivisionError(wanted.job_id)
+
+    monkeypatch.setattr(Views, "queued", broken)
+    theatre.until(lambda: met)
+    finish(theatre, job)
+    ended, tries = theatre.view(job).state, len(met)
+    assert ended is JobState.DONE
+    refused = theatre.coordinator.intake._refused
+    refused.update(dict.fromkeys(refused, 0.0))
+    theatre.until(lambda: not theatre.coordinator.intake._owed)
+    theatre.step(5)
+    assert len(met) == tries
+    assert theatre.view(job).state is ended
 
 
 def test_a_set_aside_job_can_be_cancelled_at_once(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,6 +226,26 @@ def test_the_disk_s_troubles_are_no_job_s_defect(theatre: Theatre, monkeypatch: 
     finish(theatre, job)
     assert theatre.view(job).state is JobState.DONE
     assert not any("set aside" in line for line in theatre.said)
+
+
+def test_a_want_that_the_disk_refuses_is_noted_before_anything_of_the_job_is_computed(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theatre.show_worker()
+    job = theatre.maker.submit("talk", 2)
+
+    def full(*_: Any) -> None:
+        raise StoreError("the disk is full", "make room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JobWants, "wanted", full)
+        with pytest.raises(StoreError):
+            theatre.until(lambda: theatre.sent)
+    finish(theatre, job)
+    assert theatre.view(job).state is JobState.DONE
+    (name,) = (each for each in theatre.store.children(("jobs", job)) if each.startswith("wants-"))
+    facts = [entry["fact"] for entry in theatre.store.read_journal(("jobs", job, name)).entries]
+    assert facts == ["job_wanted", "job_ended"]
 
 
 def test_a_defect_of_no_job_is_waited_out_and_ends_the_process_when_it_stays(

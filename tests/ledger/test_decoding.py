@@ -62,7 +62,20 @@ def test_what_is_no_number_is_read_as_before() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"{}x", b"01", b"1.", b"nul", b'{"a":1,}', b'"\x01"', b'"\xff"', b"\xef\xbb\xbf{}", b"+1", b'"\\u00e"'],
+    [
+        b"",
+        b"{}x",
+        b"01",
+        b"1.",
+        b"nul",
+        b'{"a":1,}',
+        b'"\x01"',
+        b'"\xff"',
+        b"\xef\xbb\xbf{}",
+        b"+1",
+        b'"\\u00e"',
+        b"[" * 99_999 + b"]" * 99_999,
+    ],
 )
 def test_what_is_no_json_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError):

@@ -18,6 +18,8 @@ from pipeline.books import BookRules
 from pipeline.books_bill import MachineCheck, Reconciliation, keep_reconciliation, reconcile, reconciled_sessions
 from pipeline.books_bill_file import Bill, read_bill
 from pipeline.books_bill_lines import Machine
+from pipeline.books_months import read_period
+from pipeline.books_report import Standing
 
 OCTOBER = datetime(2026, 10, 10, tzinfo=UTC)
 NO_PRICES = PriceBook(())
@@ -239,6 +241,21 @@ def test_a_bill_may_be_looked_at_again_when_the_books_know_more(tmp_path: Path) 
     assert reconciled_sessions(journals.store) == frozenset()
     keep_reconciliation(journals.store, reconcile(journals.store, bill, NO_PRICES, BookRules("3.60 USD")))
     assert reconciled_sessions(journals.store) == {"node"}
+
+
+def test_a_bill_that_agreed_at_a_price_that_was_said_reconciles_only_books_of_that_price(tmp_path: Path) -> None:
+    journals = machine(tmp_path / "home", cloud="azure", name="vm-1", price="")
+    journals.node("priced", 0, 100, "3.60 USD", cloud="azure", name="vm-2")
+    bill = bill_of(tmp_path, ea("0.10"), ea("0.10", resource=VM.replace("vm-1", "vm-2")))
+    keep_reconciliation(journals.store, reconcile(journals.store, bill, NO_PRICES, BookRules("3.60 USD")))
+    assert reconciled_sessions(journals.store, node_rate="3.60 USD") == {"node", "priced"}
+    assert reconciled_sessions(journals.store, node_rate="") == {"priced"}
+    october = Period.month("2026-10")
+    standing = {
+        rate: read_period(journals.store, NO_PRICES, BookRules(rate), october).standing
+        for rate in ("3.60 USD", "9 USD")
+    }
+    assert standing == {"3.60 USD": Standing.RECONCILED, "9 USD": Standing.PROVISIONAL}
 
 
 def test_a_machine_is_reconciled_when_bills_have_agreed_for_all_that_it_ran(tmp_path: Path) -> None:

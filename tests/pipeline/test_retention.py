@@ -203,13 +203,16 @@ def test_a_finished_job_that_is_asked_for_again_keeps_its_audio(shop: Shop) -> N
 
 def test_what_comes_of_age_during_a_collection_stays(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.job("film", 3)
-    kept = shop.loose("translate")
-    shop.age(7 * DAY_S - 1800)
+    kept = [shop.loose("translate") for _ in range(4)]
+    now = time.time()
+    for hour, key in enumerate(kept):
+        (path,) = shop.store.home.rglob(key)
+        os.utime(path, (now, now - 7 * DAY_S + 1800 + 3600 * hour))
+    # Each look at the clock is an hour later than the one before.
     hours = count()
-    now = time.time
-    monkeypatch.setattr(time, "time", lambda: now() + 3600 * next(hours))
+    monkeypatch.setattr(time, "time", lambda: now + 3600 * next(hours))
     collect(shop.store, dry_run=False, audio=False)
-    assert shop.store.has(kept)
+    assert all(shop.store.has(key) for key in kept)
 
 
 def test_a_job_that_a_run_plans_during_a_collection_keeps_what_it_found(

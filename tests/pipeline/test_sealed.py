@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from cache.store import Store
 from core.errors import StoreError
 from ledger.chain import Anchor, Problem, read_file
 from ledger.witness import anchor_in, claims_of
-from pipeline import sealed
+from pipeline import books_verify, sealed
+from pipeline.books_verify import verify_store
 from pipeline.jobs import JOBS, JobFolder
 from pipeline.sealed import SealedJournal
 from pipeline.wants import JobWants
@@ -158,3 +159,57 @@ def test_the_end_of_a_journal_is_found_behind_a_long_line_and_a_torn_one(store: 
     end = read_end(store, PLACE)
     assert end is not None
     assert (end.anchor.lines, end.entry["fact"]) == (2, "long")
+
+
+def test_what_is_written_while_the_ledger_is_verified_is_no_problem(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, ended = SealedJournal(store, PARTS), SealedJournal(store, ("attempts", "q.jsonl"))
+    for each in (journal, ended):
+        each.append([{"fact": "x"}], durable=True)
+    listed = books_verify._journals
+    ends = [ended]
+
+    def meanwhile(of: Store) -> Iterator[str]:
+        # The files of anchors have been read, the journals have not.
+        for _ in range(2):
+            journal.append([{"fact": "x"}], durable=True)
+        while ends:
+            each = ends.pop()
+            each.append([{"fact": "process_ended"}], durable=True)
+            each.close()
+        return listed(of)
+
+    monkeypatch.setattr(books_verify, "_journals", meanwhile)
+    assert verify_store(store).problems == ()
+    # What is really wrong is found all the same.
+    path = store.home / PLACE
+    path.write_bytes(path.read_bytes().replace(b'"fact":"x","n":0', b'"fact":"y","n":0'))
+    assert {problem.file for problem in verify_store(store).problems} == {PLACE}
+
+
+def test_anchors_from_before_they_were_chained_may_be_there_twice(store: Store) -> None:
+    journal = SealedJournal(store, PARTS)
+    journal.append([{"fact": "x"}], durable=True)
+    end = read_end(store, PLACE)
+    assert end is not None
+    (store.home / ANCHORS).unlink()
+    # When a journal was closed right after a durable line, its end was anchored by both.
+    for _ in range(2):
+        store.append(("ledger", "anchors", "p.jsonl"), [end.anchor.as_json()])
+    found = verify_store(store)
+    assert (found.problems, found.unsealed, found.unseen) == ((), (ANCHORS,), ())
+
+
+def test_a_line_whose_newline_a_crash_took_is_no_end_that_somebody_must_know(store: Store) -> None:
+    journal = SealedJournal(store, PARTS)
+    journal.append([{"fact": "x"}], durable=True)
+    journal.append([{"fact": "process_ended"}], durable=True)
+    journal.close()
+    whole, anchors = (store.home / PLACE).read_bytes(), (store.home / ANCHORS).read_bytes()
+    # The process was killed in the write of its last line, before that was anchored.
+    (store.home / PLACE).write_bytes(whole[:-1])
+    (store.home / ANCHORS).write_bytes(anchors[: anchors.index(b"\n\n") + 1])
+    assert verify_store(store).problems == ()
+    (store.home / ANCHORS).write_bytes(anchors)
+    assert [problem.file for problem in verify_store(store).problems] == [PLACE]
