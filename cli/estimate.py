@@ -144,7 +144,8 @@ def _print_here(found: Estimate) -> None:
             print(f"    {printable(why)}")
     else:
         amount = _amount(found.here, found.currency)
-        print(f"  cost at {found.node_rate} an hour: {amount}; idle time, boot and people are not in it")
+        loads = "".join(f"loading {printable(engine)}, " for engine in found.unmeasured_loads)
+        print(f"  cost at {found.node_rate} an hour: {amount}; {loads}idle time, boot and people are not in it")
 
 
 def _stage_text(stage: StageEstimate) -> str:
@@ -153,7 +154,9 @@ def _stage_text(stage: StageEstimate) -> str:
         return f"{stage.engine}: not measured on this store yet; run a short file first"
     if not stage.batches:
         return f"{stage.engine}: nothing to compute"
-    load = f", loading {_time(stage.load_ms)}" if stage.load_ms is not None and stage.load_ms.high else ""
+    load = ", loading never measured"
+    if stage.load_ms is not None:
+        load = f", loading {_time(stage.load_ms)}" if stage.load_ms.high else ""
     batches = "1 batch" if stage.batches == 1 else f"{stage.batches:,} batches"
     other = f" of OTHER hardware, {stage.measured_on}" if stage.other_hardware else ""
     fake = " (fake: says nothing of real engines)" if stage.fake else ""

@@ -129,7 +129,7 @@ def _show_job(runtime: Runtime, wanted: str, flags: LedgerFlags, form: _Form) ->
 
     job_id = find_ledger_job(runtime.store, wanted)
     book, rules = rules_of(runtime, flags)
-    report = job_report(runtime.store, job_id, book, report_rules(runtime, flags, rules))
+    report = job_report(runtime.store, job_id, book, report_rules(runtime, flags, book, rules))
     for line in report.errors:
         note(line)
     offered = {f"{one.provider}/{one.model}" for one in report.counterfactuals}
@@ -170,6 +170,7 @@ def _show_period(runtime: Runtime, period: Period, by: str, flags: LedgerFlags, 
     from cli.ledger_fleet import print_fleet, table_of
     from cli.ledger_options import currency_of, people_rules
     from pipeline.books_months import read_period, with_people
+    from pipeline.books_people import people_notes
     from pipeline.books_times import now_ms
 
     book, rules = rules_of(runtime, flags)
@@ -177,9 +178,8 @@ def _show_period(runtime: Runtime, period: Period, by: str, flags: LedgerFlags, 
     books = read_period(runtime.store, book, rules, period)
     people = people_rules(runtime)
     currency = currency_of(runtime, books.entries)
-    why = people.why_none(currency)
-    if why:
-        note(f"people are in no amount: {why}")
+    for line in people_notes(period, people, currency):
+        note(line)
     books = with_people(books, people, currency)
     for line in books.errors:
         note(line)

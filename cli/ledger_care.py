@@ -9,7 +9,7 @@ import typer
 
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.exits import Exit
-from cli.ledger_options import LedgerFlags, NodeRateFlag, PriceFileFlag, rules_of
+from cli.ledger_options import LedgerFlags, NodeRateFlag, PriceFileFlag, currency_of, people_rules, rules_of
 from cli.wording import printable
 
 if TYPE_CHECKING:
@@ -81,7 +81,10 @@ def close_command(
 
     runtime = open_runtime({"home": home})
     book, rules = rules_of(runtime, LedgerFlags(node_rate, price_file))
-    closed = close_month(runtime.store, month, book, rules)
+    people = people_rules(runtime)
+    closed = close_month(
+        runtime.store, month, book, rules, lambda entries: people.frozen(currency_of(runtime, entries))
+    )
     totals = _totals(closed.closing.entries.values())
     if json:
         print_json(
@@ -94,9 +97,12 @@ def close_command(
                 "late": len(closed.late),
                 "unpriced": len(closed.unpriced),
                 "total": totals,
+                "people": None if closed.people is None else {"hours": closed.people.hours, "rate": closed.people.rate},
             }
         )
         return Exit.DONE
+    if closed.people is None:
+        note("people's hours and rate are not frozen, since they are unset: those of the day are taken")
     if closed.unpriced:
         note(f"{len(closed.unpriced)} lines of usage have no price, and stay without one in this month")
     print(f"{month} is closed: {len(closed.closing.entries)} entries, {_amounts(totals)}; digest {closed.digest}")

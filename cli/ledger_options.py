@@ -84,7 +84,7 @@ def rules_of(runtime: Runtime, flags: LedgerFlags) -> tuple[PriceBook, BookRules
     return prices.book, BookRules(flags.node_rate, prices.own_engines)
 
 
-def report_rules(runtime: Runtime, flags: LedgerFlags, rules: BookRules) -> ReportRules:
+def report_rules(runtime: Runtime, flags: LedgerFlags, book: PriceBook, rules: BookRules) -> ReportRules:
     """How a job's report is made. Raises UsageError."""
     from pipeline.books_bill import reconciled_sessions
     from pipeline.books_closing import closed_months
@@ -101,15 +101,17 @@ def report_rules(runtime: Runtime, flags: LedgerFlags, rules: BookRules) -> Repo
         people=people_rules(runtime),
         against=flags.against,
         closed=closed_months(runtime.store),
-        reconciled=reconciled_sessions(runtime.store, node_rate=rules.node_rate),
+        reconciled=reconciled_sessions(runtime.store, node_rate=rules.node_rate, book=book),
     )
 
 
 def people_rules(runtime: Runtime) -> PeopleRules:
-    """Hours and rate of the people."""
+    """Hours and rate of the people: of closed months as their closings have them."""
+    from pipeline.books_closing import closed_people
     from pipeline.books_people import PeopleRules
 
-    return PeopleRules(runtime.settings.engineering_hours, runtime.settings.engineering_rate)
+    settings = runtime.settings
+    return PeopleRules(settings.engineering_hours, settings.engineering_rate, closed_people(runtime.store))
 
 
 def currency_of(runtime: Runtime, entries: Iterable[Entry]) -> str:

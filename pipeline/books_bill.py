@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from cache.store import Store
-from core.keys import canonical_json, digest_bytes
+from core.keys import canonical_json, digest_bytes, digest_value
 from core.money import settle
 from ledger.billing import SAID_PRICE
 from ledger.entries import Bucket, Period
-from ledger.prices import PriceBook
+from ledger.prices import PriceBook, PriceRow
 from pipeline.books import BookRules, FleetBooks, fold_facts
 from pipeline.books_bill_file import EXACT, Bill, BilledMachine, OtherCost
 from pipeline.books_bill_lines import Machine
@@ -25,6 +25,8 @@ LEDGER = "ledger"
 _BILL = "bill-"
 #: A machine is reconciled when its bill and the books differ by no more than a hundredth of the bill, or a cent.
 _CLOSE_PARTS, _CLOSE_NANO = 100, 10_000_000
+#: Fields of a price row that decide what a machine costs.
+_TERMS = ("provider", "meter", "sku", "region", "spot", "unit_price", "per", "currency")
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,35 @@ class MachineCheck:
 
 
 @dataclass(frozen=True)
+class ListedPrice:
+    """A row that a session was priced by, so that another price book can be asked whether it says the same."""
+
+    #: The session.
+    session: str
+    #: The row's id.
+    row: str
+    #: Digest over what it charges.
+    terms: str
+    #: An instant that it priced; ms since the epoch.
+    at: int
+    #: The machine's region.
+    region: str
+
+    def holds(self, book: PriceBook) -> bool:
+        """Whether a book prices this stretch of the session by the same row, unchanged."""
+        row = book.row(self.row)
+        if row is None or _terms(row) != self.terms:
+            return False
+        return book.find(row.provider, row.sku, row.meter, self.at, region=self.region, spot=row.spot) == row
+
+
+def _terms(row: PriceRow) -> str:
+    """Digest over what a row charges, whatever is said about it."""
+    told = row.as_json()
+    return digest_value({name: told[name] for name in _TERMS})
+
+
+@dataclass(frozen=True)
 class Reconciliation:
     """A bill beside the books."""
 
@@ -96,6 +127,8 @@ class Reconciliation:
     node_rate: str = ""
     #: Sessions that the books priced by it.
     assumed: frozenset[str] = frozenset()
+    #: The rows of the price book that the books priced sessions by.
+    listed: tuple[ListedPrice, ...] = ()
 
     @property
     def others(self) -> int:
@@ -115,6 +148,7 @@ class Reconciliation:
             "lives": {session: [life.start, life.end] for session, life in sorted(self.lives.items())},
             "node_rate": self.node_rate,
             "assumed": sorted(self.assumed),
+            "listed": [asdict(each) for each in self.listed],
         }
 
 
@@ -193,8 +227,29 @@ def reconcile(store: Store, bill: Bill, book: PriceBook, rules: BookRules) -> Re
     assumed = frozenset(entry.session for entry in books.folded.entries if entry.price_row == SAID_PRICE)
     checks = tuple(_checks(bill, booked))
     return Reconciliation(
-        bill.digest, bill.period, checks, near, elsewhere, booked.lives, rules.node_rate, assumed & booked.lives.keys()
+        bill.digest,
+        bill.period,
+        checks,
+        near,
+        elsewhere,
+        booked.lives,
+        rules.node_rate,
+        assumed & booked.lives.keys(),
+        tuple(_listed(reader, books, book, booked.lives)),
     )
+
+
+def _listed(reader: FactReader, books: FleetBooks, book: PriceBook, sessions: Collection[str]) -> Iterator[ListedPrice]:
+    found: dict[tuple[str, str], int] = {}
+    for entry in books.folded.entries:
+        if entry.session in sessions and entry.bucket is not Bucket.API_FEE:
+            place = entry.session, entry.price_row
+            found[place] = min(found.get(place, entry.start), entry.start)
+    for (session, name), at in sorted(found.items()):
+        row = book.row(name)
+        if row is not None:
+            region = str((reader.node(session).opening or {}).get("region") or "")
+            yield ListedPrice(session, name, _terms(row), at, region)
 
 
 def _booked(reader: FactReader, books: FleetBooks, bill: Bill) -> _Booked:
@@ -255,11 +310,13 @@ def keep_reconciliation(store: Store, found: Reconciliation) -> None:
     keep_documents(store)
 
 
-def reconciled_sessions(store: Store, period: Period | None = None, node_rate: str | None = None) -> frozenset[str]:
+def reconciled_sessions(
+    store: Store, period: Period | None = None, node_rate: str | None = None, book: PriceBook | None = None
+) -> frozenset[str]:
     """Machines whose bills agreed with the books for all that they ran, in ``period`` or ever. Raises StoreError.
 
-    ``node_rate`` is what the books that are to be shown are told for machines of no known price: a bill that agreed
-    under another one says nothing of them. None takes any.
+    ``node_rate`` and ``book`` are what the books that are to be shown are told of machines that say no price
+    themselves: a bill that agreed under others says nothing of them. None takes any.
     """
     lives: dict[str, Period] = {}
     agreed: dict[str, list[Period]] = {}
@@ -271,6 +328,9 @@ def reconciled_sessions(store: Store, period: Period | None = None, node_rate: s
         apart = {session for each in told["machines"] if not each["agrees"] for session in each["sessions"]}
         if node_rate is not None and told.get("node_rate", "") != node_rate:
             apart.update(told.get("assumed", ()))
+        if book is not None:
+            listed = (ListedPrice(**each) for each in told.get("listed", ()))
+            apart.update(each.session for each in listed if not each.holds(book))
         for session, (start, end) in told.get("lives", {}).items():
             known = lives.get(session, Period(start, end))
             lives[session] = Period(min(start, known.start), max(end, known.end))

@@ -7,8 +7,9 @@ had been written. The rows of each book are kept beside it, so that the month ca
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from cache.store import Store
@@ -19,7 +20,9 @@ from ledger.entries import Bucket, Entry, Period, Quality, Unpriced
 from ledger.price_files import parse_toml, toml_of
 from ledger.prices import PriceBook
 from pipeline.books import BookRules
+from pipeline.books_people import PeopleRules
 from pipeline.books_report import entry_json, unpriced_json
+from pipeline.books_times import month_text
 
 LEDGER = "ledger"
 _CLOSED, _BOOK = "closed-", "book-"
@@ -50,6 +53,8 @@ class ClosedMonth:
     heads: Mapping[str, int]
     #: Number of sealed lines and hash of the last, by journal.
     anchors: Mapping[str, tuple[int, str]]
+    #: People's hours and rate; None where they were not said, or nobody asked for them yet.
+    people: PeopleRules | None = None
 
     @property
     def period(self) -> Period:
@@ -90,7 +95,24 @@ def read_closed(store: Store, month: str) -> ClosedMonth | None:
         },
         heads=dict(value["heads"]),
         anchors={name: (int(lines), str(head)) for name, (lines, head) in value["anchors"].items()},
+        people=_people(value),
     )
+
+
+def _people(value: Mapping[str, Any]) -> PeopleRules | None:
+    found = value.get("people")
+    return None if found is None else PeopleRules(str(found["hours"]), str(found["rate"]))
+
+
+def closed_people(store: Store) -> Callable[[int], PeopleRules | None]:
+    """`PeopleRules.closed` of a store: each closing is read when its month is asked for, once. Raises StoreError."""
+
+    @cache
+    def frozen(start: int) -> PeopleRules | None:
+        data = store.read_document((LEDGER, f"{_CLOSED}{month_text(start)}.json"))
+        return None if data is None else _people(json.loads(data)) or PeopleRules()
+
+    return frozen
 
 
 def all_closed(store: Store) -> list[ClosedMonth]:
@@ -130,6 +152,7 @@ def write_closed(store: Store, month: ClosedMonth, book: PriceBook) -> None:
         },
         "heads": dict(month.heads),
         "anchors": {name: [lines, head] for name, (lines, head) in month.anchors.items()},
+        "people": None if month.people is None else {"hours": month.people.hours, "rate": month.people.rate},
     }
     store.write_once((LEDGER, f"{_CLOSED}{month.month}.json"), canonical_json(value))
 

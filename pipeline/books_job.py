@@ -151,7 +151,9 @@ class _Builder:
         """Only where somebody said hours and rate: every machine of the store has to be read for it."""
         rules, facts = self._rules, self._books.facts
         by_month: Mapping[int, Busy] = {}
-        if rules.people.monthly(self._currency) is not None:
+        months = {month_of(entry.start).start for entry in self._entries}
+        said = [rules.people, *(rules.people.of(start) for start in months)]
+        if any(each.monthly(self._currency) is not None for each in said):
             everything = self._reader.facts(self._reader.sessions())
             by_month = useful_by_month(fold_facts(everything, self._book, self._books.rules))
         owners = {job: card.owner for job, card in facts.cards.items()}

@@ -6,11 +6,11 @@ with that one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cache.store import Store
-from core.errors import UsageError
+from core.errors import StoreError, UsageError
 from ledger.closing import Closing, close_period, extended, late_entries
 from ledger.entries import Entry, Period
 from ledger.facts import parse_instant
@@ -20,7 +20,7 @@ from pipeline.books import BookRules, FleetBooks, fold_facts
 from pipeline.books_bill import reconciled_sessions
 from pipeline.books_closing import ClosedMonth, all_closed, read_book, read_closed, stands_for, write_closed
 from pipeline.books_facts import FactReader, LedgerFacts
-from pipeline.books_people import PeopleRules, period_people, useful_by_month
+from pipeline.books_people import PeopleRules, period_people, useful_by_month, whole_months
 from pipeline.books_report import Standing
 from pipeline.books_times import instant_text, month_after, month_of, month_text, now_ms
 from pipeline.books_verify import verify_store
@@ -39,7 +39,7 @@ def read_period(store: Store, book: PriceBook, rules: BookRules, period: Period)
     closed = all_closed(store)
     if not closed:
         books = fold_facts(facts, book, rules, period)
-        return replace(books, standing=_standing(store, books.entries, period, {rules.node_rate}, closed=False))
+        return replace(books, standing=_standing(store, books.entries, period, {(rules.node_rate, book.digest)}, book))
     frozen = {each.period: each for each in closed}
     pieces = [(piece, frozen.get(piece)) for piece in _pieces(period, frozen)]
     parts = [fold_facts(facts, book, rules, piece) for piece, month in pieces if month is None]
@@ -49,7 +49,8 @@ def read_period(store: Store, book: PriceBook, rules: BookRules, period: Period)
     entries = [entry for part in parts for entry in part.entries] + list(late)
     entries += [entry for month in kept for entry in (*month.closing.entries.values(), *month.late)]
     ordered = tuple(sorted(entries, key=lambda entry: (entry.session, entry.start, entry.attempt, entry.id)))
-    said = {month.rules.node_rate for month in kept} | ({rules.node_rate} if parts else set())
+    said = {(month.rules.node_rate, month.closing.book) for month in kept}
+    said |= {(rules.node_rate, book.digest)} if parts else set()
     return replace(
         base,
         entries=ordered,
@@ -61,14 +62,15 @@ def read_period(store: Store, book: PriceBook, rules: BookRules, period: Period)
         residuals=tuple(each for part in parts for each in part.residuals),
         period=period,
         late=late,
-        standing=_standing(store, ordered, period, said, closed=len(kept) == len(pieces)),
+        standing=_standing(store, ordered, period, said, None if len(kept) == len(pieces) else book),
         errors=tuple(sorted({line for part in (base, *parts) for line in part.errors})),
     )
 
 
 def with_people(books: FleetBooks, rules: PeopleRules, currency: str) -> FleetBooks:
     """The same books with the people of each month that is wholly in the period. Raises MoneyError, UsageError."""
-    if books.period is None or rules.monthly(currency) is None:
+    months = () if books.period is None else whole_months(books.period)
+    if books.period is None or all(rules.of(month.start).monthly(currency) is None for month in months):
         return books
     owners = {job: card.owner for job, card in books.facts.cards.items()}
     people = tuple(period_people(books.period, useful_by_month(books), rules, currency, owners))
@@ -133,17 +135,44 @@ def _late(store: Store, facts: LedgerFacts, closed: Sequence[ClosedMonth], perio
 
 
 def _standing(
-    store: Store, entries: Sequence[Entry], period: Period, node_rates: Collection[str], *, closed: bool
+    store: Store, entries: Sequence[Entry], period: Period, said: Collection[tuple[str, str]], book: PriceBook | None
 ) -> Standing:
-    """``node_rates``: what the entries' books were told of machines of no known price."""
+    """``said``: what the entries' books were told of machines of no known price, and their price books' digests.
+
+    ``book``: that of the part that is not closed; None where all of it is.
+    """
     sessions = {entry.session for entry in entries if entry.session}
-    if sessions and all(sessions <= reconciled_sessions(store, period, each) for each in node_rates):
-        return Standing.RECONCILED
-    return Standing.CLOSED if closed else Standing.PROVISIONAL
+    # Books are long; without bills none is read.
+    if sessions and sessions <= reconciled_sessions(store, period):
+        books = {digest: book if book and book.digest == digest else _kept_book(store, digest) for _, digest in said}
+        if all(sessions <= reconciled_sessions(store, period, rate, books[digest]) for rate, digest in said):
+            return Standing.RECONCILED
+    return Standing.CLOSED if book is None else Standing.PROVISIONAL
 
 
-def close_month(store: Store, text: str, book: PriceBook, rules: BookRules) -> ClosedMonth:
-    """Freezes a month as the facts say now. Raises UsageError for one that is not over or is closed already."""
+def _kept_book(store: Store, digest: str) -> PriceBook:
+    """A closing's price book; one that says nothing where it is gone."""
+    try:
+        return read_book(store, digest)
+    except StoreError:
+        return PriceBook(())
+
+
+def _nobody(_entries: Sequence[Entry]) -> None:
+    """No hours are said."""
+
+
+def close_month(
+    store: Store,
+    text: str,
+    book: PriceBook,
+    rules: BookRules,
+    people: Callable[[Sequence[Entry]], PeopleRules | None] = _nobody,
+) -> ClosedMonth:
+    """Freezes a month as the facts say now. Raises UsageError for one that is not over or is closed already.
+
+    ``people``: `PeopleRules.frozen`, given the month's entries.
+    """
     period = Period.month(text)
     now = now_ms()
     if period.end > now:
@@ -167,6 +196,7 @@ def close_month(store: Store, text: str, book: PriceBook, rules: BookRules) -> C
         corrections={name: each.correction() for name, each in late.items()},
         heads=facts.heads,
         anchors={anchor.file: (anchor.lines, anchor.head) for anchor in checked.heads},
+        people=people(books.entries),
     )
     write_closed(store, month, book)
     keep_documents(store)

@@ -5,7 +5,7 @@ Unset hours or an unset rate give no amount, which is not an amount of zero: a v
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain
@@ -23,6 +23,10 @@ from pipeline.books_times import month_after, month_of, month_text
 Busy = Mapping[tuple[str, str], int]
 
 
+def _open(_start: int) -> None:
+    """No month is closed."""
+
+
 @dataclass(frozen=True)
 class PeopleRules:
     """Hours and rate as text; empty is unset."""
@@ -31,6 +35,34 @@ class PeopleRules:
     hours: str = ""
     #: What an hour costs: ``90 USD``, or ``90`` in the report's currency.
     rate: str = ""
+    #: By a month's first instant what its closing froze: empty rules where it froze none; None for an open month.
+    closed: Callable[[int], PeopleRules | None] = _open
+
+    def of(self, start: int) -> PeopleRules:
+        """The rules of a month: its closing's, else these."""
+        found = self.closed(start)
+        return found if found is not None and found.is_set else self
+
+    def is_todays(self, start: int) -> bool:
+        """Whether a month is closed, and these rules are taken all the same since its closing has none."""
+        found = self.closed(start)
+        return found is not None and not found.is_set and self.is_set
+
+    @property
+    def is_set(self) -> bool:
+        """Whether both are said."""
+        return bool(self.hours and self.rate)
+
+    def frozen(self, currency: str) -> PeopleRules | None:
+        """What a closing keeps: with the currency of the rate; None where not both are said.
+
+        Raises MoneyError, UsageError.
+        """
+        if not self.is_set:
+            return None
+        Hours.parse(self.hours)
+        stated = self._hourly(currency)[1]
+        return PeopleRules(self.hours, f"{self.rate.split()[0]} {stated}")
 
     def why_none(self, currency: str) -> str:
         """Why there is no amount in this currency, in words; empty when there is one. Raises MoneyError, UsageError."""
@@ -106,7 +138,7 @@ def month_people(
     month: Period, busy: Busy, rules: PeopleRules, currency: str, owners: Mapping[str, str]
 ) -> list[Entry]:
     """A month's people as entries, whose amounts sum to the middle of the range; of nobody's where nothing was busy."""
-    monthly = rules.monthly(currency)
+    monthly = rules.of(month.start).monthly(currency)
     if monthly is None:
         return []
     places = sorted(busy) or [("", "")]
@@ -121,35 +153,42 @@ def month_people(
 def job_people(
     job_id: str, by_month: Mapping[int, Busy], rules: PeopleRules, currency: str, owners: Mapping[str, str]
 ) -> JobPeople:
-    """The job's share of each month that it was busy in."""
-    why = rules.why_none(currency)
-    monthly = rules.monthly(currency)
-    if why or monthly is None:
+    """The job's share of each month that it was busy in; no amount where one of these has none."""
+    mine = {start: busy for start, busy in sorted(by_month.items()) if any(job == job_id for job, _ in busy)}
+    ruled = {start: rules.of(start) for start in mine}
+    why = next((found for each in ruled.values() or [rules] if (found := each.why_none(currency))), "")
+    if why:
         return JobPeople(People(None, why))
     made: list[Entry] = []
     shares: dict[str, Range] = {}
-    basis = []
-    for start in sorted(by_month):
-        busy = by_month[start]
-        places = sorted(busy)
-        mine = [place for place, (job, _) in enumerate(places) if job == job_id]
-        if not mine:
+    basis: dict[str, list[str]] = {} if mine else {_at_rate(rules): ["no useful time"]}
+    for start, busy in mine.items():
+        monthly = ruled[start].monthly(currency)
+        if monthly is None:
             continue
+        places = sorted(busy)
         weights = [busy[place] for place in places]
         whole = month_people(month_of(start), busy, rules, currency, owners)
         lows, highs = (split(end.nano, weights) for end in monthly)
-        for place in mine:
+        own = [place for place, (job, _) in enumerate(places) if job == job_id]
+        for place in own:
             share = _share(lows[place], whole[place].nano, highs[place], currency)
             stage = places[place][1]
             shares[stage] = shares[stage] + share if stage in shares else share
             made.append(whole[place])
-        seconds = sum(weights[place] for place in mine) / 1000
-        basis.append(f"{seconds:,.0f} of {sum(weights) / 1000:,.0f} useful seconds of {month_text(start)} as known now")
+        seconds = sum(weights[place] for place in own) / 1000
+        said = f"{seconds:,.0f} of {sum(weights) / 1000:,.0f} useful seconds of {month_text(start)} as known now"
+        said += " (its closing has no hours: those of today)" if rules.is_todays(start) else ""
+        basis.setdefault(_at_rate(ruled[start]), []).append(said)
     amount = Range.exactly(Money(0, currency))
     for share in shares.values():
         amount += share
-    told = f"{Hours.parse(rules.hours)} hours a month at {rules.rate}: {'; '.join(basis) or 'no useful time'}"
+    told = "; ".join(f"{each}: {'; '.join(months)}" for each, months in basis.items())
     return JobPeople(People(amount, told, shares), tuple(made))
+
+
+def _at_rate(rules: PeopleRules) -> str:
+    return f"{Hours.parse(rules.hours)} hours a month at {rules.rate}"
 
 
 def _share(low: int, point: int, high: int, currency: str) -> Range:
@@ -157,15 +196,39 @@ def _share(low: int, point: int, high: int, currency: str) -> Range:
     return Range(Money(min(low, point), currency), Money(point, currency), Money(max(high, point), currency))
 
 
-def period_people(
-    period: Period, by_month: Mapping[int, Busy], rules: PeopleRules, currency: str, owners: Mapping[str, str]
-) -> Iterator[Entry]:
-    """The people of each month that is wholly in a period: hours are a month's, and no part of one is."""
+def whole_months(period: Period) -> Iterator[Period]:
+    """The months that are wholly in a period: hours are a month's, and no part of one is."""
     month = month_of(period.start)
     while month.end <= period.end:
         if month.start >= period.start:
-            yield from month_people(month, by_month.get(month.start, {}), rules, currency, owners)
+            yield month
         month = month_of(month.end)
+
+
+def period_people(
+    period: Period, by_month: Mapping[int, Busy], rules: PeopleRules, currency: str, owners: Mapping[str, str]
+) -> Iterator[Entry]:
+    """The people of each month that is wholly in a period."""
+    for month in whole_months(period):
+        yield from month_people(month, by_month.get(month.start, {}), rules, currency, owners)
+
+
+def people_notes(period: Period, rules: PeopleRules, currency: str) -> Iterator[str]:
+    """What a reader must know of a period's people, a line each. Raises MoneyError, UsageError."""
+    whys: dict[str, list[str]] = {}
+    months = list(whole_months(period))
+    for month in months:
+        why = rules.of(month.start).why_none(currency)
+        if why:
+            whys.setdefault(why, []).append(month_text(month.start))
+    if not months and (why := rules.why_none(currency)):
+        whys[why] = []
+    for why, named in whys.items():
+        some = f" of {', '.join(named)}" if len(named) < len(months) else ""
+        yield f"people are in no amount{some}: {why}"
+    todays = [month_text(month.start) for month in months if rules.is_todays(month.start)]
+    if todays:
+        yield f"people of {', '.join(todays)}: the closing has no hours and rate; those of today are taken"
 
 
 def _entry(month: Period, job: str, stage: str, nano: int, currency: str, owner: str) -> Entry:

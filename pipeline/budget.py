@@ -2,7 +2,8 @@
 
 The cap holds for the jobs, not for one run of them: what earlier runs paid for the same jobs counts. A batch is begun
 only if it is expected to end within the cap, at the pace of this run's batches of its stage so far (of this store's
-where it has had none), with the loading of its engine; an API's calls count as estimated. What was never measured is
+where it has had none), with the loading of its engine; an API's calls count as estimated. One that is not is halved
+until it is, and only where a single unit would go past the cap the run ends. What was never measured is
 begun while anything is left, and a batch that takes longer than its kind did is finished: by so much a job may cost
 more than its cap.
 """
@@ -206,6 +207,7 @@ class RunBudget:
             until = max([self.clock() + predicted, *self._due.values()])
             ahead = self._nano(until) + fee
             if ahead <= self.cap.nano or (not predicted and not fee):
+                self._ahead = None
                 return True
             self._ahead = Money(ahead, self.cap.currency)
             return False
@@ -254,6 +256,7 @@ class BudgetGate:
     def __init__(self, budget: RunBudget | None, stop: Callable[[], None]) -> None:
         """``stop`` ends the run as if it were asked to."""
         self._budget, self._stop = budget, stop
+        self._lock = threading.Lock()
         #: True once it was the budget that ended the run.
         self.closed = False
 
@@ -261,11 +264,29 @@ class BudgetGate:
         """True when nothing new may be begun at all."""
         return self._budget is not None and self._budget.exhausted and self._close()
 
-    def refuses_batch(self, units: Sequence[Unit], spec: EngineSpec, remote: bool) -> bool:
-        """True when these units would go past the cap."""
-        if self._budget is None or not units or self._budget.fits(units[0].stage, units, spec, remote=remote):
-            return False
-        return self._close()
+    def fits(self, units: Sequence[Unit], spec: EngineSpec, remote: bool) -> bool:
+        """Whether these units would stay within the cap; ends nothing."""
+        with self._lock:
+            return self._fits(units, spec, remote)
+
+    def affordable(self, units: list[Unit], spec: EngineSpec, remote: bool) -> list[Unit]:
+        """The first of these units that may be begun together: all, or half as many as often as it takes.
+
+        None where not even one would stay within the cap; that ends the run.
+        """
+        with self._lock:
+            while not self._fits(units, spec, remote):
+                if self.closed or len(units) == 1:
+                    self._close()
+                    return []
+                units = units[: len(units) // 2]
+            return units
+
+    def _fits(self, units: Sequence[Unit], spec: EngineSpec, remote: bool) -> bool:
+        """The lock must be held: what ended the run is not asked about again, so that it can be shown."""
+        if self._budget is None or not units:
+            return True
+        return not self.closed and self._budget.fits(units[0].stage, units, spec, remote=remote)
 
     def _close(self) -> bool:
         self.closed = True

@@ -129,14 +129,15 @@ def _estimate_stage(
     if not any(each[1] for each in left):
         return StageEstimate(str(stage), engine, audio_ms, Spread(0, 0, 0), Spread(0, 0, 0), 0, fake)
     measured = rates.time_on(hardware, stage, engine)
-    # Detection runs on the engine that transcription loads.
-    load = None if stage is Stage.DETECT else rates.load_on(hardware, stage, engine)
+    load = rates.load_on(hardware, stage, engine)
+    # Detection runs on the engine that transcription loads, and what others run is loaded already.
+    loads = stage is not Stage.DETECT and not (load is None and measured is not None and measured.hardware == ELSEWHERE)
     return StageEstimate(
         str(stage),
         engine,
         audio_ms,
         None if measured is None else measured.times(audio_ms),
-        Spread(0, 0, 0) if stage is Stage.DETECT else None if load is None else load.times(1),
+        Spread(0, 0, 0) if not loads else None if load is None else load.times(1),
         0 if measured is None else measured.batches,
         fake,
         "" if measured is None else measured.hardware,

@@ -121,6 +121,16 @@ class Estimate:
         """Files that can be run."""
         return tuple(file for file in self.files if not file.problem)
 
+    @property
+    def unmeasured_loads(self) -> tuple[str, ...]:
+        """Engines whose loading was never measured, so that `here` is without it."""
+        return tuple(each.engine for each in self.stages if each.engine_ms is not None and each.load_ms is None)
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """What `here` is without: loading where an engine's was never measured, and what is never in it."""
+        return (*(("loading",) if self.unmeasured_loads else ()), "idle", "boot", "people")
+
     def as_json(self) -> dict[str, Any]:
         """The object that `segue estimate --json` prints; amounts in nano-units."""
         files = self.usable
@@ -138,7 +148,7 @@ class Estimate:
                 "currency": self.currency,
                 "amount": None if self.here is None else self.here.as_json(),
                 "unpriced": list(self.unpriced),
-                "without": ["idle", "boot", "people"],
+                "without": list(self.without),
             },
             "apis": [api.as_json() for api in self.apis],
         }

@@ -173,7 +173,7 @@ class Executor:
         units = self._board.take(need, 1)
         self._board.release(units)
         remote = need.stage is Stage.TRANSLATE and self._runtime.translates_remotely
-        return bool(units) and self._gate.refuses_batch(units, need.spec, remote)
+        return bool(units) and not self._gate.affordable(units, need.spec, remote)
 
     def _full(self) -> bool:
         return len(self._board.jobs) >= LOOKAHEAD_JOBS or self._board.waiting_ms() > LOOKAHEAD_MS
@@ -227,10 +227,10 @@ class Executor:
                 if self._stopped_before(need):
                     break
                 engine = self._open(need)
-                batch = self._board.take(need, engine.batch_size)
-                if batch and self._gate.refuses_batch(batch, engine.spec, _is_remote(engine)):
-                    self._board.release(batch)
-                elif batch:
+                free = self._board.take(need, engine.batch_size)
+                batch = self._gate.affordable(free, engine.spec, _is_remote(engine))
+                self._board.release(free[len(batch) :])
+                if batch:
                     self._run_batch(batch, engine)
             except EngineError as error:
                 self._kill(need.stage, str(error))
@@ -278,7 +278,7 @@ class Executor:
                 self._store,
                 self._journal,
                 self._settle,
-                lambda: self._stop.is_set() or gate.refuses() or gate.refuses_batch(divisible, spec, False),
+                lambda: self._stop.is_set() or gate.refuses() or not gate.fits(divisible, spec, False),
             )
         except BlobDamagedError as error:
             self._restore_audio(batch, error)

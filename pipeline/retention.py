@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cache.names import BLOBS
@@ -16,6 +17,7 @@ from pipeline.analysis import ANALYSIS
 from pipeline.delivery import is_ours, note_parts, outputs_for
 from pipeline.job import Plan
 from pipeline.jobs import JOBS, LAST, JobFolder, list_jobs
+from pipeline.presence import run_sign
 from pipeline.report import JobState
 from pipeline.sources import digest_parts
 from pipeline.submissions import filed_orders, open_jobs, order_parts, ordered_jobs, orders_by_job, wanted_of
@@ -165,7 +167,7 @@ def purge_owner(store: Store, owner: str, *, dry_run: bool, keep_outputs: bool =
     """Removes every byte that was derived from an owner's media and that no other owner's job refers to.
 
     Delivered outputs go too, unless ``keep_outputs`` or somebody has edited them; the media themselves are never
-    touched. Raises UsageError for an unknown owner.
+    touched. Raises UsageError for an unknown owner, and for one whose jobs are in the queue or being run.
     """
     waiting = {
         job_id: orders
@@ -181,6 +183,8 @@ def purge_owner(store: Store, owner: str, *, dry_run: bool, keep_outputs: bool =
         raise UsageError(
             f"{len(busy)} jobs of '{owner}' are in the queue, {min(busy)[:12]} among them", "cancel them first"
         )
+    if not dry_run:
+        _refuse_running(mine, owner)
     if not mine and not waiting:
         raise UsageError(f"no job belongs to '{owner}'", "'segue status' lists the jobs and their owners")
     gone, kept = references(store, mine), references(store, others)
@@ -200,6 +204,17 @@ def purge_owner(store: Store, owner: str, *, dry_run: bool, keep_outputs: bool =
         witness.close()
     removed = store.purge(keys=gone.keys - kept.keys, blobs=gone.blobs - kept.blobs, trees=trees, dry_run=dry_run)
     return Removal((*outputs, *removed.files), dry_run)
+
+
+def _refuse_running(folders: Iterable[JobFolder], owner: str) -> None:
+    """What a `segue run` is at would be taken from under it, and written again. Raises UsageError."""
+    now = datetime.now(UTC)
+    for folder in folders:
+        sign = run_sign(folder, now)
+        if sign is not None and sign.alive:
+            raise UsageError(
+                f"job {folder.job_id[:12]} of '{owner}' is {sign.describe(now)}", "stop that run first, or let it end"
+            )
 
 
 def _plan(folder: JobFolder) -> Plan | None:

@@ -176,6 +176,8 @@ class ChatClient:
             response = self._http.request(method, path, json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             return RequestFailure(Trouble.UNREACHABLE, detail=self._scrubbed(str(error)))
+        except httpx.PoolTimeout:
+            return RequestFailure(Trouble.UNSENT)
         except httpx.TimeoutException:
             return RequestFailure(Trouble.TIMEOUT)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
@@ -226,6 +228,8 @@ class ChatClient:
         where, said = self.shown_url, f": {failure.detail}" if failure.detail else ""
         if failure.trouble is Trouble.TIMEOUT:
             return f"{where} did not answer within {self._patience.read_s:g} s"
+        if failure.trouble is Trouble.UNSENT:
+            return f"no connection to {where} became free within {self._patience.read_s:g} s"
         if failure.trouble is Trouble.DROPPED:
             return f"{where} broke the connection{said}"
         if failure.trouble is Trouble.GARBLED:

@@ -21,6 +21,8 @@ class Trouble(StrEnum):
     DROPPED = "dropped"
     #: No answer in time.
     TIMEOUT = "timeout"
+    #: None of our own connections became free in time, so that nothing was sent.
+    UNSENT = "unsent"
     #: An answer with an error status.
     STATUS = "status"
     #: Status 200, and a body that is no chat completion.
@@ -60,7 +62,7 @@ def may_be_charged(failure: RequestFailure) -> bool:
     """Whether the server may have done, and charged, what its client never got: an error that it tells of is free."""
     if failure.trouble is Trouble.STATUS:
         return failure.status in _GATEWAY_TIMEOUTS
-    return failure.trouble is not Trouble.UNREACHABLE
+    return failure.trouble not in _NEVER_SENT
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,9 @@ class RetryPolicy:
     longest_asked_ms: int = 120_000
 
 
+_NEVER_SENT = frozenset({Trouble.UNREACHABLE, Trouble.UNSENT})
+#: What costs a client minutes.
+_LONG_WAITS = frozenset({Trouble.TIMEOUT, Trouble.UNSENT})
 #: A gateway stopped waiting; who was behind it may have gone on.
 _GATEWAY_TIMEOUTS = frozenset({504, 524})
 _ENDPOINT_STATUSES = frozenset({401, 402, 403, 404, 405})
@@ -97,7 +102,7 @@ def retry_decision(failure: RequestFailure, attempt: int, policy: RetryPolicy | 
             return RetryDecision(Verdict.GIVE_UP_ENDPOINT)
         if failure.status not in _REPEATABLE_STATUSES:
             return RetryDecision(Verdict.GIVE_UP_TASK)
-    limit = policy.timeout_attempts if failure.trouble is Trouble.TIMEOUT else policy.attempts
+    limit = policy.timeout_attempts if failure.trouble in _LONG_WAITS else policy.attempts
     if attempt >= limit:
         nobody = failure.trouble is Trouble.UNREACHABLE
         return RetryDecision(Verdict.GIVE_UP_ENDPOINT if nobody else Verdict.GIVE_UP_TASK)

@@ -10,7 +10,7 @@ import pytest
 from spoken import SPEECH
 
 from cache.store import Store
-from cli.estimate import _amount, _time
+from cli.estimate import _amount, _print_here, _time
 from core.errors import UsageError
 from core.specs import EngineSpec
 from engines.translate.interface import Line, TranslationTask
@@ -121,10 +121,32 @@ def test_rates_of_other_hardware_are_kept_apart_and_said_to_be(tmp_path: Path) -
         made(tmp_path, on="A100")
 
 
+def test_loading_that_was_never_measured_is_said_not_to_be_in_the_cost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, (10_000, 1_000))
+    measured(tmp_path, LLAMA, Stage.TRANSLATE, (10_000, 5_000))
+    loads = AttemptJournal(Store.open(tmp_path / "home"))
+    loads.engine_loaded(Stage.TRANSCRIBE, WHISPER, 4)
+    found = made(tmp_path, rate="3.6 EUR")
+    assert found.as_json()["here"]["without"] == ["loading", "idle", "boot", "people"]
+    _print_here(found)
+    shown = capsys.readouterr().out
+    assert shown.count("loading never measured") == 1
+    assert f"; loading {LLAMA.describe()}, idle time, boot and people are not in it" in shown
+    loads.engine_loaded(Stage.TRANSLATE, LLAMA, 4)
+    found = made(tmp_path, rate="3.6 EUR")
+    assert found.as_json()["here"]["without"] == ["idle", "boot", "people"]
+    _print_here(found)
+    assert "never measured" not in capsys.readouterr().out
+
+
 def test_an_api_is_as_fast_from_any_machine(tmp_path: Path) -> None:
     measured(tmp_path, LLAMA, Stage.TRANSLATE, (10_000, 100), tokens=1, machine=NodeFacts(gpu_names=("Tesla T4",)))
     translate = made(tmp_path, to=("es",)).stages[1]
     assert (translate.measured_on, translate.other_hardware) == ("the network", False)
+    # And nobody loads it.
+    assert translate.load_ms == Spread(0, 0, 0)
 
 
 def test_without_a_node_rate_the_cost_is_unpriced_and_not_nothing(tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ from ledger_journals import Journals
 
 from core.errors import UsageError
 from ledger.entries import Period
+from ledger.price_files import parse_toml
 from ledger.prices import PriceBook
 from pipeline.books import BookRules
 from pipeline.books_bill import MachineCheck, Reconciliation, keep_reconciliation, reconcile, reconciled_sessions
 from pipeline.books_bill_file import Bill, read_bill
 from pipeline.books_bill_lines import Machine
-from pipeline.books_months import read_period
+from pipeline.books_months import close_month, read_period
 from pipeline.books_report import Standing
 
 OCTOBER = datetime(2026, 10, 10, tzinfo=UTC)
@@ -256,6 +257,48 @@ def test_a_bill_that_agreed_at_a_price_that_was_said_reconciles_only_books_of_th
         for rate in ("3.60 USD", "9 USD")
     }
     assert standing == {"3.60 USD": Standing.RECONCILED, "9 USD": Standing.PROVISIONAL}
+
+
+def listed_at(*prices: str) -> PriceBook:
+    """A book with a layer for each price an hour of the same machine, the last one on top."""
+    row = """
+[[price]]
+id = "azure/x/{0}"
+provider = "azure"
+meter = "node_hour"
+sku = "Standard_X"
+unit_price = "{0}"
+per = "1"
+currency = "USD"
+effective_from = "2020-01-01"
+observed_at = "2026-01-01"
+source_url = "https://example.org/prices"
+confidence = "list"
+"""
+    return PriceBook(tuple(parse_toml(row.format(price), "test") for price in prices))
+
+
+def test_a_bill_that_agreed_under_a_price_book_reconciles_only_books_that_say_the_same_of_the_machine(
+    tmp_path: Path,
+) -> None:
+    journals = machine(tmp_path / "home", cloud="azure", name="vm-1", size="Standard_X", region="eastus", price="")
+    journals.node("priced", 0, 100, "3.60 USD", cloud="azure", name="vm-2")
+    bill = bill_of(tmp_path, ea("0.10"), ea("0.10", resource=VM.replace("vm-1", "vm-2")))
+    keep_reconciliation(journals.store, reconcile(journals.store, bill, listed_at("9", "3.60"), RULES))
+    told = {
+        prices: reconciled_sessions(journals.store, book=listed_at(*prices))
+        for prices in (("3.60",), ("1", "3.60"), ("9",), ("3.60", "9"), ())
+    }
+    both, own = {"node", "priced"}, {"priced"}
+    assert told == {("3.60",): both, ("1", "3.60"): both, ("9",): own, ("3.60", "9"): own, (): own}
+    standing = {
+        price: read_period(journals.store, listed_at(price), RULES, Period.month("2026-10")).standing
+        for price in ("3.60", "9")
+    }
+    assert standing == {"3.60": Standing.RECONCILED, "9": Standing.PROVISIONAL}
+    # A closed month has its own price book, whatever is said today.
+    close_month(journals.store, "2026-10", listed_at("3.60"), RULES)
+    assert read_period(journals.store, listed_at("9"), RULES, Period.month("2026-10")).standing is Standing.RECONCILED
 
 
 def test_a_machine_is_reconciled_when_bills_have_agreed_for_all_that_it_ran(tmp_path: Path) -> None:

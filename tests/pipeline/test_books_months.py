@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,14 +13,16 @@ from ledger_journals import Journals, job
 from cache.store import Store
 from core.errors import UsageError
 from ledger.chain import Flaw
-from ledger.entries import Period
+from ledger.entries import Bucket, Period
 from ledger.facts import parse_instant
 from ledger.prices import PriceBook
 from pipeline.books import BookRules, read_books
 from pipeline.books_bill import keep_reconciliation, reconcile, reconciled_sessions
 from pipeline.books_bill_file import read_bill
-from pipeline.books_closing import closed_months, read_closed
-from pipeline.books_months import close_month, read_period, replay_month
+from pipeline.books_closing import closed_months, closed_people, read_closed
+from pipeline.books_job import ReportRules, job_report
+from pipeline.books_months import close_month, read_period, replay_month, with_people
+from pipeline.books_people import PeopleRules, people_notes
 from pipeline.books_report import Standing
 from pipeline.books_verify import verify_store
 
@@ -303,6 +306,47 @@ def test_a_file_that_is_no_export_is_refused_in_one_line(tmp_path: Path, text: s
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=said):
         read_bill(path)
+
+
+# -- people --------------------------------------------------------------------------------------------------
+
+
+def people_of(journals: Journals, rules: PeopleRules) -> tuple[int, list[str]]:
+    october = Period.month("2026-10")
+    rules = replace(rules, closed=closed_people(journals.store))
+    books = with_people(read_period(journals.store, NO_PRICES, RULES, october), rules, "USD")
+    shown = [entry for entry in books.entries if entry.bucket is Bucket.PEOPLE]
+    share = job_report(journals.store, ANNA, NO_PRICES, ReportRules(people=rules, currency="USD")).people
+    assert (share.amount.point.nano if share.amount else 0) == total(shown)
+    return total(shown), [*people_notes(october, rules, "USD"), share.basis]
+
+
+def test_a_closed_months_people_stay_what_they_were_whatever_is_set_later(tmp_path: Path) -> None:
+    journals = worked(tmp_path)
+    then, later = PeopleRules("4-8", "90"), PeopleRules("100", "200 USD")
+    before, _ = people_of(journals, then)
+    assert before == 6 * 90 * 10**9
+    assert people_of(journals, later)[0] == 20_000 * 10**9
+    closed = close_month(journals.store, "2026-10", NO_PRICES, RULES, lambda _entries: then.frozen("USD"))
+    assert closed.people == PeopleRules("4-8", "90 USD")
+    for rules in (then, later, PeopleRules(), PeopleRules("1", "5 EUR")):
+        found, said = people_of(journals, rules)
+        assert found == before
+        assert len(said) == 1
+        assert said[0].startswith("4-8 hours a month at 90 USD: ")
+
+
+def test_a_closing_without_hours_takes_those_of_today_and_says_so(tmp_path: Path) -> None:
+    journals = worked(tmp_path)
+    closed = close_month(journals.store, "2026-10", NO_PRICES, RULES, lambda _entries: PeopleRules("6").frozen("USD"))
+    assert closed.people is None
+    found, (note, basis) = people_of(journals, PeopleRules("2", "10 USD"))
+    assert found == 20 * 10**9
+    assert note == "people of 2026-10: the closing has no hours and rate; those of today are taken"
+    assert "its closing has no hours: those of today" in basis
+    found, (note, _) = people_of(journals, PeopleRules())
+    assert found == 0
+    assert note == "people are in no amount: engineering hours and rate unset, which is not zero"
 
 
 def test_instants_of_closings_are_read_back(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from core.specs import EngineSpec
 from ledger.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.price_files import parse_toml, shipped_book
 from ledger.prices import PriceBook
-from pipeline.attempts import AttemptJournal
-from pipeline.budget import RunBudget, budget_of
+from pipeline.attempts import AttemptJournal, read_attempts
+from pipeline.budget import BudgetGate, RunBudget, budget_of
 from pipeline.executor import Executor
 from pipeline.jobs import JobFolder
 from pipeline.progress import Silence
@@ -60,8 +61,10 @@ class UnitClock(Silence):
         self.now += 500_000_000
 
 
-def run(bench: Bench, budget: str, *, media: Path = SAMPLE, rate: str = DEAR, **changes: Any) -> RunReport:
-    runtime = bench.runtime(node_price=rate, batch_size=1, **changes)
+def run(
+    bench: Bench, budget: str, *, media: Path = SAMPLE, rate: str = DEAR, batch_size: int = 1, **changes: Any
+) -> RunReport:
+    runtime = bench.runtime(node_price=rate, batch_size=batch_size, **changes)
     options = RunOptions(targets=("es",), out=bench.out, source_language="en")
     requests = gather([media], options).requests
     if not budget:
@@ -238,6 +241,42 @@ def test_a_batch_is_begun_only_if_it_is_expected_to_end_within_the_cap(bench: Be
     assert budget.fits(Stage.TRANSCRIBE, windows(4), WHISPER, remote=False)
     assert not budget.fits(Stage.TRANSCRIBE, windows(5), WHISPER, remote=False)
     assert budget.state().ahead == Money.parse("12 USD")
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_only_one_unit_that_does_not_ends_the_run(bench: Bench) -> None:
+    budget, clock = account(bench, "10 USD")
+    stops: list[str] = []
+    gate, units = BudgetGate(budget, lambda: stops.append("stop")), windows(9)
+    worked(bench, Stage.TRANSCRIBE, 2, budget.take)
+    assert gate.affordable(units, WHISPER, False) == units[:4]
+    clock.now = 7 * 10**9
+    assert gate.affordable(units, WHISPER, False) == units[:1]
+    assert not gate.fits(units, WHISPER, False)
+    assert (gate.closed, stops) == (False, [])
+    clock.now += 10**9 + 1
+    assert gate.affordable(units, WHISPER, False) == []
+    assert (gate.closed, stops) == (True, ["stop"])
+    # What is shown is the unit that was held back, whatever another lane asks later.
+    ahead = budget.state().ahead
+    assert not gate.fits(windows(50), WHISPER, False)
+    assert budget.state().ahead == ahead == Money(10 * 10**9 + 1, "USD")
+
+
+def test_a_run_whose_full_batch_is_too_dear_does_it_in_halves(bench: Bench, tmp_path: Path) -> None:
+    run(bench, "", batch_size=4)
+    began = [each for each in read_attempts(bench.runtime().store) if each["fact"] == "attempt_started"]
+    speech_ms = sum(unit["audio_ms"] for each in began if each["stage"] == "transcribe" for unit in each["units"])
+    assert [len(each["units"]) for each in began if each["stage"] == "transcribe"] == [2]
+    # In a store that knows no more than that a second of speech takes a second, a little less than both would cost.
+    other = Bench(tmp_path / "other")
+    journal, spec = AttemptJournal(other.runtime().store), other.runtime().transcriber_spec
+    journal.end(journal.start(Stage.TRANSCRIBE, windows(1), spec, remote=False).attempt, 1, 1, {})
+    report = run(other, f"{Decimal(speech_ms - 1) / 1000}", batch_size=4)
+    assert report.files[0].state is JobState.DONE
+    assert report.budget is not None
+    assert report.budget.spent <= report.budget.cap
+    halves = [each for each in read_attempts(other.runtime().store) if each["fact"] == "attempt_started"][1:]
+    assert [len(each["units"]) for each in halves if each["stage"] == "transcribe"] == [1, 1]
 
 
 def test_a_translator_on_this_machine_can_be_left_after_each_unit(bench: Bench) -> None:

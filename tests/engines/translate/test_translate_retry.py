@@ -39,6 +39,8 @@ def status(code: int, retry_after_ms: int | None = None, detail: str = "") -> Re
         (status(418), 1, TASK),
         (RequestFailure(Trouble.TIMEOUT), 2, again(1000)),
         (RequestFailure(Trouble.TIMEOUT), 3, TASK),
+        (RequestFailure(Trouble.UNSENT), 2, again(1000)),
+        (RequestFailure(Trouble.UNSENT), 3, TASK),
         (RequestFailure(Trouble.DROPPED), 1, again(500)),
         (RequestFailure(Trouble.DROPPED), 6, TASK),
         (RequestFailure(Trouble.GARBLED), 6, TASK),

@@ -13,11 +13,11 @@ import pytest
 from scripted_endpoint import Asked, Behaviour, Said, ScriptedEndpoint, error, honest
 
 from cache.store import Store
-from core.errors import EngineError
+from core.errors import EngineError, UnitError
 from core.keys import Key, digest_value
 from engines.resources import EngineResources
 from engines.translate import openai
-from engines.translate.chat import Patience
+from engines.translate.chat import ChatClient, Patience, RequestTally
 from engines.translate.interface import Line, TaskFailure, TaskLeft, Translation, TranslationTask, TranslatorChoice
 from engines.translate.retry import RetryPolicy
 from ledger.claims import Share
@@ -114,6 +114,20 @@ def test_a_task_that_failed_says_what_it_used_up() -> None:
         (result,) = engine.translate(tasks(1))
     assert isinstance(result, TaskFailure)
     assert (result.usage.requests, result.usage.unanswered) == (0, 2)
+
+
+def test_a_request_that_got_no_connection_was_never_sent_and_is_not_without_an_answer() -> None:
+    with ScriptedEndpoint() as endpoint:
+        client, tally = ChatClient(endpoint.url, "", 1, IMPATIENT), RequestTally()
+        # One that is still being read has the only connection.
+        with (
+            client._http.stream("GET", "models"),
+            pytest.raises(UnitError, match=r"no connection to .* became free within 0\.4 s \(2 tries\)"),
+        ):
+            client.post("chat/completions", {}, tally)
+        client.close()
+    assert endpoint.asked == []
+    assert (tally.usage.requests, tally.usage.unanswered) == (0, 0)
 
 
 def test_errors_that_the_endpoint_tells_of_are_no_requests_without_an_answer() -> None:
