@@ -57,6 +57,7 @@ demo: setup ## the main job on a real sample with real models: subtitles in Span
 	SEGUE_TRANSCRIBER_MODEL="$${SEGUE_TRANSCRIBER_MODEL:-base}" \
 	SEGUE_TRANSLATOR_MODEL="$${SEGUE_TRANSLATOR_MODEL:-gemma3-270m}" \
 	$(BIN)/segue run demo/sample.mp4 --to es,ja --out demo/out
+	@echo "the demo keeps to a store of its own; to look into it:  export SEGUE_HOME='$(CURDIR)/demo/out/.segue'"
 
 test: setup ## the tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)

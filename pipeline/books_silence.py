@@ -24,11 +24,10 @@ from segmenter.windows import windows_end_to_end, with_pauses
 #: Longest window of plans that do not say theirs, in ms.
 WINDOW_MS = 29_000
 #: A step of the decoder takes this much however many texts it writes, in tokens of one text; each text adds one more.
-#: Measured with base in int8 on a CPU, one to four texts of 6 to 66 tokens, twice: 6.7 ms a step and 7.9 ms a text in
-#: it; 0.0061 and 0.0092 of a pass of the encoder.
-STEP_TOKENS = Fraction(4, 5)
-#: Opening a text (the decoder reads the encoder's output), in tokens of one text. Measured there: 7.6 and 13.
-OPENING_TOKENS = 8
+#: `make bench BENCH=decoder`, base in int8 on a CPU, one to four texts of 10 to 73 tokens, run twice: 0.90 and 0.94.
+STEP_TOKENS = Fraction(9, 10)
+#: Opening a text (the decoder reads the encoder's output), in tokens of one text. Measured there: 7.2 and 7.7.
+OPENING_TOKENS = Fraction(15, 2)
 #: Start and end of a stretch of text in ms, and its tokens.
 Text = tuple[int, int, Fraction]
 

@@ -51,8 +51,8 @@ def test_the_costs_are_those_of_the_parts_that_were_measured() -> None:
     found = measured_effort([HEARD, {"audio_ms": 29_000}], [votes])
     assert found is not None
     assert found.pass_ms == Fraction(300 + 240, 3 + 2)
-    # 100 steps count 80 tokens, five texts 40 for being opened.
-    assert found.token_ms == Fraction(2280, 80 + 260 + 40)
+    # 100 steps count 90 tokens, five texts 37.5 for being opened.
+    assert found.token_ms == Fraction(2 * 2280, 2 * (90 + 260) + 75)
     assert (found.text_ms, found.guess_ms, found.tokens) == (150, 45, 52)
     assert (found.workers, found.batch, found.call) == (2, 4, 16)
 
@@ -63,18 +63,18 @@ def test_journals_that_do_not_say_what_the_parts_took_measure_nothing() -> None:
 
 
 def test_one_window_is_a_pass_its_text_and_its_alignment() -> None:
-    # 40 steps count 32 tokens, the text 40, opening it 8.
-    assert hearing_ms([window(40)], EFFORT) == 1000 + 10 * (32 + 40 + 8) + 100
+    # 40 steps count 36 tokens, the text 40, opening it 7.5.
+    assert hearing_ms([window(40)], EFFORT) == 1000 + 10 * (36 + 40) + 75 + 100
 
 
 def test_a_window_without_text_is_a_pass_and_an_opening() -> None:
-    assert hearing_ms([window(0)], EFFORT) == 1000 + 10 * 8
+    assert hearing_ms([window(0)], EFFORT) == 1000 + 75
 
 
 def test_a_batch_takes_the_steps_of_its_longest_text() -> None:
     together = Effort(**{**vars(EFFORT), "batch": 2, "call": 2})
     apart = hearing_ms([window(60), window(40)], EFFORT)
-    assert apart - hearing_ms([window(60), window(40)], together) == 10 * Fraction(4, 5) * 40
+    assert apart - hearing_ms([window(60), window(40)], together) == 10 * Fraction(9, 10) * 40
 
 
 def test_a_window_that_voted_is_not_encoded_again() -> None:
@@ -87,7 +87,7 @@ def test_the_engine_waits_for_its_last_worker() -> None:
     alone = hearing_ms([window(40)], two)
     assert hearing_ms([window(40), window(40)], two) == alone
     # Three windows are a batch of two and a batch of one, however short the third is.
-    assert hearing_ms([window(40), window(40), window(5, audio_ms=6000)], two) == alone + 1000 + 10 * (40 + 8) + 100
+    assert hearing_ms([window(40), window(40), window(5, audio_ms=6000)], two) == alone + 1000 + 10 * 40 + 75 + 100
 
 
 @given(
