@@ -80,6 +80,9 @@ def _print_totals(console: Console, files: Sequence[FileResult], report: RunRepo
         dropped = sum(tally.dropped for tally in tallies)
         found = f"cues {cues}, to review {review}, subtitle rules broken {lint}"
         console.print(Text(f"{found}, texts over non-speech dropped {dropped}"))
+    gaps, missed = sum(tally.gaps for tally in tallies), sum(tally.missed_ms for tally in tallies)
+    if gaps:
+        console.print(Text(f"stretches without a cue {gaps}, {missed / 1000:.0f} s of them surely speech"))
     engines = sorted({result.engines for result in files if result.engines})
     if engines:
         fake = " (fake engines: the text means nothing)" if any("fake" in line for line in engines) else ""
@@ -105,8 +108,17 @@ def _next_command(files: Sequence[FileResult], report: RunReport) -> str:
         return "the same command again; it continues from the finished segments"
     if report.budget is not None and report.budget.stopped:
         return "the same command with a higher --budget, or without; it continues from the finished segments"
-    if any(result.state in (JobState.PARTIAL, JobState.FAILED) for result in files):
+    lacking = [result for result in files if result.state in (JobState.PARTIAL, JobState.FAILED)]
+    if lacking and all(_is_all_computed(result) for result in lacking):
+        return f"segue status {(lacking[0].job_id or 'last')[:12]}   (what is missing, when and why)"
+    if lacking:
         return "mend what failed and run the same command again; what is finished stays finished"
     if any(result.tally.review for result in files):
         return "segue status last   (shows the cues to review)"
     return "segue export last --format ass,ttml"
+
+
+def _is_all_computed(result: FileResult) -> bool:
+    """True when nothing failed, so that running it again would compute nothing."""
+    units = result.tally.units.values()
+    return bool(units) and all(total == done for total, done, _cached, _failed in units)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from core.speech import Span
 from core.text import Dropped
 from engines.translate.interface import TranslatedLine
+from pipeline.completeness import Completeness, Gap, reason_of, state_of
 from pipeline.job import Plan
-from pipeline.report import Tally, count_units
+from pipeline.report import JobState, Tally, count_units
 from pipeline.timeline import ClipClock
 from pipeline.work import JobWork
 from subtitles.cues import Cue, CueDraft
@@ -19,14 +20,6 @@ from subtitles.timing import polish_times
 
 #: Flag of a line whose translation failed, so that a later run will try it again.
 FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Speech that has no transcript because its unit failed or could not be run."""
-
-    span: Span
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -46,9 +39,16 @@ class Assembly:
     dropped: tuple[Dropped, ...]
     #: Language -> what still breaks a rule.
     findings: dict[str, tuple[Finding, ...]]
-    #: True when a unit has failed or is missing.
-    partial: bool
+    #: How the job ends: done, partial or failed.
+    state: JobState
+    #: What is missing, in one line; empty when nothing is.
+    reason: str
     tally: Tally
+
+    @property
+    def partial(self) -> bool:
+        """True when something that was spoken or asked for is missing."""
+        return self.state is not JobState.DONE
 
 
 def assemble_job(work: JobWork) -> Assembly:
@@ -68,16 +68,18 @@ def assemble_job(work: JobWork) -> Assembly:
         translated = [Cue(cue.id, cue.start_ms, cue.end_ms, line.text) for cue, line in zip(cues, lines, strict=True)]
         findings[target] = lint([cue for cue in translated if cue.text], rules_for(target, _fps(plan)))
     flagged = [line for lines in translations.values() for line in lines if line.flags]
+    complete = _completeness(work, cues, translations)
     return Assembly(
         plan=plan,
         language=work.language,
         cues=cues,
         flags=tuple(flags),
         translations=translations,
-        gaps=_gaps(work),
+        gaps=complete.gaps,
         dropped=tuple(dropped),
         findings=findings,
-        partial=work.has_failures or not work.finished,
+        state=state_of(complete),
+        reason=reason_of(complete),
         tally=Tally(
             duration_ms=plan.segmentation.duration_ms,
             speech_ms=plan.segmentation.speech_ms,
@@ -85,6 +87,8 @@ def assemble_job(work: JobWork) -> Assembly:
             review=len(flagged) + sum(1 for each in flags if each),
             dropped=len(dropped),
             lint=sum(len(found) for found in findings.values()),
+            gaps=len(complete.gaps),
+            missed_ms=complete.missed_ms,
             units=count_units(work),
         ),
     )
@@ -129,13 +133,28 @@ def _target_lines(work: JobWork, target: str) -> list[TranslatedLine]:
     return lines
 
 
+def _completeness(
+    work: JobWork, cues: Sequence[Cue], translations: dict[str, tuple[TranslatedLine, ...]]
+) -> Completeness:
+    counts = work.counts.values()
+    return Completeness(
+        finished=work.finished,
+        units=sum(count.total for count in counts),
+        failed=sum(count.failed for count in counts) if work.has_failures else 0,
+        cues=len(cues),
+        gaps=_gaps(work),
+        failure=next(iter(work.failed.values()), "no unit could say what language is spoken"),
+        untranslated={target: sum(not line.text for line in lines) for target, lines in translations.items()},
+    )
+
+
 def _gaps(work: JobWork) -> tuple[Gap, ...]:
     reasons = work.gap_reasons()
     for planned in work.plan.windows:
         if planned.index not in work.cues:
             reasons[planned.index] = "not transcribed yet"
     return tuple(
-        Gap(Span(segment.start_ms, segment.end_ms), reason)
+        Gap(Span(segment.start_ms, segment.end_ms), reason, segment.duration_ms)
         for index, reason in sorted(reasons.items())
         for segment in work.plan.windows[index].window.segments
     )

@@ -104,9 +104,7 @@ def document_of(assembly: Assembly, media_name: str) -> dict[str, Any]:
             target: [{"id": int(line.id), "text": line.text, "flags": list(line.flags)} for line in lines]
             for target, lines in assembly.translations.items()
         },
-        "gaps": [
-            {"start_ms": gap.span.start_ms, "end_ms": gap.span.end_ms, "reason": gap.reason} for gap in assembly.gaps
-        ],
+        "gaps": [gap.as_json() for gap in assembly.gaps],
         "dropped": [
             {"start_ms": each.start_ms, "end_ms": each.end_ms, "text": each.text, "reason": each.reason}
             for each in assembly.dropped

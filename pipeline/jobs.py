@@ -190,6 +190,8 @@ def result_from_json(value: Mapping[str, Any]) -> FileResult:
             review=value["review"],
             dropped=value["dropped"],
             lint=value["lint"],
+            gaps=value.get("gaps", 0),
+            missed_ms=value.get("missed_ms", 0),
             units=units,
         ),
         warnings=tuple(value["warnings"]),

@@ -49,6 +49,10 @@ class Tally:
     dropped: int = 0
     #: Breaches of a subtitle rule that remain.
     lint: int = 0
+    #: Stretches of speech or sound that have no cue.
+    gaps: int = 0
+    #: How much of them surely is missing.
+    missed_ms: int = 0
     #: Units by stage: (total, done, cached, failed).
     units: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
 
@@ -89,6 +93,8 @@ class FileResult:
             "review": self.tally.review,
             "dropped": self.tally.dropped,
             "lint": self.tally.lint,
+            "gaps": self.tally.gaps,
+            "missed_ms": self.tally.missed_ms,
             "units": units_json(self.tally.units),
             "warnings": list(self.warnings),
             "engines": self.engines,

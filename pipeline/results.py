@@ -30,16 +30,16 @@ def deliver_job(
     assembly = assemble_job(work)
     result = FileResult(
         delivery.media,
-        JobState.PARTIAL if assembly.partial else JobState.DONE,
+        assembly.state,
         job_id=work.plan.job_id,
-        reason=_reason(work, assembly, without),
+        reason=without or assembly.reason,
         language=assembly.language,
         tally=assembly.tally,
         warnings=work.plan.media.warnings,
         engines=work.plan.settings.engines(),
     )
-    if assembly.partial and not assembly.cues:
-        return _noted(folder, replace(result, state=JobState.FAILED), delivery)
+    if result.state is JobState.FAILED:
+        return _noted(folder, result, delivery)
     try:
         paths = write_outputs(delivery, outputs_of(assembly, delivery), folder.store)
         result = replace(result, outputs=paths)
@@ -60,17 +60,6 @@ def deliver_job(
 def _noted(folder: JobFolder, result: FileResult, delivery: Delivery) -> FileResult:
     folder.note_result(delivery, result)
     return result
-
-
-def _reason(work: JobWork, assembly: Assembly, without: str) -> str:
-    if without:
-        return without
-    if not assembly.partial:
-        return ""
-    failed = sum(count.failed for count in work.counts.values())
-    total = sum(count.total for count in work.counts.values())
-    first = next(iter(work.failed.values()), "no unit could say what language is spoken")
-    return f"{failed} of {total} units failed; the first: {first}"
 
 
 def _partial_paths(assembly: Assembly, delivery: Delivery) -> list[Path]:

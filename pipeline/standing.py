@@ -170,8 +170,10 @@ def _state(work: JobWork, results: list[FileResult], run: RunSign | None) -> Job
         noted = any(result.state is JobState.RUNNING for result in results)
         if noted or not run.delivering:
             return JobState.RUNNING
-    if work.has_failures:
-        return JobState.PARTIAL if any(work.cues.values()) else JobState.FAILED
+    if work.has_failures or work.finished:
+        ended = assemble_job(work).state
+        if ended is not JobState.DONE:
+            return ended
     if any(result.state is JobState.FAILED for result in results):
         return JobState.FAILED
     if any(result.state is JobState.BUDGET_STOPPED for result in results):
