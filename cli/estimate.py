@@ -24,6 +24,7 @@ from cli.options import (
     options_from,
 )
 from cli.wording import clock, one_line, percent, printable
+from core.errors import summed_up
 
 if TYPE_CHECKING:
     from pipeline.estimate_report import ApiEstimate, Estimate, StageEstimate
@@ -103,8 +104,8 @@ def estimate_command(
         print_json({**found.as_json(), "problems": problems})
     else:
         _print(found)
-        for problem in problems:
-            print(f"{one_line(problem['media'])}: {printable(problem['problem'])}")
+        for line in summed_up([f"{one_line(each['media'])}: {printable(each['problem'])}" for each in problems]):
+            print(line)
     return Exit.DONE if found.usable and not problems and len(found.usable) == len(found.files) else Exit.INCOMPLETE
 
 

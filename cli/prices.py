@@ -9,6 +9,7 @@ import typer
 
 from cli.context import HomeFlag, JsonFlag, note, print_json
 from cli.exits import Exit
+from core.errors import LISTED, summed_up
 
 if TYPE_CHECKING:
     from datetime import date
@@ -85,7 +86,7 @@ def check_command(book: BookFlag = None, home: HomeFlag = None, json: JsonFlag =
             }
         )
         return Exit.DONE
-    for warning in warnings:
+    for warning in summed_up(warnings):
         note(warning)
     beside = f", {len(compared)} agree with genai-prices" if compared else ""
     print(f"{len(found.rows)} rows are sound{beside}; the book's digest is {found.digest[:16]}")
@@ -161,11 +162,12 @@ def _catalogue(book: PriceBook) -> tuple[list[str], list[str]]:
 
 def _report_problems(problems: list[str], warnings: list[str], *, as_json: bool) -> int:
     if as_json:
-        print_json({"ok": False, "problems": problems, "warnings": warnings})
+        said = {"ok": False, "problems": problems[:LISTED], "total": len(problems), "warnings": warnings[:LISTED]}
+        print_json(said)
         return Exit.INCOMPLETE
-    for line in problems:
+    for line in summed_up(problems):
         print(f"wrong  {line}")
-    for line in warnings:
+    for line in summed_up(warnings):
         note(line)
     print(f"{len(problems)} things are wrong; nothing was changed")
     return Exit.INCOMPLETE

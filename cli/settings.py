@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
 from cli.context import HomeFlag, JsonFlag, open_runtime, print_json
+from core.addresses import shown_url
 
 
 def settings_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
@@ -21,7 +21,7 @@ def settings_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
     values = runtime.settings.model_dump()
     described = type(runtime.settings).model_fields
     if json:
-        print_json({name: _shown(value) for name, value in values.items()})
+        print_json({name: _shown(name, value) for name, value in values.items()})
         return
     from rich.console import Console
     from rich.table import Table
@@ -30,14 +30,13 @@ def settings_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
     for heading in ("environment", "now", "meaning"):
         table.add_column(heading, overflow="fold")
     for name, value in values.items():
-        table.add_row(f"SEGUE_{name.upper()}", str(_shown(value) or "-"), described[name].description or "")
+        table.add_row(f"SEGUE_{name.upper()}", str(_shown(name, value) or "-"), described[name].description or "")
     Console().print(table)
 
 
-def _shown(value: Any) -> Any:
+def _shown(name: str, value: Any) -> Any:
     if isinstance(value, SecretStr):
         return "(set)" if value.get_secret_value() else ""
-    if isinstance(value, str) and "://" in value:
-        # An address may carry a name and a password.
-        return re.sub(r"(?<=://)[^/?#]*@", "(set)@", value)
+    if isinstance(value, str) and value and (name.endswith("_url") or "://" in value):
+        return shown_url(value)
     return str(value) if isinstance(value, Path) else value

@@ -38,7 +38,7 @@ from cli.options import (
 )
 from cli.queue_options import LabelsFlag, PriorityName, parse_labels, remark_on_coordinator
 from cli.wording import near, one_line, printable
-from core.errors import StoreError
+from core.errors import StoreError, summed_up
 
 if TYPE_CHECKING:
     from pipeline.requests import RunOptions
@@ -179,13 +179,16 @@ def _submit(
 
 def _print_found(found: list[Submitted]) -> None:
     """Ids on standard output, a line each, so that they can be piped; what could not be submitted on the other."""
+    refused = []
     for each in found:
         name = one_line(near(each.media))
         if each.job_id is None:
-            note(f"{name}: {printable(each.reason.removeprefix(f'{each.media}: '))}")
+            refused.append(f"{name}: {printable(each.reason.removeprefix(f'{each.media}: '))}")
         else:
             outputs = f"  {one_line(near(each.outputs[0].parent))}/" if each.outputs else ""
             print(f"{each.job_id}  {each.state:<8}  {name}{outputs}")
+    for line in summed_up(refused):
+        note(line)
 
 
 class _Step(Protocol):

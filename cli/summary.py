@@ -15,7 +15,7 @@ from pipeline.report import FileResult, JobState, RunReport
 if TYPE_CHECKING:
     from pipeline.budget import BudgetEnd
 
-#: Files that are well are listed one by one only up to this many; others always.
+#: Files are listed one by one only up to this many, and those that are well not at all when there are more.
 LIST_AT_MOST = 20
 _LABELS = {
     JobState.DONE: ("ok", "green"),
@@ -30,9 +30,11 @@ def print_summary(files: Sequence[FileResult], report: RunReport) -> None:
     """Each file with how it ended, what was skipped and found, and what to do next."""
     console = Console(highlight=False, soft_wrap=True)
     quiet = len(files) > LIST_AT_MOST
-    for result in files:
-        if not quiet or result.state is not JobState.DONE:
-            _print_file(console, result)
+    listed = [result for result in files if not quiet or result.state is not JobState.DONE]
+    for result in listed[:LIST_AT_MOST]:
+        _print_file(console, result)
+    if len(listed) > LIST_AT_MOST:
+        console.print(Text(f"and {len(listed) - LIST_AT_MOST} more like these; --json has them all"))
     if quiet:
         counts = Counter(result.state for result in files)
         console.print(Text(", ".join(f"{counts[state]} {_LABELS[state][0]}" for state in _LABELS if counts[state])))

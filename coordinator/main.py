@@ -13,8 +13,9 @@ from types import FrameType
 
 from coordinator.coordinator import Coordinator
 from coordinator.snapshot import Snapshot, StatusBoard
+from core.addresses import shown_url
 from core.errors import StoreError
-from pipeline.presence import COORDINATOR_EVERY_S, broker_url, note_coordinator, other_coordinator, shown_address
+from pipeline.presence import COORDINATOR_EVERY_S, broker_url, note_coordinator, other_coordinator
 from pipeline.runtime import Runtime
 from tasks.broker import Broker, BrokerAwayError
 
@@ -46,7 +47,7 @@ def run_coordinator(runtime: Runtime, *, announce: Callable[[str], None]) -> int
     try:
         while not stop.is_set():
             if leadership.gain():
-                announce(f"leading for the store {store.home} over {shown_address(url)}")
+                announce(f"leading for the store {store.home} over {shown_url(url)}")
                 _lead(runtime, broker, leadership, board, announce)
                 board.snapshot = Snapshot()
     finally:

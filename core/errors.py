@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 
 class SegueError(Exception):
@@ -25,6 +26,30 @@ class SegueError(Exception):
 
 class UsageError(SegueError):
     """The request itself cannot be carried out as written (exit code 2)."""
+
+
+#: Lines of a list of problems that are said, and characters of each: whoever mends thousands begins with these.
+LISTED, _LONGEST_PROBLEM = 20, 300
+
+
+def summed_up(problems: Sequence[str]) -> list[str]:
+    """The first problems, each of bounded length, and one line that says how many more there are."""
+    first = [one if len(one) <= _LONGEST_PROBLEM else f"{one[: _LONGEST_PROBLEM - 3]}..." for one in problems[:LISTED]]
+    more = len(problems) - len(first)
+    return [*first, f"and {more} more"] if more else first
+
+
+class ListedError(UsageError):
+    """Something has several problems: the first of them are lines of ``message``, and ``total`` counts all."""
+
+    total: int = 0
+
+    @classmethod
+    def of(cls, said: str, problems: Sequence[str], hint: str = "") -> Self:
+        """``said`` with a colon and one line for each problem, as `summed_up` has them."""
+        error = cls("\n".join([f"{said}:", *(f"  {problem}" for problem in summed_up(problems))]), hint)
+        error.total = len(problems)
+        return error
 
 
 class SettingsError(UsageError):

@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from core.errors import UsageError
+from core.errors import ListedError, UsageError, summed_up
 from core.money import currency_code, rate
 from ledger.compare import WorkUnit
 from ledger.redflags import ApiExtra
@@ -80,17 +80,19 @@ always_on = true
 """
 
 
-class WorksheetError(UsageError):
+class WorksheetError(ListedError):
     """A worksheet cannot be used; ``message`` has one line for each problem, also in ``problems``."""
 
     problems: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, problems: Iterable[str]) -> WorksheetError:
+    def found(cls, problems: Iterable[str]) -> WorksheetError:
         """All problems at once, so that they can be mended at once."""
         found = tuple(problems)
-        error = cls("\n".join(found), "'segue decide --example' prints a worksheet with every field explained")
-        error.problems = found
+        error = cls(
+            "\n".join(summed_up(found)), "'segue decide --example' prints a worksheet with every field explained"
+        )
+        error.problems, error.total = found, len(found)
         return error
 
 
@@ -198,9 +200,9 @@ def read_worksheet(path: Path) -> dict[str, Any]:
     try:
         return load_worksheet(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
-        raise WorksheetError.of([f"{path}: {error.strerror or error}"]) from error
+        raise WorksheetError.found([f"{path}: {error.strerror or error}"]) from error
     except UnicodeDecodeError as error:
-        raise WorksheetError.of([f"{path}: is not UTF-8 text"]) from error
+        raise WorksheetError.found([f"{path}: is not UTF-8 text"]) from error
 
 
 def load_worksheet(text: str, name: str = "worksheet") -> dict[str, Any]:
@@ -208,7 +210,7 @@ def load_worksheet(text: str, name: str = "worksheet") -> dict[str, Any]:
     try:
         return tomllib.loads(text, parse_float=str)
     except tomllib.TOMLDecodeError as error:
-        raise WorksheetError.of([f"{name}: {error}"]) from error
+        raise WorksheetError.found([f"{name}: {error}"]) from error
 
 
 def with_overrides(tables: Mapping[str, Any], overrides: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
@@ -221,7 +223,7 @@ def with_overrides(tables: Mapping[str, Any], overrides: Mapping[tuple[str, ...]
         for key in place[:-1]:
             inner = table.setdefault(key, {})
             if not isinstance(inner, dict):
-                raise WorksheetError.of([f"{'.'.join(place[:-1])}: is not a table"])
+                raise WorksheetError.found([f"{'.'.join(place[:-1])}: is not a table"])
             table = inner
         table[place[-1]] = value
     return result
@@ -246,7 +248,7 @@ def parse_worksheet(tables: Mapping[str, Any]) -> WorkloadProfile:
     if not stages and not problems:
         problems.append("stages: there is none; add a table such as [stages.transcribe]")
     if problems:
-        raise WorksheetError.of(problems)
+        raise WorksheetError.found(problems)
     return WorkloadProfile(
         currency=top["currency"],
         stages=tuple(stages),

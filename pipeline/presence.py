@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cache.store import Store
+from core.addresses import shown_url
 from core.errors import SettingsError
 from core.keys import canonical_json
 from pipeline.jobs import JOBS, JobFolder
@@ -94,7 +94,7 @@ def note_coordinator(store: Store, broker: str) -> None:
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "url_of_broker": shown_address(broker),
+        "url_of_broker": shown_url(broker),
     }
     store.replace_state(_COORDINATOR, canonical_json(value))
 
@@ -199,11 +199,6 @@ def broker_url(runtime: Runtime) -> str:
             "set SEGUE_BROKER_URL=redis://HOST:6379/0, or start 'segue up'",
         )
     return running.url
-
-
-def shown_address(url: str) -> str:
-    """A broker's address as it may be shown: without name, password or options."""
-    return re.sub(r"(?<=://)[^/?#]*@", "", url).partition("?")[0].partition("#")[0]
 
 
 def _started(pid: int) -> str:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from core.errors import EngineError, EngineMissingError, MediaError, SegueError, UsageError
+from core.errors import EngineError, EngineMissingError, ListedError, MediaError, SegueError, UsageError
 from core.keys import canonical_json, digest_value
 from core.specs import EngineSpec
 from core.version import VERSION
@@ -129,8 +129,7 @@ def read_manifest(path: Path, options: RunOptions) -> dict[Path, RunOptions]:
     if not rows and not problems:
         problems.append("it has no rows")
     if problems:
-        listed = "\n".join(f"  {problem}" for problem in problems)
-        raise UsageError(f"{path} cannot be used as a manifest:\n{listed}", "correct these rows; nothing was done")
+        raise ListedError.of(f"{path} cannot be used as a manifest", problems, "correct these rows; nothing was done")
     return {media: chosen for media, (_, chosen) in rows.items()}
 
 

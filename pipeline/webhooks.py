@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cache.store import Store
+from core.addresses import shown_url
 from core.errors import UsageError
 from core.keys import Digest, canonical_json, digest_value
 from pipeline.jobs import JOBS
@@ -105,13 +106,7 @@ def check_webhook(url: str) -> str:
 
 def shown_webhook(url: str) -> str:
     """Scheme and host: user, path and query of a webhook's URL may be its secret."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or "?"
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "(unreadable URL)"
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+    return shown_url(url, path=False)
 
 
 def end_event(retries: int) -> str:

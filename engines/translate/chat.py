@@ -7,10 +7,10 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
+from core.addresses import join_url, secrets_in, shown_url
 from core.errors import EngineError, UnitError
 from engines.translate.interface import Usage
 from engines.translate.retry import (
@@ -109,13 +109,12 @@ class ChatClient:
 
     def __init__(self, url: str, api_key: str, connections: int, patience: Patience | None = None) -> None:
         self._patience = patience or Patience()
-        self._secrets = [secret for secret in (api_key, *_credentials(url)) if len(secret) >= _SECRET_LENGTH]
-        self.shown_url = _without_credentials(url)
+        self._secrets = [secret for secret in (api_key, *secrets_in(url)) if len(secret) >= _SECRET_LENGTH]
+        self._url, self.shown_url = url, shown_url(url)
         self.stop = threading.Event()
         secure = not url.startswith("http://")
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._http = httpx.Client(
-            base_url=url.rstrip("/") + "/",
             headers=headers,
             timeout=httpx.Timeout(self._patience.read_s, connect=self._patience.connect_s),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
@@ -173,14 +172,14 @@ class ChatClient:
 
     def _once(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any] | RequestFailure:
         try:
-            response = self._http.request(method, path, json=body)
+            response = self._http.request(method, join_url(self._url, path), json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             return RequestFailure(Trouble.UNREACHABLE, detail=self._scrubbed(str(error)))
         except httpx.PoolTimeout:
             return RequestFailure(Trouble.UNSENT)
         except httpx.TimeoutException:
             return RequestFailure(Trouble.TIMEOUT)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError):
             raise EngineError(
                 f"{self.shown_url} is not a usable address",
                 "set SEGUE_TRANSLATOR_URL to one like http://127.0.0.1:8000/v1",
@@ -253,14 +252,3 @@ def _error_text(response: httpx.Response) -> str:
         words = [str(error[name]) for name in ("code", "message", "detail", "param") if error.get(name)]
         return " ".join(words) or json.dumps(error)
     return str(error)
-
-
-def _credentials(url: str) -> tuple[str, ...]:
-    parts = urlsplit(url)
-    return tuple(filter(None, (parts.password, parts.username)))
-
-
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))

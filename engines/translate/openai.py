@@ -97,6 +97,10 @@ def _client(resources: EngineResources, patience: Patience) -> ChatClient:
         raise SettingsError(
             "the translator's address does not begin with http:// or https://", "correct SEGUE_TRANSLATOR_URL"
         )
+    if not (resources.api_key.isascii() and resources.api_key.isprintable()):
+        raise SettingsError(
+            "the translator's key holds characters that no key has", "correct SEGUE_TRANSLATOR_API_KEY (or its file)"
+        )
     return ChatClient(resources.url, resources.api_key, max(1, resources.concurrency), patience)
 
 

@@ -6,6 +6,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 from segue_cli import Segue
 from spoken import SPEECH
@@ -33,6 +34,48 @@ def test_a_secret_comes_from_a_file_and_is_never_shown(segue: Segue, tmp_path: P
     for path in tmp_path.rglob("*"):
         if path.is_file() and path != secret:
             assert b"very-secret" not in path.read_bytes()
+
+
+def test_a_query_of_an_address_is_a_secret_too_and_stays_behind_the_path(segue: Segue, tmp_path: Path) -> None:
+    class Tokened(Refusing):
+        asked: ClassVar[list[str]] = []
+
+        def do_GET(self) -> None:
+            self.asked.append(self.path)
+            super().do_GET()
+
+        def do_POST(self) -> None:
+            self.asked.append(self.path)
+            super().do_POST()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Tokened)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = endpoint(f"http://somebody:pass-word@127.0.0.1:{server.server_address[1]}/v1?key=very-secret")
+        shown = segue("settings", "--json", **url)
+        ran = segue("run", SPEECH, "--to", "es", "--out", "out", "--json", **url)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert Tokened.asked
+    assert set(Tokened.asked) <= {"/v1/models?key=very-secret", "/v1/chat/completions?key=very-secret"}
+    assert "/v1/chat/completions?key=very-secret" in Tokened.asked
+    assert shown.json["translator_url"].endswith("/v1")
+    for each in (shown, ran):
+        assert not any(secret in each.stdout + each.stderr for secret in ("very-secret", "pass-word", "somebody"))
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"very-secret" not in path.read_bytes()
+
+
+def test_a_hundred_thousand_bad_rows_are_summed_up(segue: Segue, tmp_path: Path) -> None:
+    rows = "".join(f"nowhere{number}.mp4,xx-not-a-language\n" for number in range(100_000))
+    (tmp_path / "list.csv").write_text(f"media,to\n{rows}", encoding="utf-8")
+    done = segue("run", "list.csv", "--json")
+    assert done.code == 2
+    assert done.json["error"]["total"] == 100_000
+    assert "row 2:" in done.stderr
+    assert "and 99980 more" in done.stderr
+    assert len(done.stdout + done.stderr) < 20_000
 
 
 def test_a_missing_secret_file_is_one_clear_line(segue: Segue) -> None:

@@ -16,7 +16,7 @@ from core.keys import canonical_json, digest_value
 from pipeline.delivery import Delivery
 from pipeline.job import JOB_ID_LENGTH, JobSettings
 from pipeline.jobs import JobFolder
-from pipeline.presence import broker_url, coordinator_lives, note_broker, note_coordinator, shown_address
+from pipeline.presence import broker_url, coordinator_lives, note_broker, note_coordinator
 from pipeline.queue_listing import NOT_TAKEN_UP, job_view, job_views, latest_order, view_of
 from pipeline.queue_view import QueueView, read_view
 from pipeline.report import FileResult, JobState
@@ -254,18 +254,6 @@ def test_a_coordinator_lives_as_long_as_it_gives_signs(store: Store) -> None:
     assert b"secret" not in note
     store.replace_state(("state", "coordinator.state"), note.replace(b'"at":"2', b'"at":"1'))
     assert not coordinator_lives(store)
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("redis://:p@ss@host:1/0", "redis://host:1/0"),
-        ("redis://host/0?password=x", "redis://host/0"),
-        ("unix:///tmp/a.sock", "unix:///tmp/a.sock"),
-    ],
-)
-def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
-    assert shown_address(url) == shown
 
 
 def test_an_order_in_a_hurry_is_applied_before_ten_thousand_others_but_never_before_an_older_one_of_its_job(

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
+from core.addresses import join_url, shown_url
 from core.errors import SegueError, SettingsError
 
 #: Where all three clouds answer. GCP's documented name (metadata.google.internal) stands for the same address; the
@@ -101,10 +102,10 @@ def check_address(url: str) -> str:
         return CLOUD_ADDRESS
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise SettingsError(f"metadata_url {url!r} is no URL: {error}", "give http://HOST:PORT") from error
+    except httpx.InvalidURL:
+        raise SettingsError(f"metadata_url {shown_url(url)!r} is no URL", "give http://HOST:PORT") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise SettingsError(f"metadata_url {url!r} is no URL", "give http://HOST:PORT")
+        raise SettingsError(f"metadata_url {shown_url(url)!r} is no URL", "give http://HOST:PORT")
     return url.rstrip("/")
 
 
@@ -117,7 +118,9 @@ class MetadataHttp:
     def __init__(self, url: str, timeout: float = 5.0, *, tries: int = 1) -> None:
         import httpx
 
-        self.url = check_address(url)
+        self._address = check_address(url)
+        #: As it may be shown.
+        self.url = shown_url(self._address)
         self._tries = tries
         # A metadata service must be reached from this very machine: a proxy's answer would be about the proxy's.
         # Reading the system's certificates takes 30 ms, and plain HTTP needs none.
@@ -157,7 +160,8 @@ class MetadataHttp:
         limit = {} if timeout is None else {"timeout": timeout}
         content = {} if body is None else {"json": body}
         try:
-            response = self._client.request(method, self.url + path, headers=dict(headers), **content, **limit)  # type: ignore[arg-type]
+            address = join_url(self._address, path)
+            response = self._client.request(method, address, headers=dict(headers), **content, **limit)  # type: ignore[arg-type]
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise MetadataAbsentError(f"nothing answers at {self.url}: {_reason(error)}") from error
         except httpx.TimeoutException as error:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from core.addresses import shown_url
 from core.errors import SettingsError
 from worker.notices.aws import AwsFeed
 from worker.notices.azure import AzureFeed
@@ -160,7 +161,7 @@ def open_watcher(
     if choice == "auto":
         cloud = detect_cloud(url)
         if cloud is None and url:
-            say(f"no cloud's metadata service answers at {address}: no notices from there")
+            say(f"no cloud's metadata service answers at {shown_url(address)}: no notices from there")
     elif choice in set(Cloud):
         cloud = Cloud(choice)
     feeds: list[NoticeFeed] = []
