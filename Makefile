@@ -1,6 +1,6 @@
 # One command each. Needs Python 3.11 or newer and make; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint check docs bench storm lock clean distclean
+.PHONY: help setup demo test lint check docs bench storm fuzz lock clean distclean
 
 # The first of these that is 3.11 or newer is used; `make setup PYTHON=/path/to/python` chooses another.
 PYTHON ?=
@@ -16,6 +16,8 @@ ARGS ?=
 BENCH ?= segmenter store media run overhead reuse transcribe translate recovery queue ledger silence
 # Storms that `make storm` raises, each for SECONDS: over single runs, and over a fleet with a queue.
 STORM ?= run fleet
+# Readers that `make fuzz` damages input for, each for SECONDS; empty for all of tests/fuzz/targets.py.
+FUZZ ?=
 SEED ?= $(shell date +%s)
 SECONDS ?= 60
 # setuptools comes from the lock when the lock has it, so that nothing unlocked runs.
@@ -80,6 +82,9 @@ bench: setup ## measurements, printed as ratios within one run: make bench BENCH
 
 storm: setup ## kills at random moments, and what that cost: make storm STORM=fleet SECONDS=600 SEED=7
 	@set -e; for name in $(STORM); do echo "== bench/$${name}_storm.py"; $(BIN)/python -m bench.$${name}_storm --seconds $(SECONDS) --seed $(SEED) $(ARGS); done
+
+fuzz: setup ## damaged input for what reads from outside, bounded: make fuzz FUZZ=captions SECONDS=600 SEED=7
+	$(BIN)/python -m bench.fuzz $(if $(FUZZ),--targets "$(FUZZ)") --seconds $(SECONDS) --seed $(SEED) $(ARGS)
 
 # uv resolves; the export carries hashes and no registry's address. UPGRADE=1 takes newer versions.
 lock: ## requirements.lock and the images' locks again from pyproject.toml

@@ -56,10 +56,14 @@ def decode_lines(data: bytes) -> Journal:
             damaged += 1
             continue
         try:
-            entries.append(from_json(body, cache_strings="keys"))
+            entry = from_json(body, cache_strings="keys")
         except ValueError:
             # It refuses lone surrogates and great depths, which were written all the same.
-            entries.append(json.loads(body))
+            entry = json.loads(body)
+        if isinstance(entry, dict):
+            entries.append(entry)
+        else:
+            damaged += 1
     return Journal(tuple(entries), damaged)
 
 

@@ -109,8 +109,8 @@ class EngineLink:
         for line in pipe:
             try:
                 self.events.put(load_event(line))
-            except (ValueError, KeyError, TypeError):
-                # The last line of a process that was killed while it wrote.
+            except ValueError:
+                # The last line of a process that was killed while it wrote, or what a library printed.
                 continue
         self._process.wait()
         self._ears[1].join(2.0)

@@ -158,8 +158,14 @@ def dump_event(event: Event) -> bytes:
 
 
 def load_event(line: bytes) -> Event:
-    """The event of a line. Raises ValueError or KeyError for a line that `dump_event` did not write."""
-    value = json.loads(line)
+    """The event of a line. Raises ValueError for a line that `dump_event` did not write."""
+    try:
+        return _event(json.loads(line))
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not an event: {error}") from error
+
+
+def _event(value: Any) -> Event:
     name = value.pop("event")
     if name == "ready":
         return Ready(
