@@ -76,5 +76,13 @@ class EngineMissingError(EngineError):
     """A provider's package or model is not installed; the hint names what to install."""
 
 
+class DeviceError(EngineError):
+    """The compute device does not work, or has no memory left: whatever was computed is not to blame."""
+
+
+class EndpointAwayError(EngineError):
+    """A remote engine does not answer: nothing here is wrong, and it may answer later."""
+
+
 class UnitError(SegueError):
     """One unit of work failed and will not succeed by being repeated now; its job goes on."""

@@ -36,5 +36,5 @@ class EngineResources:
     #: The fake engines sleep this long for each unit; it changes when their output comes, never what it is.
     fake_delay_ms: int = 0
     #: Faults that fake engines play, for tests: ``fail:<n>``, ``oom:<k>``, ``crash:<n>``, ``die:<n>``, ``kill:<n>``,
-    #: ``hang:<n>``, comma between.
+    #: ``hang:<n>``, ``sick:<n>``, comma between.
     fake_faults: str = ""

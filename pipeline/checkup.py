@@ -10,7 +10,7 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 
 from cache.probe import ProbeLevel, probe_mount
-from core.errors import SegueError
+from core.errors import EndpointAwayError, SegueError
 from core.version import VERSION
 from pipeline.runtime import Runtime
 
@@ -34,6 +34,8 @@ class Finding:
     detail: str
     #: What to do; empty when all is well.
     mend: str = ""
+    #: True when it may pass by itself: a server that does not answer. A worker waits for that.
+    passing: bool = False
 
 
 _PACKAGES = ("faster-whisper", "ctranslate2", "onnxruntime", "av", "xllamacpp", "webrtcvad-wheels", "pysubs2")
@@ -45,11 +47,19 @@ def examine(runtime: Runtime) -> Iterator[Finding]:
         yield from _guarded(look, runtime)
 
 
+def examine_worker(runtime: Runtime, *, transcribes: bool, translates: bool) -> Iterator[Finding]:
+    """What a worker depends on; an engine that it does not serve is not asked for anything."""
+    looks = [_device, *[_transcriber] * transcribes, *[_translator] * translates, _disk]
+    for look in looks:
+        yield from _guarded(look, runtime)
+
+
 def _guarded(look: Callable[[Runtime], Iterator[Finding]], runtime: Runtime) -> Iterator[Finding]:
     try:
         yield from look(runtime)
     except SegueError as error:
-        yield Finding(look.__name__.strip("_"), Health.BROKEN, error.message, error.hint)
+        passing = isinstance(error, EndpointAwayError)
+        yield Finding(look.__name__.strip("_"), Health.BROKEN, error.message, error.hint, passing)
 
 
 def _versions(_runtime: Runtime) -> Iterator[Finding]:

@@ -37,6 +37,10 @@ class Death:
     worker: str
     #: UTC, ISO 8601.
     at: str = ""
+    #: The machine's session; workers that follow each other on one machine are one witness.
+    node: str = ""
+    #: True when the device itself failed: that says nothing of the unit unless this machine can compute others.
+    device: bool = False
 
 
 class Incidents:
@@ -103,6 +107,8 @@ class Incidents:
                 "round": death.round,
                 "worker": death.worker,
                 "at": death.at or _now(),
+                "node": death.node,
+                "device": death.device,
             }
             for death in deaths
         ]
@@ -116,7 +122,7 @@ class Incidents:
         for name in names:
             for entry in self._store.read_journal((_JOBS, self._job_id, name)).entries:
                 if entry["fact"] == "death" and entry["round"] == wanted:
-                    fields = {field: entry[field] for field in Death.__dataclass_fields__}
+                    fields = {field: entry[field] for field in Death.__dataclass_fields__ if field in entry}
                     found.setdefault(Key(entry["key"]), []).append(Death(**fields))
         return found
 

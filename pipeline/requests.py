@@ -12,7 +12,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from core.errors import EngineError, EngineMissingError, ListedError, MediaError, SegueError, UsageError
+from core.errors import (
+    EngineError,
+    EngineMissingError,
+    ListedError,
+    MediaError,
+    SegueError,
+    SettingsError,
+    UsageError,
+)
 from core.keys import canonical_json, digest_value
 from core.specs import EngineSpec
 from core.version import VERSION
@@ -238,6 +246,7 @@ def make_entries(requests: Sequence[Request], runtime: Runtime) -> list[Entry]:
             _ = runtime.transcriber_spec
     translated = [request for request in requests if needs_translator(request.options)]
     translator = _frozen_translator(translated, runtime) if translated else None
+    _check_transcriber([request for request in requests if request.options.transcript is None], runtime, translator)
     return [Entry(delivery_of(request), _planner(request, runtime, translator)) for request in requests]
 
 
@@ -267,7 +276,19 @@ def _frozen_translator(requests: Sequence[Request], runtime: Runtime) -> EngineS
     return spec
 
 
-def _is_complete(request: Request, runtime: Runtime, translator: EngineSpec) -> bool:
+def _check_transcriber(requests: Sequence[Request], runtime: Runtime, translator: EngineSpec | None) -> None:
+    """Raises SettingsError when this machine cannot compute in the frozen type, and something is left to compute."""
+    from engines.transcribe.factory import check_here
+
+    try:
+        if requests:
+            check_here(runtime.transcriber_spec, runtime.resources)
+    except SettingsError:
+        if not all(_is_complete(request, runtime, translator) for request in requests):
+            raise
+
+
+def _is_complete(request: Request, runtime: Runtime, translator: EngineSpec | None) -> bool:
     """True when every unit of the request's job is in the store, or when it can be no job at all."""
     try:
         wanted = plan_request(request, runtime, translator)

@@ -220,7 +220,7 @@ class BatchRun:
             self._again(flight.unsettled)
         elif event.trouble is Trouble.AUDIO:
             self._drop_audio(flight, event)
-        elif event.trouble is Trouble.ENGINE and self._place.engine.served[self.message.stage].remote:
+        elif event.trouble in (Trouble.ENGINE, Trouble.AWAY) and self._place.engine.served[self.message.stage].remote:
             self._remote_failures += 1
             if self._remote_failures >= _REMOTE_FAILURES:
                 raise SickError(event.text)
@@ -229,7 +229,7 @@ class BatchRun:
             self._again(flight.unsettled)
         else:
             self._place.engine.link.kill(event.text)
-            self._on_death(flight, event.text)
+            self._on_death(flight, event.text, device=event.trouble is Trouble.DEVICE)
 
     def _again(self, refs: Sequence[UnitRef]) -> None:
         if refs:
@@ -265,7 +265,7 @@ class BatchRun:
 
     # -- deaths ----------------------------------------------------------------------------------------------
 
-    def _on_death(self, flight: Flight, reason: str) -> None:
+    def _on_death(self, flight: Flight, reason: str, *, device: bool = False) -> None:
         """The engine's process is gone: remembers over what, starts another, and runs the suspects one by one."""
         tail = self._place.engine.link.tail()
         rest = flight.unsettled
@@ -274,7 +274,7 @@ class BatchRun:
             raise HurriedError(reason)
         self._place.metrics.deaths.inc()
         self._say(f"{reason}, over {len(rest)} units of batch {self.message.batch[:8]}", level="warning")
-        self._suspicion.note(rest, reason, tail, alone=flight.alone)
+        self._suspicion.note(rest, reason, tail, alone=flight.alone, device=device)
         for job_id in dict.fromkeys(ref.job_id for ref in rest):
             refs = [ref for ref in rest if ref.job_id == job_id]
             units = ", ".join(self._unit(ref).describe() for ref in refs[:3]) + (", ..." if len(refs) > 3 else "")

@@ -16,6 +16,8 @@ TICK_SECONDS = 0.1
 #: Starts in a row that may fail before the machine is taken for sick.
 _STARTS = 3
 _START_PAUSE_SECONDS = 1.0
+#: How often a remote engine that does not answer is asked again.
+_AWAY_PAUSE_SECONDS = 10.0
 
 
 class SickError(SegueError):
@@ -61,12 +63,12 @@ class EngineHost:
         """Starts a process and opens the engines; returns when they are open.
 
         Raises SickError when that failed several times, or once in a way that trying again cannot help, HurriedError
-        when this worker is to leave. ``tick`` is called all the while.
+        when this worker is to leave. A remote engine that does not answer is waited for. ``tick`` is called all the
+        while.
         """
         for attempt in range(1, _STARTS + 1):
             self._link = self._starter.start()
-            self._link.load(self._stages)
-            answer = self._await_ready()
+            answer = self._open()
             if isinstance(answer, Ready):
                 self._take(answer)
                 return
@@ -76,6 +78,19 @@ class EngineHost:
                 raise SickError(f"the engines cannot be opened: {text}", "run `segue doctor` on this machine")
             self._say(f"the engines could not be opened: {text}; trying again")
             self.pause(_START_PAUSE_SECONDS * attempt)
+
+    def _open(self) -> Ready | Broken | Gone:
+        """Has the engines opened, for as long as a remote one does not answer: to end would only start it all anew."""
+        said = False
+        while True:
+            self.link.load(self._stages)
+            answer = self._await_ready()
+            if not isinstance(answer, Broken) or answer.trouble is not Trouble.AWAY:
+                return answer
+            if not said:
+                self._say(f"{answer.text}; waiting for it")
+            said = True
+            self.pause(_AWAY_PAUSE_SECONDS, self._leaving)
 
     def next_event(self) -> Event | None:
         """The next event; None after a tick without one."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cache.faults import BlobDamagedError
-from core.errors import DiskFullError, EngineError, SegueError, StoreError
+from core.errors import DeviceError, DiskFullError, EndpointAwayError, EngineError, SegueError, StoreError
 from pipeline.attempts import AttemptJournal, ProcessCard
 from pipeline.batches import Outcome, Ran, run_units, try_engine
 from pipeline.engines_pool import EnginePool
@@ -221,6 +221,10 @@ def _trouble_of(error: BaseException) -> Trouble:
         return Trouble.DISK_FULL
     if isinstance(error, StoreError):
         return Trouble.STORE
+    if isinstance(error, DeviceError):
+        return Trouble.DEVICE
+    if isinstance(error, EndpointAwayError):
+        return Trouble.AWAY
     return Trouble.ENGINE if isinstance(error, SegueError) else Trouble.DEFECT
 
 

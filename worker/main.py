@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import SettingsError, StoreError, UsageError
 from core.version import VERSION
-from pipeline.checkup import Finding, Health, examine
+from pipeline.checkup import Finding, Health, examine_worker
 from pipeline.node_session import NodeFacts, NodeSession
 from pipeline.presence import broker_url
 from pipeline.runtime import Runtime
@@ -102,18 +102,15 @@ def make_worker_id() -> str:
 
 
 def check_machine(runtime: Runtime, stages: Sequence[Stage], log: WorkerLog) -> None:
-    """What `segue doctor` says of the disk and of the engines that are needed. Raises UsageError for what is broken."""
-    needed = {"device"}
-    if Stage.TRANSLATE in stages:
-        needed.add("translator")
-    if Stage.TRANSCRIBE in stages:
-        needed.add("transcriber")
-    for finding in examine(runtime):
-        if finding.name not in needed and not finding.name.startswith("disk: "):
-            continue
-        if finding.health is Health.BROKEN:
+    """What `segue doctor` says of the disk and of the engines that are needed. Raises UsageError for what is broken.
+
+    An endpoint that does not answer is waited for later, when the node's session is open and its rent is noted.
+    """
+    transcribes, translates = Stage.TRANSCRIBE in stages or Stage.DETECT in stages, Stage.TRANSLATE in stages
+    for finding in examine_worker(runtime, transcribes=transcribes, translates=translates):
+        if finding.health is Health.BROKEN and not finding.passing:
             raise UsageError(_line(finding), finding.mend)
-        if finding.health is Health.WARNING:
+        if finding.health is not Health.OK:
             log.say(_line(finding), "checkup", "warning")
 
 
@@ -206,6 +203,7 @@ class _Life:
             metrics=self._metrics,
             log=log,
             stall_seconds=settings.stall_seconds,
+            node=facts.session,
         )
         self._place = place
         card = {

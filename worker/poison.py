@@ -63,14 +63,16 @@ class Health:
         return self._last_computed > self._first_death.get(key, self._clock)
 
 
-def judge(lone: Sequence[Death], *, proven: bool, deaths_in_a_row: int) -> Verdict:
-    """What follows after a unit killed the engine alone; ``lone`` are all its deaths alone of this round, anywhere.
+def judge(lone: Sequence[Death], *, worker: str, proven: bool, deaths_in_a_row: int) -> Verdict:
+    """What follows after a unit killed the engine of ``worker`` alone; ``lone`` are all such deaths of its round.
 
-    A unit is only blamed when this machine computed something else meanwhile, or when several workers saw it kill.
+    A unit is only blamed when this machine computed something else meanwhile, or when several machines saw it kill:
+    a sick device fails whatever it is given, and so does the next one of a fleet with a bad driver.
     """
-    workers = {death.worker for death in lone}
-    if len(lone) >= DEATHS_TO_FAIL:
-        return Verdict.FAIL if proven or len(workers) > 1 else Verdict.DOUBT
+    counted = [death for death in lone if not death.device or (proven and death.worker == worker)]
+    machines = {death.node or death.worker for death in counted}
+    if len(counted) >= DEATHS_TO_FAIL:
+        return Verdict.FAIL if proven or len(machines) > 1 else Verdict.DOUBT
     return Verdict.DOUBT if deaths_in_a_row >= DEATHS_IN_A_ROW else Verdict.AGAIN
 
 

@@ -51,6 +51,10 @@ class Trouble(StrEnum):
     #: Decoded audio is damaged or gone; it has to be decoded again.
     AUDIO = "audio"
     ENGINE = "engine"
+    #: The compute device failed or has no memory left.
+    DEVICE = "device"
+    #: A remote engine does not answer.
+    AWAY = "away"
     #: A defect in Segue, or in an engine's library.
     DEFECT = "defect"
 

@@ -30,13 +30,16 @@ class Suspicion:
             for key in JobFolder(self._place.store, job_id).incidents.deaths(round_)
         }
 
-    def note(self, refs: Sequence[UnitRef], reason: str, tail: str, *, alone: bool) -> None:
-        """Writes down, durably, that the engine died over these units."""
+    def note(self, refs: Sequence[UnitRef], reason: str, tail: str, *, alone: bool, device: bool) -> None:
+        """Writes down, durably, that the engine died over these units; ``device``: because its device failed."""
         place = self._place
         place.health.note_death([ref.key for ref in refs])
         for job_id in dict.fromkeys(ref.job_id for ref in refs):
             mine = [ref for ref in refs if ref.job_id == job_id]
-            deaths = [Death(ref.key, alone, reason, tail, ref.round, place.worker) for ref in mine]
+            deaths = [
+                Death(ref.key, alone, reason, tail, ref.round, place.worker, node=place.node, device=device)
+                for ref in mine
+            ]
             JobFolder(place.store, job_id).incidents.note_deaths(deaths, place.worker)
 
     def judge(self, ref: UnitRef) -> Verdict:
@@ -55,7 +58,9 @@ class Suspicion:
         deaths = JobFolder(self._place.store, ref.job_id).incidents.deaths(ref.round).get(ref.key, ())
         health = self._place.health
         lone = [death for death in deaths if death.alone]
-        return judge(lone, proven=health.is_proven(ref.key), deaths_in_a_row=health.deaths_in_a_row)
+        return judge(
+            lone, worker=self._place.worker, proven=health.is_proven(ref.key), deaths_in_a_row=health.deaths_in_a_row
+        )
 
     def _engine_works(self) -> bool:
         """Tries the engine with a unit that it has computed before; False when there is none, or it dies of it."""

@@ -55,6 +55,8 @@ class Workplace:
     metrics: WorkerMetrics
     log: WorkerLog
     stall_seconds: int
+    #: The machine's session.
+    node: str = ""
     health: Health = field(default_factory=Health)
     courier: Courier = field(default_factory=Courier)
     _chunks: int = 0

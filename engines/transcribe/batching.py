@@ -8,58 +8,67 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from core.errors import EngineError
+from core.errors import DeviceError, EngineError
+from engines.faults import Fault, classify
 from engines.transcribe.interface import Clip, ClipFailure, Transcript
 
 Result = Transcript | ClipFailure
 #: Computes one batch and yields one result a clip, in any order, each as soon as it is final.
 Compute = Callable[[Sequence[Clip]], Iterable[Result]]
 
-#: What CTranslate2, CUDA and numpy say when memory runs out.
-_OUT_OF_MEMORY = (
-    "out of memory",
-    "cublas_status_alloc_failed",
-    "failed to allocate",
-    "unable to allocate",
-    "bad_alloc",
-)
-
-#: How CTranslate2 begins when the GPU or its libraries do not work any more.
-_DEVICE_FAILED = ("cuda failed", "cublas failed", "cudnn failed", "cuda error", "is not found or cannot be loaded")
+#: So many clips more than at the last failure must fit before larger batches are tried again.
+_ROOM_FREED = 4
 
 
 class BatchLimit:
-    """The largest batch that is believed to fit; it only ever falls."""
+    """The largest batch that is believed to fit, at least 1. It falls when memory runs out, and follows free memory
+    where somebody measures that.
+    """
 
     def __init__(self, clips: int) -> None:
-        self._clips = max(1, clips)
+        self._most = max(1, clips)
+        self._clips = self._most
+        #: What is not tried any more since memory ran out, and the room that had been measured before it did.
+        self._ceiling, self._room_then = self._most, 0
+        #: The largest batch that was computed since: the library may still hold the memory for it.
+        self._fitted, self._room = 0, 0
         self._lock = threading.Lock()
 
     @property
     def clips(self) -> int:
-        """Clips in one batch, at least 1."""
+        """Clips in one batch."""
         return self._clips
 
     def lower_below(self, failed: int) -> None:
         """Remembers that a batch of ``failed`` clips did not fit: half of it is the new limit."""
         with self._lock:
-            self._clips = max(1, min(self._clips, failed // 2))
+            self._clips = self._ceiling = max(1, min(self._clips, failed // 2))
+            self._fitted, self._room_then = min(self._fitted, self._clips), self._room
 
+    def note_fitted(self, clips: int) -> None:
+        """Remembers that a batch of so many clips was computed."""
+        with self._lock:
+            self._fitted = max(self._fitted, clips)
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """True when an engine's exception means that memory ran out."""
-    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _OUT_OF_MEMORY)
-
-
-def _is_fatal(error: BaseException) -> bool:
-    """True when the device or its libraries are gone: every other clip would fail in the same way."""
-    text = str(error).lower()
-    return any(sign in text for sign in _DEVICE_FAILED) and not is_out_of_memory(error)
+    def follow(self, room: int) -> None:
+        """Sets the limit by the clips that free memory has room for now; others on the device take it and give it."""
+        with self._lock:
+            self._room = room
+            if room >= self._room_then + _ROOM_FREED:
+                self._ceiling = self._most
+            self._clips = max(1, min(self._ceiling, max(room, self._fitted)))
 
 
 def settle(clips: Sequence[Clip], compute: Compute, limit: BatchLimit) -> Iterator[Result]:
-    """Exactly one result for each clip of ``clips``, whatever ``compute`` raises, except EngineError, which passes."""
+    """Exactly one result for each clip of ``clips``, whatever ``compute`` raises, except EngineError, which passes.
+
+    Raises DeviceError when the device does not work any more, or has no memory for a clip alone and computed no other
+    one since: a clip is blamed only where another shows that the device can compute.
+    """
     pending = [clips[start : start + limit.clips] for start in range(0, len(clips), limit.clips)]
+    computed = 0
+    #: Clips that did not fit alone, and how many had been computed then. They get a second try after all others.
+    refused: dict[int, int] = {}
     while pending:
         batch = pending.pop(0)
         if len(batch) > limit.clips:
@@ -69,21 +78,35 @@ def settle(clips: Sequence[Clip], compute: Compute, limit: BatchLimit) -> Iterat
         try:
             for position, result in _positioned(batch, compute):
                 done.add(position)
+                computed += 1
                 yield result
+            limit.note_fitted(len(batch))
         except EngineError:
             raise
         except Exception as error:
             # One clip's trouble must not cost the others.
             rest = [clip for position, clip in enumerate(batch) if position not in done]
-            if _is_fatal(error):
-                raise EngineError(f"the device failed: {_reason(error)}", "run `segue doctor`") from error
-            if len(batch) == 1:
-                yield ClipFailure(rest[0].id, _reason(error))
-            elif is_out_of_memory(error):
+            fault = classify(error)
+            if fault is Fault.DEVICE:
+                raise DeviceError(f"the device failed: {_reason(error)}", "run `segue doctor`") from error
+            if fault is Fault.MEMORY and len(batch) > 1:
                 limit.lower_below(len(batch))
                 pending.insert(0, rest)
+            elif fault is Fault.MEMORY and pending and id(batch[0]) not in refused:
+                refused[id(batch[0])] = computed
+                pending.append(batch)
+            elif fault is Fault.MEMORY:
+                if computed == refused.get(id(batch[0]), computed):
+                    raise DeviceError(f"the device has {_NO_ROOM}: {_reason(error)}", _NO_ROOM_HINT) from error
+                yield ClipFailure(batch[0].id, f"{_NO_ROOM}, though others fit ({_reason(error)}): {_NO_ROOM_HINT}")
+            elif len(batch) == 1:
+                yield ClipFailure(rest[0].id, _reason(error))
             else:
                 pending[:0] = [[clip] for clip in rest]
+
+
+_NO_ROOM = "out of memory even with one clip alone"
+_NO_ROOM_HINT = "free memory on it, or use a smaller model or compute type"
 
 
 def _positioned(batch: Sequence[Clip], compute: Compute) -> Iterator[tuple[int, Result]]:
@@ -99,8 +122,6 @@ def _positioned(batch: Sequence[Clip], compute: Compute) -> Iterator[tuple[int, 
 
 
 def _reason(error: BaseException) -> str:
-    if is_out_of_memory(error):
-        return "out of memory even with one clip alone: use a smaller model or a smaller compute type"
     text = " ".join(str(error).split()) or "no message"
     return f"{type(error).__name__}: {text}"
 

@@ -37,6 +37,13 @@ def open_transcriber(spec: EngineSpec, resources: EngineResources) -> Transcribe
     return transcriber
 
 
+def check_here(spec: EngineSpec, resources: EngineResources) -> None:
+    """Raises SettingsError when this machine's device cannot compute what ``spec`` froze; opens nothing."""
+    check = getattr(_provider(spec.provider), "check_here", None)
+    if check is not None:
+        check(spec, resources)
+
+
 def _provider(name: str) -> ModuleType:
     if name not in PROVIDERS:
         raise SettingsError(f"unknown transcriber {name!r}", f"choose one of: {', '.join(PROVIDERS)}")

@@ -28,8 +28,8 @@ _BATCH_SIZE = 8
 #: Exit status of a process that the fault ``die`` has ended.
 DEATH_STATUS = 86
 #: Faults by the place of a clip or task in the engine's life, and by what its digest is a multiple of.
-_FAULTS = ("fail", "oom", "crash", "die", "kill", "hang")
-_FAULT_HINT = "use fail:<n>, oom:<k>, crash:<n>, die:<n>, kill:<n> or hang:<n>, with a comma between"
+_FAULTS = ("fail", "oom", "crash", "die", "kill", "hang", "sick")
+_FAULT_HINT = "use fail:<n>, oom:<k>, crash:<n>, die:<n>, kill:<n>, hang:<n> or sick:<n>, with a comma between"
 #: A spoken word with its pause takes about this long.
 _WORD_MS = 320
 _MOST_WORDS = 90
@@ -62,7 +62,8 @@ class FakeTranscriber:
     ``fail:<n>``: clips whose digest is a multiple of n fail, always the same ones. ``oom:<k>``: batches of more than
     k clips run out of memory. ``crash:<n>``: the n-th clip of this engine raises EngineError. ``die:<n>``: the n-th
     clip ends the process at once, as SIGKILL would. ``kill:<n>``: clips whose digest is a multiple of n do so each time
-    they are computed. ``hang:<n>``: such clips are never finished, and nothing after them.
+    they are computed. ``hang:<n>``: such clips are never finished, and nothing after them. ``sick:<n>``: from the n-th
+    clip of this engine on, its device fails as a GPU does.
     """
 
     def __init__(self, spec: EngineSpec, resources: EngineResources) -> None:
@@ -107,6 +108,8 @@ class FakeTranscriber:
         self._begun += 1
         if self._begun == self._faults.get("die"):
             os._exit(DEATH_STATUS)
+        if self._begun >= self._faults.get("sick", self._begun + 1):
+            raise RuntimeError("parallel_for failed: cudaErrorIllegalAddress: an illegal memory access was encountered")
         if self._begun == self._faults.get("crash"):
             raise EngineError("the fake transcriber crashed", "it was told to by its faults")
         if is_chosen(digest, self._faults.get("fail")):

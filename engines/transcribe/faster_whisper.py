@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.errors import EngineError, EngineMissingError, SettingsError
+from core.errors import DeviceError, EngineError, EngineMissingError, SettingsError
 from core.specs import EngineSpec
 from engines.defaults import choose_default_whisper, default_whisper
 from engines.device import Device, DeviceKind, cpu_threads, detect_device
+from engines.faults import Fault, classify
+from engines.gpu_memory import free_gpu_bytes
 from engines.models import resolve_whisper
 from engines.places import find_frozen, remember_place
 from engines.resources import EngineResources
@@ -36,7 +38,11 @@ _LONGEST_CLIP_MS = 30_000
 #: Clips in one batch on a CPU: more gain nothing, fewer cost up to a fourth (measured with base int8).
 _CPU_BATCH = 4
 _CPU_WORKERS = 4
-_GB = 1_000_000_000
+#: Clips in one batch on a GPU at most, and the memory that each takes beside the weights: large-v3, beam 5, computed.
+_GPU_BATCH = 32
+_CLIP_BYTES = 430_000_000
+#: What a Whisper can be computed in; CTranslate2's bfloat16 types are missing, since numpy cannot hold its outputs.
+COMPUTE_TYPES = ("float32", "float16", "int8", "int8_float32", "int8_float16", "int16")
 #: BCP 47 primary languages that Whisper calls otherwise.
 _WHISPER_NAMES = {"cmn": "zh", "nb": "no", "jv": "jw", "fil": "tl", "iw": "he", "in": "id", "ji": "yi"}
 
@@ -44,9 +50,10 @@ _WHISPER_NAMES = {"cmn": "zh", "nb": "no", "jv": "jw", "fil": "tl", "iw": "he", 
 def freeze(choice: TranscriberChoice, resources: EngineResources) -> EngineSpec:
     """Fixes the model's files, the compute type and the options. Finds the model (it may be downloaded), loads nothing.
 
-    Raises SettingsError for an unknown option, EngineMissingError when the model cannot be had.
+    Raises SettingsError for an unknown option or compute type, EngineMissingError when the model cannot be had.
     """
     _faster_whisper()
+    _check_compute_type(choice.compute_type)
     beam = _beam_size(dict(choice.options))
     device = detect_device(resources.device)
     preferred = default_whisper(device)
@@ -61,7 +68,8 @@ def freeze(choice: TranscriberChoice, resources: EngineResources) -> EngineSpec:
 def open_transcriber(spec: EngineSpec, resources: EngineResources) -> FasterWhisperTranscriber:
     """Loads the model that ``spec`` froze.
 
-    Raises EngineError when its files are not those that were frozen, or this device cannot compute in its type.
+    Raises EngineError when its files are not those that were frozen or this device cannot compute in its type,
+    DeviceError when the device does not work.
     """
     return FasterWhisperTranscriber(spec, resources)
 
@@ -74,6 +82,30 @@ def _beam_size(options: dict[str, str]) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 20:
         raise SettingsError(f"beam is a number from 1 to 20, not {text!r}", "the default is 5")
     return int(text)
+
+
+def _check_compute_type(name: str) -> None:
+    """Whether results can be computed in it anywhere: a job may be frozen on a machine without its GPU."""
+    if name and name not in COMPUTE_TYPES:
+        why = ", which numpy cannot read" if "bfloat16" in name else ""
+        raise SettingsError(
+            f"SEGUE_TRANSCRIBER_COMPUTE_TYPE: Whisper is not computed in {name}{why}",
+            f"choose one of: {', '.join(COMPUTE_TYPES)}",
+        )
+
+
+def check_here(spec: EngineSpec, resources: EngineResources) -> None:
+    """Raises SettingsError when this machine's device cannot compute in the type of ``spec``."""
+    import ctranslate2
+
+    device = detect_device(resources.device)
+    supported = ctranslate2.get_supported_compute_types(device.kind.value)
+    if spec.compute_type not in supported:
+        usable = [name for name in COMPUTE_TYPES if name in supported]
+        raise SettingsError(
+            f"this {device.kind.value} cannot compute in {spec.compute_type}",
+            f"run it on a machine that can, or set SEGUE_TRANSCRIBER_COMPUTE_TYPE to one of: {', '.join(usable)}",
+        )
 
 
 def _faster_whisper() -> Any:
@@ -106,7 +138,7 @@ def _shape(device: Device, resources: EngineResources) -> _Shape:
     Measured on two cores with base int8: encoding 3.7 s against 3.9 s, generating 3.1 s against 5.4 s.
     """
     if device.kind is DeviceKind.CUDA:
-        batch = resources.batch_size or max(4, min(32, device.memory_bytes // _GB))
+        batch = resources.batch_size or _GPU_BATCH
         return _Shape(workers=1, threads=0, batch=batch, call=batch)
     threads = resources.threads or cpu_threads()
     workers = max(1, min(threads, _CPU_WORKERS))
@@ -122,14 +154,20 @@ class FasterWhisperTranscriber:
         device = detect_device(resources.device)
         self._shape = _shape(device, resources)
         self._limit = BatchLimit(self._shape.batch)
+        self._on_gpu = device.kind is DeviceKind.CUDA
         self._kept = EncodedClips()
         #: What its workers spend their time on.
         self.meter = EffortMeter()
+        try:
+            check_here(spec, resources)
+        except SettingsError as error:
+            raise EngineError(error.message, error.hint) from error
         path = find_frozen(spec, resources, resolve_whisper).path
         self._decoder: WhisperDecoder | None = WhisperDecoder(
             _load(path, spec.compute_type, device, self._shape), _beam_size(dict(spec.options)), self.meter
         )
         self._pool = ThreadPoolExecutor(self._shape.workers, thread_name_prefix="whisper")
+        self._follow_memory()
 
     @property
     def spec(self) -> EngineSpec:
@@ -144,7 +182,9 @@ class FasterWhisperTranscriber:
         try:
             return list(self._pool.map(self._detect, clips))
         except (RuntimeError, MemoryError) as error:
-            # One clip at a time is the least that can be asked of a device.
+            if classify(error) is not Fault.OTHER:
+                # One clip at a time is the least that can be asked of a device.
+                raise DeviceError(f"the device failed at a language: {error}", "run `segue doctor`") from error
             hint = "use a smaller model, or SEGUE_DEVICE=cpu; a language said with --from needs no detection"
             raise EngineError(f"the language could not be detected: {error}", hint) from error
 
@@ -158,6 +198,7 @@ class FasterWhisperTranscriber:
                 yield Transcript(clip.id, ())
             else:
                 computable.append(clip)
+        self._follow_memory()
         # Long clips first, alike together: a batch takes as long as its longest text.
         computable.sort(key=lambda clip: -len(clip.samples))
         size = max(1, min(self._limit.clips, -(-len(computable) // self._shape.workers)))
@@ -173,6 +214,12 @@ class FasterWhisperTranscriber:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._kept.clear()
         self._decoder = None
+
+    def _follow_memory(self) -> None:
+        """Between calls nothing of ours is computed, so what is free now is what the next batch may take."""
+        free = free_gpu_bytes() if self._on_gpu else None
+        if free is not None:
+            self._limit.follow(free // _CLIP_BYTES)
 
     def _engine(self) -> WhisperDecoder:
         if self._decoder is None:
@@ -242,14 +289,6 @@ def _evidence(engine: WhisperDecoder, clip: Clip, encoded: Encoded, decoded: Dec
 
 def _load(path: Path, compute_type: str, device: Device, shape: _Shape) -> Any:
     faster_whisper = _faster_whisper()
-    import ctranslate2
-
-    supported = ctranslate2.get_supported_compute_types(device.kind.value)
-    if compute_type not in supported:
-        raise EngineError(
-            f"this {device.kind.value} cannot compute in {compute_type}",
-            f"run the job on a machine that can, or choose one of: {', '.join(sorted(supported))}",
-        )
     try:
         return faster_whisper.WhisperModel(
             str(path),
@@ -260,6 +299,12 @@ def _load(path: Path, compute_type: str, device: Device, shape: _Shape) -> Any:
             local_files_only=True,
         )
     except (RuntimeError, ValueError, MemoryError) as error:
+        fault = classify(error)
+        if fault is Fault.MEMORY:
+            mend = "free memory on the device, or use a smaller model or compute type"
+            raise DeviceError(f"there is no memory for the model in {path.name}: {error}", mend) from error
+        if fault is Fault.DEVICE:
+            raise DeviceError(f"the device failed: {error}", "run `segue doctor`") from error
         raise EngineError(f"the model in {path.name} cannot be loaded: {error}", "run `segue doctor`") from error
 
 

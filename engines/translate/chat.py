@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from core.addresses import join_url, secrets_in, shown_url
-from core.errors import EngineError, UnitError
+from core.errors import EndpointAwayError, EngineError, UnitError
 from engines.translate.interface import Usage
 from engines.translate.retry import (
     RequestFailure,
@@ -209,7 +209,7 @@ class ChatClient:
         """One clear line for the end of an endpoint. Never the words of a 401: they often repeat the key."""
         where = self.shown_url
         if failure.trouble is Trouble.UNREACHABLE:
-            return EngineError(f"nobody answers at {where}", "start the server, or correct SEGUE_TRANSLATOR_URL")
+            return EndpointAwayError(f"nobody answers at {where}", "start the server, or correct SEGUE_TRANSLATOR_URL")
         if failure.status in {401, 403}:
             return EngineError(
                 f"{where} refuses the key (HTTP {failure.status})",

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
-from core.errors import EngineError, SegueError, SettingsError, UnitError
+from core.errors import EndpointAwayError, EngineError, SegueError, SettingsError, UnitError
 from core.specs import EngineSpec
 from engines.resources import EngineResources
 from engines.translate.chat import ChatClient, Patience, RefusedError, RequestTally, StoppedError, tokens_of
@@ -115,7 +115,7 @@ def _listed_models(client: ChatClient, named: bool) -> dict[str, Mapping[str, An
             f"{client.shown_url} does not list its models: {refusal.detail}", "set SEGUE_TRANSLATOR_MODEL"
         ) from None
     except UnitError as error:
-        raise EngineError(error.message, "check the server, and run again") from None
+        raise EndpointAwayError(error.message, "check the server, and run again") from None
     except EngineError as error:
         if named and "HTTP 40" in error.message and "key" not in error.message:
             return {}
@@ -143,7 +143,7 @@ def _probe(client: ChatClient, model: str, served: Sequence[str]) -> None:
     except RefusedError:
         return
     except UnitError as error:
-        raise EngineError(error.message, "check the server, and run again") from None
+        raise EndpointAwayError(error.message, "check the server, and run again") from None
     except EngineError as error:
         if "does not know" not in error.message:
             raise

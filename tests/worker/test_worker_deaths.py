@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from own_model_server import OwnModelServer
 from worker_bench import WorkerBench, keys_of, struck, wait_until
 
 from engines.transcribe.fake import DEATH_STATUS
@@ -57,6 +58,46 @@ def test_a_worker_whose_engine_always_dies_blames_no_unit_and_leaves(bench: Work
     healthy = bench.start()
     bench.await_done(message)
     assert healthy.leave() == 0
+
+
+def test_a_device_that_fails_over_and_over_fails_no_unit_even_when_its_worker_is_started_again(bench: WorkerBench):
+    plan = bench.plan(2)
+    message = bench.send(bench.message(plan))
+    for _ in range(3):
+        sick = bench.start(fake_faults="sick:1", batch_size=1)
+        assert sick.wait() == 3
+        assert "the device failed" in sick.text
+    folder = JobFolder(bench.store, plan.job_id)
+    assert folder.failures() == {}
+    deaths = [death for found in folder.incidents.deaths().values() for death in found]
+    assert len(deaths) >= 9
+    assert all(death.device and death.node for death in deaths)
+    healthy = bench.start()
+    bench.await_done(message)
+    assert healthy.leave() == 0
+
+
+def test_a_worker_waits_for_a_translator_that_is_away_and_its_machine_is_in_the_books_meanwhile(bench: WorkerBench):
+    away = OwnModelServer(0.0)
+    settings = {name.removeprefix("SEGUE_").lower(): value for name, value in away.settings.items()}
+    with away:
+        pass
+    worker = bench.start("--stages", "translate", **settings)
+    wait_until(lambda: "waiting for it" in worker.text, lambda: worker.text)
+    assert "nobody answers at" in worker.text
+    assert worker.process.poll() is None
+    reader = FactReader(bench.store)
+    (session,) = reader.sessions()
+    assert reader.node(session).facts
+    assert worker.leave() == 0
+
+
+def test_a_worker_that_only_transcribes_asks_no_translator(bench: WorkerBench):
+    message = bench.send(bench.message(bench.plan(1)))
+    worker = bench.start("--stages", "transcribe", translator="openai", translator_url="http://127.0.0.1:9/v1")
+    bench.await_done(message)
+    assert "nobody answers" not in worker.text
+    assert worker.leave() == 0
 
 
 def test_an_engine_that_somebody_kills_is_started_again_and_nothing_fails(bench: WorkerBench):

@@ -47,7 +47,26 @@ A, B = Key("a" * 64), Key("b" * 64)
 )
 def test_a_unit_is_blamed_only_when_the_machine_is_not(workers: list[str], proven: bool, row: int, verdict: Verdict):
     lone = [Death(A, True, "it died", "", 0, worker) for worker in workers]
-    assert judge(lone, proven=proven, deaths_in_a_row=row) is verdict
+    assert judge(lone, worker="w1", proven=proven, deaths_in_a_row=row) is verdict
+
+
+def test_workers_that_follow_each_other_on_one_machine_are_one_witness():
+    lone = [Death(A, True, "it died", "", 0, worker, node="n1") for worker in ("w1", "w2", "w3")]
+    assert judge(lone, worker="w3", proven=False, deaths_in_a_row=1) is Verdict.DOUBT
+    other = Death(A, True, "it died", "", 0, "w4", node="n2")
+    assert judge([*lone, other], worker="w4", proven=False, deaths_in_a_row=1) is Verdict.FAIL
+
+
+def test_sick_devices_blame_no_unit_however_many_there_are():
+    def sick(*workers: str) -> list[Death]:
+        return [Death(A, True, "ECC", "", 0, worker, node=worker, device=True) for worker in workers]
+
+    fleet = sick("w1", "w1", "w1", "w2", "w2", "w3")
+    assert judge(fleet, worker="w3", proven=False, deaths_in_a_row=1) is Verdict.AGAIN
+    assert judge(fleet, worker="w3", proven=False, deaths_in_a_row=6) is Verdict.DOUBT
+    # A healthy machine that meets the unit once has seen nothing against it; one on which it alone fails has.
+    assert judge([*fleet, *sick("w4")], worker="w4", proven=True, deaths_in_a_row=0) is Verdict.AGAIN
+    assert judge([*fleet, *sick("w4", "w4", "w4")], worker="w4", proven=True, deaths_in_a_row=0) is Verdict.FAIL
 
 
 def test_a_machine_is_proven_by_what_it_computes_after_the_first_death():

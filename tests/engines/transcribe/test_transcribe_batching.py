@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from core.errors import EngineError
+from core.errors import DeviceError, EngineError
 from engines.transcribe.batching import BatchLimit, run_batches, settle
 from engines.transcribe.interface import Clip, ClipFailure, Transcript
 
@@ -49,6 +49,63 @@ def test_a_single_clip_that_does_not_fit_fails_alone():
     assert all(isinstance(result, Transcript) for result in results.values())
 
 
+def test_where_not_one_clip_fits_the_device_is_to_blame_and_no_clip_fails():
+    def compute(batch: Sequence[Clip]) -> Iterator[Transcript]:
+        raise RuntimeError("parallel_for failed: cudaErrorInvalidDevice: invalid device ordinal")
+        yield
+
+    limit = BatchLimit(4)
+    with pytest.raises(DeviceError) as caught:
+        list(settle(clips(4), compute, limit))
+    assert "out of memory even with one clip alone" in caught.value.message
+    assert limit.clips == 1
+
+
+def test_a_clip_that_did_not_fit_alone_is_tried_again_after_the_others():
+    refused: list[str] = []
+
+    def compute(batch: Sequence[Clip]) -> Iterator[Transcript]:
+        if batch[0].id == "0" and not refused:
+            refused.append("0")
+            raise RuntimeError("CUDA failed with error out of memory")
+        yield from (Transcript(clip.id, ()) for clip in batch)
+
+    results = list(settle(clips(3), compute, BatchLimit(1)))
+    assert [result.clip_id for result in results] == ["1", "2", "0"]
+    assert all(isinstance(result, Transcript) for result in results)
+
+
+def test_the_limit_follows_free_memory_both_ways_and_never_reaches_zero():
+    limit = BatchLimit(32)
+    limit.follow(20)
+    assert limit.clips == 20
+    limit.follow(0)  # Others took it all.
+    assert limit.clips == 1
+    limit.follow(100)
+    assert limit.clips == 32
+
+
+def test_memory_that_the_engine_holds_for_its_last_batch_counts_as_free():
+    limit = BatchLimit(32)
+    limit.follow(20)
+    limit.note_fitted(20)
+    limit.follow(0)
+    assert limit.clips == 20
+    limit.lower_below(20)
+    limit.follow(0)
+    assert limit.clips == 10
+
+
+def test_what_did_not_fit_is_tried_again_only_once_more_memory_is_free():
+    limit = BatchLimit(32)
+    limit.follow(20)
+    limit.lower_below(20)
+    limit.follow(20)
+    assert limit.clips == 10
+    limit.follow(26)
+    assert limit.clips == 26
+
+
 def test_a_failing_clip_costs_only_itself_and_what_was_yielded_is_not_computed_again():
     computed: list[str] = []
 
@@ -70,7 +127,13 @@ def test_clips_with_the_same_name_each_get_a_result():
 
 
 @pytest.mark.parametrize(
-    "error", [EngineError("gone"), RuntimeError("CUDA failed with error unspecified launch failure")]
+    "error",
+    [
+        EngineError("gone"),
+        RuntimeError("CUDA failed with error unspecified launch failure"),
+        RuntimeError("parallel_for failed: cudaErrorIllegalAddress: an illegal memory access was encountered"),
+        RuntimeError("cuBLAS failed with status CUBLAS_STATUS_EXECUTION_FAILED"),
+    ],
 )
 def test_a_dead_device_ends_everything(error: Exception):
     def compute(batch: Sequence[Clip]) -> Iterator[Transcript]:
