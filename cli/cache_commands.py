@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.context import DryRunFlag, HomeFlag, JsonFlag, open_runtime, print_json
+from cli.context import DryRunFlag, HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.exits import Exit
+from cli.purge_screen import print_purge, purge_json
+from cli.wording import size
+from core.errors import UsageError
 
 if TYPE_CHECKING:
     from cache.removal import Removal
     from cache.survey import Tally
+    from pipeline.purging import Purge
 
 app = typer.Typer(no_args_is_help=True, help="Look after the checkpoint store under SEGUE_HOME.")
 #: Files that are listed by name; the count says the rest.
@@ -22,8 +27,6 @@ LIST_AT_MOST = 40
 @app.command("stats")
 def stats_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
     """Show how many records, how much audio and how much room there is."""
-    from cli.wording import size
-
     stats = open_runtime({"home": home}).store.stats()
     groups = {f"records: {kind}": tally for kind, tally in stats.records.items()}
     groups |= {f"blobs: {kind}": tally for kind, tally in stats.blobs.items()}
@@ -88,7 +91,6 @@ def gc_command(
     json: JsonFlag = False,
 ) -> None:
     """Remove what no job refers to any more, and leftovers of killed processes. Young files are left alone."""
-    from cli.wording import size
     from pipeline.retention import collect
 
     done = collect(open_runtime({"home": home}).store, dry_run=dry_run, audio=audio)
@@ -102,25 +104,64 @@ def gc_command(
 
 @app.command("purge")
 def purge_command(
-    owner: Annotated[str, typer.Option("--owner", help="Whose jobs, records and audio are removed.")],
-    keep_outputs: Annotated[bool, typer.Option("--keep-outputs", help="Leave delivered subtitles alone.")] = False,
+    job: Annotated[
+        str, typer.Argument(metavar="[JOB]", help="A job's id, the start of one, a media file's name, or 'last'.")
+    ] = "",
+    owner: Annotated[
+        str, typer.Option("--owner", help="All jobs of this owner; unless SEGUE_OWNER is set, that is the user's name.")
+    ] = "",
+    outputs: Annotated[
+        bool, typer.Option("--outputs", help="Also the delivered files, except those that somebody has edited.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False,
     dry_run: DryRunFlag = False,
     home: HomeFlag = None,
     json: JsonFlag = False,
-) -> None:
-    """Remove every byte that comes from one owner's media: records, audio, plans, and outputs that nobody edited.
+) -> int:
+    """Remove a job, or all jobs of an owner, with every byte derived for them: records, audio, plans. Asks first.
 
-    What another owner's job refers to stays, and so do the media themselves.
+    Delivered files stay, and so may be renewed later, unless --outputs is given. What another job refers to stays, and
+    so do the media themselves. Costs stay in the ledger under the job's id, without names.
+
+    Examples: [bold]segue cache purge talk.mp4[/bold] - [bold]segue cache purge --owner ann --outputs --yes[/bold]
     """
-    from pipeline.retention import purge_owner
+    from pipeline.purging import find_purge, jobs_of_owner, purge
+    from pipeline.submissions import find_submitted
 
+    if bool(job) == bool(owner):
+        raise UsageError("say what to purge: either a JOB or --owner", "'segue status' lists the jobs")
     store = open_runtime({"home": home}).store
-    _report(purge_owner(store, owner, dry_run=dry_run, keep_outputs=keep_outputs), as_json=json)
+    jobs = (find_submitted(store, job),) if job else jobs_of_owner(store, owner)
+    found = find_purge(store, jobs, outputs=outputs)
+    if not (json and (dry_run or yes)):
+        print_purge(store, found, to_stderr=json)
+    if not dry_run:
+        if found.refused:
+            raise UsageError(found.refused, "cancel or stop it first, or let it end")
+        if not yes and not _agreed(found, asks=not json):
+            return Exit.DONE
+        found = purge(store, jobs, outputs=outputs)
+    if json:
+        print_json(purge_json(found, dry_run=dry_run))
+    elif not dry_run:
+        print(f"{len(found.files)} files, {size(sum(file.bytes for file in found.files))} removed")
+    for line in found.stuck:
+        note(f"not removed: {line}")
+    return Exit.INCOMPLETE if found.stuck else Exit.DONE
+
+
+def _agreed(found: Purge, *, asks: bool) -> bool:
+    """The person's answer. Raises UsageError where nobody can be asked."""
+    if not asks or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        would = f"it would remove {len(found.jobs)} jobs and {len(found.files)} files"
+        raise UsageError(f"nothing was removed: {would}, and there is nobody to ask", "add --yes to remove them")
+    if typer.confirm("remove this?"):
+        return True
+    print("nothing was removed")
+    return False
 
 
 def _report(removal: Removal, *, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
-    from cli.wording import size
-
     total = sum(file.bytes for file in removal.files)
     if as_json:
         print_json(

@@ -9,7 +9,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -123,17 +123,11 @@ def write_outputs(delivery: Delivery, outputs: Mapping[Path, bytes], store: Stor
     return tuple(outputs)
 
 
-def outputs_for(media: Collection[Path], store: Store) -> dict[Path, Path]:
-    """Output -> media, for everything that was ever delivered or exported for these media."""
-    found: dict[Path, Path] = {}
-    wanted = {str(path.absolute()) for path in media}
-    for shard in store.children(("state", "outputs")):
-        for name in store.children(("state", "outputs", shard)):
-            data = store.read_state(("state", "outputs", shard, name))
-            noted = json.loads(data) if data else {}
-            if noted.get("media") in wanted:
-                found[Path(noted["path"])] = Path(noted["media"])
-    return found
+def outputs_of_media(media: Path, store: Store) -> list[Path]:
+    """Everything that was ever delivered or exported for this media, whether or not it is still there."""
+    folder = _notes_of(media)
+    found = (store.read_state((*folder, name)) for name in store.children(folder))
+    return sorted(Path(json.loads(data)["path"]) for data in found if data is not None)
 
 
 @lru_cache(maxsize=1024)
@@ -181,18 +175,23 @@ def _holds(path: Path, data: bytes) -> bool:
         return False
 
 
-def note_parts(path: Path) -> tuple[str, ...]:
+def _notes_of(media: Path) -> tuple[str, ...]:
+    """The folder of the notes of one media file's outputs: nobody has to look through those of all the others."""
+    name = digest_bytes(os.fsencode(media.absolute()))[:32]
+    return "state", "outputs", name[:2], name
+
+
+def note_parts(path: Path, media: Path) -> tuple[str, ...]:
     """Where the store keeps its note of an output."""
-    name = digest_bytes(os.fsencode(path.absolute()))
-    return "state", "outputs", name[:2], f"{name}.state"
+    return (*_notes_of(media), f"{digest_bytes(os.fsencode(path.absolute()))[:32]}.state")
 
 
 def is_ours(path: Path, media: Path, store: Store) -> bool:
     """True while the file is as Segue wrote it for this media. Raises OutputError when it cannot be read."""
-    data = store.read_state(note_parts(path))
-    noted = json.loads(data) if data else {}
-    if noted.get("media") != str(media.absolute()):
+    data = store.read_state(note_parts(path, media))
+    if data is None:
         return False
+    noted = json.loads(data)
     if "stamp" in noted:
         status = path.stat()
         return bool(noted["stamp"] == [status.st_size, status.st_mtime_ns])
@@ -204,11 +203,11 @@ def is_ours(path: Path, media: Path, store: Store) -> bool:
 
 def _note_ours(path: Path, media: Path, digest: str, store: Store) -> None:
     """Noted before the file is written, with what is there now: a crash in between leaves both recognisable."""
-    noted = store.read_state(note_parts(path))
+    noted = store.read_state(note_parts(path, media))
     known = json.loads(noted)["digests"] if noted else []
     digests = [*[each for each in known if each != digest][-1:], digest]
-    value = {"path": str(path.absolute()), "media": str(media.absolute()), "digests": digests}
-    store.replace_state(note_parts(path), canonical_json(value))
+    value = {"path": str(path.absolute()), "digests": digests}
+    store.replace_state(note_parts(path, media), canonical_json(value))
 
 
 @dataclass(frozen=True)
@@ -225,13 +224,13 @@ def note_mux(path: Path, media: Path, inputs: str, store: Store) -> None:
     """Notes a muxed copy by its size and time: hashing gigabytes again would cost more than making them."""
     status = path.stat()
     stamp = [status.st_size, status.st_mtime_ns]
-    value = {"path": str(path.absolute()), "media": str(media.absolute()), "inputs": inputs, "stamp": stamp}
-    store.replace_state(note_parts(path), canonical_json(value))
+    value = {"path": str(path.absolute()), "inputs": inputs, "stamp": stamp}
+    store.replace_state(note_parts(path, media), canonical_json(value))
 
 
-def read_mux_note(path: Path, store: Store) -> MuxNote | None:
+def read_mux_note(path: Path, media: Path, store: Store) -> MuxNote | None:
     """What was noted of the copy at ``path``; None when there is no such file or note."""
-    data = store.read_state(note_parts(path))
+    data = store.read_state(note_parts(path, media))
     if data is None or not path.is_file():
         return None
     noted, status = json.loads(data), path.stat()

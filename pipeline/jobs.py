@@ -102,8 +102,11 @@ class JobFolder:
 
     # -- results ---------------------------------------------------------------------------------------------
 
-    def note_result(self, delivery: Delivery, result: FileResult) -> None:
-        """Keeps how a wish ended, for `status` and so that a finished file costs nothing the next time."""
+    def note_result(self, delivery: Delivery, result: FileResult, owner: str = "") -> None:
+        """Keeps how a wish ended, for `status` and so that a finished file costs nothing the next time.
+
+        ``owner`` where no plan says whose it is.
+        """
         stamps = {str(path): _stamp(path) for path in result.outputs}
         value = {
             "segue": VERSION,
@@ -111,6 +114,7 @@ class JobFolder:
             "delivery": delivery.as_json(),
             "result": result.as_json(),
             "stamps": stamps,
+            "owner": owner,
         }
         self.store.replace_state(self._result_parts(delivery), canonical_json(value))
 
@@ -141,21 +145,22 @@ class JobFolder:
 
     def results(self) -> Iterator[tuple[Delivery, FileResult]]:
         """Every wish and how it last ended, in a stable order."""
-        for name in self.store.children((JOBS, self.job_id)):
-            if name.startswith("wish-"):
-                data = self.store.read_state((JOBS, self.job_id, name))
-                if data is not None:
-                    value = json.loads(data)
-                    yield Delivery.from_json(value["delivery"]), result_from_json(value["result"])
+        for value in self._wishes():
+            yield Delivery.from_json(value["delivery"]), result_from_json(value["result"])
 
     def noted_at(self) -> str:
         """When one of its wishes was last noted; empty when none was."""
-        times = []
+        return max((str(value["at"]) for value in self._wishes()), default="")
+
+    def noted_owner(self) -> str:
+        """Whose it is according to its wishes; empty when they leave that to the plan."""
+        return max((str(value["owner"]) for value in self._wishes()), default="")
+
+    def _wishes(self) -> Iterator[dict[str, Any]]:
         for name in self.store.children((JOBS, self.job_id)):
             data = self.store.read_state((JOBS, self.job_id, name)) if name.startswith("wish-") else None
             if data is not None:
-                times.append(str(json.loads(data)["at"]))
-        return max(times, default="")
+                yield json.loads(data)
 
     def _result_parts(self, delivery: Delivery) -> tuple[str, str, str]:
         name = digest_bytes(os.fsencode(delivery.media.absolute()) + b"\0" + os.fsencode(delivery.folder.absolute()))

@@ -76,7 +76,7 @@ def _mux(assembly: Assembly, delivery: Delivery, runtime: Runtime, store: Store)
     target = muxed_path(delivery.media, delivery.folder)
     tracks = {language: render(events, "srt", language) for language, events in tracks_of(assembly).items()}
     inputs = digest_value([assembly.plan.media.digest, {name: digest_bytes(data) for name, data in tracks.items()}])
-    noted = read_mux_note(target, store)
+    noted = read_mux_note(target, delivery.media, store)
     if noted is not None and noted.intact and noted.inputs == inputs:
         return (target,)
     with tempfile.TemporaryDirectory(prefix="segue-mux-") as scratch:

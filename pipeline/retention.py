@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
 from cache.names import BLOBS
 from cache.removal import Removal, RemovalReason, RemovedFile
 from cache.store import Store
-from core.errors import StoreError, UsageError
+from core.errors import StoreError
 from pipeline.analysis import ANALYSIS
-from pipeline.delivery import is_ours, note_parts, outputs_for
 from pipeline.job import Plan
-from pipeline.jobs import JOBS, LAST, JobFolder, list_jobs
-from pipeline.presence import run_sign
+from pipeline.jobs import JOBS, JobFolder, list_jobs
 from pipeline.report import JobState
-from pipeline.sources import digest_parts
-from pipeline.submissions import filed_orders, open_jobs, order_parts, ordered_jobs, orders_by_job, wanted_of
-from pipeline.webhooks import OUTBOX
-from pipeline.witnesses import Witness, process_name
+from pipeline.submissions import open_jobs, ordered_jobs
 from pipeline.work import JobWork
 
 
@@ -39,7 +31,7 @@ def references(store: Store, folders: Iterable[JobFolder]) -> References:
     keys: set[str] = set()
     blobs: set[str] = set()
     for folder in folders:
-        plan = _plan(folder)
+        plan = plan_of(folder)
         if plan is None:
             continue
         keys.update(plan.base_keys())
@@ -78,7 +70,7 @@ def collect(store: Store, *, dry_run: bool, audio: bool) -> Collected:
     unfinished = [
         folder
         for folder in folders
-        if folder.job_id not in unplanned and (folder.job_id in queued or not _is_finished(folder, store))
+        if folder.job_id not in unplanned and (folder.job_id in queued or not is_finished(folder, store))
     ]
     kept = references(store, folders)
     spared: tuple[RemovedFile, ...] = ()
@@ -112,7 +104,7 @@ def _queued(store: Store) -> frozenset[str]:
 
 def _audio_of(folders: Iterable[JobFolder]) -> set[str]:
     """The decoded audio of these jobs."""
-    plans = [_plan(folder) for folder in folders]
+    plans = [plan_of(folder) for folder in folders]
     return {plan.audio for plan in plans if plan is not None and plan.audio}
 
 
@@ -138,12 +130,12 @@ def _unplanned(store: Store, folders: Iterable[JobFolder], queued: Collection[st
     """
     found = set(queued)
     for folder in folders:
-        plan = _plan(folder)
+        plan = plan_of(folder)
         if plan is None:
             found |= {folder.job_id} if _was_planned(folder) else set()
             continue
         found.discard(folder.job_id)
-        if plan.audio and not store.has_blob(plan.audio) and not _is_finished(folder, store):
+        if plan.audio and not store.has_blob(plan.audio) and not is_finished(folder, store):
             found.add(folder.job_id)
     return found
 
@@ -157,67 +149,13 @@ def _was_planned(folder: JobFolder) -> bool:
     )
 
 
-def _is_finished(folder: JobFolder, store: Store) -> bool:
+def is_finished(folder: JobFolder, store: Store) -> bool:
     """True when nothing is left to be computed, or when there is no plan to compute anything by."""
-    plan = _plan(folder)
+    plan = plan_of(folder)
     return plan is None or JobWork.open(plan, store, folder.failures()).finished
 
 
-def purge_owner(store: Store, owner: str, *, dry_run: bool, keep_outputs: bool = False) -> Removal:
-    """Removes every byte that was derived from an owner's media and that no other owner's job refers to.
-
-    Delivered outputs go too, unless ``keep_outputs`` or somebody has edited them; the media themselves are never
-    touched. Raises UsageError for an unknown owner, and for one whose jobs are in the queue or being run.
-    """
-    waiting = {
-        job_id: orders
-        for job_id, orders in orders_by_job(store).items()
-        if any(order.submission is not None and order.submission.owner == owner for order in orders)
-    }
-    mine: list[JobFolder] = []
-    others: list[JobFolder] = []
-    for folder in list_jobs(store):
-        (mine if _owner(folder) == owner else others).append(folder)
-    busy = {folder.job_id for folder in mine}.intersection(open_jobs(store))
-    if busy and not dry_run:
-        raise UsageError(
-            f"{len(busy)} jobs of '{owner}' are in the queue, {min(busy)[:12]} among them", "cancel them first"
-        )
-    if not dry_run:
-        _refuse_running(mine, owner)
-    if not mine and not waiting:
-        raise UsageError(f"no job belongs to '{owner}'", "'segue status' lists the jobs and their owners")
-    gone, kept = references(store, mine), references(store, others)
-    media = _media(mine) - _media(others)
-    delivered = outputs_for(media, store)
-    outputs = [] if keep_outputs else _remove_outputs(delivered, store, dry_run=dry_run)
-    trees: list[tuple[str, ...]] = [(JOBS, folder.job_id) for folder in mine]
-    trees.append(LAST)
-    trees.extend(order_parts(order) for orders in waiting.values() for order in orders)
-    trees.extend(_events(store, {folder.job_id for folder in mine}))
-    trees.extend(note_parts(path) for path in delivered)
-    trees.extend(digest_parts(each) for each in sorted(media))
-    if not dry_run:
-        # Before, so that no crash leaves a gap in the ledger that nobody has a word for.
-        witness = Witness(store, process_name())
-        witness.note_purge([folder.job_id for folder in mine])
-        witness.close()
-    removed = store.purge(keys=gone.keys - kept.keys, blobs=gone.blobs - kept.blobs, trees=trees, dry_run=dry_run)
-    return Removal((*outputs, *removed.files), dry_run)
-
-
-def _refuse_running(folders: Iterable[JobFolder], owner: str) -> None:
-    """What a `segue run` is at would be taken from under it, and written again. Raises UsageError."""
-    now = datetime.now(UTC)
-    for folder in folders:
-        sign = run_sign(folder, now)
-        if sign is not None and sign.alive:
-            raise UsageError(
-                f"job {folder.job_id[:12]} of '{owner}' is {sign.describe(now)}", "stop that run first, or let it end"
-            )
-
-
-def _plan(folder: JobFolder) -> Plan | None:
+def plan_of(folder: JobFolder) -> Plan | None:
     """A job's plan. Raises StoreError for one that makes no sense: what it refers to cannot be known then."""
     try:
         return folder.read_plan()
@@ -226,37 +164,3 @@ def _plan(folder: JobFolder) -> Plan | None:
             f"the plan of job {folder.job_id[:12]} makes no sense ({type(error).__name__}: {error})",
             "please report it; nothing is removed as long as it is not known what the job refers to",
         ) from error
-
-
-def _owner(folder: JobFolder) -> str:
-    """Whom a job belongs to; a submitted one may have no plan yet."""
-    plan = _plan(folder)
-    if plan is not None:
-        return plan.owner
-    wanted = wanted_of(filed_orders(folder.store, folder.job_id))
-    return wanted.submissions[0].owner if wanted else ""
-
-
-def _events(store: Store, jobs: Collection[str]) -> list[tuple[str, ...]]:
-    """Webhooks about these jobs that nobody has taken yet."""
-    found: list[tuple[str, ...]] = []
-    for name in store.children(OUTBOX):
-        data = store.read_document((*OUTBOX, name)) if name.endswith(".json") else None
-        if data is not None and json.loads(data)["job"] in jobs:
-            found += [(*OUTBOX, name), (*OUTBOX, f"{name.removesuffix('.json')}.state")]
-    return found
-
-
-def _media(folders: Iterable[JobFolder]) -> set[Path]:
-    return {delivery.media for folder in folders for delivery, _ in folder.results()}
-
-
-def _remove_outputs(delivered: Mapping[Path, Path], store: Store, *, dry_run: bool) -> list[RemovedFile]:
-    """Deletes outputs that are as Segue wrote them."""
-    files = []
-    for path, media in delivered.items():
-        if path.is_file() and is_ours(path, media, store):
-            files.append(RemovedFile(str(path), path.stat().st_size, RemovalReason.PURGED))
-            if not dry_run:
-                path.unlink(missing_ok=True)
-    return files

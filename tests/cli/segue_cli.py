@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from cli.main import main
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -52,3 +56,26 @@ class Segue:
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Finished(done.returncode, done.stdout, done.stderr)
+
+
+class SegueHere(Segue):
+    """The command in this process: a hundred starts of Python would take longer than all that is tested."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        super().__init__(folder)
+        self._patch, self._capsys = patch, capsys
+
+    def __call__(self, *arguments: str | Path, **env: str) -> Finished:
+        fakes = {"SEGUE_TRANSCRIBER": "fake", "SEGUE_TRANSLATOR": "fake"}
+        settings = {"SEGUE_HOME": str(self.folder / "home"), "COLUMNS": "200", "NO_COLOR": "1", **fakes}
+        with self._patch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("SEGUE_")]:
+                patch.delenv(name)
+            for name, text in (settings | env).items():
+                patch.setenv(name, text)
+            patch.chdir(self.folder)
+            patch.setattr(sys, "argv", ["segue", *map(str, arguments)])
+            with pytest.raises(SystemExit) as left:
+                main()
+        said = self._capsys.readouterr()
+        return Finished(int(left.value.code or 0), said.out, said.err)

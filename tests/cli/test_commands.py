@@ -125,9 +125,10 @@ def test_cache_commands_look_after_the_store(segue: Segue, tmp_path: Path) -> No
     assert segue("cache", "verify", "--json").json["ok"] is True
     dry = segue("cache", "purge", "--owner", "ann", "--dry-run", "--json").json
     assert dry["files"] > 0
+    assert len(dry["outputs"]) == 5
     assert segue("cache", "stats", "--json").json["records"]["transcribe"]["files"] == 1
     (tmp_path / "out" / "tickets.es.vtt").write_text("edited", encoding="utf-8")
-    segue("cache", "purge", "--owner", "ann")
+    segue("cache", "purge", "--owner", "ann", "--outputs", "--yes")
     assert "transcribe" not in segue("cache", "stats", "--json").json["records"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["tickets.es.vtt"]
     left = [path for path in (tmp_path / "home").rglob("*") if path.is_file() and "attempts" not in path.parts]
@@ -137,7 +138,7 @@ def test_cache_commands_look_after_the_store(segue: Segue, tmp_path: Path) -> No
 def test_purging_one_owner_keeps_what_another_owns(segue: Segue) -> None:
     for owner in ("ann", "bob"):
         segue("run", SPEECH, "--to", "es", "--out", owner, "--owner", owner)
-    segue("cache", "purge", "--owner", "ann")
+    segue("cache", "purge", "--owner", "ann", "--yes")
     again = segue("run", SPEECH, "--to", "es", "--out", "new", "--owner", "bob", "--json", SEGUE_FAKE_FAULTS="die:1")
     assert again.code == 0
 

@@ -12,11 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from segue_cli import ROOT, Finished, Segue
+from segue_cli import ROOT, Segue, SegueHere
 from spoken import SPEECH
 
 from cache.store import Store
-from cli.main import main
 from core.keys import canonical_json
 from pipeline.incidents import Death, Incidents
 from pipeline.presence import note_coordinator
@@ -24,29 +23,6 @@ from pipeline.queue_view import QueueView, write_view
 from pipeline.report import JobState
 from pipeline.submissions import OrderKind, file_order, pending_orders
 from pipeline.webhooks import OUTBOX, EventEnd, EventOutcome, make_event_id, write_outcome
-
-
-class SegueHere(Segue):
-    """The command in this process: a hundred starts of Python would take longer than all that is tested."""
-
-    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        super().__init__(folder)
-        self._patch, self._capsys = patch, capsys
-
-    def __call__(self, *arguments: str | Path, **env: str) -> Finished:
-        fakes = {"SEGUE_TRANSCRIBER": "fake", "SEGUE_TRANSLATOR": "fake"}
-        settings = {"SEGUE_HOME": str(self.folder / "home"), "COLUMNS": "200", "NO_COLOR": "1", **fakes}
-        with self._patch.context() as patch:
-            for name in [name for name in os.environ if name.startswith("SEGUE_")]:
-                patch.delenv(name)
-            for name, text in (settings | env).items():
-                patch.setenv(name, text)
-            patch.chdir(self.folder)
-            patch.setattr(sys, "argv", ["segue", *map(str, arguments)])
-            with pytest.raises(SystemExit) as left:
-                main()
-        said = self._capsys.readouterr()
-        return Finished(int(left.value.code or 0), said.out, said.err)
 
 
 @pytest.fixture

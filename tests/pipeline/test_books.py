@@ -25,7 +25,7 @@ from pipeline.books_job import ReportRules, job_report
 from pipeline.books_people import PeopleRules
 from pipeline.books_report import JobReport, SpanStatus, Standing
 from pipeline.books_verify import verify_store
-from pipeline.retention import purge_owner
+from pipeline.purging import purge
 
 NO_PRICES = PriceBook(())
 ANNA, BERT = job("anna"), job("bert")
@@ -359,7 +359,7 @@ def test_people_are_shared_by_busy_time_and_unset_is_not_zero(tmp_path: Path) ->
 def test_a_purged_job_keeps_its_costs_under_an_opaque_id(bench: Bench) -> None:
     result = bench.run_one(SPEECH, node_price="0.30 USD", fake_delay_ms=20)
     before = report_of(bench, result.job_id)
-    purge_owner(store_of(bench), "tester", dry_run=False)
+    purge(store_of(bench), [str(result.job_id)], outputs=True)
     after = report_of(bench, result.job_id)
     assert (after.state, after.owner, after.media) == ("purged", "", ())
     assert after.spent.total == before.spent.total

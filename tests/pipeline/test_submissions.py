@@ -17,11 +17,11 @@ from pipeline.delivery import Delivery
 from pipeline.job import JOB_ID_LENGTH, JobSettings
 from pipeline.jobs import JobFolder
 from pipeline.presence import broker_url, coordinator_lives, note_broker, note_coordinator
+from pipeline.purging import jobs_of_owner, purge
 from pipeline.queue_listing import NOT_TAKEN_UP, job_view, job_views, latest_order, view_of
 from pipeline.queue_view import QueueView, read_view
 from pipeline.report import FileResult, JobState
 from pipeline.requests import RunOptions, gather
-from pipeline.retention import purge_owner
 from pipeline.submissions import (
     Order,
     OrderKind,
@@ -276,17 +276,17 @@ def test_purging_an_owner_takes_orders_that_wait_and_refuses_jobs_that_are_in_th
     store = maker.store
     job = maker.submit("talk", 2, owner="leaver")
     assert len(order_names(store)) == 1
-    purge_owner(store, "leaver", dry_run=False)
+    purge(store, jobs_of_owner(store, "leaver"), outputs=True)
     assert order_names(store) == ()
     assert JobFolder(store, job).read_plan() is None
     job = maker.submit("talk", 2, owner="leaver")
     order = read_order(store, order_names(store)[0])
     assert order is not None
     file_order(store, order)
-    with pytest.raises(UsageError, match="1 jobs of 'leaver' are in the queue"):
-        purge_owner(store, "leaver", dry_run=False)
+    with pytest.raises(UsageError, match="is in the queue"):
+        purge(store, jobs_of_owner(store, "leaver"), outputs=True)
     close_job(store, job)
-    purge_owner(store, "leaver", dry_run=False)
+    purge(store, jobs_of_owner(store, "leaver"), outputs=True)
     assert filed_orders(store, job) == ()
 
 

@@ -27,7 +27,7 @@ from pipeline.books_months import close_month
 from pipeline.books_verify import verify_store
 from pipeline.jobs import JOBS
 from pipeline.node_session import NodeFacts, NodeSession
-from pipeline.retention import purge_owner
+from pipeline.purging import jobs_of_owner, purge
 from pipeline.witnesses import JOURNAL, WITNESSES, Witness, process_name
 
 HERE = Path(__file__).resolve().parent
@@ -206,7 +206,7 @@ def test_a_job_that_a_person_purged_is_not_missing_and_one_that_vanished_is(benc
     wants.unlink()
     assert [problem.file for problem in verify_store(store).problems] == [f"{JOBS}/{folder.name}/{wants.name}"]
     wants.write_bytes(whole)
-    purge_owner(store, "anna", dry_run=False, keep_outputs=True)
+    purge(store, jobs_of_owner(store, "anna"), outputs=False)
     assert not folder.exists()
     assert (verify_store(store).problems, verify_store(store).unseen) == ((), ())
 
