@@ -32,7 +32,7 @@ def open_runtime(flags: Mapping[str, Any]) -> Runtime:
 
     for name in unknown_names():
         note(f"{name} is not a setting of Segue and is ignored (see 'segue settings')")
-    return Runtime(load_settings(flags), note)
+    return Runtime(load_settings(flags, note), note)
 
 
 def note(line: str) -> None:

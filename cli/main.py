@@ -50,8 +50,8 @@ app = typer.Typer(
         "[bold]Start here:[/bold]  segue run talk.mp4 --to es,ja\n\n"
         "[bold]With a queue:[/bold]  segue up   and elsewhere   segue submit talk.mp4 --to es,ja --watch\n\n"
         "Whatever stops it, the same command again continues from the finished segments and pays for nothing twice. "
-        "Settings come from flags, then SEGUE_* variables, then segue.toml; 'segue settings' lists them and "
-        "'segue doctor' checks this machine.\n\n"
+        "Settings come from flags, then SEGUE_* variables, then segue.toml in ~/.config/segue, then (harmless ones) "
+        "segue.toml in this folder; 'segue settings' lists them and 'segue doctor' checks this machine.\n\n"
         "Exit codes: 0 done, 2 bad usage, 3 finished with something failed or partial, 75 interrupted but resumable."
     ),
 )

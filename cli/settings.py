@@ -14,8 +14,9 @@ from core.addresses import shown_url
 def settings_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
     """Show every setting: its name in the environment, what it is now, and what it means.
 
-    The same names in lower case, without SEGUE_, work in segue.toml; secrets can also be given as NAME_FILE, the path
-    of a file that holds them.
+    The same names in lower case, without SEGUE_, work in ~/.config/segue/segue.toml, or in the file that SEGUE_CONFIG
+    names. In segue.toml of the working directory only those work that change outputs harmlessly. Secrets can also be
+    given as NAME_FILE, the path of a file that holds them.
     """
     runtime = open_runtime({"home": home})
     values = runtime.settings.model_dump()

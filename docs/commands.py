@@ -93,10 +93,12 @@ def parameter_row(parameter: Any) -> str:
 def with_settings(readme: str) -> str:
     """The README with its table of settings as it should be, between the two marks."""
     from pipeline.runtime import Settings
+    from pipeline.settings_files import Harmless
 
-    rows = ["| environment | meaning |", "| --- | --- |"]
+    rows = ["| environment | by a folder | meaning |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
-        rows.append(f"| `SEGUE_{name.upper()}` | {(field.description or '').replace('|', chr(92) + '|')} |")
+        folder = "yes" if any(isinstance(mark, Harmless) for mark in field.metadata) else ""
+        rows.append(f"| `SEGUE_{name.upper()}` | {folder} | {(field.description or '').replace('|', chr(92) + '|')} |")
     before, rest = readme.split(_SETTINGS_BEGIN, 1)
     _, after = rest.split(_SETTINGS_END, 1)
     return before + _SETTINGS_BEGIN + "\n" + "\n".join(rows) + "\n" + _SETTINGS_END + after

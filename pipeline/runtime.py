@@ -8,26 +8,38 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from core.errors import SettingsError
+from core.errors import SettingsError, summed_up
 from core.specs import EngineSpec
 from engines.resources import EngineResources
+from pipeline.settings_files import CONFIG_VARIABLE, GoesTo, Harmless, Trust, read_settings_files, refuse_leaks
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from cache.store import Store
     from media.builds import FfmpegBuild
     from segmenter.params import SegmenterParams
 
-#: The settings file looked for in the working directory; `SEGUE_CONFIG` names another one.
-SETTINGS_FILE = "segue.toml"
+
+#: What the working directory's file may say (see `pipeline.settings_files`); every other type is refused there.
+HarmlessText = Annotated[str, Harmless()]
+HarmlessSwitch = Annotated[bool, Harmless()]
+PathInside = Annotated[Path | None, Harmless(inside=True)]
+#: The broker's password is part of its address, and webhooks are signed, so neither can go elsewhere.
+TranslatorKey = Annotated[SecretStr, GoesTo("translator_url")]
 
 
 class Settings(BaseSettings):
-    """Every setting, with its environment name ``SEGUE_<NAME>``. Flags win, then environment, then segue.toml."""
+    """Every setting, with its environment name ``SEGUE_<NAME>``.
+
+    Flags win, then environment, then the user's own settings file, then the working directory's, which may say only
+    what is declared `Harmless` here.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="SEGUE_", env_ignore_empty=True, extra="forbid", frozen=True, validate_default=False
@@ -43,23 +55,29 @@ class Settings(BaseSettings):
     )
     translator_model: str = Field(default="", description="name, hub id, folder or .gguf file (default: by device)")
     translator_url: str = Field(default="", description="an OpenAI-compatible endpoint, e.g. http://127.0.0.1:8000/v1")
-    translator_api_key: SecretStr = Field(default=SecretStr(""), description="secret for that endpoint")
+    translator_api_key: TranslatorKey = Field(default=SecretStr(""), description="secret for that endpoint")
     translator_concurrency: int = Field(default=8, ge=1, le=512, description="requests in flight at that endpoint")
     device: str = Field(default="auto", pattern="^(auto|cpu|cuda)$", description="auto, cpu or cuda")
     threads: int = Field(default=0, ge=0, description="CPU threads for engines (0: all)")
     batch_size: int = Field(default=0, ge=0, le=256, description="units given to an engine at once (0: by device)")
-    whole_media: bool = Field(
+    whole_media: HarmlessSwitch = Field(
         default=False, description="skip no silence: engines hear the media end to end, to see what skipping saves"
     )
     offline: bool = Field(default=False, description="never download anything (HF_HUB_OFFLINE=1 says the same)")
-    to: str = Field(default="", description="target languages, BCP 47: es,ja,pt-BR")
-    source: str = Field(default="auto", description="language spoken, or auto to decide it by vote (flag: --from)")
-    out: Path | None = Field(default=None, description="folder for outputs (default: beside each media file)")
-    format: str = Field(default="srt,vtt", description="subtitle formats: srt, vtt, ass, ttml")
-    track: str = Field(default="", description="audio track: an index or a language (default: the file's own default)")
-    glossary: Path | None = Field(default=None, description="CSV of terms: source,target[,language]")
-    bilingual: bool = Field(default=False, description="also write subtitles with source and translation stacked")
-    mux: bool = Field(default=False, description="also write a copy of each video with the subtitles in it")
+    to: HarmlessText = Field(default="", description="target languages, BCP 47: es,ja,pt-BR")
+    source: HarmlessText = Field(
+        default="auto", description="language spoken, or auto to decide it by vote (flag: --from)"
+    )
+    out: PathInside = Field(default=None, description="folder for outputs (default: beside each media file)")
+    format: HarmlessText = Field(default="srt,vtt", description="subtitle formats: srt, vtt, ass, ttml")
+    track: HarmlessText = Field(
+        default="", description="audio track: an index or a language (default: the file's own default)"
+    )
+    glossary: PathInside = Field(default=None, description="CSV of terms: source,target[,language]")
+    bilingual: HarmlessSwitch = Field(
+        default=False, description="also write subtitles with source and translation stacked"
+    )
+    mux: HarmlessSwitch = Field(default=False, description="also write a copy of each video with the subtitles in it")
     ffmpeg: str = Field(default="", description="an ffmpeg binary (default: the system's, else the packaged one)")
     broker_url: SecretStr = Field(
         default=SecretStr(""), description="Redis or Valkey: redis://[:password@]host:6379/0, or rediss:// for TLS"
@@ -118,49 +136,55 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then environment, then the settings file."""
-        path = Path(os.environ.get("SEGUE_CONFIG") or SETTINGS_FILE)
-        return init_settings, env_settings, _SettingsFile(settings_cls, toml_file=path)
-
-
-class _SettingsFile(TomlConfigSettingsSource):
-    """segue.toml, in which the source language is called ``from`` as on the command line."""
-
-    def __call__(self) -> dict[str, Any]:
-        values = super().__call__()
-        return {"source" if name == "from" else name: value for name, value in values.items()}
+        """Flags, then environment; `load_settings` puts what files say below them."""
+        return init_settings, env_settings
 
 
 #: Names under SEGUE_ that are not settings of this table.
-_OTHER_NAMES = {"SEGUE_CONFIG"}
+_OTHER_NAMES = {CONFIG_VARIABLE}
 
 
-def load_settings(flags: Mapping[str, Any]) -> Settings:
+def load_settings(flags: Mapping[str, Any], say: Callable[[str], None] | None = None) -> Settings:
     """The settings in force. ``flags`` holds what the command line said; None means not said.
 
-    Raises SettingsError, one line a problem, for unknown names and values out of range.
+    ``say`` is told which files were read. Raises SettingsError, one line a problem, for unknown names, values out of
+    range, and what a file may not say.
     """
-    config = os.environ.get("SEGUE_CONFIG")
-    if config and not Path(config).is_file():
-        raise SettingsError(f"SEGUE_CONFIG names {config}, which is not a file", "correct it or unset it")
+    fields = Settings.model_fields
     said = {name: value for name, value in flags.items() if value is not None}
     said |= _secrets_from_files(said)
+    # As pydantic reads them: in any case, and an empty one is none.
+    spoken = {name.lower() for name, value in os.environ.items() if value}
+    spoken = {name for name in fields if f"segue_{name}" in spoken}
+    trusts = dict.fromkeys([*said, *spoken], Trust.USER)
+    origins: dict[str, Path] = {}
+    for file in read_settings_files(fields):
+        fresh = {name: value for name, value in file.values.items() if name not in trusts}
+        said |= fresh
+        trusts |= dict.fromkeys(fresh, file.trust)
+        origins |= dict.fromkeys(fresh, file.path)
+        if say is not None:
+            say(f"settings from {file.describe()}")
+    refuse_leaks(trusts, fields)
     try:
         settings = Settings(**said)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'settings'}: {problem['msg'].lower()}"
-            for problem in error.errors(include_input=False, include_url=False)
-        )
-        raise SettingsError(f"settings: {problems}", "see 'segue settings' for every name") from error
-    except ValueError as error:
-        raise SettingsError(f"{config or SETTINGS_FILE}: {error}", "it must be valid TOML") from error
+        problems = [_problem(problem, origins) for problem in error.errors(include_input=False, include_url=False)]
+        raise SettingsError(
+            f"settings: {'; '.join(summed_up(problems))}", "see 'segue settings' for every name"
+        ) from error
     updates: dict[str, Any] = {"home": expand_home(settings.home).absolute()}
     if not settings.owner:
         updates["owner"] = _user_name()
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
         updates["offline"] = True
     return settings.model_copy(update=updates)
+
+
+def _problem(problem: ErrorDetails, origins: Mapping[str, Path]) -> str:
+    name = ".".join(str(part) for part in problem["loc"]) or "settings"
+    place = f" in {origins[name]}" if name in origins else ""
+    return f"{name}{place}: {problem['msg'].lower()}"
 
 
 def expand_home(path: Path) -> Path:

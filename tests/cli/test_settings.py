@@ -13,10 +13,22 @@ from spoken import SPEECH
 
 
 def test_flags_win_over_environment_over_file(segue: Segue, tmp_path: Path) -> None:
-    (tmp_path / "segue.toml").write_text('owner = "file"\nto = "de"\nfrom = "en"\n', encoding="utf-8")
-    shown = segue("settings", "--json").json
+    own = tmp_path / "config" / "segue" / "segue.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text('owner = "file"\nfrom = "en"\n', encoding="utf-8")
+    (tmp_path / "segue.toml").write_text('to = "de"\nfrom = "fr"\n', encoding="utf-8")
+    segue.env["XDG_CONFIG_HOME"] = str(tmp_path / "config")
+    done = segue("settings", "--json")
+    shown = done.json
     assert (shown["owner"], shown["to"], shown["source"]) == ("file", "de", "en")
-    assert segue("settings", "--json", SEGUE_OWNER="env").json["owner"] == "env"
+    assert done.stderr.splitlines() == [
+        f"segue: settings from {own}: owner, source",
+        "segue: settings from segue.toml in this folder: source, to",
+    ]
+    named = tmp_path / "other.toml"
+    named.write_text('owner = "named"\n', encoding="utf-8")
+    shown = segue("settings", "--json", SEGUE_CONFIG=str(named)).json
+    assert (shown["owner"], shown["to"], shown["source"]) == ("named", "de", "fr")
     job = segue("run", SPEECH, "--owner", "flag", "--out", "out", "--json", SEGUE_OWNER="env").json["jobs"][0]
     assert segue("status", job["id"], "--json").json["owner"] == "flag"
     assert {Path(path).name for path in job["outputs"]} >= {"tickets.de.srt"}
@@ -34,6 +46,22 @@ def test_a_secret_comes_from_a_file_and_is_never_shown(segue: Segue, tmp_path: P
     for path in tmp_path.rglob("*"):
         if path.is_file() and path != secret:
             assert b"very-secret" not in path.read_bytes()
+
+
+def test_a_folder_of_media_runs_nothing_and_sends_nothing(segue: Segue, tmp_path: Path) -> None:
+    program = tmp_path / "x"
+    program.write_text(f'#!/bin/sh\nenv > "{tmp_path}/trace"\necho ffmpeg version 7\n', encoding="utf-8")
+    program.chmod(0o755)
+    key = {"SEGUE_TRANSLATOR_API_KEY": "sk-very-secret"}
+    for line in ('ffmpeg = "./x"', 'translator_url = "http://127.0.0.1:9/v1"', f'home = "{tmp_path}/theirs"'):
+        (tmp_path / "segue.toml").write_text(f'to = "es"\n{line}\n', encoding="utf-8")
+        done = segue("run", SPEECH, "--out", "out", **key)
+        assert done.code == 2
+        assert f"may not say {line.partition(' ')[0]}" in done.stderr
+        assert len(done.stderr.splitlines()) == 2
+    assert not (tmp_path / "trace").exists()
+    assert not (tmp_path / "theirs").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_query_of_an_address_is_a_secret_too_and_stays_behind_the_path(segue: Segue, tmp_path: Path) -> None:
