@@ -36,6 +36,8 @@ class StageView:
     done_ms: int
     cached_units: int
     failed_units: int
+    #: True when nothing of it is left to do.
+    through: bool
     #: Speech computed in this run, by the second it took; 0 before there is anything to go by.
     rate: float
 
@@ -50,7 +52,7 @@ class StageView:
         if self.rate:
             parts.append(f"{self.rate:.1f}x real time")
         left = self.left_seconds
-        if left is not None and self.done_ms < self.total_ms:
+        if left is not None and not self.through:
             parts.append(f"{clock(left * 1000)} left")
         if self.cached_units:
             parts.append(f"{self.cached_units} from cache")
@@ -68,14 +70,17 @@ class Totals:
         self.decoding = ""
         self._lock = threading.Lock()
         self._open: dict[str, JobWork] = {}
-        self._closed: dict[Stage, tuple[int, int, int, int, int]] = dict.fromkeys(Stage, (0, 0, 0, 0, 0))
+        self._closed: dict[Stage, tuple[int, ...]] = dict.fromkeys(Stage, (0,) * 6)
         self._started: dict[Stage, float] = {}
+        #: When a unit of each stage was last through: a stage that has ended keeps its rate.
+        self._last: dict[Stage, float] = {}
+        self._told: set[Stage] = set()
 
     def opened(self, work: JobWork) -> None:
         """A job's numbers count from now on."""
         with self._lock:
             self._open[work.plan.job_id] = work
-        self.begin(Stage.TRANSCRIBE)
+            self._started.setdefault(Stage.TRANSCRIBE, time.monotonic())
 
     def finished(self, result: FileResult) -> None:
         """A file is through; its job's numbers are kept, the job itself is not."""
@@ -85,12 +90,32 @@ class Totals:
             if work is not None:
                 for stage in Stage:
                     pairs = zip(self._closed[stage], _numbers(work, stage), strict=True)
-                    self._closed[stage] = tuple(old + new for old, new in pairs)  # type: ignore[assignment]
+                    self._closed[stage] = tuple(old + new for old, new in pairs)
 
-    def begin(self, stage: Stage) -> None:
-        """A stage's clock starts; calls after the first change nothing."""
+    def advanced(self, stage: Stage) -> None:
+        """A unit of a stage is through.
+
+        The clock of a stage starts with what was through before its first unit, so that this unit's time counts.
+        """
         with self._lock:
-            self._started.setdefault(stage, time.monotonic())
+            now = time.monotonic()
+            opened = self._started.get(Stage.TRANSCRIBE, now)
+            self._started.setdefault(stage, max(self._last.values(), default=opened))
+            self._last[stage] = now
+
+    def ended(self, *, all_of_it: bool = False) -> list[str]:
+        """A line for each stage that is through and was not told yet; with ``all_of_it``, for the others as well.
+
+        A stage is through when it is so in every file of the run.
+        """
+        with self._lock:
+            known = all_of_it or len(self._open) + self.through == self.files
+        lines = []
+        for view in self.views():
+            if known and (all_of_it or view.through) and view.stage not in self._told:
+                self._told.add(view.stage)
+                lines.append(view.describe())
+        return lines
 
     def views(self) -> list[StageView]:
         """The stages that have anything to do."""
@@ -98,24 +123,39 @@ class Totals:
             views = []
             for stage in _SHOWN:
                 rows = [self._closed[stage], *(_numbers(work, stage) for work in self._open.values())]
-                total, done, cached_ms, cached, failed = (sum(column) for column in zip(*rows, strict=True))
-                seconds = time.monotonic() - self._started.get(stage, time.monotonic())
-                rate = (done - cached_ms) / 1000 / seconds if seconds > 1 else 0.0
+                total, done, cached_ms, cached, failed, left = (sum(column) for column in zip(*rows, strict=True))
+                ended = not left
+                now = self._last.get(stage, 0.0) if ended else time.monotonic()
+                seconds = now - self._started.get(stage, now)
+                # Over less than a second a rate that is still moving says nothing.
+                rate = (done - cached_ms) / 1000 / seconds if seconds > (0.0 if ended else 1.0) else 0.0
                 if total:
-                    views.append(StageView(stage, total, done, cached, failed, rate))
+                    views.append(StageView(stage, total, done, cached, failed, ended, rate))
             return views
 
 
-def _numbers(work: JobWork, stage: Stage) -> tuple[int, int, int, int, int]:
+def _numbers(work: JobWork, stage: Stage) -> tuple[int, ...]:
     count = work.counts[stage]
-    return count.total_ms, count.done_ms, count.cached_ms, count.cached, count.failed
+    left = count.total - count.done - count.failed
+    return count.total_ms, count.done_ms, count.cached_ms, count.cached, count.failed, left
 
 
-class PlainWatcher(Silence):
-    """A line when a file is planned and when it is through, and one now and then in between."""
+class StageTeller(Silence):
+    """Says how fast each stage was, once it is through: the rows of a table are gone by then."""
 
     def __init__(self, files: int) -> None:
         self.totals = Totals(files)
+
+    def tell_ended(self, *, all_of_it: bool = False) -> None:
+        for line in self.totals.ended(all_of_it=all_of_it):
+            self.note(line)
+
+
+class PlainWatcher(StageTeller):
+    """A line when a file is planned, when it is through and when a stage is, and one now and then in between."""
+
+    def __init__(self, files: int) -> None:
+        super().__init__(files)
         self._said = time.monotonic()
 
     def note(self, line: str) -> None:
@@ -131,24 +171,26 @@ class PlainWatcher(Silence):
         )
 
     def advanced(self, stage: Stage, audio_ms: int, *, failed: bool) -> None:
-        self.totals.begin(stage)
+        self.totals.advanced(stage)
+        self.tell_ended()
         if time.monotonic() - self._said >= PLAIN_EVERY:
             self._said = time.monotonic()
             note("; ".join(view.describe() for view in self.totals.views()))
 
     def finished(self, result: FileResult) -> None:
         self.totals.finished(result)
+        self.tell_ended()
         note(f"[{self.totals.through}/{self.totals.files}] {one_line(result.media.name)}: {result.state}")
 
 
-class LiveWatcher(Silence):
+class LiveWatcher(StageTeller):
     """A small table that is drawn again a few times a second."""
 
     def __init__(self, files: int) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        self.totals = Totals(files)
+        super().__init__(files)
         self._console = Console(stderr=True)
         self.live = Live(
             console=self._console,
@@ -169,10 +211,12 @@ class LiveWatcher(Silence):
         self.totals.opened(work)
 
     def advanced(self, stage: Stage, audio_ms: int, *, failed: bool) -> None:
-        self.totals.begin(stage)
+        self.totals.advanced(stage)
+        self.tell_ended()
 
     def finished(self, result: FileResult) -> None:
         self.totals.finished(result)
+        self.tell_ended()
         if result.state not in (JobState.DONE, JobState.INTERRUPTED, JobState.BUDGET_STOPPED):
             self.note(f"{one_line(result.media.name)}: {result.state}: {one_line(result.reason)}")
 
@@ -199,8 +243,11 @@ def make_watcher(files: int, *, quiet: bool) -> Iterator[Watcher]:
     if quiet:
         yield Silence()
     elif sys.stderr.isatty():
-        watcher = LiveWatcher(files)
-        with watcher.live:
-            yield watcher
+        live = LiveWatcher(files)
+        with live.live:
+            yield live
+            live.tell_ended(all_of_it=True)
     else:
-        yield PlainWatcher(files)
+        plain = PlainWatcher(files)
+        yield plain
+        plain.tell_ended(all_of_it=True)
