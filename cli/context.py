@@ -48,3 +48,8 @@ def print_json(value: Any) -> None:
     except UnicodeEncodeError:
         text = json.dumps(value, indent=1)
     print(text)
+
+
+def print_error(message: str, hint: str, **more: Any) -> None:
+    """What went wrong, for programs: one line, so that it also ends a stream of JSON lines."""
+    print(json.dumps({"error": {"message": message, "hint": hint, **more}}))

@@ -8,7 +8,7 @@ import traceback
 from enum import IntEnum
 from pathlib import Path
 
-from cli.context import print_json
+from cli.context import print_error
 from cli.wording import printable
 from core.errors import EngineError, ListedError, SegueError, StoreError, UsageError
 
@@ -37,10 +37,8 @@ def code_of(error: SegueError) -> Exit:
 def report_error(error: SegueError, *, as_json: bool) -> Exit:
     """Says what went wrong and what to do: on standard error for people, on standard output as JSON if asked."""
     if as_json:
-        said: dict[str, object] = {"message": error.message, "hint": error.hint}
-        if isinstance(error, ListedError):
-            said["total"] = error.total
-        print_json({"error": said})
+        more = {"total": error.total} if isinstance(error, ListedError) else {}
+        print_error(error.message, error.hint, **more)
     # A manifest's problems are one line each; nothing else may break or colour a line.
     message = "\n".join(map(printable, error.message.split("\n")))
     print(f"segue: {message}", file=sys.stderr)

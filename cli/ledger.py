@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from cli import ledger_care
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
+from cli.default_command import DefaultCommandGroup
 from cli.ledger_options import AgainstFlag, FocusFlag, LedgerFlags, NodeRateFlag, PriceFileFlag, rules_of
 from cli.uncollected import uncollected
 from core.errors import UsageError
@@ -25,14 +25,10 @@ if TYPE_CHECKING:
 _SHOW = "show"
 
 
-class LedgerGroup(TyperGroup):
-    """``segue ledger JOB`` is ``segue ledger show JOB``: whatever is no command's name is what to show."""
+class LedgerGroup(DefaultCommandGroup):
+    """``segue ledger JOB`` is ``segue ledger show JOB``."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Puts the left out word back."""
-        if not args or (args[0] not in self.commands and args[0] != "--help"):
-            args = [_SHOW, *args]
-        return super().parse_args(ctx, args)
+    default_command = _SHOW
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command; it makes and keeps millions of facts where there are so many."""

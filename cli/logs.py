@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.context import HomeFlag, JobArgument, JsonFlag, note, open_runtime
+from cli.context import HomeFlag, JobArgument, JsonFlag, note, open_runtime, print_json
 from cli.exits import Exit
 
 if TYPE_CHECKING:
@@ -27,13 +27,16 @@ def logs_command(
 ) -> int:
     """Show what happened to a job: orders, planning, batches, failures, deaths of engines, webhooks; oldest first.
 
-    With --json, a line of JSON for each entry.
+    With --json, one document; with --follow as well, a line of JSON for each entry as it comes.
     """
     from pipeline.job_log import read_job_log
     from pipeline.submissions import find_submitted
 
     store = open_runtime({"home": home}).store
     job_id = find_submitted(store, job)
+    if json and not follow:
+        print_json({"id": job_id, "entries": read_job_log(store, job_id)})
+        return Exit.DONE
     told: set[str] = set()
     try:
         while True:

@@ -32,6 +32,7 @@ from cli import (
     worker,
     workers,
 )
+from cli.context import print_error
 from cli.exits import Exit, report_crash, report_error
 from core.errors import SegueError
 from core.version import VERSION
@@ -113,10 +114,11 @@ def main() -> None:
 
 
 def _run() -> int:
+    as_json = "--json" in sys.argv
     try:
         result = app(standalone_mode=False)
     except SegueError as error:
-        return report_error(error, as_json="--json" in sys.argv)
+        return report_error(error, as_json=as_json)
     except typer.Exit as leaving:
         return leaving.exit_code
     except (KeyboardInterrupt, typer.Abort):
@@ -127,9 +129,15 @@ def _run() -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: a person must not be shown a traceback
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
+            if as_json:
+                print_error(str(getattr(error, "message", error)), "see --help")
             return int(error.exit_code)
+        if as_json:
+            print_error(f"this is a defect in Segue: {type(error).__name__}: {error}", "please report it")
         return report_crash(error)
     if result == _TYPER_INTERRUPTED:
+        if as_json:
+            print_error("interrupted", "the same command continues")
         print("segue: interrupted; the same command continues", file=sys.stderr)
         return Exit.INTERRUPTED
     return result if isinstance(result, int) else Exit.DONE

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.context import HomeFlag, JsonFlag, note, print_json
+from cli.default_command import DefaultCommandGroup
 from cli.exits import Exit
 from core.errors import LISTED, summed_up
 
@@ -16,7 +17,17 @@ if TYPE_CHECKING:
 
     from ledger.prices import PriceBook, PriceRow
 
-app = typer.Typer(no_args_is_help=True, help="Look at the prices the ledger works with, check them, add your own.")
+
+class PricesGroup(DefaultCommandGroup):
+    """``segue prices gemini`` is ``segue prices list gemini``."""
+
+    default_command = "list"
+
+
+app = typer.Typer(
+    cls=PricesGroup,
+    help="Look at the prices the ledger works with, check them, add your own. 'list' may be left out.",
+)
 
 BookFlag = Annotated[
     Path | None,

@@ -184,7 +184,7 @@ def test_a_page_is_written_where_it_was_asked_for(kept: tuple[Segue, str], tmp_p
 def test_a_purged_job_is_still_found_by_its_id(segue: Segue) -> None:
     ran = run_job(segue)
     before = segue("ledger", ran, "--json").json["spent"]["total"]
-    assert segue("cache", "purge", "--owner", "tester").code == 0
+    assert segue("cache", "purge", "--owner", "tester", "--yes").code == 0
     after = segue("ledger", ran[:10], "--json").json
     assert (after["job"], after["state"], after["owner"]) == (ran, "purged", "")
     assert after["spent"]["total"] == before

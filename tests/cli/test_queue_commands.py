@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -371,7 +370,7 @@ def test_logs_merge_what_all_writers_noted(segue: Segue, media: Path, store: Sto
     death = Death("d" * 64, True, "SIGSEGV", "last words", 1, "worker-a")  # type: ignore[arg-type]
     incidents.note_deaths([death], "worker-a")
     segue("cancel", job_id)
-    entries = [json.loads(line) for line in segue("logs", job_id, "--json").stdout.splitlines()]
+    entries = segue("logs", job_id, "--json").json["entries"]
     assert [entry["event"] for entry in entries] == ["order", "opened", "batch_done", "retry", "death", "order"]
     assert {"at", "level", "event", "writer", "text"} <= set(entries[0])
     assert entries[4]["writer"] == "worker-a"
