@@ -1,6 +1,6 @@
 # One command each. Needs Python 3.11 or newer and make; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint check docs bench storm fuzz lock clean distclean
+.PHONY: help setup demo test lint check docs bench storm fuzz gpu release lock clean distclean
 
 # The first of these that is 3.11 or newer is used; `make setup PYTHON=/path/to/python` chooses another.
 PYTHON ?=
@@ -86,6 +86,10 @@ storm: setup ## kills at random moments, and what that cost: make storm STORM=fl
 fuzz: setup ## damaged input for what reads from outside, bounded: make fuzz FUZZ=captions SECONDS=600 SEED=7
 	$(BIN)/python -m bench.fuzz $(if $(FUZZ),--targets "$(FUZZ)") --seconds $(SECONDS) --seed $(SEED) $(ARGS)
 
+# Needs a package index; the nodes that install from it do not.
+release: setup ## what bare GPU nodes install, with its sums: make release RELEASE=/mnt/share/release/2026-11-21
+	deploy/spot/release.sh "$(or $(RELEASE),dist/release)"
+
 # uv resolves; the export carries hashes and no registry's address. UPGRADE=1 takes newer versions.
 lock: ## requirements.lock and the images' locks again from pyproject.toml
 	@set -e; found=; \
@@ -95,7 +99,7 @@ lock: ## requirements.lock and the images' locks again from pyproject.toml
 	[ -n "$$found" ] || { echo "make lock: no Python 3.11 or newer among: $(CANDIDATES)" >&2; exit 1; }; \
 	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	"$$found" -m venv "$$folder/uv"; "$$folder/uv/bin/pip" install --quiet --disable-pip-version-check uv; \
-	"$$folder/uv/bin/uv" export --quiet $(if $(UPGRADE),--upgrade) --all-extras --all-groups --no-emit-project --no-header \
+	"$$folder/uv/bin/uv" export --quiet $(if $(UPGRADE),--upgrade) --all-extras --no-extra cuda --all-groups --no-emit-project --no-header \
 		--format requirements-txt --output-file "$$folder/requirements.lock" >/dev/null; \
 	"$$folder/uv/bin/uv" export --quiet --frozen --no-default-groups --no-emit-project --no-header \
 		--format requirements-txt --output-file "$$folder/requirements-runtime.lock" >/dev/null; \

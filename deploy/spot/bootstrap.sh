@@ -2,7 +2,8 @@
 # Turns a fresh GPU machine into a Segue worker. Run as root, from the release folder on the mounted shared disk:
 #   /srv/segue/release/2026-11-21/bootstrap.sh azure
 # Before it: the shared disk is mounted at /srv/segue, /etc/segue/worker.env and /etc/segue/broker-url are written
-# (the cloud's own start-up file does that), and the image has the NVIDIA driver and Python 3.11 or newer with venv.
+# (the cloud's own start-up file does that), and the image has the NVIDIA driver and the Python that the release was made
+# for, with venv. Everything that is installed comes from the release: no package index is asked.
 # Running it twice changes nothing.
 set -euo pipefail
 
@@ -34,17 +35,26 @@ id -u segue >/dev/null 2>&1 \
 # The unit's credential is read by systemd as root; nobody else may.
 chown root:root /etc/segue/broker-url
 chmod 0600 /etc/segue/broker-url
-for folder in /srv/segue/home /srv/segue/models; do
+# cuda-cache: kernels that the driver compiles on newer cards. On the share, since this machine's own disk goes with it.
+for folder in /srv/segue/home /srv/segue/models /srv/segue/models/cuda-cache; do
   # A share that squashes root lets nobody but their owner make them: there they are made once, by hand, for 10001:10001.
   [[ -d $folder ]] || install -d -o segue -g segue -m 0770 "$folder"
 done
 
 if [[ "$(cat /opt/segue/.release 2>/dev/null || true)" != "$release" ]]; then
+  (cd "$release" && sha256sum --check --quiet --strict SHA256SUMS)
   rm -rf /opt/segue
   python3 -m venv /opt/segue
-  /opt/segue/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-    -r "$release/requirements-runtime.lock" -r "$release/requirements-cuda.lock"
-  /opt/segue/bin/python -m pip install --quiet --disable-pip-version-check --no-deps "$release"/segue_localize-*.whl
+  /opt/segue/bin/python -m pip install --quiet --disable-pip-version-check --no-index --find-links "$release/wheels" \
+    --require-hashes --no-deps --requirement "$release/requirements-node.lock"
+  # A model that came with the release is read from this machine's own disk, and nothing is downloaded any more.
+  rm -rf /var/lib/segue/hub
+  : >/etc/segue/models.env
+  if [[ -d $release/hub ]]; then
+    install -d -m 0755 /var/lib/segue
+    cp --recursive --no-dereference "$release/hub" /var/lib/segue/hub
+    printf '%s\n' HF_HOME=/var/lib/segue/hub SEGUE_OFFLINE=true >/etc/segue/models.env
+  fi
   # Written last: an installation that was interrupted is made again.
   echo "$release" >/opt/segue/.release
 fi

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,6 +47,7 @@ _SERVICE: dict[str, Any] = {
             "additionalProperties": False,
         },
         "command": _STRINGS,
+        "hostname": {"type": "string", "pattern": "^[a-z0-9-]+$"},
         "environment": _ENVIRONMENT,
         "user": {"type": "string", "pattern": r"^\d+:\d+$"},
         "init": {"type": "boolean"},
@@ -114,7 +116,7 @@ _FILE = {
         "volumes": {"type": "object"},
     },
 }
-_OURS = ("coordinator", "worker", "worker-gpu")
+_OURS = ("coordinator", "worker", "worker-gpu", "worker-translate")
 _GPU = env_file(DEPLOY / "compose" / "gpu.env")
 
 
@@ -168,10 +170,14 @@ def test_settings_and_commands_of_all_services_exist(variables: dict[str, str]) 
 def test_all_services_freeze_and_serve_the_same_engines() -> None:
     services = compose(_GPU)["services"]
     engines = [
-        {key: value for key, value in services[name]["environment"].items() if "TRANSCRIBER" in key or "TRANSL" in key}
+        {
+            key: value
+            for key, value in services[name]["environment"].items()
+            if ("TRANSCRIBER" in key or "TRANSL" in key) and "CONCURRENCY" not in key  # No part of what is frozen.
+        }
         for name in _OURS
     ]
-    assert engines[0] == engines[1] == engines[2]
+    assert all(each == engines[0] for each in engines)
     assert engines[0]["SEGUE_TRANSCRIBER_COMPUTE_TYPE"] == "int8_float16"
 
 
@@ -199,7 +205,7 @@ def test_redis_keeps_its_keys_and_is_not_reachable_from_outside() -> None:
 
 def test_a_worker_is_through_before_docker_kills_it() -> None:
     services = compose()["services"]
-    for name in ("worker", "worker-gpu"):
+    for name in ("worker", "worker-gpu", "worker-translate"):
         grace = int(services[name]["environment"]["SEGUE_GRACE_SECONDS"])
         assert grace + 3 <= seconds(services[name]["stop_grace_period"]) <= 30
 
@@ -218,17 +224,47 @@ def test_health_is_asked_where_the_service_listens() -> None:
         assert f"http://127.0.0.1:{port}/healthz" in service["healthcheck"]["test"][-1]
 
 
-def test_gpus_are_asked_for_by_the_gpu_profile_alone() -> None:
+def test_gpus_are_asked_for_by_the_gpu_profiles_alone() -> None:
+    with_gpu = set()
     for name, service in compose()["services"].items():
         devices = service.get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices", [])
-        assert bool(devices) == (service.get("profiles") == ["gpu"]), name
-        for device in devices:
-            assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+        if devices:
+            with_gpu.add(name)
+            assert "gpu" in service["profiles"], name
+            assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
+    assert with_gpu == {"worker-gpu", "vllm"}
+    # Where vLLM has the machine, the worker that gives the machine its session comes along.
+    assert {name for name, service in compose()["services"].items() if "vllm" in service.get("profiles", [])} == {
+        "vllm",
+        "worker-translate",
+    }
+
+
+def test_a_gpu_waits_for_no_translator_and_translation_waits_on_a_cpu() -> None:
+    services = compose(_GPU)["services"]
+    assert services["worker-gpu"]["command"] == ["worker", "--stages", "transcribe"]
+    assert services["worker-translate"]["command"] == ["worker", "--stages", "translate"]
+    assert services["worker-translate"]["environment"]["SEGUE_DEVICE"] == "cpu"
+    for name in ("worker-gpu", "worker-translate"):
+        # Neither ends, nor is held back, because vLLM is not there: the one needs it not, the other waits by itself.
+        assert set(services[name]["depends_on"]) == {"redis"}
+    flags = _vllm_flags()
+    assert services["worker-translate"]["environment"]["SEGUE_TRANSLATOR_CONCURRENCY"] == flags["max-num-seqs"]
+
+
+def test_all_workers_of_a_machine_are_one_node_whose_rent_is_counted_once() -> None:
+    services = compose(_GPU)["services"]
+    workers = {name: service for name, service in services.items() if service["command"][0] == "worker"}
+    assert set(workers) == {"worker", "worker-gpu", "worker-translate"}
+    # A node's session is named after the boot, and the cloud's name for the machine or else the host name.
+    assert {service["hostname"] for service in workers.values()} == {"segue-node"}
+    assert {service["environment"]["SEGUE_PREEMPTION"] for service in workers.values()} == {"auto"}
+    assert _GPU["SEGUE_OWN_ENGINES"] == f"{_GPU['SEGUE_TRANSLATOR']} {_GPU['SEGUE_TRANSLATOR_MODEL']}"
+    assert all(services[name]["environment"]["SEGUE_OWN_ENGINES"] == _GPU["SEGUE_OWN_ENGINES"] for name in _OURS)
 
 
 def test_vllm_serves_the_model_that_jobs_are_frozen_with_where_they_look_for_it() -> None:
-    vllm = compose(_GPU)["services"]["vllm"]
-    flags = dict(flag.removeprefix("--").partition("=")[::2] for flag in vllm["command"])
+    vllm, flags = compose(_GPU)["services"]["vllm"], _vllm_flags()
     url = urlsplit(_GPU["SEGUE_TRANSLATOR_URL"])
     assert flags["model"] == _GPU["SEGUE_TRANSLATOR_MODEL"] == SERVED_TRANSLATOR
     assert (url.hostname, str(url.port), url.path) == ("vllm", flags["port"], "/v1")
@@ -236,12 +272,36 @@ def test_vllm_serves_the_model_that_jobs_are_frozen_with_where_they_look_for_it(
 
 
 def test_vllm_leaves_whisper_its_part_of_a_t4() -> None:
-    flags = dict(f.removeprefix("--").partition("=")[::2] for f in compose(_GPU)["services"]["vllm"]["command"])
-    card_gib, whisper_gib, weights_gib = 15.0, 4.5, 5.7
+    flags = _vllm_flags()
+    card_gib, weights_gib = 15.0, 5.7
+    whisper_gib = 1.9 + 0.4 * int(_GPU["GPU_BATCH_SIZE"])
     share_gib = card_gib * float(flags["gpu-memory-utilization"])
     assert share_gib + whisper_gib <= card_gib
     # Keys and values of one longest request: 36 layers, 8 heads of 128, two of them, two bytes.
     request_gib = int(flags["max-model-len"]) * 36 * 8 * 128 * 2 * 2 / 2**30
-    assert weights_gib + 1.0 + 2 * request_gib <= share_gib
+    assert weights_gib + 1.0 + int(flags["max-num-seqs"]) * request_gib <= share_gib + request_gib
+
+
+def test_vllm_starts_on_a_t4() -> None:
+    flags, service = _vllm_flags(), compose(_GPU)["services"]["vllm"]
     assert flags["dtype"] == "half", "compute capability 7.5 has no bfloat16"
-    assert flags["quantization"] == "awq", "awq_marlin needs compute capability 8.0"
+    assert flags["attention-backend"] == "TRITON_ATTN", "FlashAttention needs 8.0"
+    assert service["environment"]["VLLM_USE_FLASHINFER_SAMPLER"] == "0", "so does FlashInfer's sampler"
+    assert "quantization" not in flags, "vLLM takes Marlin by itself, from 7.5 on"
+    assert json.loads(flags["structured-outputs-config"]) == {"backend": "xgrammar", "disable_any_whitespace": True}
+
+
+def test_a_fleet_reaches_redis_at_a_private_address_and_the_store_on_the_share() -> None:
+    (raw,) = load_yaml(DEPLOY / "compose" / "fleet.yaml")
+    with pytest.raises(KeyError, match="PRIVATE_ADDRESS"):
+        interpolate(raw, {})
+    filled = interpolate(raw, {"PRIVATE_ADDRESS": "10.0.0.5"})
+    assert filled["services"] == {"redis": {"ports": ["10.0.0.5:6379:6379"]}}
+    assert set(filled["volumes"]) <= set(compose()["volumes"])
+    unit = (DEPLOY / "spot" / "segue-worker@.service").read_text("utf-8")
+    assert f"Environment=SEGUE_HOME={filled['volumes']['segue-home']['driver_opts']['device']}\n" in unit
+
+
+def _vllm_flags() -> dict[str, str]:
+    flags = compose(_GPU)["services"]["vllm"]["command"]
+    return dict(flag.removeprefix("--").partition("=")[::2] for flag in flags)

@@ -131,6 +131,12 @@ def test_locks_hold_hashes_and_no_address(name: str) -> None:
 def test_the_cuda_lock_brings_the_library_that_the_engine_opens() -> None:
     wanted = (IMAGES / "cuda.in").read_text("utf-8")
     assert "nvidia-cublas-cu12" in wanted
+    # The extra for one's own machine asks for the same, and does not reach everybody's lock.
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    (requirement,) = extras["cuda"]
+    assert requirement.partition(" ;")[0] in wanted
+    assert "nvidia-cublas" not in (ROOT / "requirements.lock").read_text("utf-8")
+    assert "--no-extra cuda" in (ROOT / "Makefile").read_text("utf-8")
     device = (ROOT / "engines" / "device.py").read_text("utf-8")
     assert '"libcublas.so.12"' in device, "another CUDA: cuda.in must follow"
     assert any(name.startswith("nvidia-cublas-cu12==12.") for name in _lock(IMAGES / "requirements-cuda.lock"))

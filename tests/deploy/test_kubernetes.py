@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -145,6 +146,33 @@ def test_workers_serve_what_jobs_are_frozen_with() -> None:
         container = _container(name)
         assert {"configMapRef": {"name": "segue-settings"}} in container["envFrom"]
         assert not shared & {entry["name"] for entry in container.get("env", [])}, name
+
+
+def test_the_node_that_runs_vllm_is_in_the_books() -> None:
+    """A worker on its node gives it a session; the engine that it serves is no API with a fee."""
+    settings = manifest("ConfigMap", "segue-settings")["data"]
+    assert settings["SEGUE_OWN_ENGINES"] == f"{settings['SEGUE_TRANSLATOR']} {settings['SEGUE_TRANSLATOR_MODEL']}"
+    spec = manifest("Deployment", "segue-vllm-worker")["spec"]["template"]["spec"]
+    (term,) = spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert term["topologyKey"] == "kubernetes.io/hostname"
+    assert term["labelSelector"]["matchLabels"] == dict(pod_specs())["segue-vllm"]["metadata"]["labels"]
+    # It goes where vLLM may go, and stays for as long as the node does.
+    tolerated = dict(pod_specs())["segue-vllm"]["spec"]["tolerations"]
+    assert spec["tolerations"] == tolerated
+    (container,) = spec["containers"]
+    assert container["args"] == ["worker", "--stages", "translate"]
+    check_command(container["args"])
+    check_settings(_environment(container))
+    assert _environment(container)["SEGUE_PREEMPTION"] == "auto", "its session is known by the cloud's own name for it"
+
+
+def test_vllm_starts_on_a_t4() -> None:
+    container = _container("segue-vllm")
+    assert {"--dtype=half", "--attention-backend=TRITON_ATTN", "--enforce-eager"} <= set(container["args"])
+    assert not [flag for flag in container["args"] if flag.startswith("--quantization")]
+    assert _environment(container)["VLLM_USE_FLASHINFER_SAMPLER"] == "0"
+    (structured,) = [flag for flag in container["args"] if flag.startswith("--structured-outputs-config=")]
+    assert json.loads(structured.partition("=")[2]) == {"backend": "xgrammar", "disable_any_whitespace": True}
 
 
 def test_pods_have_no_rights_and_limited_memory() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ import pytest
 import yaml
 from deployment_files import DEPLOY, NOTICE_SECONDS, ROOT, SHUTDOWN_SECONDS, check_command, check_settings, load_yaml
 
+from core.version import VERSION
+
 SPOT = DEPLOY / "spot"
 UNIT = SPOT / "segue-worker@.service"
 CLOUDS = sorted(NOTICE_SECONDS)
@@ -25,19 +28,22 @@ _SETTING = re.compile(r"\bSEGUE_[A-Z_]+\b")
 
 def _unit(*paths: Path) -> dict[str, dict[str, list[str]]]:
     """Section -> key -> values, as systemd reads a unit and then its drop-ins."""
+    return _sections([line for path in paths for line in path.read_text("utf-8").splitlines()])
+
+
+def _sections(lines: list[str]) -> dict[str, dict[str, list[str]]]:
     sections: dict[str, dict[str, list[str]]] = {}
-    for path in paths:
-        section: dict[str, list[str]] = {}
-        for line in path.read_text("utf-8").splitlines():
-            if not line.strip() or line.startswith(("#", ";")):
-                continue
-            if line.startswith("["):
-                section = sections.setdefault(line.strip("[]"), {})
-                continue
-            key, equals, value = line.partition("=")
-            assert equals, f"{path.name}: {line}"
-            assert key == key.strip(), f"{path.name}: {line}"
-            section.setdefault(key, []).append(value.strip())
+    section: dict[str, list[str]] = {}
+    for line in lines:
+        if not line.strip() or line.startswith(("#", ";")):
+            continue
+        if line.startswith("["):
+            section = sections.setdefault(line.strip("[]"), {})
+            continue
+        key, equals, value = line.partition("=")
+        assert equals, line
+        assert key == key.strip(), line
+        section.setdefault(key, []).append(value.strip())
     return sections
 
 
@@ -75,6 +81,8 @@ def test_sigterm_reaches_the_supervisor_alone_and_a_dead_engine_does_not_end_it(
     assert service["OOMPolicy"] == ["continue"]
     (program,) = service["ExecStart"]
     check_command(program.split()[1:])
+    # A GPU waits for no translator, so none that is away can end its worker over and over.
+    assert program.split()[1:] == ["worker", "--stages", "transcribe"]
     assert service["User"] != ["root"]
 
 
@@ -85,6 +93,10 @@ def test_settings_of_the_unit_exist(cloud: str) -> None:
     check_settings({name: value.replace("%i", "0").replace("%d", "/run/x") for name, value in environment.items()})
     (credential,) = _service(cloud)["LoadCredential"]
     assert environment["SEGUE_BROKER_URL_FILE"] == "%d/" + credential.partition(":")[0]
+    # Kernels that the driver compiles are kept where they outlive the machine, and where the unit may write.
+    assert environment["CUDA_CACHE_PATH"].startswith("/srv/segue/")
+    assert "/srv/segue" in _service(cloud)["ReadWritePaths"]
+    assert f"{environment['CUDA_CACHE_PATH']}; do" in (SPOT / "bootstrap.sh").read_text("utf-8")
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
@@ -125,7 +137,7 @@ def test_start_up_files_are_cloud_init_and_end_in_the_bootstrap(cloud: str) -> N
     start = files["/usr/local/sbin/segue-start"]
     assert start["permissions"] == "0755"
     assert start["content"].rstrip().endswith(f'/bootstrap.sh" {cloud}')
-    assert config["runcmd"][-1] == ["/usr/local/sbin/segue-start"]
+    assert config["runcmd"][-1] == ["systemctl", "enable", "--now", "--no-block", "segue-start.service"]
     subprocess.run(["bash", "-n"], input=start["content"], text=True, check=True)
     settings = files["/etc/segue/worker.env"]["content"].splitlines()
     lines = dict(line.split("=", 1) for line in settings if not line.startswith("#"))
@@ -181,23 +193,127 @@ def test_gcp_machines_are_spot_and_deleted_at_the_end() -> None:
     assert given == read
 
 
+def _start_units() -> dict[str, dict[str, dict[str, list[str]]]]:
+    """The unit that makes a machine a worker, as each cloud's start-up file writes it."""
+    texts = {}
+    for cloud, text in _cloud_configs().items():
+        files = {entry["path"]: entry["content"] for entry in yaml.safe_load(text)["write_files"]}
+        texts[cloud] = files["/etc/systemd/system/segue-start.service"]
+    startup = (SPOT / "gcp" / "startup.sh").read_text("utf-8")
+    texts["gcp"] = startup.partition("<<'UNIT'\n")[2].partition("\nUNIT\n")[0]
+    return {cloud: _sections(text.splitlines()) for cloud, text in texts.items()}
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_starting_is_tried_until_it_works(cloud: str) -> None:
+    unit = _start_units()[cloud]
+    assert unit["Unit"]["StartLimitIntervalSec"] == ["0"]
+    service = unit["Service"]
+    assert (service["Type"], service["Restart"]) == (["oneshot"], ["on-failure"])
+    assert 5 <= int(service["RestartSec"][0]) <= 60
+    assert service["ExecStart"][0].split()[0] == "/usr/local/sbin/segue-start"
+
+
+def test_machines_may_read_the_broker_s_address_before_the_first_of_them_starts() -> None:
+    azure = (SPOT / "azure" / "vmss.sh").read_text("utf-8")
+    steps = ["az identity create", "az role assignment create", "az vmss create"]
+    assert [azure.index(step) for step in steps] == sorted(azure.index(step) for step in steps)
+    assert '--assign-identity "$identity"' in azure
+    gcp = (SPOT / "gcp" / "template.sh").read_text("utf-8")
+    steps = ["add-iam-policy-binding segue-broker-url", "instance-templates create", "instance-groups managed create"]
+    assert [gcp.index(step) for step in steps] == sorted(gcp.index(step) for step in steps)
+    (fleet,) = load_yaml(SPOT / "aws" / "fleet.yaml")
+    data = fleet["Resources"]["Template"]["Properties"]["LaunchTemplateData"]
+    assert data["IamInstanceProfile"]["Arn"] == "Profile.Arn"
+    assert fleet["Resources"]["Profile"]["Properties"]["Roles"] == ["Role"]
+    assert fleet["Resources"]["Role"]["Properties"]["Policies"], "part of the role, not a resource that may come later"
+
+
+def test_machines_without_a_public_address_are_given_a_way_out() -> None:
+    for cloud, made in (("azure", ["nat gateway create", "subnet update"]), ("gcp", ["routers nats create"])):
+        network = (SPOT / cloud / "network.sh").read_text("utf-8")
+        assert all(step in network for step in made)
+    assert '--public-ip-address ""' in (SPOT / "azure" / "vmss.sh").read_text("utf-8")
+    assert "--no-address" in (SPOT / "gcp" / "template.sh").read_text("utf-8")
+    (fleet,) = load_yaml(SPOT / "aws" / "fleet.yaml")
+    assert "NAT" in fleet["Parameters"]["Subnets"]["Description"]
+
+
+def test_gpu_nodes_are_told_of_no_translator() -> None:
+    texts = [*_cloud_configs().values(), (SPOT / "gcp" / "startup.sh").read_text("utf-8")]
+    assert not [text for text in texts if "SEGUE_TRANSLATOR" in text]
+
+
+def test_booting_asks_no_package_index() -> None:
+    text = (SPOT / "bootstrap.sh").read_text("utf-8")
+    installs = re.findall(r"pip install(?:[^\n]*\\\n)*[^\n]*", text)
+    assert installs
+    for install in installs:
+        assert {"--no-index", "--require-hashes", "--find-links"} <= set(install.split())
+    assert text.index("sha256sum --check") < text.index("pip install")
+
+
+def test_a_node_s_lock_has_what_its_python_needs_and_every_hash() -> None:
+    script = str(SPOT / "node_lock.py")
+    locks = [str(DEPLOY / "images" / f"requirements-{part}.lock") for part in ("runtime", "cuda")]
+    made = {}
+    for version in ("3.11", "3.12"):
+        done = subprocess.run([sys.executable, script, version, *locks], capture_output=True, text=True, check=True)
+        lines = [line for line in done.stdout.splitlines() if line[:1] != " "]
+        assert all(re.fullmatch(r"[\w.-]+==[\w.]+ \\", line) for line in lines)
+        made[version] = dict(line.rstrip(" \\").split("==") for line in lines)
+        assert done.stdout.count("--hash=sha256:") >= len(lines)
+    old, new = made["3.11"], made["3.12"]
+    assert old["av"] != new["av"], "the lock has one for each"
+    assert {"ctranslate2", "nvidia-cublas-cu12", "faster-whisper"} <= set(new)
+    assert "colorama" not in new, "of Windows"
+
+
+_PIP_WITHOUT_NETWORK = """#!/usr/bin/env bash
+# Downloads nothing, and notes what it was asked for.
+if [[ "$*" == "-m pip download "* ]]; then
+  printf '%s\\n' "$*" >>"$PIP_ASKED"
+  while [[ $1 != --dest ]]; do shift; done
+  touch "$2/a_wheel-1-py3-none-any.whl"
+  exit
+fi
+exec "$REAL_PYTHON" "$@"
+"""
+
+
 def test_a_release_holds_all_that_the_bootstrap_reads(tmp_path: Path) -> None:
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.skip("a release is made from a git checkout")
-    target = tmp_path / "release"
-    environment = {**os.environ, "PYTHON": sys.executable}
+    target, python = tmp_path / "release", tmp_path / "python"
+    python.write_text(_PIP_WITHOUT_NETWORK, "utf-8")
+    python.chmod(0o755)
+    asked = tmp_path / "asked"
+    own = {"PYTHON": str(python), "REAL_PYTHON": sys.executable, "PIP_ASKED": str(asked), "NODE_PYTHON": "3.12"}
+    environment = {**os.environ, **own}
     script = str(SPOT / "release.sh")
     subprocess.run(["bash", script, str(target)], env=environment, check=True, capture_output=True)
     names = {path.name for path in target.iterdir()}
     mentioned = set(re.findall(r'\$release/([\w@.$-]+)"', (SPOT / "bootstrap.sh").read_text("utf-8")))
-    read = {name.replace("$cloud", cloud) for name in mentioned for cloud in CLOUDS}
+    read = {name.replace("$cloud", cloud) for name in mentioned for cloud in CLOUDS} - {"hub"}
     assert len(read) > len(CLOUDS)
     assert read <= names
-    (wheel,) = target.glob("segue_localize-*.whl")
+    # The wheels are those of the locks, by their hashes, for the nodes' Python; ours is among them.
+    download = asked.read_text("utf-8").split()
+    assert {"--require-hashes", "--only-binary=:all:", "manylinux2014_x86_64"} <= set(download)
+    assert download[download.index("--python-version") + 1] == "3.12"
+    (wheel,) = (target / "wheels").glob("segue_localize-*.whl")
+    lock = (target / "requirements-node.lock").read_text("utf-8")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    assert lock.rstrip().endswith(f"segue-localize=={VERSION} --hash=sha256:{digest}")
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=target, check=True)
+    summed = {line.split("  ./")[1] for line in (target / "SHA256SUMS").read_text("utf-8").splitlines()}
+    files = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()}
+    assert summed == files - {"SHA256SUMS"}
     packages = set(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"])
     with zipfile.ZipFile(wheel) as archive:
-        packed = {name.rpartition("/")[0].replace("/", ".") for name in archive.namelist()}
-    assert packages <= packed
+        inside = archive.namelist()
+    assert packages <= {name.rpartition("/")[0].replace("/", ".") for name in inside}
+    assert {f"ledger/book/{path.name}" for path in (ROOT / "ledger" / "book").glob("*.toml")} <= set(inside)
     again = subprocess.run(["bash", script, str(target)], env=environment, check=False, capture_output=True, text=True)
     assert again.returncode == 1
     assert "exists already" in again.stderr

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # A scale set of spot GPU machines that work for Segue. Needs the az command line, signed in.
 #   GROUP=media SUBNET=/subscriptions/.../subnets/gpu SHARE=acct.file.core.windows.net:/acct/segue \
-#   RELEASE=/srv/segue/release/2026-11-21 VAULT=media-kv TRANSLATOR_URL=http://10.0.0.5:8000/v1 \
-#   deploy/spot/azure/vmss.sh 4
-# The vault holds the secret segue-broker-url (rediss://:PASSWORD@HOST:6380/0), and SHARE is an NFS share.
+#   RELEASE=/srv/segue/release/2026-11-21 VAULT=media-kv deploy/spot/azure/vmss.sh 4
+# The subnet leaves through a NAT gateway (network.sh), since machines without a public address have no other way out.
+# The vault grants by role (--enable-rbac-authorization) and holds the secret segue-broker-url
+# (rediss://:PASSWORD@HOST:6380/0); SHARE is an NFS share.
 set -euo pipefail
 
 count=${1:-}
 if ! [[ $count =~ ^[0-9]+$ ]]; then
-  echo "usage: GROUP= SUBNET= SHARE= RELEASE= VAULT= TRANSLATOR_URL= $0 NUMBER_OF_MACHINES" >&2
+  echo "usage: GROUP= SUBNET= SHARE= RELEASE= VAULT= $0 NUMBER_OF_MACHINES" >&2
   exit 2
 fi
 : "${GROUP:?resource group}" "${SUBNET:?id of the subnet}" "${SHARE:?NFS share, host:/path}"
 : "${RELEASE:?folder made by release.sh, as nodes see it}" "${VAULT:?name of the key vault}"
-: "${TRANSLATOR_URL:?where vLLM answers}"
 name=${NAME:-segue-gpu}
 size=${SIZE:-Standard_NC4as_T4_v3}
 # Has the NVIDIA driver; Ubuntu 24.04 brings Python 3.12.
@@ -23,7 +23,15 @@ init=$(mktemp)
 trap 'rm -f "$init"' EXIT
 
 sed -e "s|<SHARE>|$SHARE|" -e "s|<RELEASE>|$RELEASE|" -e "s|<VAULT>|$VAULT|" \
-  -e "s|<TRANSLATOR_URL>|$TRANSLATOR_URL|" -e "s|<NODE_PRICE>|${NODE_PRICE:-}|" "$here/cloud-init.yaml" >"$init"
+  -e "s|<NODE_PRICE>|${NODE_PRICE:-}|" "$here/cloud-init.yaml" >"$init"
+
+# The machines' identity and what it may read exist before the first of them starts. A role that was assigned a moment ago
+# may be unknown for some minutes: the start unit tries until it is not.
+identity=$(az identity create --resource-group "$GROUP" --name "$name" --query id --output tsv)
+principal=$(az identity show --ids "$identity" --query principalId --output tsv)
+vault_id=$(az keyvault show --name "$VAULT" --query id --output tsv)
+az role assignment create --assignee-object-id "$principal" --assignee-principal-type ServicePrincipal \
+  --role "Key Vault Secrets User" --scope "$vault_id/secrets/segue-broker-url" --output none
 
 # eviction-policy Delete: a deallocated machine would keep its disk and its place in the quota.
 # max-price -1: taken away for want of capacity only, never for its price.
@@ -38,13 +46,9 @@ az vmss create \
   --terminate-notification-time 5 \
   --upgrade-policy-mode Manual --single-placement-group false --disable-overprovision \
   --subnet "$SUBNET" --load-balancer "" --public-ip-address "" \
-  --assign-identity '[system]' \
+  --assign-identity "$identity" \
   --ephemeral-os-disk true --ephemeral-os-disk-placement ResourceDisk \
   --admin-username azureuser --generate-ssh-keys \
   --custom-data "$init"
 
-principal=$(az vmss show --resource-group "$GROUP" --name "$name" --query identity.principalId --output tsv)
-vault_id=$(az keyvault show --name "$VAULT" --query id --output tsv)
-az role assignment create --assignee-object-id "$principal" --assignee-principal-type ServicePrincipal \
-  --role "Key Vault Secrets User" --scope "$vault_id" --output none
 echo "vmss.sh: $count x $size in $name; change the number with az vmss scale"

@@ -3,6 +3,27 @@
 # broker's address comes from the secret manager with the machine's own identity.
 set -euo pipefail
 
+# The share, a package mirror or a right may not be there yet when the machine starts: the script is kept, and tried by a
+# unit until it works.
+if [[ ${1:-} != start ]]; then
+  install -m 0755 "${BASH_SOURCE[0]}" /usr/local/sbin/segue-start
+  cat >/etc/systemd/system/segue-start.service <<'UNIT'
+[Unit]
+Description=Makes this machine a Segue worker
+After=network-online.target
+Wants=network-online.target
+StartLimitIntervalSec=0
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/local/sbin/segue-start start
+Restart=on-failure
+RestartSec=15
+UNIT
+  systemctl daemon-reload
+  exec systemctl restart --no-block segue-start.service
+fi
+
 metadata() {
   curl --silent --fail --retry 10 --retry-all-errors -H "Metadata-Flavor: Google" \
     "http://metadata.google.internal/computeMetadata/v1/$1"
@@ -10,7 +31,6 @@ metadata() {
 
 share=$(metadata instance/attributes/segue-share)
 release=$(metadata instance/attributes/segue-release)
-translator_url=$(metadata instance/attributes/segue-translator-url)
 project=$(metadata project/project-id)
 
 export DEBIAN_FRONTEND=noninteractive
@@ -30,9 +50,6 @@ cat >/etc/segue/worker.env <<EOF
 SEGUE_TRANSCRIBER=faster-whisper
 SEGUE_TRANSCRIBER_MODEL=large-v3
 SEGUE_TRANSCRIBER_COMPUTE_TYPE=int8_float16
-SEGUE_TRANSLATOR=openai
-SEGUE_TRANSLATOR_MODEL=Qwen/Qwen3-8B-AWQ
-SEGUE_TRANSLATOR_URL=$translator_url
 EOF
 
 token=$(metadata instance/service-accounts/default/token | jq -r .access_token)
