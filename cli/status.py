@@ -50,15 +50,15 @@ def status_command(
     standing = standing_of(folder)
     if standing is None:
         raise UsageError(f"job {folder.job_id[:12]} has no plan that can be read", "run the same command again")
+    # What is only not done yet is nothing to review.
+    under_way = standing.state in (JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED)
+    assembly = assembly_of(folder) if standing.readable and not under_way else None
     if json:
-        print_json(standing.as_json())
+        print_json(standing.as_json() | {"gaps": [gap.as_json() for gap in assembly.gaps] if assembly else []})
         return
     _print_standing(console, standing)
     if standing.queue is not None and not standing.queue.ended:
         remark_on_coordinator(store)
-    # What is only not done yet is nothing to review.
-    under_way = standing.state in (JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED)
-    assembly = assembly_of(folder) if standing.readable and not under_way else None
     if assembly is not None:
         _print_review(console, assembly)
 
@@ -137,10 +137,13 @@ def _print_review(console: Console, assembly: Assembly) -> None:
             if line.flags
         )
     for gap in assembly.gaps:
-        lines.append(f"gap            {stamp(gap.span.start_ms)} - {stamp(gap.span.end_ms)}: {gap.reason}")
+        doubt = "" if gap.missed_ms else " (perhaps nobody speaks)"
+        lines.append(f"gap            {stamp(gap.span.start_ms)} - {stamp(gap.span.end_ms)}: {gap.reason}{doubt}")
     if lines:
         console.print(f"to review: {len(lines)}")
     for line in lines[:SHOW_AT_MOST]:
         console.print(f"  {printable(line)}")
     if len(lines) > SHOW_AT_MOST:
-        console.print(f"  and {len(lines) - SHOW_AT_MOST} more, in the .json output under 'flags'")
+        console.print(f"  and {len(lines) - SHOW_AT_MOST} more, in the .json output under 'flags' and 'gaps'")
+    if assembly.tally.missed_ms and assembly.plan.settings.transcriber is not None:
+        console.print("listen to the gaps; a larger model may hear more (SEGUE_TRANSCRIBER_MODEL, and run it again)")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.speech import Span
 from core.text import Dropped
 from engines.translate.interface import TranslatedLine
 from pipeline.completeness import Completeness, Gap, reason_of, state_of
+from pipeline.coverage import NOTHING_WRITTEN, find_gaps
 from pipeline.job import Plan
 from pipeline.report import JobState, Tally, count_units
 from pipeline.timeline import ClipClock
@@ -20,6 +20,7 @@ from subtitles.timing import polish_times
 
 #: Flag of a line whose translation failed, so that a later run will try it again.
 FAILED = "failed"
+NOT_TRANSCRIBED = "not transcribed yet"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def assemble_job(work: JobWork) -> Assembly:
         translated = [Cue(cue.id, cue.start_ms, cue.end_ms, line.text) for cue, line in zip(cues, lines, strict=True)]
         findings[target] = lint([cue for cue in translated if cue.text], rules_for(target, _fps(plan)))
     flagged = [line for lines in translations.values() for line in lines if line.flags]
-    complete = _completeness(work, cues, translations)
+    complete = _completeness(work, cues, translations, dropped)
     return Assembly(
         plan=plan,
         language=work.language,
@@ -111,7 +112,7 @@ def _source(work: JobWork) -> tuple[list[CueDraft], list[tuple[str, ...]], list[
         if transcript is not None:
             clock = ClipClock(planned.window)
             for each in transcript.dropped:
-                span = clock.place(each.start_ms, each.end_ms)
+                span = clock.stretch(each.start_ms, each.end_ms)
                 dropped.append(Dropped(span.start_ms, span.end_ms, each.text, each.reason))
     return drafts, flags, dropped
 
@@ -134,7 +135,10 @@ def _target_lines(work: JobWork, target: str) -> list[TranslatedLine]:
 
 
 def _completeness(
-    work: JobWork, cues: Sequence[Cue], translations: dict[str, tuple[TranslatedLine, ...]]
+    work: JobWork,
+    cues: Sequence[Cue],
+    translations: dict[str, tuple[TranslatedLine, ...]],
+    dropped: Sequence[Dropped],
 ) -> Completeness:
     counts = work.counts.values()
     return Completeness(
@@ -142,19 +146,21 @@ def _completeness(
         units=sum(count.total for count in counts),
         failed=sum(count.failed for count in counts) if work.has_failures else 0,
         cues=len(cues),
-        gaps=_gaps(work),
+        gaps=_gaps(work, dropped),
         failure=next(iter(work.failed.values()), "no unit could say what language is spoken"),
         untranslated={target: sum(not line.text for line in lines) for target, lines in translations.items()},
     )
 
 
-def _gaps(work: JobWork) -> tuple[Gap, ...]:
+def _gaps(work: JobWork, dropped: Sequence[Dropped]) -> tuple[Gap, ...]:
+    """Speech without a cue; captions that were given are taken as they are."""
+    if work.plan.settings.transcriber is None:
+        return ()
     reasons = work.gap_reasons()
+    gaps: list[Gap] = []
     for planned in work.plan.windows:
-        if planned.index not in work.cues:
-            reasons[planned.index] = "not transcribed yet"
-    return tuple(
-        Gap(Span(segment.start_ms, segment.end_ms), reason, segment.duration_ms)
-        for index, reason in sorted(reasons.items())
-        for segment in work.plan.windows[index].window.segments
-    )
+        cues = work.cues.get(planned.index)
+        words = [word for cue in cues or () for word in cue.words]
+        reason = NOT_TRANSCRIBED if cues is None else reasons.get(planned.index, NOTHING_WRITTEN)
+        gaps.extend(find_gaps(planned.window.segments, words, dropped, reason))
+    return tuple(gaps)

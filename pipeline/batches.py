@@ -16,6 +16,7 @@ from cache.store import Store
 from core.errors import EngineError
 from core.keys import Key
 from engines.transcribe.interface import Clip, ClipFailure, ClipSegment, LanguageGuess, Transcriber, Transcript
+from engines.transcribe.words import in_order
 from engines.translate.interface import StoppableTranslator, TaskFailure, TaskLeft, Translation, Translator, Usage
 from pipeline import records
 from pipeline.analysis import open_audio, window_samples
@@ -304,18 +305,34 @@ def _load_clips(wanted: dict[Key, list[Unit]], plans: Callable[[str], Plan], sto
 
 def _guesses(engine: Transcriber, clips: Sequence[Clip]) -> Iterator[Result]:
     guesses: Iterable[LanguageGuess] = engine.detect_languages(clips)
+    asked = {clip.id for clip in clips}
     for guess in guesses:
+        if guess.clip_id not in asked:
+            continue
+        asked.discard(guess.clip_id)
         yield Key(guess.clip_id), records.dump_guess(guess), "", {}
 
 
 def _transcripts(engine: Transcriber, clips: Sequence[Clip]) -> Iterator[Result]:
     lengths = {clip.id: len(clip.samples) // 16 for clip in clips}
     for result in engine.transcribe(clips):
-        key, audio_ms = Key(result.clip_id), lengths[result.clip_id]
+        audio_ms = lengths.pop(result.clip_id, None)
+        if audio_ms is None:
+            continue  # A second answer, or one to what nobody asked: the clip that lacks its own has failed.
+        key = Key(result.clip_id)
         if isinstance(result, ClipFailure):
-            yield key, None, result.reason, {"audio_ms": audio_ms}
-        elif isinstance(result, Transcript):
-            yield key, records.dump_transcript(result), "", {"audio_ms": audio_ms}
+            reason = result.reason or "the transcriber failed and did not say why"
+            yield key, None, reason, {"audio_ms": audio_ms}
+        else:
+            yield key, records.dump_transcript(_promised(result, audio_ms)), "", {"audio_ms": audio_ms}
+
+
+def _promised(transcript: Transcript, audio_ms: int) -> Transcript:
+    """The transcript with words as promised; a person is told where the engine had placed them otherwise."""
+    words = in_order(transcript.words, audio_ms)
+    if words == transcript.words:
+        return transcript
+    return replace(transcript, words=words, flags=(*transcript.flags, "times-mended"))
 
 
 def _translations(engine: Translator, tasks: Sequence[Any], stopping: Stopping) -> Iterator[Result]:

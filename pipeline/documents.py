@@ -18,7 +18,7 @@ from subtitles.lines import break_lines
 from subtitles.rules import rules_for
 
 #: Version of the JSON document's shape.
-DOCUMENT_VERSION = 1
+DOCUMENT_VERSION = 2
 #: What a subtitle shows where there is no translation: the source, plainly marked as not translated.
 UNTRANSLATED = "[{}]"
 

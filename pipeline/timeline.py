@@ -36,6 +36,11 @@ class ClipClock:
         last = min(max(span.start_ms + end_ms - offset, first), span.end_ms)
         return Span(first, last)
 
+    def stretch(self, start_ms: int, end_ms: int) -> Span:
+        """From where the clip's stretch begins to where it ends, whatever was left out in between."""
+        last = max(end_ms - 1, start_ms)
+        return Span(self.place(start_ms, start_ms).start_ms, self.place(last, last + 1).end_ms)
+
 
 def media_words(window: Window, transcript: Transcript) -> tuple[Word, ...]:
     """The transcript's words at their places in the media, in order and without overlap."""

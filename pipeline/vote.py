@@ -38,5 +38,6 @@ def decide_language(windows: Sequence[PlannedWindow], guesses: Mapping[int, tupl
     """
     votes: defaultdict[str, int] = defaultdict(int)
     for index, (language, probability) in guesses.items():
-        votes[language] += max(_weight(windows[index]), 1) * probability
+        if language:
+            votes[language] += max(_weight(windows[index]), 1) * probability
     return min(votes, key=lambda language: (-votes[language], language)) if votes else ""

@@ -8,7 +8,6 @@ the same to the bit alone and in any batch, when each clip is aligned by itself.
 from __future__ import annotations
 
 import threading
-import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ import numpy.typing as npt
 
 from core.audio import SAMPLES_PER_MS, samples_to_ms
 from engines.transcribe.interface import Clip
+from engines.transcribe.loops import compression_ratio
 from engines.transcribe.metering import EffortMeter, Part
-from engines.transcribe.words import UNSPACED_LANGUAGES, TimedWord, join_units
+from engines.transcribe.words import UNSPACED_LANGUAGES, TimedWord, join_units, whole_ms
 
 #: Punctuation that joins the word after it, and the word before it.
 _PREPENDED = "\"'“¿([{-"
@@ -182,7 +182,10 @@ class WhisperDecoder:
             )
         words = [
             TimedWord(
-                str(word["word"]), round(word["start"] * 1000), round(word["end"] * 1000), float(word["probability"])
+                str(word["word"]),
+                whole_ms(word["start"] * 1000),
+                whole_ms(word["end"] * 1000),
+                float(word["probability"]),
             )
             for word in part.get("words", [])  # type: ignore[attr-defined]
         ]
@@ -205,12 +208,6 @@ def _decoded(result: Any, tokenizer: Any) -> Decoded:
     # CTranslate2 divides the sum by the length; Whisper's mean counts the end token too.
     avg_logprob = float(result.scores[0]) * len(tokens) / (len(tokens) + 1)
     return Decoded(tokens, text, avg_logprob, float(result.no_speech_prob), compression_ratio(text))
-
-
-def compression_ratio(text: str) -> float:
-    """Bytes of the text over bytes of the deflated text: above 2.4 it repeats itself."""
-    data = text.strip().encode()
-    return len(data) / len(zlib.compress(data)) if data else 0.0
 
 
 def audio_ms(clip: Clip) -> int:

@@ -6,6 +6,7 @@ Every text begins with the word ``fake`` so that nobody takes it for a transcrip
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import sys
 import time
@@ -28,8 +29,8 @@ _BATCH_SIZE = 8
 #: Exit status of a process that the fault ``die`` has ended.
 DEATH_STATUS = 86
 #: Faults by the place of a clip or task in the engine's life, and by what its digest is a multiple of.
-_FAULTS = ("fail", "oom", "crash", "die", "kill", "hang", "sick")
-_FAULT_HINT = "use fail:<n>, oom:<k>, crash:<n>, die:<n>, kill:<n>, hang:<n> or sick:<n>, with a comma between"
+_FAULTS = ("fail", "oom", "crash", "die", "kill", "hang", "sick", "mute", "skip", "astray")
+_FAULT_HINT = "use <name>:<number>, with a comma between; names: " + ", ".join(_FAULTS)
 #: A spoken word with its pause takes about this long.
 _WORD_MS = 320
 _MOST_WORDS = 90
@@ -63,7 +64,9 @@ class FakeTranscriber:
     k clips run out of memory. ``crash:<n>``: the n-th clip of this engine raises EngineError. ``die:<n>``: the n-th
     clip ends the process at once, as SIGKILL would. ``kill:<n>``: clips whose digest is a multiple of n do so each time
     they are computed. ``hang:<n>``: such clips are never finished, and nothing after them. ``sick:<n>``: from the n-th
-    clip of this engine on, its device fails as a GPU does.
+    clip of this engine on, its device fails as a GPU does. ``mute:<n>``: clips whose digest is a multiple of n get no
+    words. ``skip:<n>``: they get no result. ``astray:<n>``: their words have no number for a time, lie behind the clip
+    or end before they begin.
     """
 
     def __init__(self, spec: EngineSpec, resources: EngineResources) -> None:
@@ -87,7 +90,9 @@ class FakeTranscriber:
         return [LanguageGuess(clip.id, self._language, 900) for clip in clips]
 
     def transcribe(self, clips: Sequence[Clip]) -> Iterator[Result]:
-        yield from settle(clips, self._compute, self._limit)
+        every = self._faults.get("skip")
+        skipped = {clip.id for clip in clips if every is not None and is_chosen(clip_digest(clip), every)}
+        yield from (result for result in settle(clips, self._compute, self._limit) if result.clip_id not in skipped)
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -102,7 +107,12 @@ class FakeTranscriber:
             play_lasting_faults(self._faults, digest)
             if self._delay_s:
                 time.sleep(self._delay_s)
-            yield Transcript(clip.id, fake_words(clip, f"{self._spec.model}:{digest}"))
+            words = fake_words(clip, f"{self._spec.model}:{digest}")
+            if is_chosen(digest, self._faults.get("mute")):
+                words = ()
+            elif is_chosen(digest, self._faults.get("astray")):
+                words = tuple(_astray(place, word) for place, word in enumerate(words))
+            yield Transcript(clip.id, words)
 
     def _play_faults(self, digest: Digest) -> None:
         self._begun += 1
@@ -139,6 +149,13 @@ def play_lasting_faults(faults: Mapping[str, int], digest: Digest) -> None:
         os._exit(DEATH_STATUS)
     while is_chosen(digest, faults.get("hang")):
         time.sleep(3600)
+
+
+def _astray(place: int, word: Word) -> Word:
+    """A word whose times break every promise, in turn."""
+    times = ((math.nan, word.end_ms), (word.start_ms + 90_000, word.end_ms + 90_000), (word.end_ms, word.start_ms))
+    start, end = times[place % 3]
+    return Word(start, end, word.text, word.probability)  # type: ignore[arg-type]
 
 
 def clip_digest(clip: Clip) -> Digest:

@@ -28,10 +28,10 @@ from engines.transcribe.gates import Evidence
 from engines.transcribe.interface import Clip, ClipFailure, LanguageGuess, TranscriberChoice, Transcript
 from engines.transcribe.judging import Reading, judge, read
 from engines.transcribe.metering import EffortMeter
-from engines.transcribe.words import place_words
+from engines.transcribe.words import place_words, spread_words
 
 #: Changes when the rules of decoding and judging change, so that old records are not taken for new ones.
-_RULES = "1"
+_RULES = "2"
 _DEFAULT_BEAM = 5
 #: Whisper's window; a longer clip would lose its end.
 _LONGEST_CLIP_MS = 30_000
@@ -277,6 +277,9 @@ class FasterWhisperTranscriber:
 def _evidence(engine: WhisperDecoder, clip: Clip, encoded: Encoded, decoded: Decoded) -> Evidence:
     segments = whole_segments(clip)
     aligned = engine.align(decoded, encoded, clip, whisper_language(clip.language))
+    if not any(word.text.strip() for word in aligned):
+        # An aligner that finds no place for a text must not make it vanish; that nothing vouches for its words shows.
+        aligned = spread_words(decoded.text, segments, audio_ms(clip))
     return Evidence(
         text=decoded.text,
         words=tuple(place_words(aligned, segments, audio_ms(clip))),

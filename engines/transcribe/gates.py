@@ -16,6 +16,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from engines.transcribe.interface import ClipSegment
+from engines.transcribe.loops import PUNCTUATION, compression_ratio, decoder_loops, mostly_ideographs, said_once
 from engines.transcribe.words import TimedWord, by_segment
 
 _COMPRESSION_LIMIT = 2.4
@@ -31,11 +32,8 @@ _FASTEST_IDEOGRAPHS = 14.0
 _SHORT_MS = 700
 #: This part of the words, and at least this many, without length: the aligner found no place for them.
 _PILED_PART, _PILED_WORDS = 0.3, 4
-#: A phrase repeated this often in a row is a loop, if the loop is at least this many words long altogether.
-_LOOP_TIMES, _LOOP_WORDS = 4, 8
-_PUNCTUATION = ".,!?¡¿;:…\"'~。、，！？「」"
 _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？")
-_NO_PUNCTUATION = str.maketrans("", "", _PUNCTUATION)
+_NO_PUNCTUATION = str.maketrans("", "", PUNCTUATION)
 #: Laughter as it is spelled: haha, hehehe, jajaja, はは, 哈哈, ㅋㅋ, 笑. One "ha" may be a word.
 _LAUGHTER = re.compile(
     r"(?:a?(?:h+[aeiou]+){2,}h*|(?:j[aei]){2,}j?|[はハひヒふフへヘほホぁァっッー]{3,}|[哈呵嘿]{2,}|[ㅋㅎ]+|笑+)"
@@ -80,11 +78,12 @@ class Evidence:
 def suspicions(evidence: Evidence) -> tuple[Suspicion, ...]:
     """Every gate that this decoding does not pass."""
     found = []
-    if evidence.compression_ratio > _COMPRESSION_LIMIT:
+    # What somebody has said again and again deflates well, and is no fault.
+    if min(evidence.compression_ratio, compression_ratio(said_once(evidence.words))) > _COMPRESSION_LIMIT:
         found.append(Suspicion.COMPRESSION)
     if evidence.text.strip() and evidence.avg_logprob < _LOGPROB_LIMIT:
         found.append(Suspicion.LOW_PROBABILITY)
-    if find_loop([word.text for word in evidence.words]) is not None:
+    if decoder_loops(evidence.words):
         found.append(Suspicion.REPETITION)
     if _piled(evidence.words):
         found.append(Suspicion.PILED_WORDS)
@@ -95,23 +94,6 @@ def suspicions(evidence: Evidence) -> tuple[Suspicion, ...]:
     if unwritten_segments(evidence.words, evidence.segments):
         found.append(Suspicion.UNWRITTEN)
     return tuple(found)
-
-
-def find_loop(texts: Sequence[str]) -> tuple[int, int] | None:
-    """The first loop: (index after the phrase's first saying, index after its last), or None.
-
-    A loop is the same phrase at least four times in a row and at least eight words together: "no, no, no, no" is
-    something that people say.
-    """
-    spoken = [text.strip().casefold().strip(_PUNCTUATION) for text in texts]
-    for start in range(len(spoken)):
-        for length in range(1, (len(spoken) - start) // _LOOP_TIMES + 1):
-            end = start + length
-            while end < len(spoken) and spoken[end] == spoken[end - length]:
-                end += 1
-            if end - start >= max(_LOOP_WORDS, _LOOP_TIMES * length) and any(spoken[start : start + length]):
-                return start + length, end
-    return None
 
 
 def missing_segments(words: Sequence[TimedWord], segments: Sequence[ClipSegment]) -> list[int]:
@@ -152,13 +134,6 @@ def _too_fast(evidence: Evidence) -> bool:
     text = evidence.text.strip()
     fastest = _FASTEST_IDEOGRAPHS if mostly_ideographs(text) else _FASTEST_CHARACTERS
     return len(text) * 1000 > fastest * max(audio_ms, _SHORT_MS)
-
-
-def mostly_ideographs(text: str) -> bool:
-    """True when at least half of the letters are kana, hanzi or hangul."""
-    letters = [character for character in text if character.isalpha()]
-    dense = sum(1 for character in letters if "\u3040" <= character <= "\u9fff" or "\uac00" <= character <= "\ud7af")
-    return dense * 2 >= len(letters) > 0
 
 
 def doubt(words: Sequence[TimedWord], score: int, no_speech_prob: float, avg_logprob: float = 0.0) -> int:
@@ -236,6 +211,6 @@ def agreement(one: str, other: str) -> float:
 
 def is_speechless(text: str) -> bool:
     """True for a text that says nothing: no letter or digit in it (``. . . .``), or laughter spelled out."""
-    words = [word.strip(_PUNCTUATION) for word in text.casefold().replace("-", " ").split()]
+    words = [word.strip(PUNCTUATION) for word in text.casefold().replace("-", " ").split()]
     spoken = [word for word in words if any(character.isalnum() for character in word)]
     return all(_LAUGHTER.fullmatch(word) for word in spoken)

@@ -16,7 +16,6 @@ from engines.transcribe.gates import (
     Evidence,
     Suspicion,
     agreement,
-    find_loop,
     is_doubtful,
     missing_segments,
     suspicions,
@@ -24,6 +23,7 @@ from engines.transcribe.gates import (
     unwritten_segments,
 )
 from engines.transcribe.interface import Clip, Transcript
+from engines.transcribe.loops import decoder_loops
 from engines.transcribe.words import TimedWord, as_words, by_segment
 
 #: Decodes one clip alone.
@@ -179,13 +179,13 @@ def _transcript(clip: Clip, reading: Reading, retried: bool) -> Transcript:
 
 
 def _without_loops(words: Sequence[TimedWord]) -> tuple[list[TimedWord], list[Dropped]]:
-    """The words with every loop cut down to its phrase said once."""
+    """The words with every loop that nobody has said cut down to its phrase said once."""
     kept: list[TimedWord] = list(words)
     dropped: list[Dropped] = []
-    while (loop := find_loop([word.text for word in kept])) is not None:
-        start, end = loop
-        dropped.extend(_dropped(kept[start:end], "repetition"))
-        del kept[start:end]
+    while loops := decoder_loops(kept):
+        second, end = loops[0].second, loops[0].end
+        dropped.extend(_dropped(kept[second:end], "repetition"))
+        del kept[second:end]
     return kept, dropped
 
 

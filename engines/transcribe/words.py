@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from core.text import Word
 from engines.transcribe.interface import ClipSegment
@@ -84,6 +86,34 @@ def place_words(words: Sequence[TimedWord], segments: Sequence[ClipSegment], aud
         placed.append(replace(word, start_ms=start, end_ms=end))
         floor = end
     return placed
+
+
+def spread_words(text: str, segments: Sequence[ClipSegment], audio_ms: int) -> list[TimedWord]:
+    """The words of a text whose times nobody knows, evenly over the clip; a text without spaces is one word."""
+    pieces = text.split()
+    first, last = (segments[0].start_ms, segments[-1].end_ms) if segments else (0, audio_ms)
+    marks = [first + (last - first) * place // max(1, len(pieces)) for place in range(len(pieces) + 1)]
+    return [TimedWord(f" {piece}", *ends, 0.0) for piece, ends in zip(pieces, pairwise(marks), strict=True)]
+
+
+def whole_ms(milliseconds: float) -> int:
+    """A time that an engine gave; 0 for what is no number."""
+    return round(milliseconds) if math.isfinite(milliseconds) else 0
+
+
+def in_order(words: Sequence[Word], audio_ms: int) -> tuple[Word, ...]:
+    """The same words with times that keep the promise: whole, inside the clip, in order, without overlap."""
+    kept: list[Word] = []
+    floor = 0
+    for word in words:
+        first, last = sorted((whole_ms(word.start_ms), whole_ms(word.end_ms)))
+        if first > audio_ms:
+            # It says nothing about where the word is, and must not take the time of those after it.
+            first = last = floor
+        start = min(max(first, floor), max(audio_ms, floor))
+        floor = min(max(last, start), max(audio_ms, start))
+        kept.append(Word(start, floor, word.text, min(1000, max(0, whole_ms(word.probability)))))
+    return tuple(kept)
 
 
 def _home(start: int, end: int, bounds: Sequence[tuple[int, int]]) -> int:

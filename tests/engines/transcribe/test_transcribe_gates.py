@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from engines.transcribe.decoding import compression_ratio
 from engines.transcribe.gates import (
     Evidence,
     Suspicion,
     agreement,
     doubt,
-    find_loop,
     is_doubtful,
     is_speechless,
     missing_segments,
@@ -18,6 +16,7 @@ from engines.transcribe.gates import (
     unbelieved,
 )
 from engines.transcribe.interface import ClipSegment
+from engines.transcribe.loops import compression_ratio, decoder_loops, find_loops
 from engines.transcribe.words import TimedWord
 
 
@@ -28,8 +27,16 @@ def timed(text: str, probability: float = 0.9, step_ms: int = 300, start_ms: int
     )
 
 
-def evidence(text: str, *, probability: float = 0.9, logprob: float = -0.2, no_speech: float = 0.1, score: int = 800):
-    words = timed(text, probability)
+def evidence(
+    text: str,
+    *,
+    probability: float = 0.9,
+    logprob: float = -0.2,
+    no_speech: float = 0.1,
+    score: int = 800,
+    step_ms: int = 300,
+):
+    words = timed(text, probability, step_ms)
     end = max(1000, words[-1].end_ms if words else 0)
     segment = ClipSegment(0, end, score)
     return Evidence(text, words, (segment,), logprob, no_speech, compression_ratio(text))
@@ -42,8 +49,8 @@ def test_plain_speech_passes_every_gate():
 @pytest.mark.parametrize(
     ("case", "expected"),
     [
-        (evidence("so we go on " * 20), Suspicion.COMPRESSION),
-        (evidence("so we go on " * 20), Suspicion.REPETITION),
+        (evidence("so we go on " * 20, step_ms=90), Suspicion.COMPRESSION),
+        (evidence("so we go on " * 20, step_ms=90), Suspicion.REPETITION),
         (evidence("perhaps this", logprob=-1.2), Suspicion.LOW_PROBABILITY),
         (Evidence("a b c d e", timed("a b c d e", step_ms=0), (ClipSegment(0, 900, 0),), -0.1, 0, 1), "piled-words"),
         (Evidence("x" * 90, timed("x" * 90), (ClipSegment(0, 1000, 0),), -0.1, 0, 1), Suspicion.TEXT_RATE),
@@ -68,7 +75,46 @@ def test_each_gate_stops_what_it_is_for(case: Evidence, expected: Suspicion):
     ],
 )
 def test_a_loop_is_a_phrase_four_times_in_a_row_and_eight_words_long(text: str, loop: tuple[int, int] | None):
-    assert find_loop(text.split()) == loop
+    assert [(found.second, found.end) for found in find_loops(text.split())] == ([] if loop is None else [loop])
+
+
+SENTENCE = "Ask not what your country can do for you. "
+
+
+def laid(text: str, *lengths_ms: int, probability: float = 0.9) -> tuple[TimedWord, ...]:
+    """Words that take these lengths, over and over; without spaces when the text has none."""
+    pieces = [" " + word for word in text.split()] if " " in text.strip() else list(text)
+    words, at = [], 0
+    for place, piece in enumerate(pieces):
+        end = at + lengths_ms[place % len(lengths_ms)]
+        words.append(TimedWord(piece, at, end, probability))
+        at = end
+    return tuple(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "cut"),
+    [
+        pytest.param(laid(SENTENCE * 8, 300), 0, id="a sentence said eight times"),
+        pytest.param(laid("one two three " * 8, 280), 0, id="counting"),
+        pytest.param(laid("no " * 12, 210), 0, id="no no no"),
+        pytest.param(laid("la la la hey " * 9, 200, 200, 200, 900), 0, id="a refrain with a long last note"),
+        pytest.param(laid("ありがとう" * 8, 120), 0, id="Japanese without spaces"),
+        pytest.param(laid("go " * 10, 300, 300, 300, 300, 4_000), 0, id="a chant across a pause"),
+        pytest.param(laid("thank you " * 40, 50), 78, id="forty sayings in four seconds"),
+        pytest.param(laid("thank you " * 10, 900, 0, 0, 0), 18, id="piled into no time"),
+        pytest.param(laid("I know " * 6, 200, 200, 1_800, 1_900), 10, id="sayings of very unequal length"),
+        pytest.param(laid("I know " * 6, 300, probability=0.5), 10, id="words that the model does not believe"),
+        pytest.param(laid("ありがとう" * 8, 60), 35, id="Japanese faster than anybody speaks"),
+    ],
+)
+def test_a_loop_is_a_loop_only_where_there_is_not_that_much_speech(words: tuple[TimedWord, ...], cut: int):
+    text = "".join(word.text for word in words)
+    segment = ClipSegment(0, words[-1].end_ms, 800)
+    found = suspicions(Evidence(text, words, (segment,), -0.2, 0.1, compression_ratio(text)))
+    assert sum(loop.end - loop.second for loop in decoder_loops(words)) == cut
+    assert (Suspicion.REPETITION in found) == bool(cut)
+    assert cut or Suspicion.COMPRESSION not in found
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from engines.transcribe.clips import cut_clip, cuts_around, halving_cut, is_digital_silence
-from engines.transcribe.decoding import PLAIN_SEARCH, Search, compression_ratio
+from engines.transcribe.decoding import PLAIN_SEARCH, Search
 from engines.transcribe.gates import Evidence
 from engines.transcribe.interface import Clip, ClipSegment
 from engines.transcribe.judging import judge, read
+from engines.transcribe.loops import compression_ratio
 from engines.transcribe.words import TimedWord
 
 
@@ -60,6 +61,13 @@ def test_a_loop_that_stays_is_cut_down_counted_and_flagged():
     assert said(transcript) == "the end"
     assert transcript.flags == ("retried", "low-confidence")
     assert [item.reason for item in transcript.dropped] == ["repetition"]
+
+
+def test_a_sentence_that_is_said_eight_times_is_written_eight_times():
+    one = clip((0, 12_000, 900), (12_000, 24_000, 700))
+    transcript = judge(one, read(evidence(one, "Ask not what your country can do for you. " * 8)), never)
+    assert said(transcript).count("Ask not what your country can do for you.") == 8
+    assert (transcript.flags, transcript.dropped) == ((), ())
 
 
 def test_invented_words_are_dropped_and_counted_without_a_second_look():
