@@ -79,11 +79,12 @@ def _print_table(console: Console, views: list[QueueView]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from cli.wording import one_line, printable
+    from cli.wording import printable, told_apart
 
     rows = []
+    shown = told_apart(path for view in views for path in view.media)
     for view in views:
-        names = [one_line(path.name) for path in view.media]
+        names = [shown[path] for path in view.media]
         media = f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else "".join(names)
         labels = " ".join(f"{name}={text}" for name, text in sorted(view.labels.items()))
         state = Text(str(view.state), style=_STYLES.get(str(view.state), ""))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_module
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -68,22 +67,14 @@ def _print(entry: dict[str, Any], as_json: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from cli.wording import printable
+    from cli.wording import local_time, printable
 
     if as_json:
         print(as_json, flush=True)
         return
     writer = f" [{entry['writer']}]" if entry["writer"] else ""
-    line = f"{_local(str(entry['at']))}  {entry['level']:<7}  {entry['event']:<10}  {entry['text']}{writer}"
+    line = f"{local_time(str(entry['at']))}  {entry['level']:<7}  {entry['event']:<10}  {entry['text']}{writer}"
     console = Console(highlight=False, soft_wrap=True)
     console.print(Text(printable(line), style=_STYLES.get(str(entry["level"]), "")))
     for each in str(entry.get("tail", "")).splitlines():
         console.print(Text(f"    | {printable(each)}", style="dim"))
-
-
-def _local(at: str) -> str:
-    """A UTC time as this machine's clock shows it; as it stands when it is none."""
-    try:
-        return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    except ValueError:
-        return f"{at:<19}"

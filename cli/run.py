@@ -103,12 +103,14 @@ def run_media(media: list[Path], runtime: Runtime, options: RunOptions, *, as_js
     from cli.progress import make_watcher
     from cli.summary import print_summary
     from pipeline.executor import Executor
-    from pipeline.jobs import note_last
+    from pipeline.jobs import note_last, note_refused
     from pipeline.report import RunReport
     from pipeline.requests import make_entries
 
     requests = gather_media(media, options)
     report = RunReport(())
+    for problem in requests.problems:
+        note_refused(runtime.store, runtime.settings.owner, problem)
     if requests.requests:
         entries = make_entries(requests.requests, runtime)
         _ = runtime.store

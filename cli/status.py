@@ -29,7 +29,11 @@ def status_command(
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Show all jobs, or one job with its units, outputs and the cues to review. Read from disk alone."""
+    """Show all jobs, or one job with its units, outputs and the cues to review. Read from disk alone.
+
+    The newest stands last, at the prompt. Files that no job could be made of are listed until they succeed or are
+    purged ('segue cache purge FILE').
+    """
     from rich.console import Console
 
     from pipeline.jobs import JobFolder
@@ -71,26 +75,32 @@ def _all_standings(store: Store) -> list[Standing]:
     pending = orders_by_job(store)
     ids = sorted({folder.job_id for folder in list_jobs(store)} | pending.keys())
     found = (standing_of(JobFolder(store, job_id), pending.get(job_id, ())) for job_id in ids)
-    return [standing for standing in found if standing is not None]
+    standings = sorted((one for one in found if one is not None), key=lambda one: (one.at, one.job_id))
+    newest = {path: standing.at for standing in standings for path in standing.media}
+    # A file that was refused is no news any more once something has become of it.
+    return [one for one in standings if not one.refused or any(newest[path] == one.at for path in one.media)]
 
 
 def _print_jobs(console: Console, standings: list[Standing]) -> None:
-    from cli.wording import clock, one_line
+    from cli.wording import clock, local_time, printable, told_apart
+    from pipeline.report import JobState
 
     if not standings:
         console.print("no jobs yet; start with: segue run MEDIA --to es")
+    shown = told_apart(path for standing in standings for path in standing.media)
     for standing in standings:
-        names = ", ".join(one_line(path.name) for path in standing.media) or "(never finished a run)"
+        names = ", ".join(shown[path] for path in standing.media) or "(never finished a run)"
         languages = f"{standing.language or '?'} -> {','.join(standing.targets) or '-'}"
-        console.print(
-            f"{standing.job_id[:12]}  {standing.state:<11}  {clock(standing.duration_ms):>8}  {languages:<16}  {names}"
-        )
+        parts = [standing.job_id[:12], local_time(standing.at)[:16], f"{standing.state:<11}"]
+        parts += [f"{clock(standing.duration_ms):>8}", f"{languages:<16}", names]
+        why = f": {printable(standing.reason)}" if standing.state is JobState.FAILED and standing.reason else ""
+        console.print("  ".join(parts) + why)
 
 
 def _print_standing(console: Console, standing: Standing) -> None:
-    from cli.wording import clock, one_line, percent, printable
+    from cli.wording import clock, local_time, one_line, percent, printable
 
-    console.print(f"job {standing.job_id}  {standing.state}  owner {standing.owner}")
+    console.print(f"job {standing.job_id}  {standing.state}  owner {standing.owner}  {local_time(standing.at)}")
     for path in standing.media:
         console.print(f"media    {one_line(path)}")
     skipped = standing.duration_ms - standing.speech_ms
@@ -99,6 +109,11 @@ def _print_standing(console: Console, standing: Standing) -> None:
             f"speech   {clock(standing.speech_ms)} of {clock(standing.duration_ms)}, "
             f"{percent(skipped, standing.duration_ms)} silence skipped"
         )
+    if standing.refused:
+        console.print(f"reason   {printable(standing.reason)}")
+        console.print("         no job could be made of it; mend it and run the same command again, or forget it with")
+        console.print(f"         segue cache purge {standing.job_id[:12]}")
+        return
     console.print(f"language {standing.language or 'not decided yet'} -> {', '.join(standing.targets) or 'none'}")
     console.print(f"engines  {standing.engines}")
     for stage, (total, done, _, failed) in standing.units.items():

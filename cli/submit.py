@@ -129,7 +129,8 @@ def submit_command(
 def _submit(
     media: list[Path], runtime: Runtime, options: RunOptions, submitter: Submitter, *, watch: bool, as_json: bool
 ) -> int:
-    from pipeline.report import JobState
+    from pipeline.jobs import note_refused
+    from pipeline.report import FileResult, JobState
     from pipeline.submitting import Submitted
 
     requests = gather_media(media, options)
@@ -147,6 +148,10 @@ def _submit(
             except StoreError as error:
                 stopped = error
                 break
+    for each in found if stopped is None else ():
+        if each.job_id is None:
+            refused = FileResult(each.media, JobState.FAILED, reason=each.reason)
+            note_refused(store, runtime.settings.owner, refused)
     ids = list(dict.fromkeys(each.job_id for each in found if each.job_id is not None))
     if ids and stopped is None:
         from pipeline.jobs import note_last

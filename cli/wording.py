@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from media.sources import shown as one_line
 
-__all__ = ["clock", "near", "one_line", "percent", "printable", "size"]
+__all__ = ["clock", "local_time", "near", "one_line", "percent", "printable", "size", "told_apart"]
 
 
 def printable(text: str) -> str:
@@ -43,3 +46,25 @@ def size(number: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} TB"
+
+
+def local_time(at: str) -> str:
+    """A UTC time, ISO 8601, as this machine's clock shows it; as it stands when it is none."""
+    try:
+        return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return f"{at:<19}"
+
+
+def told_apart(paths: Iterable[Path]) -> dict[Path, str]:
+    """Each path's name, on one line, with as much of its folders before it as tells it from others of that name."""
+    by_name: dict[str, set[Path]] = defaultdict(set)
+    for path in paths:
+        by_name[path.name].add(path)
+    shown: dict[Path, str] = {}
+    for alike in by_name.values():
+        depth = 1
+        while len({path.parts[-depth:] for path in alike}) < len(alike):
+            depth += 1
+        shown |= {path: one_line(Path(*path.parts[-depth:])) for path in alike}
+    return shown

@@ -24,7 +24,7 @@ from pipeline.board import Board, EngineNeed, OpenJob
 from pipeline.budget import BudgetGate, RunBudget
 from pipeline.delivery import Delivery
 from pipeline.engines_pool import EnginePool
-from pipeline.jobs import JobFolder
+from pipeline.jobs import JobFolder, note_refused
 from pipeline.node_session import NodeSession, local_facts
 from pipeline.planning import PlanRequest, ensure_audio, plan_job
 from pipeline.progress import Watcher
@@ -366,6 +366,8 @@ class Executor:
             self._finish(number, result)
 
     def _finish(self, number: int, result: FileResult) -> None:
+        if result.job_id is None and result.state is JobState.FAILED:
+            note_refused(self._store, self._runtime.settings.owner, result)
         self._results[number] = result
         self._watcher.finished(result)
 

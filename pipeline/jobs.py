@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,8 @@ class JobFolder:
     def results(self) -> Iterator[tuple[Delivery, FileResult]]:
         """Every wish and how it last ended, in a stable order."""
         for value in self._wishes():
-            yield Delivery.from_json(value["delivery"]), result_from_json(value["result"])
+            result = result_from_json(value["result"])
+            yield Delivery.from_json(value["delivery"]), replace(result, noted_at=str(value["at"]))
 
     def noted_at(self) -> str:
         """When one of its wishes was last noted; empty when none was."""
@@ -216,6 +218,18 @@ def list_jobs(store: Store) -> list[JobFolder]:
 def note_last(store: Store, job_ids: list[str]) -> None:
     """Remembers which jobs the latest run was about."""
     store.replace_state(LAST, canonical_json({"jobs": job_ids}))
+
+
+def note_refused(store: Store, owner: str, result: FileResult) -> None:
+    """Keeps a file that no job could be made of, so that it is listed until it succeeds or is purged.
+
+    Its folder has the name of a job, and neither plan nor orders.
+    """
+    media = result.media.absolute()
+    name = digest_bytes(b"refused\0" + os.fsencode(owner) + b"\0" + os.fsencode(media))[:JOB_ID_LENGTH]
+    reason = result.reason.removeprefix(f"{result.media}: ").removeprefix(f"{media}: ")
+    kept = replace(result, media=media, job_id=name, reason=reason)
+    JobFolder(store, name).note_result(Delivery(media, media.parent, media.stem), kept, owner)
 
 
 def find_job(store: Store, wanted: str) -> JobFolder:

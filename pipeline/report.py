@@ -76,6 +76,8 @@ class FileResult:
     warnings: tuple[str, ...] = ()
     #: Names of the engines the job is frozen with.
     engines: str = ""
+    #: When it was noted in the store, UTC, ISO 8601; empty for one that was not read from there.
+    noted_at: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The object that `segue run --json` prints for a file."""

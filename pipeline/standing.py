@@ -35,12 +35,19 @@ class Standing:
     engines: str
     duration_ms: int
     speech_ms: int
+    #: When it was last noted or asked for, UTC, ISO 8601; empty when that is not known.
+    at: str = ""
     #: How the queue sees it; None for a job of `segue run`.
     queue: QueueView | None = None
     #: The `segue run` that is at it, or that was and has not said that it ended; None otherwise.
     run: RunSign | None = None
     #: False when there is a plan and this Segue cannot make sense of it.
     readable: bool = True
+
+    @property
+    def refused(self) -> bool:
+        """True for a file that no job could be made of."""
+        return self.state is JobState.FAILED and not self.readable and self.queue is None and not self.engines
 
     def as_json(self) -> dict[str, Any]:
         """The object that `segue status JOB --json` prints."""
@@ -58,6 +65,7 @@ class Standing:
             "duration_ms": self.duration_ms,
             "speech_ms": self.speech_ms,
             "skipped_ms": self.duration_ms - self.speech_ms,
+            "at": self.at,
             "run": self.run.as_json() if self.run else None,
         }
         if self.queue is not None:
@@ -68,7 +76,7 @@ class Standing:
 
 
 def standing_of(folder: JobFolder, pending: Sequence[Order] | None = None) -> Standing | None:
-    """How the job stands; None for a job that has neither a readable plan nor an order.
+    """How the job stands; None for a job that has neither a readable plan nor an order nor a result.
 
     ``pending`` as for `job_view`: given, many jobs are listed quickly, and the coordinator's counts are believed.
     """
@@ -81,7 +89,9 @@ def standing_of(folder: JobFolder, pending: Sequence[Order] | None = None) -> St
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         return _unreadable(folder, view, results, f"its plan makes no sense: {type(error).__name__}: {error}")
     if plan is None:
-        return None if view is None else _unplanned(folder, view, results)
+        if view is not None:
+            return _unplanned(folder, view, results)
+        return _without_plan(folder, results) if results else None
     language = next((result.language for result in results if result.language), "")
     run = None
     if results and all(result.state is JobState.DONE for result in results) and (view is None or view.ended):
@@ -111,6 +121,7 @@ def standing_of(folder: JobFolder, pending: Sequence[Order] | None = None) -> St
         engines=plan.settings.engines(),
         duration_ms=plan.media.duration_ms,
         speech_ms=plan.segmentation.speech_ms,
+        at=_at(view, results),
         queue=view,
         run=run,
     )
@@ -134,8 +145,37 @@ def _unplanned(folder: JobFolder, view: QueueView, results: list[FileResult]) ->
         engines=settings.engines() if settings else "",
         duration_ms=view.duration_ms,
         speech_ms=view.speech_ms,
+        at=_at(view, results),
         queue=view,
     )
+
+
+def _without_plan(folder: JobFolder, results: list[FileResult]) -> Standing:
+    """A file that no job could be made of, or a job that has lost its plan."""
+    worst = min(results, key=lambda result: (result.state is JobState.DONE, result.state is not JobState.FAILED))
+    return Standing(
+        job_id=folder.job_id,
+        owner=folder.noted_owner(),
+        state=JobState.INTERRUPTED if worst.state is JobState.RUNNING else worst.state,
+        units={},
+        media=tuple(result.media for result in results),
+        outputs=_outputs(results),
+        reason=worst.reason or "its plan is lost; the same command again makes it anew",
+        language=worst.language,
+        targets=(),
+        engines=worst.engines,
+        duration_ms=worst.tally.duration_ms,
+        speech_ms=worst.tally.speech_ms,
+        at=_at(None, results),
+        readable=False,
+    )
+
+
+def _at(view: QueueView | None, results: list[FileResult]) -> str:
+    """When a job was last noted; the queue's own word comes first, because it goes on before there is a result."""
+    times = [result.noted_at for result in results]
+    times += [view.updated_at or view.submitted_at] if view is not None else []
+    return max(times, default="")
 
 
 def _unreadable(folder: JobFolder, view: QueueView | None, results: list[FileResult], why: str) -> Standing:
@@ -145,7 +185,8 @@ def _unreadable(folder: JobFolder, view: QueueView | None, results: list[FileRes
         return replace(shown, reason="; ".join(part for part in (shown.reason, why) if part), readable=False)
     media, owner, engines = tuple(result.media for result in results), "", ""
     state, outputs = JobState.FAILED, _outputs(results)
-    return Standing(folder.job_id, owner, state, {}, media, outputs, why, "", (), engines, 0, 0, readable=False)
+    at = _at(None, results)
+    return Standing(folder.job_id, owner, state, {}, media, outputs, why, "", (), engines, 0, 0, at, readable=False)
 
 
 def _outputs(results: list[FileResult]) -> tuple[Path, ...]:

@@ -74,7 +74,7 @@ def test_a_job_that_another_process_is_at_is_running_until_that_process_is_kille
         assert "  running  owner" in shown
         assert f"running in process {process.pid} on {socket.gethostname()}, last sign of life" in shown
         owner = segue("status", "talk", "--json").json["owner"]
-        refused = segue("cache", "purge", "--owner", owner)
+        refused = segue("cache", "purge", "--owner", owner, "--yes")
         assert refused.code == 2
         assert f"of '{owner}' is running in process {process.pid} on " in refused.stderr
         assert "stop that run first" in refused.stderr
@@ -87,7 +87,7 @@ def test_a_job_that_another_process_is_at_is_running_until_that_process_is_kille
     assert segue("run", "talk.flac", "--to", "es", "--from", "en").code == 0
     ended = segue("status", "talk", "--json").json
     assert (ended["state"], ended["run"]) == ("done", None)
-    assert segue("cache", "purge", "--owner", owner).code == 0
+    assert segue("cache", "purge", "--owner", owner, "--yes").code == 0
 
 
 class Wants:
