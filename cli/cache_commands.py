@@ -137,7 +137,7 @@ def purge_command(
         print_purge(store, found, to_stderr=json)
     if not dry_run:
         if found.refused:
-            raise UsageError(found.refused, "cancel or stop it first, or let it end")
+            raise UsageError(found.refused, found.remedy)
         if not yes and not _agreed(found, asks=not json):
             return Exit.DONE
         found = purge(store, jobs, outputs=outputs)

@@ -45,6 +45,8 @@ class Purge:
     stuck: tuple[str, ...] = ()
     #: Why it cannot be done now; empty when it can.
     refused: str = ""
+    #: What helps then.
+    remedy: str = ""
 
     @property
     def files(self) -> tuple[RemovedFile, ...]:
@@ -88,7 +90,7 @@ def purge(store: Store, jobs: Collection[str], *, outputs: bool) -> Purge:
     """
     found = _find(store, jobs, outputs=outputs)
     if found.shown.refused:
-        raise UsageError(found.shown.refused, "cancel or stop it first, or let it end")
+        raise UsageError(found.shown.refused, found.shown.remedy)
     # Before, so that no crash leaves a gap in the ledger that nobody has a word for.
     witness = Witness(store, process_name())
     witness.note_purge([job_id for job_id in found.shown.jobs if store.children((JOBS, job_id))])
@@ -124,6 +126,7 @@ def _find(store: Store, jobs: Collection[str], *, outputs: bool) -> _Found:
     # The note of a file that stays, stays with it: only by it a later run knows that it may renew the file.
     trees.extend(note_parts(path, of) for path, of in delivered.items() if outputs or not there.get(path))
     shared = (gone.keys & kept.keys) - store.missing(gone.keys & kept.keys)
+    why_not, remedy = _why_not(store, mine)
     shown = Purge(
         jobs=tuple(sorted({folder.job_id for folder in mine} | waiting.keys())),
         unfinished=sum(not is_finished(folder, store) for folder in mine),
@@ -133,22 +136,24 @@ def _find(store: Store, jobs: Collection[str], *, outputs: bool) -> _Found:
         with_outputs=outputs,
         edited=tuple(path for path, ours in there.items() if not ours),
         shared=len(shared) + sum(store.has_blob(digest) for digest in gone.blobs & kept.blobs),
-        refused=_why_not(store, mine),
+        refused=why_not,
+        remedy=remedy,
     )
     return _Found(shown, frozenset(keys), frozenset(blobs), tuple(trees))
 
 
-def _why_not(store: Store, folders: Sequence[JobFolder]) -> str:
-    """Why these cannot be purged now: what somebody is at would be taken from under it, and written again."""
+def _why_not(store: Store, folders: Sequence[JobFolder]) -> tuple[str, str]:
+    """Why these cannot be purged now, and what helps: nothing is taken from under those who are at it."""
     queued = set(open_jobs(store))
     now = datetime.now(UTC)
     for folder in folders:
+        named = f"job {folder.job_id[:12]} of '{_owner(folder)}'"
         if folder.job_id in queued:
-            return f"job {folder.job_id[:12]} is in the queue"
+            return f"{named} is in the queue", "cancel it first"
         sign = run_sign(folder, now)
         if sign is not None and sign.alive:
-            return f"job {folder.job_id[:12]} is {sign.describe(now)}"
-    return ""
+            return f"{named} is {sign.describe(now)}", "stop that run first, or let it end"
+    return "", ""
 
 
 def _owner(folder: JobFolder) -> str:

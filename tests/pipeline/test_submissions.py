@@ -283,7 +283,7 @@ def test_purging_an_owner_takes_orders_that_wait_and_refuses_jobs_that_are_in_th
     order = read_order(store, order_names(store)[0])
     assert order is not None
     file_order(store, order)
-    with pytest.raises(UsageError, match="is in the queue"):
+    with pytest.raises(UsageError, match="of 'leaver' is in the queue"):
         purge(store, jobs_of_owner(store, "leaver"), outputs=True)
     close_job(store, job)
     purge(store, jobs_of_owner(store, "leaver"), outputs=True)
