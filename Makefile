@@ -70,7 +70,7 @@ lint: setup ## ruff, mypy in strict mode, import contracts, docs against --help,
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/commands.py --check
-	$(BIN)/python -m cli.main prices check --home .venv/no-home
+	$(BIN)/segue prices check --home .venv/no-home
 
 check: lint test ## lint, then the tests
 

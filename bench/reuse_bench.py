@@ -43,8 +43,8 @@ class Folder:
         before = self._counted()
         env = os.environ | {"SEGUE_HOME": str(self.path / "home"), "PYTHONPATH": str(ROOT)}
         fake = ["--transcriber", "fake", "--translator", "fake", "--from", "en"]
-        command = [sys.executable, "-m", "cli.main", "run", str(media), "--out", str(self.path / "out"), *fake, *flags]
-        subprocess.run(command, check=True, capture_output=True, env=env)
+        command = [sys.executable, "-P", "-m", "cli.main", "run", str(media), "--out", str(self.path / "out")]
+        subprocess.run([*command, *fake, *flags], check=True, capture_output=True, env=env)
         after = self._counted()
         return after[0] - before[0], after[1] - before[1]
 

@@ -95,7 +95,7 @@ def _run_batched(media: Path, model: Path) -> tuple[float, dict]:
 
 def _run_segue(media: Path, model: Path, out: Path) -> tuple[float, dict]:
     env = os.environ | {"SEGUE_HOME": str(out / "home"), "SEGUE_BATCH_SIZE": str(BATCH), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "cli.main", "run", str(media), "--out", str(out), "--json"]
+    command = [sys.executable, "-P", "-m", "cli.main", "run", str(media), "--out", str(out), "--json"]
     seconds, _ = _timed([*command, "--transcriber-model", str(model)], env)
     document = json.loads((out / f"{media.stem}.json").read_text(encoding="utf-8"))
     cues = [[cue["start_ms"], cue["end_ms"], cue["text"]] for cue in document["cues"]]

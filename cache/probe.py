@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path, PurePath
 
 from cache.filesystem import Filesystem
+from core.environment import foreign_environment
 from core.keys import digest_bytes
 
 #: Below this much free space a run of ordinary length may stop half-way.
@@ -164,6 +165,7 @@ def _try_second_process(disk: Filesystem, folder: str) -> ProbeResult:
             text=True,
             timeout=_CHILD_TIMEOUT_S,
             check=False,
+            env=foreign_environment(),
         )
     except subprocess.TimeoutExpired:
         return ProbeResult("second-process", ProbeLevel.REFUSED, "another process hangs on this disk", _ANOTHER_DISK)

@@ -12,7 +12,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """``python -m cli.child PARENT ARGUMENT...`` runs ``segue ARGUMENT...`` and dies with the process PARENT."""
+    """``python -P -m cli.child PARENT ARGUMENT...`` runs ``segue ARGUMENT...`` and dies with the process PARENT."""
     parent = int(sys.argv.pop(1))
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from core.environment import segue_environment
+
 #: A process that lived for so long did not die of how it was set up.
 _STEADY_S = 30.0
 _LONGEST_PAUSE_S = 30.0
@@ -27,12 +29,16 @@ class ChildSpec:
     command: tuple[str, ...]
     #: Exit codes that another start would not change.
     hopeless: tuple[int, ...] = ()
+    #: Settings that it is not given.
+    without: tuple[str, ...] = ()
 
 
-def segue_child(name: str, arguments: Sequence[str], hopeless: tuple[int, ...] = ()) -> ChildSpec:
+def segue_child(
+    name: str, arguments: Sequence[str], hopeless: tuple[int, ...] = (), without: tuple[str, ...] = ()
+) -> ChildSpec:
     """A command of Segue as a child of this process. The working directory is no place to import from."""
     command = (sys.executable, "-P", "-m", "cli.child", str(os.getpid()), *arguments)
-    return ChildSpec(name, command, hopeless)
+    return ChildSpec(name, command, hopeless, without)
 
 
 def restart_pause_s(early_deaths: int) -> float:
@@ -62,6 +68,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env=segue_environment(without=self.spec.without),
             text=True,
             errors="backslashreplace",
         )

@@ -31,6 +31,8 @@ _LOOK_EVERY_S = 0.2
 _PING_EVERY_S, _PINGS = 3.0, 3
 #: What a coordinator may take to finish a delivery.
 _COORDINATOR_PATIENCE_S = 30.0
+#: Webhooks are the coordinator's.
+_NOT_FOR_WORKERS = ("notify_secret",)
 #: On top of the time in which a worker drains.
 _WORKER_PATIENCE_S = 10.0
 
@@ -84,7 +86,7 @@ def _children(runtime: Runtime, workers: int, stages: str, url: str) -> tuple[Ch
     arguments = ("worker", "--stages", stages, *home, *(("--broker-url", url) if url else ()))
     listen = runtime.settings.listen
     return coordinator, [
-        Child(segue_child(name, (*arguments, *_listen(listen, number)), hopeless), _say)
+        Child(segue_child(name, (*arguments, *_listen(listen, number)), hopeless, _NOT_FOR_WORKERS), _say)
         for number, name in enumerate(names[:workers], start=1)
     ]
 

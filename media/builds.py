@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import shutil
 import subprocess
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from core.environment import find_program, foreign_environment
 from core.errors import EngineMissingError
 from core.keys import Digest, digest_value
 
@@ -47,7 +47,7 @@ def find_ffmpeg(preferred: str = "") -> FfmpegBuild:
     """
     if preferred:
         return _preferred_build(preferred)
-    system = shutil.which("ffmpeg")
+    system = find_program("ffmpeg")
     if system is not None:
         build = _try_build(Path(system), FfmpegSource.SYSTEM)
         if build is not None:
@@ -61,7 +61,7 @@ def find_ffmpeg(preferred: str = "") -> FfmpegBuild:
 
 
 def _preferred_build(preferred: str) -> FfmpegBuild:
-    found = shutil.which(preferred)
+    found = find_program(preferred)
     build = _try_build(Path(found), FfmpegSource.SETTING) if found is not None else None
     if build is None:
         raise EngineMissingError(
@@ -76,10 +76,8 @@ def _packaged_ffmpeg() -> Path | None:
         import imageio_ffmpeg
     except ImportError:
         return None
-    try:
-        return Path(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError:
-        return None
+    # Not the package's own search: it runs what it finds, with all of our environment.
+    return next(iter(sorted(Path(imageio_ffmpeg.__file__).parent.glob("binaries/ffmpeg-*"))), None)
 
 
 def _try_build(path: Path, source: FfmpegSource) -> FfmpegBuild | None:
@@ -92,6 +90,7 @@ def _try_build(path: Path, source: FfmpegSource) -> FfmpegBuild | None:
             capture_output=True,
             timeout=_VERSION_SECONDS,
             check=False,
+            env=foreign_environment(),
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

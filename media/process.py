@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from core.environment import foreign_environment
 from core.errors import MediaError
 from media.sources import one_line
 
@@ -24,8 +25,6 @@ _LONGEST_REASON = 200
 _ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
 #: ffmpeg's exit code after SIGINT or SIGTERM, which it catches.
 _INTERRUPTED = 255
-#: Prefixes of variables that a child does not get: ffmpeg's own (FFREPORT would write files) and Segue's secrets.
-_WITHHELD = ("FFREPORT", "AV_LOG", "SEGUE_")
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class FfmpegRun:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)},
+            env=foreign_environment(),
             process_group=0,
         )
         assert self._child.stdout is not None

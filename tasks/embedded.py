@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from core.environment import foreign_environment
 from tasks.address import BrokerAddress, BrokerAwayError
 
 #: The kernel allows 107 bytes for a socket's path; ours adds some 25 to the temporary folder's.
@@ -104,6 +105,7 @@ class EmbeddedBroker:
         self._guard = subprocess.Popen(
             ["/bin/sh", "-c", _GUARD, "segue-broker", str(server), str(configuration), str(self._folder)],
             stdin=subprocess.PIPE,
+            env=foreign_environment(),
             # Ctrl-C is for the owner, who still has work to give back.
             start_new_session=True,
         )

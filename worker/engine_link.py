@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import IO, Any
 
+from core.environment import segue_environment
 from pipeline.lookup import UnitRef
 from pipeline.node_session import NodeSession
 from pipeline.stages import Stage
@@ -27,6 +28,8 @@ _TAIL_BYTES = 64 * 1024
 #: Characters of it that go into a death's entry: its last lines.
 _TAIL_CHARACTERS = 2000
 _LEAVE_SECONDS = 10.0
+#: Settings with secrets that an engine has no use for.
+_NOT_FOR_ENGINES = ("broker_url", "notify_secret")
 
 
 class EngineLink:
@@ -145,7 +148,9 @@ class EngineStarter:
 
     def __init__(self, flags: Mapping[str, Any], worker: str, session: NodeSession) -> None:
         """``session`` is told of each process that has ended, at once and in a thread of ours."""
-        self._orders, self._session = Orders(os.getpid(), flags, worker, session.session), session
+        # A command line can be read by everybody on the machine.
+        said = {name: value for name, value in flags.items() if name not in _NOT_FOR_ENGINES}
+        self._orders, self._session = Orders(os.getpid(), said, worker, session.session), session
         self._family = family_of(session.beats)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine-parent")
 
@@ -156,10 +161,12 @@ class EngineStarter:
     def _start(self) -> EngineLink:
         orders = replace(self._orders, session=process_name(self._family))
         process = subprocess.Popen(
-            [sys.executable, "-m", "worker.engine_process", orders.dump()],
+            [sys.executable, "-P", "-m", "worker.engine_process", orders.dump()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # Engines read and write no broker, and sign nothing.
+            env=segue_environment(without=_NOT_FOR_ENGINES),
             # A group of its own: Ctrl-C in a terminal is the supervisor's to answer.
             process_group=0,
         )

@@ -46,7 +46,7 @@ class Segue:
             "NO_COLOR": "1",
         }
         done = subprocess.run(
-            [sys.executable, "-m", "cli.main", *map(str, arguments)],
+            [sys.executable, "-P", "-m", "cli.main", *map(str, arguments)],
             cwd=self.folder,
             env=clean | settings | self.env | env,
             capture_output=True,

@@ -334,7 +334,7 @@ def test_wait_is_as_bad_as_the_worst_of_its_jobs(segue: Segue, media: Path, stor
 def started(segue: Segue, *arguments: str) -> subprocess.Popen[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SEGUE_")}
     env = clean | {"SEGUE_HOME": str(segue.folder / "home"), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "cli.main", *arguments]
+    command = [sys.executable, "-P", "-m", "cli.main", *arguments]
     return subprocess.Popen(command, cwd=segue.folder, env=env, stdout=subprocess.PIPE, text=True)
 
 

@@ -42,7 +42,7 @@ def begin(tmp_path: Path) -> Callable[[], subprocess.Popen[bytes]]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SEGUE_")}
         fakes = {"SEGUE_TRANSCRIBER": "fake", "SEGUE_TRANSLATOR": "fake", "SEGUE_FAKE_DELAY_MS": "120000"}
         return subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "run", "talk.flac", "--to", "es", "--from", "en"],
+            [sys.executable, "-P", "-m", "cli.main", "run", "talk.flac", "--to", "es", "--from", "en"],
             cwd=tmp_path,
             env=clean | fakes | {"SEGUE_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)},
             stdout=subprocess.DEVNULL,

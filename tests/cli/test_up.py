@@ -44,7 +44,7 @@ class Up:
         self.log = log
         with log.open("wb") as handle:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "cli.main", "up", "--workers", "1"],
+                [sys.executable, "-P", "-m", "cli.main", "up", "--workers", "1"],
                 cwd=segue.folder,
                 env=env,
                 stderr=handle,

@@ -122,7 +122,7 @@ def test_relative_names_with_leading_dashes_are_files_after_two_dashes(place: Pl
 def run_as_nobody(arguments: list[str], place: Place) -> Ended:
     """The command as a user who owns nothing; root reads what has no permissions."""
     drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
-    with SegueProcess(arguments, place, FAKES, command=[*drop, sys.executable, "-m", "cli.main"]) as process:
+    with SegueProcess(arguments, place, FAKES, command=[*drop, sys.executable, "-P", "-m", "cli.main"]) as process:
         return process.wait()
 
 

@@ -158,7 +158,7 @@ def test_the_system_comes_first_and_a_broken_one_is_passed_over(
     broken = tmp_path / "ffmpeg"
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
-    monkeypatch.setattr(builds.shutil, "which", lambda _name: str(broken))
+    monkeypatch.setattr(builds, "find_program", lambda _name: str(broken))
     monkeypatch.setattr(builds, "_packaged_ffmpeg", lambda: build.path)
     assert find_ffmpeg.__wrapped__("").source is FfmpegSource.PACKAGE
     broken.write_text("#!/bin/sh\necho ffmpeg version 99.1 Copyright\n")
@@ -167,7 +167,7 @@ def test_the_system_comes_first_and_a_broken_one_is_passed_over(
 
 
 def test_without_any_ffmpeg_the_mend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builds.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(builds, "find_program", lambda _name: None)
     monkeypatch.setattr(builds, "_packaged_ffmpeg", lambda: None)
     with pytest.raises(EngineMissingError, match="pip install imageio-ffmpeg"):
         find_ffmpeg.__wrapped__("")

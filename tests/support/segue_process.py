@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The real command, without a shell in between.
-COMMAND = (sys.executable, "-m", "cli.main")
+COMMAND = (sys.executable, "-P", "-m", "cli.main")
 #: The same command with every engine call noted (see counted_segue.py).
 COUNTED = (sys.executable, str(Path(__file__).with_name("counted_segue.py")))
 CALLS = "CRASH_CALLS"
