@@ -167,9 +167,7 @@ class _Job:
         step = WINDOW_MS + PAUSE_MS
         segments = tuple(Segment(i, i * step, i * step + WINDOW_MS, 900) for i in range(self._windows))
         windows = tuple(
-            PlannedWindow(
-                Window(i, (segments[i],), (Span(0, WINDOW_MS),)), digest_value([job_id, i])
-            )
+            PlannedWindow(Window(i, (segments[i],), (Span(0, WINDOW_MS),)), digest_value([job_id, i]))
             for i in range(self._windows)
         )
         analysis = digest_value(["analysis", job_id])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 
 from cache import names
@@ -13,6 +14,8 @@ from cache.publish import PutOutcome
 from cache.volume import Pending, Volume
 from core.keys import is_digest
 
+#: A record's size and when it was last written, in nanoseconds: another one under the same name has another stamp.
+Stamp = tuple[int, int]
 #: Files of one group that are open at once; a larger group is committed in several rounds.
 GROUP_FILES = 128
 #: Bytes that hold the header of any ordinary record.
@@ -40,6 +43,16 @@ class Records:
         self._volume.confirm()
         objects, exists = f"{self._volume.home}/{names.OBJECTS}", self._volume.filesystem.exists
         return {key for key in keys if not exists(f"{objects}/{names.record_shard(key)}/{key}")}
+
+    def stamps(self, keys: Iterable[str]) -> dict[str, Stamp]:
+        """Stamps of those that are there."""
+        self._volume.confirm()
+        found: dict[str, Stamp] = {}
+        for key in keys:
+            with suppress(FileNotFoundError):
+                facts = self._volume.filesystem.stat(self._volume.path(self.parts(key)))
+                found[key] = facts.st_size, facts.st_mtime_ns
+        return found
 
     def get(self, key: str) -> Record | None:
         return read_checked(self._volume, self.parts(key), partial(decode_record, key=key))

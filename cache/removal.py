@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
+from os import stat_result
 
 from cache import names
-from cache.records import Records
-from cache.survey import all_named_files, named_files, record_folders, store_files
+from cache.records import Records, Stamp
+from cache.survey import all_named_parts, named_parts, record_folders, store_files, with_facts
 from cache.volume import Volume
 from core.keys import is_digest
 
@@ -64,6 +65,14 @@ class Ages:
     #: Files in quarantine.
     quarantined_s: float = 30 * DAY_S
 
+    def of(self, reason: RemovalReason) -> float:
+        """The age that counts for a reason; 0 for what was named."""
+        return {
+            RemovalReason.UNREFERENCED: self.unreferenced_s,
+            RemovalReason.UNFINISHED: self.unfinished_s,
+            RemovalReason.QUARANTINED: self.quarantined_s,
+        }.get(reason, 0.0)
+
 
 class Remover:
     """Collects what goes, and deletes it unless this is a dry run."""
@@ -113,33 +122,73 @@ class Remover:
         return Removal(tuple(self._files.values()), self._dry_run)
 
 
-def collect_garbage(
-    volume: Volume,
-    keep_keys: Collection[str],
-    keep_blobs: Collection[str],
-    ages: Ages,
-    *,
-    now_s: float,
-    dry_run: bool,
-) -> Removal:
-    """Deletes records and blobs that are old and in no keep set, old unfinished files, and old quarantine."""
-    remover = Remover(volume, dry_run=dry_run)
-    folders = [(folder, keep_keys) for folder in record_folders(volume)]
-    for folder, keep in [*folders, ((names.BLOBS,), keep_blobs)]:
+@dataclass(frozen=True)
+class Listing:
+    """A store's records, blobs and leftovers, as one walk over its folders found them."""
+
+    records: Mapping[str, Stamp]
+    blobs: Mapping[str, Stamp]
+    #: Unfinished files and what is in quarantine: size, and seconds since the epoch from which their age counts.
+    leftovers: Sequence[tuple[RemovedFile, float]]
+
+
+def list_store(volume: Volume) -> Listing:
+    """One walk over everything that may be garbage."""
+    found: dict[str, dict[str, Stamp]] = {names.OBJECTS: {}, names.BLOBS: {}}
+    leftovers: list[tuple[RemovedFile, float]] = []
+
+    def leave(parts: Sequence[str], facts: stat_result, reason: RemovalReason, since_s: float) -> None:
+        leftovers.append((RemovedFile("/".join(parts), facts.st_size, reason), since_s))
+
+    for folder in [*record_folders(volume), (names.BLOBS,)]:
+        of_kind = found[folder[0]]
         for name, facts in store_files(volume, folder):
-            age_s = now_s - facts.st_mtime
             if names.is_temp(name):
-                if age_s >= ages.unfinished_s:
-                    remover.remove((*folder, name), facts.st_size, RemovalReason.UNFINISHED)
-            elif is_digest(name) and name not in keep and age_s >= ages.unreferenced_s:
-                remover.remove((*folder, name), facts.st_size, RemovalReason.UNREFERENCED)
+                leave((*folder, name), facts, RemovalReason.UNFINISHED, facts.st_mtime)
+            elif is_digest(name) and folder in ((names.BLOBS,), Records.parts(name)[:2]):
+                of_kind[name] = facts.st_size, facts.st_mtime_ns
+            elif is_digest(name):  # In a folder where nobody looks for it.
+                leave((*folder, name), facts, RemovalReason.UNREFERENCED, facts.st_mtime)
     for name, facts in store_files(volume, (names.QUARANTINE,)):
-        if now_s - facts.st_ctime >= ages.quarantined_s:
-            remover.remove((names.QUARANTINE, name), facts.st_size, RemovalReason.QUARANTINED)
-    at_home = (((name,), facts) for name, facts in store_files(volume, ()))
-    for parts, facts in chain(at_home, all_named_files(volume)):
-        if names.is_temp(parts[-1]) and now_s - facts.st_mtime >= ages.unfinished_s:
-            remover.remove(parts, facts.st_size, RemovalReason.UNFINISHED)
+        leave((names.QUARANTINE, name), facts, RemovalReason.QUARANTINED, facts.st_ctime)
+    at_home = ((name,) for name in volume.filesystem.names(volume.home))
+    temps = (parts for parts in chain(at_home, all_named_parts(volume)) if names.is_temp(parts[-1]))
+    for parts, facts in with_facts(volume, temps):
+        leave(parts, facts, RemovalReason.UNFINISHED, facts.st_mtime)
+    return Listing(found[names.OBJECTS], found[names.BLOBS], leftovers)
+
+
+def garbage_in(
+    listing: Listing, keep_keys: Collection[str], keep_blobs: Collection[str], ages: Ages, now_s: float
+) -> list[RemovedFile]:
+    """Records and blobs that are old and in no keep set, old unfinished files, and old quarantine."""
+    limit_ns = int((now_s - ages.unreferenced_s) * 1e9)
+    old = [
+        RemovedFile("/".join(parts(name)), size, RemovalReason.UNREFERENCED)
+        for kind, keep, parts in (
+            (listing.records, keep_keys, Records.parts),
+            (listing.blobs, keep_blobs, lambda digest: (names.BLOBS, digest)),
+        )
+        for name, (size, mtime_ns) in kind.items()
+        if mtime_ns <= limit_ns and name not in keep
+    ]
+    return old + [file for file, since_s in listing.leftovers if now_s - since_s >= ages.of(file.reason)]
+
+
+def remove_garbage(volume: Volume, files: Iterable[RemovedFile], ages: Ages, *, now_s: float, dry_run: bool) -> Removal:
+    """Deletes what `garbage_in` found, but for what was written again since the store was listed."""
+    remover = Remover(volume, dry_run=dry_run)
+    for file in files:
+        parts = file.place.split("/")
+        if not dry_run:
+            try:
+                facts = volume.filesystem.stat(volume.path(parts))
+            except FileNotFoundError:
+                continue
+            since_s = facts.st_ctime if file.reason is RemovalReason.QUARANTINED else facts.st_mtime
+            if now_s - since_s < ages.of(file.reason):
+                continue
+        remover.remove(parts, file.bytes, file.reason)
     return remover.finish()
 
 
@@ -190,6 +239,6 @@ def _purge_tree(volume: Volume, remover: Remover, tree: tuple[str, ...]) -> None
     if not stat.S_ISDIR(facts.st_mode):
         remover.remove(tree, facts.st_size, RemovalReason.PURGED)
         return
-    for parts, below in named_files(volume, tree):
+    for parts, below in with_facts(volume, named_parts(volume, tree)):
         remover.remove(parts, below.st_size, RemovalReason.PURGED)
     remover.remove_folders(tree)

@@ -22,14 +22,26 @@ from cache.filesystem import Filesystem
 from cache.identity import Identity
 from cache.journal import Journal, Journals
 from cache.publish import PutOutcome
-from cache.records import Records
-from cache.removal import Ages, Removal
+from cache.records import Records, Stamp
+from cache.removal import Ages, Listing, Removal, RemovedFile
 from cache.survey import Progress, StoreStats, VerifyReport
 from cache.volume import Volume
 from core.errors import DiskFullError
 from core.keys import Digest
 
-__all__ = ["Ages", "Identity", "Journal", "PutOutcome", "Record", "Removal", "Store", "StoreStats", "VerifyReport"]
+__all__ = [
+    "Ages",
+    "Identity",
+    "Journal",
+    "Listing",
+    "PutOutcome",
+    "Record",
+    "Removal",
+    "Stamp",
+    "Store",
+    "StoreStats",
+    "VerifyReport",
+]
 
 
 def _say_nothing(_line: str) -> None:
@@ -99,6 +111,17 @@ class Store:
         """Those of ``keys`` that `has` denies."""
         with faults("looking for records", self._volume.home):
             return self._records.missing(keys)
+
+    def stamps(self, keys: Iterable[str]) -> dict[str, Stamp]:
+        """Size and time of each of these records that is there: a record that was written anew has another stamp."""
+        with faults("looking for records", self._volume.home):
+            return self._records.stamps(keys)
+
+    def kind(self, key: str) -> str | None:
+        """What a record says it is, its payload unread; None when it is missing or its head is damaged."""
+        with faults("reading a record", self._volume.home):
+            head = self._records.head(key)
+            return head.kind if head else None
 
     def get(self, key: str) -> Record | None:
         """The record, every byte checked; None when it is missing, or was damaged and is now in quarantine."""
@@ -259,12 +282,23 @@ class Store:
 
         A job that is planned meanwhile may find one of its records gone: it is then computed again.
         """
-        moment = time.time() if now_s is None else now_s
+        moment, limits = time.time() if now_s is None else now_s, ages or Ages()
+        files = removal.garbage_in(self.list_all(), keep_keys, keep_blobs, limits, moment)
+        return self.remove_garbage(files, dry_run=dry_run, ages=limits, now_s=moment)
+
+    def list_all(self) -> Listing:
+        """Every record, blob and leftover with its size and age, from one walk; no file is opened."""
+        with faults("listing the store", self._volume.home):
+            self._volume.confirm()
+            return removal.list_store(self._volume)
+
+    def remove_garbage(
+        self, files: Iterable[RemovedFile], *, dry_run: bool, now_s: float, ages: Ages | None = None
+    ) -> Removal:
+        """Deletes files that `garbage_in` found in a listing, but for those that were written again since."""
         with faults("collecting garbage", self._volume.home):
             self._volume.confirm()
-            return removal.collect_garbage(
-                self._volume, keep_keys, keep_blobs, ages or Ages(), now_s=moment, dry_run=dry_run
-            )
+            return removal.remove_garbage(self._volume, files, ages or Ages(), now_s=now_s, dry_run=dry_run)
 
     def purge(
         self,

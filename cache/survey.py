@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from os import stat_result
 
@@ -78,26 +79,30 @@ def blob_names(volume: Volume) -> Iterator[Digest]:
             yield Digest(name)
 
 
-def all_named_files(volume: Volume) -> Iterator[tuple[tuple[str, ...], stat_result]]:
-    """Every file that a caller named (documents, journals, states, and their unfinished ones), with its facts."""
+def all_named_parts(volume: Volume) -> Iterator[tuple[str, ...]]:
+    """Every file that a caller named (documents, journals, states, and their unfinished ones)."""
     for root in names.NAMED_ROOTS:
-        if volume.filesystem.exists(volume.path((root,))):
-            yield from named_files(volume, (root,))
+        yield from named_parts(volume, (root,))
 
 
-def named_files(volume: Volume, parts: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], stat_result]]:
-    """Every named file in one folder and below it."""
-    filesystem = volume.filesystem
-    for name in filesystem.names(volume.path(parts)):
-        below = (*parts, name)
-        try:
-            facts = filesystem.stat(volume.path(below))
-            if stat.S_ISDIR(facts.st_mode):
-                yield from named_files(volume, below)
-            else:
-                yield below, facts
-        except FileNotFoundError:
-            continue
+def named_parts(volume: Volume, parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Every named file in one folder and below it; none is looked at. Nothing where there is no such folder."""
+    try:
+        entries = volume.filesystem.entries(volume.path(parts))
+    except FileNotFoundError:
+        return
+    for name, is_folder in entries:
+        if is_folder:
+            yield from named_parts(volume, (*parts, name))
+        else:
+            yield (*parts, name)
+
+
+def with_facts(volume: Volume, files: Iterable[tuple[str, ...]]) -> Iterator[tuple[tuple[str, ...], stat_result]]:
+    """The files with their facts; what vanishes meanwhile is left out."""
+    for parts in files:
+        with suppress(FileNotFoundError):
+            yield parts, volume.filesystem.stat(volume.path(parts))
 
 
 def store_files(volume: Volume, folder: tuple[str, ...]) -> Iterator[tuple[str, stat_result]]:
@@ -143,7 +148,7 @@ def take_stats(volume: Volume, records: Records) -> StoreStats:
             unfinished = unfinished.plus(facts.st_size)
     for _, facts in store_files(volume, (names.QUARANTINE,)):
         quarantine = quarantine.plus(facts.st_size)
-    for parts, facts in all_named_files(volume):
+    for parts, facts in with_facts(volume, all_named_parts(volume)):
         if names.is_temp(parts[-1]):
             unfinished = unfinished.plus(facts.st_size)
         else:
@@ -168,7 +173,7 @@ def _blob_kind(volume: Volume, digest: str) -> str:
 def verify_all(volume: Volume, records: Records, documents: Documents, progress: Progress) -> VerifyReport:
     report = VerifyReport()
     report.restored = _restore_sound(volume, records, documents)
-    keys, blobs, named = list(records.keys()), list(blob_names(volume)), list(all_named_files(volume))
+    keys, blobs, named = list(records.keys()), list(blob_names(volume)), list(all_named_parts(volume))
     total = len(keys) + len(blobs) + len(named)
     done = 0
     for key in keys:
@@ -185,7 +190,7 @@ def verify_all(volume: Volume, records: Records, documents: Documents, progress:
             report.blobs_damaged += 1
         done += 1
         progress(done, total)
-    for parts, _ in named:
+    for parts in named:
         _verify_named(volume, documents, parts, report)
         done += 1
         progress(done, total)

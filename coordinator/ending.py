@@ -14,6 +14,7 @@ from coordinator.outbox import Outbox
 from coordinator.views import ended_view
 from core.errors import StoreError
 from pipeline.delivery import Delivery
+from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder
 from pipeline.report import FileResult, JobState, Tally, tally_of
 from pipeline.results import deliver_job
@@ -98,6 +99,7 @@ class Ending:
         if job is not None:
             tally = tally_of(job.work)
             self._wants.ended(job.folder, job.work.keys)
+            note_summary(job.folder, job.work)
         folder = JobFolder(self._store, wanted.job_id)
         results = []
         for delivery in (submission.delivery for submission in wanted.submissions):

@@ -23,11 +23,11 @@ from ledger.facts import (
 )
 from pipeline.attempts import FOLDER as ATTEMPTS
 from pipeline.books_journals import JOURNAL, NodeJournal, Process, read_node, read_processes
+from pipeline.job_summary import summary_of
 from pipeline.jobs import JOBS, JobFolder, list_jobs
 from pipeline.node_session import FOLDER as NODES
 from pipeline.submissions import filed_orders, wanted_of
 from pipeline.witnesses import COORDINATOR, WANTS
-from pipeline.work import JobWork
 
 #: A run that noted no end wants nothing any more so long after its last sign of life.
 _SILENT_MS = 10_000
@@ -286,8 +286,8 @@ class FactReader:
 
     def _planned_keys(self, folder: JobFolder) -> frozenset[str]:
         try:
-            plan = folder.read_plan()
-            return frozenset(JobWork.open(plan, self.store, folder.failures()).keys) if plan else frozenset()
+            plan = folder.read_plan_data()
+            return frozenset(summary_of(folder, plan, folder.failures()).keys) if plan else frozenset()
         except StoreError as error:
             self._errors.append(f"job {folder.job_id}: {error.message}")
             return frozenset()

@@ -24,6 +24,7 @@ from pipeline.board import Board, EngineNeed, OpenJob
 from pipeline.budget import BudgetGate, RunBudget
 from pipeline.delivery import Delivery
 from pipeline.engines_pool import EnginePool
+from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder, note_refused
 from pipeline.node_session import NodeSession, local_facts
 from pipeline.planning import PlanRequest, ensure_audio, plan_job
@@ -333,6 +334,7 @@ class Executor:
         with suppress(StoreError):  # A disk that is full or gone was reported.
             for job in list(self._board.jobs.values()):
                 self._wants.ended(job.folder, job.work.keys)
+                note_summary(job.folder, job.work)
 
     def _close_session(self) -> None:
         with suppress(StoreError):  # Reported as well, and without an end the journal counts as a crash's.

@@ -46,8 +46,9 @@ class Death:
 class Incidents:
     """One job's failures, deaths and log on disk. Holds nothing in memory."""
 
-    def __init__(self, store: Store, job_id: str) -> None:
-        self._store, self._job_id = store, job_id
+    def __init__(self, store: Store, job_id: str, listed: Sequence[str] | None = None) -> None:
+        """``listed``: the names in the job's folder, where a reader has listed it already."""
+        self._store, self._job_id, self._listed = store, job_id, listed
 
     # -- rounds and failures ---------------------------------------------------------------------------------
 
@@ -146,7 +147,7 @@ class Incidents:
         self._store.append((_JOBS, self._job_id, f"{kind}-{writer}.jsonl"), entries, durable=durable)
 
     def _names(self, kind: str) -> list[str]:
-        names = self._store.children((_JOBS, self._job_id))
+        names = self._store.children((_JOBS, self._job_id)) if self._listed is None else self._listed
         return [name for name in names if name == f"{kind}.jsonl" or _is_journal(name, kind)]
 
 

@@ -232,6 +232,8 @@ class Plan:
         _check_version(value)
         return str(value["owner"])
 
-    def base_keys(self) -> tuple[Key, ...]:
-        """Keys that the plan itself refers to."""
-        return (Key(self.analysis),) if self.analysis else ()
+    @staticmethod
+    def held_in(value: Mapping[str, Any]) -> tuple[Key, Digest]:
+        """Analysis and audio in what `as_json` wrote, empty where there are none. Raises StoreError as above."""
+        _check_version(value)
+        return Key(value["analysis"]), Digest(value["audio"])

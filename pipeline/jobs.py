@@ -27,13 +27,26 @@ _HEX = frozenset("0123456789abcdef")
 
 
 class JobFolder:
-    """What the disk keeps of one job besides its records. Holds nothing in memory."""
+    """What the disk keeps of one job besides its records. Holds nothing of it in memory, but for `listed`."""
 
-    def __init__(self, store: Store, job_id: str) -> None:
+    def __init__(self, store: Store, job_id: str, names: tuple[str, ...] | None = None) -> None:
         if len(job_id) != JOB_ID_LENGTH or not _HEX.issuperset(job_id):
             raise UsageError(f"'{job_id}' is not a job's id", "see 'segue status'")
         self.store = store
         self.job_id = job_id
+        self._names = names
+
+    def listed(self) -> JobFolder:
+        """The folder as it is listed now, for a reader who looks for several files and writes none."""
+        return JobFolder(self.store, self.job_id, self.names())
+
+    def names(self) -> tuple[str, ...]:
+        """The names in the folder, sorted."""
+        return self.store.children((JOBS, self.job_id)) if self._names is None else self._names
+
+    def may_hold(self, name: str) -> bool:
+        """False for a file that was not there when the folder was listed; True when it was never listed."""
+        return self._names is None or name in self._names
 
     # -- plan ------------------------------------------------------------------------------------------------
 
@@ -43,20 +56,21 @@ class JobFolder:
 
     def read_plan(self) -> Plan | None:
         """The plan in force: the newest, if a lost audio ever made a second one necessary."""
-        newest = None
-        for name in self._plan_names():
-            data = self.store.read_document((JOBS, self.job_id, name))
-            if data is not None:
-                newest = Plan.from_json(json.loads(data))
-        return newest
+        data = self.read_plan_data()
+        return None if data is None else Plan.from_json(json.loads(data))
 
-    def read_owner(self) -> str | None:
-        """Whose job the plan in force says it is, without building the plan; None when there is no plan."""
+    def read_plan_data(self) -> bytes | None:
+        """The plan in force as it was written; None when there is none."""
         for name in reversed(self._plan_names()):
             data = self.store.read_document((JOBS, self.job_id, name))
             if data is not None:
-                return Plan.owner_in(json.loads(data))
+                return data
         return None
+
+    def read_owner(self) -> str | None:
+        """Whose job the plan in force says it is, without building the plan; None when there is no plan."""
+        data = self.read_plan_data()
+        return None if data is None else Plan.owner_in(json.loads(data))
 
     def write_plan(self, plan: Plan) -> Plan:
         """Makes the plan durable, once; of two writers the first one's plan is the plan."""
@@ -66,8 +80,7 @@ class JobFolder:
         return self.read_plan() or plan
 
     def _plan_names(self) -> list[str]:
-        names = self.store.children((JOBS, self.job_id))
-        plans = [name for name in names if name.startswith("plan-") and name.endswith(".json")]
+        plans = [name for name in self.names() if name.startswith("plan-") and name.endswith(".json")]
         return sorted(plans, key=lambda name: (len(name), name))
 
     # -- failures --------------------------------------------------------------------------------------------
@@ -75,7 +88,7 @@ class JobFolder:
     @property
     def incidents(self) -> Incidents:
         """Failures, deaths and the log."""
-        return Incidents(self.store, self.job_id)
+        return Incidents(self.store, self.job_id, self._names)
 
     def note_failure(self, unit: Unit, reason: str, round_: int | None = None, writer: str = RUN) -> None:
         """Appends a failure of a round (default: the current one); durable when it returns."""
@@ -159,7 +172,7 @@ class JobFolder:
         return max((str(value["owner"]) for value in self._wishes()), default="")
 
     def _wishes(self) -> Iterator[dict[str, Any]]:
-        for name in self.store.children((JOBS, self.job_id)):
+        for name in self.names():
             data = self.store.read_state((JOBS, self.job_id, name)) if name.startswith("wish-") else None
             if data is not None:
                 yield json.loads(data)

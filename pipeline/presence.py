@@ -126,7 +126,7 @@ def run_sign(folder: JobFolder, now: datetime | None = None) -> RunSign | None:
     """
     moment = now or datetime.now(UTC)
     found = []
-    for name in folder.store.children((JOBS, folder.job_id)):
+    for name in folder.names():
         if not name.startswith(_WANTS) or not name.endswith(_JOURNAL):
             continue
         session = name.removeprefix(_WANTS).removesuffix(_JOURNAL)

@@ -129,7 +129,7 @@ def _find(store: Store, jobs: Collection[str], *, outputs: bool) -> _Found:
     why_not, remedy = _why_not(store, mine)
     shown = Purge(
         jobs=tuple(sorted({folder.job_id for folder in mine} | waiting.keys())),
-        unfinished=sum(not is_finished(folder, store) for folder in mine),
+        unfinished=sum(not is_finished(folder) for folder in mine),
         waiting=len(waiting),
         removal=store.purge(keys=keys, blobs=blobs, trees=trees, dry_run=True),
         outputs=tuple(_as_removed(path) for path, ours in there.items() if ours),

@@ -13,6 +13,7 @@ from media.probe import probe
 from pipeline.assemble import Assembly, assemble_job
 from pipeline.delivery import Delivery, note_mux, read_mux_note, remove_stale, write_outputs
 from pipeline.documents import outputs_of, tracks_of
+from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder
 from pipeline.report import FileResult, JobState
 from pipeline.runtime import Runtime
@@ -28,6 +29,7 @@ def deliver_job(
     Raises StoreError when the state's own disk fails; any other trouble is the result's reason.
     """
     assembly = assemble_job(work)
+    note_summary(folder, work, assembly.state)
     result = FileResult(
         delivery.media,
         assembly.state,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.assemble import Assembly, assemble_job
-from pipeline.job import PlanVersionError
+from pipeline.job import Plan, PlanVersionError
+from pipeline.job_summary import JobSummary, summary_of
 from pipeline.jobs import JobFolder
 from pipeline.presence import RunSign, run_sign
 from pipeline.queue_listing import job_view
 from pipeline.queue_view import QueueView
-from pipeline.report import FileResult, JobState, count_units, units_json
+from pipeline.report import FileResult, JobState, units_json
 from pipeline.submissions import Order, filed_orders, pending_orders, wanted_of
 from pipeline.work import JobWork
 
@@ -80,15 +82,18 @@ def standing_of(folder: JobFolder, pending: Sequence[Order] | None = None) -> St
 
     ``pending`` as for `job_view`: given, many jobs are listed quickly, and the coordinator's counts are believed.
     """
-    view = job_view(folder.store, folder.job_id, pending)
+    folder = folder.listed()
+    submitted = pending or folder.may_hold("queue.state") or folder.may_hold("orders.jsonl")
+    view = job_view(folder.store, folder.job_id, pending) if submitted or pending is None else None
     results = [result for _, result in folder.results()]
     try:
-        plan = folder.read_plan()
+        data = folder.read_plan_data()
+        plan = None if data is None else Plan.from_json(json.loads(data))
     except PlanVersionError as error:
         return _unreadable(folder, view, results, str(error))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         return _unreadable(folder, view, results, f"its plan makes no sense: {type(error).__name__}: {error}")
-    if plan is None:
+    if plan is None or data is None:
         if view is not None:
             return _unplanned(folder, view, results)
         return _without_plan(folder, results) if results else None
@@ -102,9 +107,9 @@ def standing_of(folder: JobFolder, pending: Sequence[Order] | None = None) -> St
     elif view is not None and pending is not None:
         state, units = view.state, dict(view.units)
     else:
-        work = JobWork.open(plan, folder.store, folder.failures())
+        summary = summary_of(folder, data, folder.failures())
         sign = run_sign(folder)
-        state, units, language = _state(work, results, sign), count_units(work), work.language
+        state, units, language = _state(summary, results, sign), dict(summary.units), summary.language
         state = state if view is None else view.state
         # Whoever was killed at a job that others have taken up since is no news.
         run = sign if sign is not None and (sign.alive or state is JobState.INTERRUPTED) else None
@@ -206,20 +211,18 @@ def _all_delivered(folder: JobFolder, results: list[FileResult]) -> bool:
     return wanted is not None and len(results) >= len(wanted.submissions)
 
 
-def _state(work: JobWork, results: list[FileResult], run: RunSign | None) -> JobState:
+def _state(summary: JobSummary, results: list[FileResult], run: RunSign | None) -> JobState:
     if run is not None and run.alive:
         noted = any(result.state is JobState.RUNNING for result in results)
         if noted or not run.delivering:
             return JobState.RUNNING
-    if work.has_failures or work.finished:
-        ended = assemble_job(work).state
-        if ended is not JobState.DONE:
-            return ended
+    if summary.ended is not None and summary.ended is not JobState.DONE:
+        return summary.ended
     if any(result.state is JobState.FAILED for result in results):
         return JobState.FAILED
     if any(result.state is JobState.BUDGET_STOPPED for result in results):
         return JobState.BUDGET_STOPPED
-    begun = run is not None or any(count.done for count in work.counts.values())
+    begun = run is not None or summary.begun
     return JobState.INTERRUPTED if begun else JobState.QUEUED
 
 

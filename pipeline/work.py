@@ -153,7 +153,7 @@ class JobWork:
 
     def _start(self) -> None:
         settings = self.plan.settings
-        translated = self._paid_targets() if settings.translator else ()
+        translated = self.paid_targets() if settings.translator else ()
         audio_ms = sum(planned.window.audio_ms for planned in self.plan.windows)
         if settings.transcriber is None:
             self.language = settings.source_language
@@ -179,7 +179,7 @@ class JobWork:
         count = self.counts[Stage.TRANSLATE]
         count.total, count.total_ms = len(self.plan.windows) * number, audio_ms * number
 
-    def _paid_targets(self) -> tuple[str, ...]:
+    def paid_targets(self) -> tuple[str, ...]:
         """Targets that need a translator; before the language is known, all of them."""
         targets = self.plan.settings.target_languages
         return tuple(target for target in targets if not self.language or not same_text(self.language, target))
@@ -188,7 +188,7 @@ class JobWork:
         self.language = language
         spec = self.plan.settings.transcriber
         assert spec is not None
-        self._expect(self._paid_targets(), sum(planned.window.audio_ms for planned in self.plan.windows))
+        self._expect(self.paid_targets(), sum(planned.window.audio_ms for planned in self.plan.windows))
         for planned in self.plan.windows:
             key = transcribe_key(spec, planned, language)
             audio_ms = planned.window.audio_ms
