@@ -6,14 +6,15 @@ engines are stood in for: so keys, sizes and numbers of files are those of real 
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cache.store import Record, Store
+from cache.store import Record
 from core.keys import Digest, digest_value
 from core.specs import EngineSpec
 from core.speech import Segment, Span, Window
@@ -24,20 +25,19 @@ from pipeline import records
 from pipeline.attempts import AttemptJournal, Begun
 from pipeline.delivery import Delivery
 from pipeline.job import JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
+from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder
 from pipeline.node_session import FOLDER as NODES
 from pipeline.node_session import OPENED, local_facts
-from pipeline.report import JobState
+from pipeline.queue_listing import view_of
+from pipeline.queue_view import write_view
+from pipeline.report import JobState, count_units
 from pipeline.results import deliver_job
 from pipeline.runtime import Runtime, Settings
 from pipeline.sealed import SealedJournal
 from pipeline.sources import known_digest
 from pipeline.stages import Stage, Unit
-from pipeline.submissions import OrderKind, Submission, file_order, give_order
-from pipeline.queue_listing import view_of
-from pipeline.queue_view import write_view
-from pipeline.report import count_units
-from pipeline.submissions import close_job, filed_orders, wanted_of
+from pipeline.submissions import OrderKind, Submission, close_job, file_order, filed_orders, give_order, wanted_of
 from pipeline.wants import JobWants
 from pipeline.witnesses import Witness
 from pipeline.work import JobWork
@@ -48,7 +48,10 @@ WORDS = 55
 BATCH, JOBS_A_PROCESS = 16, 50
 #: Content of a job's decoded audio: far shorter than an hour's, since only its file counts here.
 AUDIO_BYTES = 200_000
-_TEXT = "the quick harbour of seven lights was seldom open after winter and nobody asked why it had ever closed".split()
+_TEXT = (
+    *("the", "quick", "harbour", "of", "seven", "lights", "was", "seldom", "open", "after", "winter", "and", "nobody"),
+    *("asked", "why", "it", "had", "ever", "closed"),
+)
 
 
 @dataclass(frozen=True)
@@ -138,12 +141,15 @@ class _Job:
         work = JobWork.open(plan, self._store, {})
         folder.note_wish(delivery, settings.engines(), latest=False)
         self._process.wants.wanted(folder)
-        # Of a hundred jobs, some were stopped half-way and a few have units that failed for good.
+        # Of a hundred jobs one was killed, four were stopped half-way, and three have a unit that failed for good.
         self._compute(folder, work, self._windows if chance < 0.05 else 2 * self._windows, 0.05 < chance < 0.08)
         state = JobState.INTERRUPTED
-        if work.finished:
+        if chance > 0.01:
             self._process.wants.ended(folder, work.keys)
+        if work.finished:
             state = deliver_job(work, folder, delivery, self._runtime).state
+        elif chance > 0.01:
+            note_summary(folder, work)
         if submitted:
             self._show(folder, work, state)
 
@@ -154,8 +160,6 @@ class _Job:
         wanted = wanted_of(filed_orders(self._store, folder.job_id))
         assert wanted is not None
         view = view_of(wanted, JobState.RUNNING if state is JobState.INTERRUPTED else state)
-        from dataclasses import replace
-
         write_view(self._store, replace(view, units=count_units(work), duration_ms=work.plan.media.duration_ms))
         if state is not JobState.INTERRUPTED:
             close_job(self._store, folder.job_id)
@@ -225,6 +229,4 @@ def _specs(runtime: Runtime) -> Sequence[EngineSpec]:
 
 
 def _json(value: object) -> bytes:
-    import json
-
     return json.dumps(value, sort_keys=True).encode("ascii")

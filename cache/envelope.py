@@ -55,6 +55,10 @@ class RecordHead:
     #: Where the payload starts in the file.
     payload_start: int
 
+    @property
+    def file_size(self) -> int:
+        return self.payload_start + self.payload_size + 1
+
 
 def check_kind(kind: str) -> str:
     """The kind itself. Raises ValueError for a name that is not one short lower-case word."""

@@ -105,7 +105,7 @@ class Records:
             return None
         try:
             size = filesystem.size_of(fd)
-            head = decode_head(filesystem.read_at(fd, _HEAD_BYTES, 0), key, size)
+            head = decode_head(filesystem.read_at(fd, min(_HEAD_BYTES, size), 0), key, size)
             return head or decode_head(filesystem.read_at(fd, size, 0), key, size)
         except Damage:
             return None

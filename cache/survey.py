@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from os import stat_result
 from cache import names
 from cache.blobs import is_sound_blob, read_layout, verify_blob
 from cache.documents import Documents
+from cache.envelope import RecordHead
 from cache.faults import Damage
 from cache.journal import decode_lines
 from cache.publish import place
@@ -130,13 +130,16 @@ def take_stats(volume: Volume, records: Records) -> StoreStats:
     blobs: dict[str, Tally] = {}
     documents = quarantine = unfinished = Tally()
     for folder in record_folders(volume):
-        for name, facts in store_files(volume, folder):
-            if names.is_temp(name):
-                unfinished = unfinished.plus(facts.st_size)
-            elif is_digest(name):
-                head = records.head(name) if stat.S_ISREG(facts.st_mode) and name.startswith(folder[1]) else None
-                kind = head.kind if head else UNREADABLE_KIND
-                by_kind[kind] = by_kind.get(kind, Tally()).plus(facts.st_size)
+        for name in volume.filesystem.names(volume.path(folder)):
+            with suppress(FileNotFoundError):
+                if names.is_temp(name):
+                    unfinished = unfinished.plus(_size(volume, (*folder, name)))
+                elif is_digest(name):
+                    # A head that can be read tells the size as well: one call less for each of many files.
+                    head = _head(records, folder, name)
+                    kind = head.kind if head else UNREADABLE_KIND
+                    size = head.file_size if head else _size(volume, (*folder, name))
+                    by_kind[kind] = by_kind.get(kind, Tally()).plus(size)
     for name, facts in store_files(volume, (names.BLOBS,)):
         if names.is_temp(name):
             unfinished = unfinished.plus(facts.st_size)
@@ -155,6 +158,19 @@ def take_stats(volume: Volume, records: Records) -> StoreStats:
             documents = documents.plus(facts.st_size)
     free = volume.filesystem.free_bytes(volume.home)
     return StoreStats(by_kind, blobs, documents, quarantine, unfinished, free)
+
+
+def _size(volume: Volume, parts: tuple[str, ...]) -> int:
+    return volume.filesystem.stat(volume.path(parts)).st_size
+
+
+def _head(records: Records, folder: tuple[str, str], name: str) -> RecordHead | None:
+    if folder != records.parts(name)[:2]:
+        return None
+    try:
+        return records.head(name)
+    except OSError:
+        return None
 
 
 def _blob_kind(volume: Volume, digest: str) -> str:

@@ -155,5 +155,5 @@ def _read(folder: JobFolder) -> tuple[str, JobSummary, str] | None:
     try:
         value = json.loads(data)
         return value["made_from"], JobSummary.from_json(value["summary"]), value["records"]
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError):
         return None
