@@ -90,12 +90,13 @@ def standing_of(folder: JobFolder, pending: Sequence[Order] | None = None) -> St
         data = folder.read_plan_data()
         plan = None if data is None else Plan.from_json(json.loads(data))
     except PlanVersionError as error:
-        return _unreadable(folder, view, results, str(error))
+        return _unreadable(folder, view, results, str(error), pending)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        return _unreadable(folder, view, results, f"its plan makes no sense: {type(error).__name__}: {error}")
+        why = f"its plan makes no sense: {type(error).__name__}: {error}"
+        return _unreadable(folder, view, results, why, pending)
     if plan is None or data is None:
         if view is not None:
-            return _unplanned(folder, view, results)
+            return _unplanned(folder, view, results, pending)
         return _without_plan(folder, results) if results else None
     language = next((result.language for result in results if result.language), "")
     run = None
@@ -132,9 +133,12 @@ def standing_of(folder: JobFolder, pending: Sequence[Order] | None = None) -> St
     )
 
 
-def _unplanned(folder: JobFolder, view: QueueView, results: list[FileResult]) -> Standing:
+def _unplanned(
+    folder: JobFolder, view: QueueView, results: list[FileResult], pending: Sequence[Order] | None
+) -> Standing:
     """A submitted job that nobody has planned yet, or that could not be planned."""
-    orders = [*filed_orders(folder.store, folder.job_id), *pending_orders(folder.store)]
+    waiting = pending_orders(folder.store) if pending is None else pending
+    orders = [*filed_orders(folder.store, folder.job_id), *waiting]
     wanted = wanted_of([order for order in orders if order.job_id == folder.job_id])
     settings = wanted.submissions[-1].settings if wanted else None
     return Standing(
@@ -183,10 +187,12 @@ def _at(view: QueueView | None, results: list[FileResult]) -> str:
     return max(times, default="")
 
 
-def _unreadable(folder: JobFolder, view: QueueView | None, results: list[FileResult], why: str) -> Standing:
+def _unreadable(
+    folder: JobFolder, view: QueueView | None, results: list[FileResult], why: str, pending: Sequence[Order] | None
+) -> Standing:
     """A job whose plan this Segue cannot make sense of: it must not keep people from seeing the others."""
     if view is not None:
-        shown = _unplanned(folder, view, results)
+        shown = _unplanned(folder, view, results, pending)
         return replace(shown, reason="; ".join(part for part in (shown.reason, why) if part), readable=False)
     media, owner, engines = tuple(result.media for result in results), "", ""
     state, outputs = JobState.FAILED, _outputs(results)
