@@ -256,6 +256,32 @@ def test_a_failed_unit_leaves_a_gap_and_retry_closes_it(theatre: Theatre) -> Non
     finish_everything(theatre, job)
 
 
+def test_a_job_with_speech_that_nobody_wrote_down_ends_once_and_is_not_computed_again(theatre: Theatre) -> None:
+    theatre.maker.score = 800
+    theatre.show_worker()
+    job = theatre.maker.submit("talk", 6)
+    computed = []
+
+    def ended() -> bool:
+        while (message := theatre.take()) is not None:
+            computed.extend(ref.key for ref in message.units)
+            theatre.compute(message.units)
+            theatre.done(message)
+        return theatre.view(job).ended and open_jobs(theatre.store) == ()
+
+    theatre.until(ended)
+    first = theatre.view(job)
+    assert (first.state, len(computed)) == (JobState.FAILED, 6)
+    assert first.reason.startswith("6 s of speech have no subtitle")
+    give_order(theatre.store, OrderKind.RETRY, job)
+    theatre.until(lambda: not theatre.view(job).ended or theatre.view(job).order != first.order)
+    theatre.until(ended)
+    again = theatre.view(job)
+    assert (again.state, again.reason, len(computed)) == (first.state, first.reason, 6)
+    (result,) = [result for _, result in theatre.folder_of(job).results()]
+    assert (result.state, result.tally.missed_ms) == (JobState.FAILED, 6_000)
+
+
 def test_workers_that_return_nothing_do_not_keep_a_unit_going_round_for_ever(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,8 @@ class JobMaker:
 
     runtime: Runtime
     folder: Path
+    #: How sure the detector is of the speech. It is silence: what an engine does not write there is no gap.
+    score: int = 0
     _audio: str = field(default="")
 
     @property
@@ -97,7 +99,7 @@ class JobMaker:
                 writer.write(np.zeros(16 * WINDOW_MS, "<i2").tobytes())
             assert writer.digest is not None
             self._audio = writer.digest
-        segments = tuple(Segment(i, i * 2 * WINDOW_MS, i * 2 * WINDOW_MS + WINDOW_MS, 900) for i in range(count))
+        segments = tuple(Segment(i, i * 2 * WINDOW_MS, i * 2 * WINDOW_MS + WINDOW_MS, self.score) for i in range(count))
         windows = tuple(
             PlannedWindow(
                 Window(i, (segments[i],), (Span(0, WINDOW_MS),)), digest_value({"job": submission.job_id, "window": i})
