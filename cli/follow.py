@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Seconds between two looks at the disk.
 _LOOK_EVERY_S = 0.5
 _LEFT = "no longer watching; what was submitted goes on ('segue jobs' lists it)"
+#: Seconds of waiting after which it is said again why: nobody waits in silence.
+_REMIND_EVERY_S = 60.0
 #: Jobs with a row of their own.
 _ROWS = 12
 
@@ -63,6 +65,7 @@ def wait_command(
     ids = list(dict.fromkeys(find_submitted(store, name) for name in job))
     deadline = None if timeout is None else time.monotonic() + timeout
     views: dict[str, QueueView] = {}
+    remind = _Reminder(store)
     if not all(_look(store, job_id).ended for job_id in ids):
         remark_on_coordinator(store)
     for job_id in ids:
@@ -70,6 +73,7 @@ def wait_command(
         while not (view := _look(store, job_id)).ended:
             if deadline is not None and time.monotonic() >= deadline:
                 break
+            remind([view])
             time.sleep(_LOOK_EVERY_S if deadline is None else min(_LOOK_EVERY_S, max(deadline - time.monotonic(), 0)))
         views[job_id] = view
     if json:
@@ -106,11 +110,33 @@ def wait_for_all(store: Store, ids: Sequence[str]) -> tuple[dict[str, dict[str, 
 
     views = {job_id: _look(store, job_id) for job_id in ids}
     try:
+        remind = _Reminder(store)
         while _step(store, views, ignore):
-            pass
+            remind(views.values())
     except KeyboardInterrupt:
         note(_LEFT)
     return {job_id: _ended_json(store, view) for job_id, view in views.items()}, _code(views.values())
+
+
+class _Reminder:
+    """Says now and then that somebody still waits, and for what; the first time after a while of waiting."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._said = time.monotonic()
+
+    def __call__(self, views: Iterable[QueueView]) -> None:
+        """To be called at each look; ``views`` are the jobs that are waited for."""
+        if time.monotonic() - self._said < _REMIND_EVERY_S:
+            return
+        self._said = time.monotonic()
+        if remark_on_coordinator(self._store):
+            return
+        waiting = [view for view in views if not view.ended]
+        for view in waiting[:1]:
+            more = f" and {len(waiting) - 1} more jobs" if len(waiting) > 1 else ""
+            why = f": {printable(view.waiting_for)}" if view.waiting_for else ""
+            note(f"still waiting for {_names(view)}{more}: {view.state}{why}")
 
 
 def _look(store: Store, job_id: str) -> QueueView:
@@ -156,8 +182,9 @@ def _step(store: Store, views: dict[str, QueueView], changed: Callable[[QueueVie
 def _watch_plain(store: Store, views: dict[str, QueueView], say: Callable[[QueueView], None]) -> None:
     for view in views.values():
         say(view)
+    remind = _Reminder(store)
     while _step(store, views, say):
-        pass
+        remind(views.values())
 
 
 def _watch_live(store: Store, views: dict[str, QueueView]) -> None:
@@ -175,8 +202,9 @@ def _watch_live(store: Store, views: dict[str, QueueView]) -> None:
         transient=True,
         redirect_stdout=False,
     ):
+        remind = _Reminder(store)
         while _step(store, views, ignore):
-            pass
+            remind(views.values())
     for view in views.values():
         _print_line(view)
 

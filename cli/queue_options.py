@@ -50,12 +50,14 @@ def parse_labels(said: list[str] | None) -> dict[str, str]:
     return labels
 
 
-def remark_on_coordinator(store: Store) -> None:
-    """Says once when nobody seems to take orders up; they are safe on disk either way."""
+def remark_on_coordinator(store: Store) -> bool:
+    """Says when nobody takes orders up, and how to start somebody; they are safe on disk either way. True if said."""
     from pipeline.presence import coordinator_lives, read_coordinator
 
-    if not coordinator_lives(store):
-        noted = read_coordinator(store)
-        since = f" since {noted.at[:19].replace('T', ' ')} UTC" if noted else ""
-        kept = "orders are kept until 'segue coordinator' or 'segue up' does"
-        note(f"no coordinator seems to run on this store{since}; {kept}")
+    if coordinator_lives(store):
+        return False
+    noted = read_coordinator(store)
+    since = f" since {noted.at[:19].replace('T', ' ')} UTC" if noted else ""
+    start = "'segue up' starts one here, 'segue coordinator' one for a fleet"
+    note(f"no coordinator runs on this store{since}: jobs wait, nothing is lost; {start}")
+    return True

@@ -31,7 +31,6 @@ from pipeline.standing import standing_of
 
 PURGED, UNPLANNED = "purged", "unplanned"
 DEFAULT_CURRENCY = "USD"
-_NOT_KEPT = JobVerdict(None, "the job's plan is not there (purged, or not planned yet): nothing to compare with")
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,9 @@ class _Builder:
     def report(self) -> JobReport:
         """The whole of it."""
         state, media, engines = self._standing()
+        # A job that waits, was cancelled or failed early has no plan either, and only a person can purge it.
+        why = "was purged" if state == PURGED else f"is {state} and has no plan"
+        without_plan = JobVerdict(None, f"the job {why}: nothing to compare with")
         content, rules, facts = self._content, self._rules, self._books.facts
         spent_before = spent_of(self._entries, self._currency)
         people = self._people()
@@ -131,8 +133,8 @@ class _Builder:
             spent=spent_of(entries, self._currency),
             avoided=self._avoided(),
             counterfactuals=tuple(invoices),
-            verdict=judge(reference) if content else _NOT_KEPT,
-            verdict_whole_file=judge(replace(reference, whole_file=True)) if content else _NOT_KEPT,
+            verdict=judge(reference) if content else without_plan,
+            verdict_whole_file=judge(replace(reference, whole_file=True)) if content else without_plan,
             people=people.people,
             unpriced=self._unpriced,
             entries=tuple(sorted(entries, key=lambda entry: (entry.start, entry.session, entry.attempt, entry.id))),
@@ -161,10 +163,10 @@ class _Builder:
 
     def _standing(self) -> tuple[str, tuple[str, ...], str]:
         """State, media names and engines; of a purged job only what the journals say."""
-        if self._job in self._reader.cards:
-            standing = standing_of(JobFolder(self._reader.store, self._job))
-            if standing is not None:
-                return str(standing.state), tuple(path.name for path in standing.media), standing.engines
+        # A job that nobody has taken up has no folder: how it stands says its order.
+        standing = standing_of(JobFolder(self._reader.store, self._job))
+        if standing is not None:
+            return str(standing.state), tuple(path.name for path in standing.media), standing.engines
         engines = {entry.engine for entry in self._entries if entry.engine}
         state = UNPLANNED if self._job in self._reader.cards else PURGED
         return state, (), ", ".join(sorted(engines))

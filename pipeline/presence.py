@@ -106,9 +106,14 @@ def read_coordinator(store: Store) -> CoordinatorNote | None:
 
 
 def coordinator_lives(store: Store) -> bool:
-    """True when a coordinator noted itself a moment ago. Only ever a reason for a hint to a person."""
+    """True when a coordinator noted itself a moment ago and has not been killed on this very machine since.
+
+    Only ever a reason for a hint to a person.
+    """
     noted = read_coordinator(store)
-    return noted is not None and noted.is_fresh(datetime.now(UTC))
+    if noted is None or not noted.is_fresh(datetime.now(UTC)):
+        return False
+    return noted.host != socket.gethostname() or _started(noted.pid) != ""
 
 
 def other_coordinator(store: Store) -> CoordinatorNote | None:

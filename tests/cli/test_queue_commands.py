@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,11 @@ from segue_cli import ROOT, Segue, SegueHere
 from spoken import SPEECH
 
 from cache.store import Store
+from cli import follow
 from core.keys import canonical_json
 from pipeline.incidents import Death, Incidents
 from pipeline.presence import note_coordinator
-from pipeline.queue_view import QueueView, write_view
+from pipeline.queue_view import Priority, QueueView, write_view
 from pipeline.report import JobState
 from pipeline.submissions import OrderKind, file_order, pending_orders
 from pipeline.webhooks import OUTBOX, EventEnd, EventOutcome, make_event_id, write_outcome
@@ -393,3 +396,52 @@ def test_help_groups_the_commands(segue: Segue) -> None:
     text = segue("--help").stdout
     for word in ("Queue", "Fleet", "submit", "reprioritise", "workers", "coordinator", "emulate-metadata"):
         assert word in text
+
+
+def test_whoever_waits_is_told_again_that_nobody_takes_the_job_up(
+    segue: Segue, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(segue, media)
+    monkeypatch.setattr(follow, "_REMIND_EVERY_S", 0.0)
+    waited = segue("wait", job_id, "--timeout", "0.6")
+    assert waited.code == 75
+    assert waited.stderr.count("no coordinator runs on this store: jobs wait, nothing is lost; 'segue up'") > 1
+
+
+def test_whoever_waits_is_told_what_a_job_waits_for(
+    segue: Segue, media: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(segue, media)
+    apply_orders(store)
+    note_coordinator(store, "redis://somewhere:6379/0")
+    view = QueueView(
+        job_id, JobState.QUEUED, Priority.NORMAL, "ann", {}, (media,), "", waiting_for="no worker serves it"
+    )
+    write_view(store, view)
+    monkeypatch.setattr(follow, "_REMIND_EVERY_S", 0.0)
+    waited = segue("wait", job_id, "--timeout", "0.1", "--json")
+    assert waited.json["jobs"][0]["state"] == "queued"
+    assert "still waiting for talk.flac: queued: no worker serves" in waited.stderr
+
+
+def test_a_coordinator_that_was_killed_on_this_machine_is_missed_at_once(
+    segue: Segue, media: Path, store: Store
+) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    noted = {"at": datetime.now(UTC).isoformat(), "pid": gone.pid, "host": socket.gethostname(), "url_of_broker": ""}
+    store.replace_state(("state", "coordinator.state"), canonical_json(noted))
+    assert "no coordinator runs on this store since" in segue("submit", media, "--to", "es").stderr
+
+
+def test_the_ledger_says_of_a_job_without_a_plan_how_it_stands(segue: Segue, media: Path, store: Store) -> None:
+    job_id = submit(segue, media)
+    waiting = segue("ledger", job_id, "--json").json
+    assert (waiting["state"], waiting["media"]) == ("queued", ["talk.flac"])
+    segue("cancel", job_id)
+    for _ in range(2):
+        assert segue("ledger", job_id, "--json").json["state"] == "cancelled"
+        shown = segue("ledger", "talk.flac")
+        assert "is cancelled and has no plan" in shown.stdout
+        assert "purged" not in shown.stdout + shown.stderr
+        apply_orders(store)
