@@ -112,9 +112,9 @@ class Filesystem:
     def unlink(self, path: str) -> None:
         os.unlink(path)
 
-    def make_directory(self, path: str) -> None:
-        """One level only: a missing parent is FileNotFoundError, never created."""
-        os.mkdir(path)
+    def make_directory(self, path: str, mode: int = 0o777) -> None:
+        """One level only: a missing parent is FileNotFoundError, never created. The umask takes from ``mode``."""
+        os.mkdir(path, mode)
 
     def remove_directory(self, path: str) -> None:
         os.rmdir(path)

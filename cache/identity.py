@@ -150,20 +150,24 @@ def _refuse_orphans(filesystem: Filesystem, home: str) -> Identity | None:
 
 
 def _make_home(filesystem: Filesystem, home: str) -> None:
-    """Makes home and what is missing above it, each name durable before anything is put below it."""
+    """Makes home and what is missing above it, each name durable before anything is put below it.
+
+    A new home is its user's alone: transcripts and audio are in it. One that is there keeps its mode, for a fleet or a
+    group may share it.
+    """
     missing = []
     path = PurePath(home)
     while not filesystem.exists(str(path)):
         missing.append(path)
         path = path.parent
     for folder in reversed(missing):
-        _make(filesystem, str(folder))
+        _make(filesystem, str(folder), 0o700 if str(folder) == home else 0o777)
         filesystem.fsync_directory(str(folder.parent))
 
 
-def _make(filesystem: Filesystem, path: str) -> None:
+def _make(filesystem: Filesystem, path: str, mode: int = 0o777) -> None:
     with suppress(FileExistsError):
-        filesystem.make_directory(path)
+        filesystem.make_directory(path, mode)
 
 
 def _write_temp(filesystem: Filesystem, home: str, identity: Identity) -> str:

@@ -48,6 +48,8 @@ class Removal:
 
     files: tuple[RemovedFile, ...]
     dry_run: bool
+    #: What this user may not delete, each with the reason; it stays, and the rest went.
+    stuck: tuple[str, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -82,6 +84,7 @@ class Remover:
         self._dry_run = dry_run
         self._files: dict[str, RemovedFile] = {}
         self._folders: set[str] = set()
+        self._stuck: list[str] = []
 
     def remove(self, parts: Sequence[str], size: int, reason: RemovalReason) -> None:
         """Deletes one file; one that is gone already is not counted."""
@@ -94,6 +97,10 @@ class Remover:
                 self._volume.filesystem.unlink(path)
             except FileNotFoundError:
                 return
+            except PermissionError as error:
+                # Another user's: one file must not keep the others.
+                self._stuck.append(f"{path}: {error.strerror}")
+                return
             self._folders.add(path.rpartition("/")[0])
         self._files[place] = RemovedFile(place, size, reason)
 
@@ -104,7 +111,7 @@ class Remover:
         path = self._volume.path(parts)
         try:
             below = self._volume.filesystem.names(path)
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return
         for name in below:
             self.remove_folders((*parts, name))
@@ -119,7 +126,7 @@ class Remover:
         for folder in sorted(self._folders):
             with suppress(FileNotFoundError):
                 self._volume.filesystem.fsync_directory(folder)
-        return Removal(tuple(self._files.values()), self._dry_run)
+        return Removal(tuple(self._files.values()), self._dry_run, tuple(self._stuck))
 
 
 @dataclass(frozen=True)

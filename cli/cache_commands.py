@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +12,7 @@ from cli.context import DryRunFlag, HomeFlag, JsonFlag, note, open_runtime, prin
 from cli.exits import Exit
 from cli.purge_screen import print_purge, purge_json
 from cli.wording import size
-from core.errors import UsageError
+from core.errors import UsageError, summed_up
 
 if TYPE_CHECKING:
     from cache.removal import Removal
@@ -89,17 +89,20 @@ def gc_command(
     ] = False,
     home: HomeFlag = None,
     json: JsonFlag = False,
-) -> None:
+) -> int:
     """Remove what no job refers to any more, and leftovers of killed processes. Young files are left alone."""
     from pipeline.retention import collect
 
     done = collect(open_runtime({"home": home}).store, dry_run=dry_run, audio=audio)
     spared = sum(file.bytes for file in done.spared)
-    more = {"unfinished_jobs": done.unfinished, "spared": {"files": len(done.spared), "bytes": spared}}
+    more: dict[str, Any] = {"unfinished_jobs": done.unfinished, "spared": {"files": len(done.spared), "bytes": spared}}
+    more["stuck"] = list(done.removal.stuck)
     _report(done.removal, as_json=json, more=more)
     if done.spared and not json:
         why = f"{done.unfinished} unfinished jobs may still want them ('segue status' lists them)"
         print(f"{len(done.spared)} more, {size(spared)}, stay: {why}")
+    _note_stuck(done.removal.stuck)
+    return Exit.INCOMPLETE if done.removal.stuck else Exit.DONE
 
 
 @app.command("purge")
@@ -145,9 +148,13 @@ def purge_command(
         print_json(purge_json(found, dry_run=dry_run))
     elif not dry_run:
         print(f"{len(found.files)} files, {size(sum(file.bytes for file in found.files))} removed")
-    for line in found.stuck:
-        note(f"not removed: {line}")
+    _note_stuck(found.stuck)
     return Exit.INCOMPLETE if found.stuck else Exit.DONE
+
+
+def _note_stuck(stuck: Sequence[str]) -> None:
+    for line in summed_up(stuck):
+        note(f"not removed: {line}")
 
 
 def _agreed(found: Purge, *, asks: bool) -> bool:

@@ -41,7 +41,7 @@ class Purge:
     edited: tuple[Path, ...]
     #: Records and audio that other jobs use too; they stay.
     shared: int
-    #: Delivered files that could not be removed, each with the reason; known once it was tried.
+    #: Files that could not be removed, each with the reason; known once it was tried.
     stuck: tuple[str, ...] = ()
     #: Why it cannot be done now; empty when it can.
     refused: str = ""
@@ -105,7 +105,7 @@ def purge(store: Store, jobs: Collection[str], *, outputs: bool) -> Purge:
             stuck.append(f"{file.place}: {error.strerror}")
     removal = store.purge(keys=found.keys, blobs=found.blobs, trees=found.trees, dry_run=False)
     gone = tuple(removed) if outputs else found.shown.outputs
-    return replace(found.shown, removal=removal, outputs=gone, stuck=tuple(stuck))
+    return replace(found.shown, removal=removal, outputs=gone, stuck=(*stuck, *removal.stuck))
 
 
 def _find(store: Store, jobs: Collection[str], *, outputs: bool) -> _Found:

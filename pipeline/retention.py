@@ -125,7 +125,7 @@ def collect(store: Store, *, dry_run: bool, audio: bool) -> Collected:
         since = references(store, _planned_since(store, jobs))
         needed = _all_of([*(jobs[folder] for folder in unfinished), *again]).blobs | since.blobs
         unneeded = store.purge(blobs=kept.blobs - needed, dry_run=dry_run)
-        removed = Removal(removed.files + unneeded.files, dry_run)
+        removed = Removal(removed.files + unneeded.files, dry_run, removed.stuck + unneeded.stuck)
     return Collected(removed, len(unfinished) + len(unplanned), spared)
 
 

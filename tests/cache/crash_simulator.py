@@ -139,9 +139,9 @@ class RecordingFilesystem(Filesystem):
             self._inode_of.pop(self._below(path))
             self._log("unlink", path)
 
-    def make_directory(self, path: str) -> None:
+    def make_directory(self, path: str, mode: int = 0o777) -> None:
         with self._lock:
-            super().make_directory(path)
+            super().make_directory(path, mode)
             self._log("make_directory", path)
 
     def remove_directory(self, path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -214,7 +215,7 @@ class NotSyncing(Filesystem):
 
 
 class Nothing(Filesystem):
-    def make_directory(self, path: str) -> None:
+    def make_directory(self, path: str, mode: int = 0o777) -> None:
         raise OSError(30, "Read-only file system")
 
 
@@ -232,3 +233,42 @@ def test_a_memory_disk_is_named_as_one() -> None:
         pytest.skip("there is no memory disk here")
     kind = {result.name: result for result in probe_mount(memory)}["kind"]
     assert (kind.level, kind.detail.split(":")[0]) == (ProbeLevel.WARNING, "tmpfs")
+
+
+def test_a_new_home_is_its_user_s_alone_and_an_old_one_keeps_its_mode(tmp_path: Path) -> None:
+    Store.open(tmp_path / "above" / "home").close()
+    assert stat.S_IMODE((tmp_path / "above" / "home").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "above").stat().st_mode) & 0o055
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o2770)
+    Store.open(shared).close()
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o2770
+
+
+class SomebodyElses(Filesystem):
+    """A disk on which this user may not delete some files."""
+
+    theirs = ""
+
+    def unlink(self, path: str) -> None:
+        if self.theirs and self.theirs in path:
+            raise PermissionError(1, "Operation not permitted", path)
+        super().unlink(path)
+
+
+def test_a_purge_reports_what_belongs_to_somebody_else_and_goes_on(tmp_path: Path, make_record: MakeRecord) -> None:
+    disk = SomebodyElses()
+    store = Store.open(tmp_path / "home", filesystem=disk)
+    records = [make_record(number) for number in range(4)]
+    store.put_many(records)
+    store.write_once(("jobs", "mine", "plan.json"), b"{}")
+    store.write_once(("jobs", "mine", "theirs.json"), b"{}")
+    disk.theirs = "theirs.json"
+    done = store.purge(keys={record.key for record in records}, trees=[("jobs", "mine")], dry_run=False)
+    assert len(done.files) == 5
+    assert done.stuck == (f"{tmp_path}/home/jobs/mine/theirs.json: Operation not permitted",)
+    assert files_below(tmp_path / "home" / "jobs") == {"mine/theirs.json"}
+    disk.theirs = ""
+    again = store.purge(trees=[("jobs", "mine")], dry_run=False)
+    assert (len(again.files), again.stuck) == (1, ())

@@ -71,9 +71,9 @@ class Failing(Filesystem):
         self._maybe_fail("replace")
         super().replace(source, target)
 
-    def make_directory(self, path: str) -> None:
+    def make_directory(self, path: str, mode: int = 0o777) -> None:
         self._maybe_fail("make_directory")
-        super().make_directory(path)
+        super().make_directory(path, mode)
 
 
 def temps(home: Path) -> list[str]:
