@@ -104,4 +104,5 @@ def plan_request_of(submission: Submission, runtime: Runtime) -> PlanRequest:
         ) from error
     if digest != submission.digest:
         raise MediaError(f"{path} has changed since it was submitted", "submit it again")
-    return PlanRequest(path, digest, submission.owner, settings, runtime.segmenter, runtime.ffmpeg, submission.captions)
+    segmenter, captions, notes = runtime.segmenter, submission.captions, submission.notes
+    return PlanRequest(path, digest, submission.owner, settings, segmenter, runtime.ffmpeg, captions, notes)

@@ -38,7 +38,7 @@ class Finding:
     passing: bool = False
 
 
-_PACKAGES = ("faster-whisper", "ctranslate2", "onnxruntime", "av", "xllamacpp", "webrtcvad-wheels", "pysubs2")
+_PACKAGES = ("faster-whisper", "ctranslate2", "onnxruntime", "av", "xllamacpp", "webrtcvad-wheels")
 
 
 def examine(runtime: Runtime) -> Iterator[Finding]:

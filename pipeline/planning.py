@@ -33,6 +33,8 @@ class PlanRequest:
     params: SegmenterParams
     ffmpeg: FfmpegBuild
     captions: tuple[Caption, ...] = ()
+    #: What a person should know about the files that were read for it; warnings of the job.
+    notes: tuple[str, ...] = ()
 
     @property
     def job_id(self) -> str:
@@ -84,7 +86,7 @@ def _plan_audio(request: PlanRequest, analysis: Analysis) -> Plan:
     return Plan(
         job_id=request.job_id,
         owner=request.owner,
-        media=MediaFacts(request.digest, analysis.duration_ms, analysis.fps, analysis.warnings),
+        media=MediaFacts(request.digest, analysis.duration_ms, analysis.fps, (*request.notes, *analysis.warnings)),
         settings=request.settings,
         analysis=analysis.key,
         audio=analysis.audio,
@@ -106,7 +108,7 @@ def _plan_captions(request: PlanRequest) -> Plan:
     return Plan(
         job_id=request.job_id,
         owner=request.owner,
-        media=MediaFacts(request.digest, max(info.duration_ms, ends_ms), info.frame_rate, late),
+        media=MediaFacts(request.digest, max(info.duration_ms, ends_ms), info.frame_rate, (*request.notes, *late)),
         settings=request.settings,
         analysis="",
         audio="",

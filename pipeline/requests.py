@@ -25,7 +25,7 @@ from core.keys import canonical_json, digest_value
 from core.specs import EngineSpec
 from core.version import VERSION
 from media.inputs import InputFile, expand_inputs
-from media.sources import check_source, shown
+from media.sources import check_source, one_line, shown
 from pipeline.delivery import DEFAULT_FORMATS, Delivery
 from pipeline.executor import Entry
 from pipeline.job import Caption, GlossaryTerm, JobSettings
@@ -322,7 +322,7 @@ def plan_request(request: Request, runtime: Runtime, translator: EngineSpec | No
     ``translator`` where it is not the one that the runtime would find now.
     """
     options = request.options
-    captions = _captions(options.transcript) if options.transcript else ()
+    captions, notes = _captions(options.transcript, options.source_language) if options.transcript else ((), ())
     if options.transcript is not None and not options.source_language:
         options = replace(options, source_language=captions_language(options.transcript, captions))
     settings = JobSettings(
@@ -343,24 +343,27 @@ def plan_request(request: Request, runtime: Runtime, translator: EngineSpec | No
         params=runtime.segmenter,
         ffmpeg=runtime.ffmpeg,
         captions=captions,
+        notes=notes,
     )
 
 
 def captions_language(path: Path, captions: Sequence[Caption]) -> str:
     """The language of captions: the one in their file's name (``ep1.pt-BR.srt``), else what the text looks like."""
-    named = path.stem.rpartition(".")[2] if "." in path.stem else ""
+    return _named_language(path) or guess_language("\n".join(caption.text for caption in captions))
+
+
+def _named_language(path: Path) -> str:
     try:
-        return normalise_language(named)
+        return normalise_language(path.stem.rpartition(".")[2] if "." in path.stem else "")
     except UsageError:
-        return guess_language("\n".join(caption.text for caption in captions))
+        return ""
 
 
-def _captions(path: Path) -> tuple[Caption, ...]:
-    track = inspect_captions(path, str(path))
+def _captions(path: Path, language: str) -> tuple[tuple[Caption, ...], tuple[str, ...]]:
+    """The captions, and what had to be put right to read them. The language is evidence of how they are written."""
+    track = inspect_captions(path, shown(path), language or _named_language(path))
     captions = tuple(Caption(event.start_ms, event.end_ms, join_lines(event.lines)) for event in track.events)
-    if not captions:
-        raise MediaError(f"{path}: there is no caption in it", "give captions with text")
-    return captions
+    return captions, tuple(f"{one_line(path.name)}: {note}" for note in track.notes)
 
 
 @lru_cache(maxsize=64)

@@ -57,7 +57,7 @@ _OPEN = (QUEUE, "open")
 _RUSH = "-rush"
 _STAMP = "%Y%m%dT%H%M%S%f"
 #: Version of an order; a coordinator that does not know it leaves the order where it is and says so.
-ORDER_VERSION = 1
+ORDER_VERSION = 2
 
 
 class OrderVersionError(StoreError):
@@ -90,6 +90,8 @@ class Submission:
     budget: str = ""
     #: Price an hour of machines that nobody knows one of, ``0.526 USD``; counted for the budget only.
     node_rate: str = ""
+    #: What a person should know about the files that were read for it.
+    notes: tuple[str, ...] = ()
 
     @property
     def job_id(self) -> str:
@@ -103,6 +105,7 @@ class Submission:
             "settings": self.settings.as_json(),
             "delivery": {**self.delivery.as_json(), "force": self.delivery.force},
             "captions": [[caption.start_ms, caption.end_ms, caption.text] for caption in self.captions],
+            "notes": list(self.notes),
             "priority": str(self.priority),
             "labels": dict(self.labels),
             "notify": self.notify,
@@ -113,13 +116,13 @@ class Submission:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Submission:
         """The submission that `as_json` wrote."""
-        delivery = Delivery.from_json(value["delivery"], force=bool(value["delivery"]["force"]))
         return cls(
             owner=str(value["owner"]),
             digest=Digest(value["digest"]),
             settings=JobSettings.from_json(value["settings"]),
-            delivery=delivery,
+            delivery=Delivery.from_json(value["delivery"], force=bool(value["delivery"]["force"])),
             captions=tuple(Caption(*fields) for fields in value["captions"]),
+            notes=tuple(map(str, value["notes"])),
             priority=Priority(value["priority"]),
             labels={str(name): str(text) for name, text in value["labels"].items()},
             notify=str(value["notify"]),

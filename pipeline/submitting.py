@@ -61,6 +61,7 @@ def submission_of(
         settings=planned.settings,
         delivery=delivery_of(request),
         captions=planned.captions,
+        notes=planned.notes,
         priority=priority,
         labels=dict(labels),
         notify=notify,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from subtitles.bidi import without_marks
 from subtitles.encodings import decode_text
 from subtitles.events import SubtitleEvent, clean_text, has_text
 from subtitles.parsers import PARSERS, format_of
+from subtitles.rolling import merge_rolling
 
 #: Far beyond any film's captions; a larger file is something else.
 MAX_BYTES = 64 * 1024 * 1024
+#: Ends of lines; a carriage return before one is a leftover of a conversion.
+_ENDS = re.compile(r"\r*\n|\r")
 
 
 @dataclass(frozen=True)
@@ -29,22 +33,22 @@ class Captions:
     notes: tuple[str, ...] = ()
 
 
-def read_captions(source: Path | bytes, name: str) -> tuple[SubtitleEvent, ...]:
+def read_captions(source: Path | bytes, name: str, language: str = "") -> tuple[SubtitleEvent, ...]:
     """The events of a subtitle file in order of time: tags and direction marks stripped, events without text left out.
 
-    ``name`` is what errors call the file. Raises MediaError when it cannot be read, is in no known format or holds no
-    caption.
+    ``name`` is what errors call the file, ``language`` the BCP 47 tag of what it is in, if that is known. Raises
+    MediaError when it cannot be read, is in no known format, has a line that is no caption, or holds no caption.
     """
-    return inspect_captions(source, name).events
+    return inspect_captions(source, name, language).events
 
 
-def inspect_captions(source: Path | bytes, name: str) -> Captions:
-    """`read_captions` with what was found on the way: format, encoding, and notes about order and overlaps."""
+def inspect_captions(source: Path | bytes, name: str, language: str = "") -> Captions:
+    """`read_captions` with what was found on the way: format, encoding, and notes about what had to be put right."""
     data = source if isinstance(source, bytes) else _file_bytes(source, name)
     if not data.strip(b"\x00 \t\r\n\xef\xbb\xbf\xff\xfe"):
         raise MediaError(f"{name}: the caption file is empty", "give a file with captions, or leave --transcript out")
-    text, encoding = decode_text(data)
-    text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
+    decoded = decode_text(data, language)
+    text = _ENDS.sub("\n", decoded.text.replace("\x00", "")).lstrip("\ufeff")
     kind = format_of(text)
     if kind is None:
         raise MediaError(f"{name}: not a caption file in a known format", f"convert it to one of {', '.join(PARSERS)}")
@@ -60,9 +64,16 @@ def inspect_captions(source: Path | bytes, name: str) -> Captions:
         raise MediaError(
             f"{name}: no caption in this {kind} file", "give a file with captions, or leave --transcript out"
         )
-    notes = _notes(events)
+    notes = [decoded.doubt] if decoded.doubt else []
     ordered = sorted(events, key=lambda event: (event.start_ms, event.end_ms))
-    return Captions(tuple(ordered), kind, encoding, notes)
+    if (merged := merge_rolling(ordered)) is not None:
+        notes.append(f"{len(events)} rolling captions, merged into {len(merged)} that say each line once")
+        ordered = merged
+    else:
+        notes += _notes(events)
+    empty, early = len(raw) - len(events), sum(event.start_ms < 0 for event in raw)
+    notes += _counted((empty, "without text left out"), (early, "beginning before 0:00: shown from there"))
+    return Captions(tuple(ordered), kind, decoded.encoding, tuple(notes))
 
 
 def _file_bytes(path: Path, name: str) -> bytes:
@@ -83,15 +94,18 @@ def _plain(event: SubtitleEvent) -> SubtitleEvent:
     return replace(event, start_ms=start_ms, end_ms=max(start_ms, event.end_ms), lines=lines)
 
 
-def _notes(events: list[SubtitleEvent]) -> tuple[str, ...]:
+def _notes(events: list[SubtitleEvent]) -> list[str]:
     pairs = list(itertools.pairwise(events))
     disordered = sum(after.start_ms < before.start_ms for before, after in pairs)
     ordered = sorted(events, key=lambda event: (event.start_ms, event.end_ms))
     overlaps = sum(after.start_ms < before.end_ms for before, after in itertools.pairwise(ordered))
     instant = sum(event.end_ms == event.start_ms for event in events)
-    found = (
+    return _counted(
         (disordered, "out of order: sorted by time"),
         (overlaps, "overlapping the next: trimmed when the subtitles are written"),
         (instant, "without duration"),
     )
-    return tuple(f"{count} caption{'s' if count > 1 else ''} {text}" for count, text in found if count)
+
+
+def _counted(*found: tuple[int, str]) -> list[str]:
+    return [f"{count} caption{'s' if count > 1 else ''} {text}" for count, text in found if count]

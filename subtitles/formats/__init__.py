@@ -1,7 +1,7 @@
 """Subtitle files: one module a format, chosen from one literal dict.
 
-To add a format: write a module with ``write(events, language, title) -> str`` and put it into `FORMATS`. pysubs2 reads
-ASS for us but writes none of these: it leaves ``&`` and ``<`` in WebVTT, drops ``{...}`` from SRT and reads ``\\N`` in
+To add a format: write a module with ``write(events, language, title) -> str`` and put it into `FORMATS`. pysubs2
+writes none of these: it leaves ``&`` and ``<`` in WebVTT, drops ``{...}`` from SRT and reads ``\\N`` in
 the text as a line break, has no language in TTML, and stops counting at ten hours in ASS (checked with 1.8.1).
 """
 
