@@ -147,6 +147,27 @@ def _check_version(value: Mapping[str, Any]) -> None:
 
 
 @dataclass(frozen=True)
+class PlanOutline:
+    """A plan without its windows: building those of thousands of plans takes longer than reading them."""
+
+    owner: str
+    settings: JobSettings
+    duration_ms: int
+    speech_ms: int
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> PlanOutline:
+        """The outline of what `Plan.as_json` wrote. Raises StoreError for another version."""
+        _check_version(value)
+        return cls(
+            owner=value["owner"],
+            settings=JobSettings.from_json(value["settings"]),
+            duration_ms=value["media"]["duration_ms"],
+            speech_ms=sum(end_ms - start_ms for start_ms, end_ms, _ in value["segments"]),
+        )
+
+
+@dataclass(frozen=True)
 class Plan:
     """A job cut into windows, written once; whatever its keys do not find in the store is work."""
 

@@ -120,10 +120,11 @@ def _keep(folder: JobFolder, work: JobWork, made_from: str, ended: JobState | No
 def _as_found(work: JobWork) -> dict[str, tuple[int, int, int, int]]:
     """The units as whoever opens the job finds them: what has a record counts as found in the store."""
     # Where nothing was said there is nothing to find.
+    paid = work.paid_targets()
     wordless = sum(
         1
         for (index, target), lines in work.translations.items()
-        if not work.cues[index] and lines is not None and target in work.paid_targets()
+        if not work.cues[index] and lines is not None and target in paid
     )
     return {
         stage: (total, done, done - (wordless if stage == Stage.TRANSLATE else 0), failed)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.assemble import Assembly, assemble_job
-from pipeline.job import Plan, PlanVersionError
+from pipeline.job import PlanOutline, PlanVersionError
 from pipeline.job_summary import JobSummary, summary_of
 from pipeline.jobs import JobFolder
 from pipeline.presence import RunSign, run_sign
@@ -30,7 +30,8 @@ class Standing:
     #: Unit counts by stage: (total, done, cached, failed).
     units: dict[str, tuple[int, int, int, int]]
     media: tuple[Path, ...]
-    outputs: tuple[Path, ...]
+    #: Files that were delivered, whether or not they are still there.
+    delivered: tuple[Path, ...]
     reason: str
     language: str
     targets: tuple[str, ...]
@@ -50,6 +51,11 @@ class Standing:
     def refused(self) -> bool:
         """True for a file that no job could be made of."""
         return self.state is JobState.FAILED and not self.readable and self.queue is None and not self.engines
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """Delivered files that are there; looked for when asked."""
+        return tuple(path for path in self.delivered if path.exists())
 
     def as_json(self) -> dict[str, Any]:
         """The object that `segue status JOB --json` prints."""
@@ -86,47 +92,49 @@ def standing_of(folder: JobFolder, pending: Sequence[Order] | None = None) -> St
     submitted = pending or folder.may_hold("queue.state") or folder.may_hold("orders.jsonl")
     view = job_view(folder.store, folder.job_id, pending) if submitted or pending is None else None
     results = [result for _, result in folder.results()]
+    ended = bool(results) and all(result.state is JobState.DONE for result in results)
+    # A job whose end was noted is believed: lists of thousands need not look after its records.
+    told = (ended and (view is None or view.ended)) or (view is not None and pending is not None)
     try:
         data = folder.read_plan_data()
-        plan = None if data is None else Plan.from_json(json.loads(data))
+        plan = None if data is None else PlanOutline.from_json(json.loads(data))
+        summary = None if data is None or told else summary_of(folder, data, folder.failures())
     except PlanVersionError as error:
         return _unreadable(folder, view, results, str(error), pending)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         why = f"its plan makes no sense: {type(error).__name__}: {error}"
         return _unreadable(folder, view, results, why, pending)
-    if plan is None or data is None:
+    if plan is None:
         if view is not None:
             return _unplanned(folder, view, results, pending)
         return _without_plan(folder, results) if results else None
     language = next((result.language for result in results if result.language), "")
     run = None
-    if results and all(result.state is JobState.DONE for result in results) and (view is None or view.ended):
-        # Its records need not be read again: thousands of finished jobs must not make a list slow.
-        state, units = JobState.DONE, dict(results[0].tally.units)
-        if view is not None and view.state is not JobState.DONE and not _all_delivered(folder, results):
-            state = view.state
-    elif view is not None and pending is not None:
-        state, units = view.state, dict(view.units)
-    else:
-        summary = summary_of(folder, data, folder.failures())
+    if summary is not None:
         sign = run_sign(folder)
         state, units, language = _state(summary, results, sign), dict(summary.units), summary.language
         state = state if view is None else view.state
         # Whoever was killed at a job that others have taken up since is no news.
         run = sign if sign is not None and (sign.alive or state is JobState.INTERRUPTED) else None
+    elif view is not None and not (ended and view.ended):
+        state, units = view.state, dict(view.units)
+    else:
+        state, units = JobState.DONE, dict(results[0].tally.units)
+        if view is not None and view.state is not JobState.DONE and not _all_delivered(folder, results):
+            state = view.state
     return Standing(
         job_id=folder.job_id,
         owner=plan.owner,
         state=state,
         units=units,
         media=tuple(result.media for result in results) or (view.media if view else ()),
-        outputs=_outputs(results),
+        delivered=_delivered(results),
         reason=_reason(view, results),
         language=language,
         targets=plan.settings.target_languages,
         engines=plan.settings.engines(),
-        duration_ms=plan.media.duration_ms,
-        speech_ms=plan.segmentation.speech_ms,
+        duration_ms=plan.duration_ms,
+        speech_ms=plan.speech_ms,
         at=_at(view, results),
         queue=view,
         run=run,
@@ -147,7 +155,7 @@ def _unplanned(
         state=view.state,
         units=dict(view.units),
         media=view.media,
-        outputs=_outputs(results),
+        delivered=_delivered(results),
         reason=_reason(view, results),
         language=settings.source_language if settings else "",
         targets=settings.target_languages if settings else (),
@@ -168,7 +176,7 @@ def _without_plan(folder: JobFolder, results: list[FileResult]) -> Standing:
         state=JobState.INTERRUPTED if worst.state is JobState.RUNNING else worst.state,
         units={},
         media=tuple(result.media for result in results),
-        outputs=_outputs(results),
+        delivered=_delivered(results),
         reason=worst.reason or "its plan is lost; the same command again makes it anew",
         language=worst.language,
         targets=(),
@@ -195,13 +203,13 @@ def _unreadable(
         shown = _unplanned(folder, view, results, pending)
         return replace(shown, reason="; ".join(part for part in (shown.reason, why) if part), readable=False)
     media, owner, engines = tuple(result.media for result in results), "", ""
-    state, outputs = JobState.FAILED, _outputs(results)
+    state, outputs = JobState.FAILED, _delivered(results)
     at = _at(None, results)
     return Standing(folder.job_id, owner, state, {}, media, outputs, why, "", (), engines, 0, 0, at, readable=False)
 
 
-def _outputs(results: list[FileResult]) -> tuple[Path, ...]:
-    return tuple(path for result in results for path in result.outputs if path.exists())
+def _delivered(results: list[FileResult]) -> tuple[Path, ...]:
+    return tuple(path for result in results for path in result.outputs)
 
 
 def _reason(view: QueueView | None, results: list[FileResult]) -> str:

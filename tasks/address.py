@@ -182,6 +182,11 @@ _SIGNS = (
 )
 
 
+def is_wrong_type(error: BaseException) -> bool:
+    """True for an error of redis-py or kombu that says that a key holds a value of another type."""
+    return "wrongtype" in str(_deepest(error)).lower()
+
+
 def _deepest(error: BaseException) -> BaseException:
     """The error that an error of kombu wraps."""
     seen = {id(error)}

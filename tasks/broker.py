@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
-from tasks.address import READ_TIMEOUT_S, BrokerAddress, BrokerAwayError
+from tasks.address import READ_TIMEOUT_S, BrokerAddress, BrokerAwayError, is_wrong_type
 from tasks.claims import Claims
 from tasks.envelope import batch_of
 from tasks.messages import BatchMessage
@@ -18,10 +19,22 @@ from tasks.queues import STORE_DIGITS, queue_of_key, queue_prefix, step_keys
 
 __all__ = ["Broker", "BrokerAwayError"]
 
+_log = logging.getLogger("segue.broker")
+T = TypeVar("T")
+
 #: How often a command is tried while the connection fails: once, and twice more on a fresh connection.
 _ATTEMPTS = 3
 #: Hints that wait at most; older ones go first, since the disk knows more than they do.
 _MAX_HINTS = 10_000
+#: Bytes of the longest hint: one that names jobs by the hundred has a few thousand.
+_LONGEST_HINT = 1 << 18
+#: Workers that are looked at, the latest to beat.
+_MOST_WORKERS = 10_000
+#: A card that is older, or younger, was not written by a worker whose card is still there.
+_LONGEST_AGE_MS = 86_400_000
+_LEADER = "leader"
+#: Keys that one script looks at; the broker serves nobody else in the meantime.
+_KEYS_A_CALL = 500
 #: Messages of a queue's list that are looked at; the coordinator never lets so many wait.
 _MAX_WAITING = 1000
 #: A blocking read is asked for in slices below the socket's time-out.
@@ -34,11 +47,37 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 redis.call('ZADD', KEYS[2], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])
 """
 
-# KEYS: hints. Takes them all.
+# KEYS: hints. ARGV: how many at most, bytes of the longest. Takes them all, and leaves out what is not ours.
 _TAKE = """
-local all = redis.call('LRANGE', KEYS[1], 0, -1)
+local found = {}
+for _, hint in ipairs(redis.call('LRANGE', KEYS[1], -tonumber(ARGV[1]), -1)) do
+  if #hint <= tonumber(ARGV[2]) then found[#found + 1] = hint end
+end
 redis.call('DEL', KEYS[1])
-return all
+return found
+"""
+
+# KEYS: epoch. ARGV: a new one. What is longer than ours is a stranger's.
+_EPOCH = """
+local epoch = redis.call('GET', KEYS[1])
+if not epoch or #epoch > 64 then
+  redis.call('SET', KEYS[1], ARGV[1])
+  epoch = ARGV[1]
+end
+return epoch
+"""
+
+# KEYS: keys of ours. ARGV: the type that they have. Removes what has another; returns (place among the keys, type).
+_EVICT = """
+local found = {}
+for i, key in ipairs(KEYS) do
+  local kind = redis.call('TYPE', key).ok
+  if kind ~= ARGV[1] and kind ~= 'none' then
+    redis.call('DEL', key)
+    found[#found + 1] = {i, kind}
+  end
+end
+return found
 """
 
 
@@ -52,6 +91,8 @@ class Broker:
         self._store_id = store_id
         self._claim_ms = claim_ms
         self._prefix = f"segue:{store_id[:STORE_DIGITS]}:"
+        self._register, self._hints = f"{self._prefix}workers", f"{self._prefix}done"
+        self._card_prefix = f"{self._prefix}worker:".encode()
         options = address.connection_options(_ATTEMPTS)
         self._redis: Any = redis.Redis(connection_pool=redis.ConnectionPool(**options))
         self._claims = Claims(self._redis, f"{self._prefix}claim:")
@@ -59,6 +100,8 @@ class Broker:
         self._leader = Claims(self._redis, self._prefix)
         self._beat = self._redis.register_script(_BEAT)
         self._take = self._redis.register_script(_TAKE)
+        self._new_epoch = self._redis.register_script(_EPOCH)
+        self._evict = self._redis.register_script(_EVICT)
         self._app: Any = None
         self._app_lock = threading.Lock()
 
@@ -85,103 +128,109 @@ class Broker:
 
     def claim(self, keys: Sequence[str], token: str) -> set[str]:
         """Acquires what is free; the keys that are now the token's (those that were already count)."""
-        with self._told():
-            return self._claims.hold(keys, token, self._claim_ms)
+        return self._on("string", self._claims.names(keys), lambda: self._claims.hold(keys, token, self._claim_ms))
 
     def renew(self, keys: Sequence[str], token: str) -> set[str]:
         """Prolongs; what the broker has forgotten is set again. A key that is not returned is another's now."""
-        with self._told():
-            return self._claims.hold(keys, token, self._claim_ms)
+        return self.claim(keys, token)
 
     def release(self, keys: Sequence[str], token: str) -> None:
         """Gives back what is the token's; anything else is left as it is."""
-        with self._told():
-            self._claims.drop(keys, token)
+        self._on("string", self._claims.names(keys), lambda: self._claims.drop(keys, token))
 
     def claimed(self, keys: Sequence[str]) -> dict[str, str]:
         """Tokens by key, of those keys that somebody holds."""
-        with self._told():
-            return self._claims.holders(keys)
+        return self._on("string", self._claims.names(keys), lambda: self._claims.holders(keys))
 
     # -- register of workers ---------------------------------------------------------------------------------
 
     def beat(self, worker_id: str, card: Mapping[str, Any], ttl_ms: int) -> None:
         """Shows a worker's card for ``ttl_ms``."""
         text = json.dumps(dict(card), ensure_ascii=False)
-        with self._told():
-            self._beat(keys=[self._card(worker_id), f"{self._prefix}workers"], args=[worker_id, text, ttl_ms])
+        keys: list[bytes | str] = [self._card(worker_id), self._register]
+        self._on("zset", [self._register], lambda: self._beat(keys=keys, args=[worker_id, text, ttl_ms]))
 
     def retire(self, worker_id: str) -> None:
         """Takes a worker's card away."""
-        with self._told(), self._redis.pipeline() as pipe:
-            pipe.delete(self._card(worker_id)).zrem(f"{self._prefix}workers", worker_id).execute()
+
+        def act() -> None:
+            with self._redis.pipeline() as pipe:
+                pipe.delete(self._card(worker_id)).zrem(self._register, worker_id).execute()
+
+        self._on("zset", [self._register], act)
 
     def workers(self) -> list[dict[str, Any]]:
         """Cards of the workers that beat in time, by id, each with ``id`` and ``beat_age_s``."""
-        register = f"{self._prefix}workers"
-        with self._told():
-            beats = [(_text(name), score) for name, score in self._redis.zrange(register, 0, -1, withscores=True)]
-            if not beats:
-                return []
-            seconds, micros = self._redis.time()
-            cards = self._redis.mget([self._card(name) for name, _ in beats])
-            gone = [name for (name, _), card in zip(beats, cards, strict=True) if card is None]
-            if gone:
-                self._redis.zrem(register, *gone)
-        now_ms = seconds * 1000 + micros // 1000
+        beats, cards, now_ms = self._on("zset", [self._register], self._read_register)
         found = []
         for (name, beat_ms), card in zip(beats, cards, strict=True):
             value = _json_object(card)
-            if value is not None:
+            if value is not None and abs(now_ms - beat_ms) < _LONGEST_AGE_MS:
                 age_s = max(0.0, (now_ms - beat_ms) / 1000)
                 found.append({**value, "id": name, "beat_age_s": round(age_s, 3)})
         return sorted(found, key=lambda card: str(card["id"]))
 
-    def _card(self, worker_id: str) -> str:
-        return f"{self._prefix}worker:{worker_id}"
+    def _read_register(self) -> tuple[list[tuple[str, float]], list[bytes | None], int]:
+        """(who beat, and when), (their cards), (now), times by the broker's clock in milliseconds."""
+        # The latest: a stranger may have entered any number.
+        members = self._redis.zrange(self._register, -_MOST_WORKERS, -1, withscores=True)
+        if not members:
+            return [], [], 0
+        seconds, micros = self._redis.time()
+        cards = self._redis.mget([self._card_prefix + name for name, _ in members])
+        gone = [name for (name, _), card in zip(members, cards, strict=True) if card is None]
+        if gone:
+            self._redis.zrem(self._register, *gone)
+        return [(_text(name), score) for name, score in members], cards, seconds * 1000 + micros // 1000
+
+    def _card(self, worker_id: str) -> bytes:
+        return self._card_prefix + worker_id.encode()
 
     # -- hints -----------------------------------------------------------------------------------------------
 
     def hint(self, fact: Mapping[str, Any]) -> None:
         """Tells the coordinator something that it would find out later anyway."""
-        name = f"{self._prefix}done"
         text = json.dumps(dict(fact), ensure_ascii=False)
-        with self._told(), self._redis.pipeline() as pipe:
-            pipe.rpush(name, text).ltrim(name, -_MAX_HINTS, -1).execute()
+
+        def act() -> None:
+            with self._redis.pipeline() as pipe:
+                pipe.rpush(self._hints, text).ltrim(self._hints, -_MAX_HINTS, -1).execute()
+
+        self._on("list", [self._hints], act)
 
     def hints(self, timeout_s: float) -> list[dict[str, Any]]:
         """All hints that wait, oldest first; when there are none, waits up to ``timeout_s`` for the first."""
-        name = f"{self._prefix}done"
         end = time.monotonic() + timeout_s
-        with self._told():
-            found = list(self._take(keys=[name]))
-            while not found:
-                left = end - time.monotonic()
-                if left <= 0.001:
-                    break
-                first = self._redis.blpop([name], timeout=max(0.01, min(left, _LONGEST_WAIT_S)))
-                if first is not None:
-                    found = [first[1], *self._take(keys=[name])]
+        found = self._on("list", [self._hints], lambda: self._await_hints(end))
         return [value for value in map(_json_object, found) if value is not None]
+
+    def _await_hints(self, end: float) -> list[bytes]:
+        limits = [_MAX_HINTS, _LONGEST_HINT]
+        found = list(self._take(keys=[self._hints], args=limits))
+        while not found:
+            left = end - time.monotonic()
+            if left <= 0.001:
+                break
+            first = self._redis.blpop([self._hints], timeout=max(0.01, min(left, _LONGEST_WAIT_S)))
+            if first is not None:
+                found = [first[1], *self._take(keys=[self._hints], args=limits)]
+        return found
 
     # -- leader and epoch ------------------------------------------------------------------------------------
 
     def lead(self, token: str, ttl_ms: int) -> bool:
         """Becomes or stays the leader for ``ttl_ms``; False while another is."""
-        with self._told():
-            return bool(self._leader.hold(["leader"], token, ttl_ms))
+        names = self._leader.names([_LEADER])
+        return bool(self._on("string", names, lambda: self._leader.hold([_LEADER], token, ttl_ms)))
 
     def step_down(self, token: str) -> None:
         """Leads no more."""
-        with self._told():
-            self._leader.drop(["leader"], token)
+        self._on("string", self._leader.names([_LEADER]), lambda: self._leader.drop([_LEADER], token))
 
     def epoch(self) -> str:
         """A value that stays the same until the broker loses its memory; made when there is none."""
-        name = f"{self._prefix}epoch"
-        with self._told(), self._redis.pipeline() as pipe:
-            pipe.set(name, os.urandom(8).hex(), nx=True).get(name)
-            return _text(pipe.execute()[1])
+        name, fresh = f"{self._prefix}epoch", os.urandom(8).hex()
+        return _text(self._on("string", [name], lambda: self._new_epoch(keys=[name], args=[fresh])))
 
     # -- queues ----------------------------------------------------------------------------------------------
 
@@ -189,8 +238,7 @@ class Broker:
         """Puts a message into a queue. It may be there twice when the connection fails in between: that is harmless."""
         from tasks.app import publish
 
-        with self._told():
-            publish(self._sender(), queue, message)
+        self._on("list", step_keys(queue), lambda: publish(self._sender(), queue, message))
 
     def waiting(self, queue: str) -> list[str]:
         """Ids of the batches that wait in a queue, in the order in which they will be taken; foreign ones left out."""
@@ -226,6 +274,20 @@ class Broker:
             if self._app is None:
                 self._app = app_for(self.address, self._store_id)
             return self._app
+
+    def _on(self, kind: str, names: Sequence[str], act: Callable[[], T]) -> T:
+        """Acts on keys of ours; a value of another type than theirs is a stranger's, and is removed first."""
+        with self._told():
+            try:
+                return act()
+            except Exception as error:
+                if not is_wrong_type(error):
+                    raise
+            for start in range(0, len(names), _KEYS_A_CALL):
+                some = names[start : start + _KEYS_A_CALL]
+                for place, found in self._evict(keys=some, args=[kind]):
+                    _log.warning("the broker held a stranger's %s as %s; it is removed", _text(found), some[place - 1])
+            return act()
 
     @contextmanager
     def _told(self) -> Iterator[None]:
