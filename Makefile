@@ -86,6 +86,9 @@ storm: setup ## kills at random moments, and what that cost: make storm STORM=fl
 fuzz: setup ## damaged input for what reads from outside, bounded: make fuzz FUZZ=captions SECONDS=600 SEED=7
 	$(BIN)/python -m bench.fuzz $(if $(FUZZ),--targets "$(FUZZ)") --seconds $(SECONDS) --seed $(SEED) $(ARGS)
 
+gpu: setup ## packs what measures a GPU on a machine without a network, and prints the command to run there
+	$(BIN)/python -m bench.gpu_pack $(ARGS)
+
 # Needs a package index; the nodes that install from it do not.
 release: setup ## what bare GPU nodes install, with its sums: make release RELEASE=/mnt/share/release/2026-11-21
 	deploy/spot/release.sh "$(or $(RELEASE),dist/release)"
