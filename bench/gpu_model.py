@@ -44,14 +44,18 @@ class _Weights:
 
     def __init__(self, seed: int, longest: int) -> None:
         random = np.random.Generator(np.random.SFC64(seed))
-        self._block = (random.random(longest + 1_000_003, dtype=np.float32) - 0.5).astype(np.float16)
+        self._block = random.random(longest + 1_000_003, dtype=np.float32) - 0.5
         self._next = 0
+        #: The block by its spread, of which there are few.
+        self._scaled: dict[float, npt.NDArray[np.float16]] = {}
 
     def draw(self, *shape: int, spread: float) -> npt.NDArray[np.float16]:
         size = int(np.prod(shape))
         self._next = (self._next + 7_919) % 1_000_003
-        # A uniform number of width 1 has the spread 1/sqrt(12).
-        return self._block[self._next : self._next + size].reshape(shape) * np.float16(spread * 12**0.5)
+        if spread not in self._scaled:
+            # A uniform number of width 1 has the spread 1/sqrt(12).
+            self._scaled[spread] = (self._block * np.float32(spread * 12**0.5)).astype(np.float16)
+        return self._scaled[spread][self._next : self._next + size].reshape(shape)
 
 
 def write_model(folder: Path, shape: Shape, tokenizer: Path, seed: int = 1) -> int:
@@ -101,7 +105,7 @@ def _fill_decoder(spec: Any, shape: Shape, weights: _Weights, tokens: int, end: 
     positions = weights.draw(_TEXT_POSITIONS, width, spread=0.5).astype(np.float32)
     spec.position_encodings.encodings = (positions + ramp[:, None] * direction).astype(np.float16)
     spread = _SCORES / width**0.5
-    projection = weights.draw(tokens, width, spread=spread)
+    projection = weights.draw(tokens, width, spread=spread).copy()
     # The best of many random scores lies at about 4.5 spreads; the end's own score passes it where the ramp is near 1.
     projection[end] = (direction * 6.5 * spread / width**0.5).astype(np.float16)
     spec.projection.weight = projection

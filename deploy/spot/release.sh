@@ -2,7 +2,7 @@
 # Puts everything that a bare node needs on the shared disk, once a release:
 #   deploy/spot/release.sh /mnt/share/release/2026-11-21
 # Nodes install from there: no registry of images, no package index, and no repository on the node. It holds the files as
-# they lie in the working tree, without what git ignores, the wheels of everything that is locked (1.2 GB), and the sums
+# they lie in the working tree, without what git ignores, the wheels of everything that is locked (0.9 GB), and the sums
 # of it all. Only here an index is needed.
 #   PYTHON=...            the Python that builds (default: .venv's)
 #   NODE_PYTHON=3.12      the version that nodes have
@@ -58,10 +58,14 @@ if [[ -n ${MODEL:-} ]]; then
 import sys
 from pathlib import Path
 
+from core.errors import SegueError
 from engines.models import resolve_whisper
 from engines.resources import EngineResources
 
-print("release.sh:", resolve_whisper(sys.argv[1], EngineResources(Path(sys.argv[2]), announce=print)).path.name)
+try:
+    resolve_whisper(sys.argv[1], EngineResources(Path(sys.argv[2]), announce=print))
+except SegueError as error:
+    sys.exit(f"release.sh: {error}")
 END
   if [[ ! -d $partial/hub ]]; then
     echo "release.sh: $MODEL is no model of the hub; put its folder on the share and name that in worker.env" >&2
