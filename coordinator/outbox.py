@@ -23,9 +23,10 @@ from typing import Any
 import httpx
 
 from cache.store import PutOutcome, Store
-from core.errors import StoreError
+from core.errors import EngineError, StoreError
 from core.keys import canonical_json
 from core.version import VERSION
+from engines.bounded_http import BoundedClient, Limits, TooSlowError
 from pipeline.webhooks import (
     OUTBOX,
     EventEnd,
@@ -286,16 +287,20 @@ class Outbox:
             "Segue-Event-Id": event_id,
             "Segue-Signature": sign(self._secret, int(self._clock()), body),
         }
-        timeout = httpx.Timeout(self._rules.answer_timeout_s, connect=self._rules.connect_timeout_s)
+        rules = self._rules
+        timeout = httpx.Timeout(rules.answer_timeout_s, connect=rules.connect_timeout_s)
+        limits = Limits(0, rules.connect_timeout_s + rules.answer_timeout_s, 1)
         try:
             # No redirects: the signature is meant for this address. The answer's body is nobody's business.
-            with (
-                httpx.Client(timeout=timeout, trust_env=False, follow_redirects=False) as client,
-                client.stream("POST", note["url"], content=body, headers=headers) as response,
-            ):
-                status = response.status_code
-                asked = response.headers.get("Retry-After", "") if status in _PATIENCE else ""
-                return Answer(status, f"HTTP {status}", float(asked) if asked.isdecimal() else 0.0)
+            client = BoundedClient(limits, timeout, certificates=note["url"].startswith("https:"), proxies=False)
+            try:
+                answer = client.ask("POST", note["url"], headers=headers, content=body, read_body=False)
+            finally:
+                client.close()
+            asked = answer.headers.get("retry-after", "") if answer.status in _PATIENCE else ""
+            return Answer(answer.status, f"HTTP {answer.status}", float(asked) if asked.isdecimal() else 0.0)
+        except EngineError as error:
+            return Answer(0, error.message)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError) as error:
             # The text of such an error may quote the URL; its kind says enough.
             return Answer(0, _KINDS.get(type(error), type(error).__name__))
@@ -342,6 +347,7 @@ _KINDS: dict[type[BaseException], str] = {
     httpx.ConnectError: "the host cannot be reached",
     httpx.ConnectTimeout: "the host did not answer in time",
     httpx.ReadTimeout: "no answer in time",
+    TooSlowError: "no answer in time",
     httpx.WriteTimeout: "the host took the event too slowly",
     httpx.RemoteProtocolError: "the host does not speak HTTP, or closed the connection",
     httpx.ReadError: "the connection broke",

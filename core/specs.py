@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+#: Characters of a name that are shown.
+_LONGEST_SHOWN = 200
+
 
 @dataclass(frozen=True)
 class EngineSpec:
@@ -47,5 +50,10 @@ class EngineSpec:
         )
 
     def describe(self) -> str:
-        """One short line for a person: ``faster-whisper base int8``."""
-        return " ".join(part for part in (self.provider, self.model, self.compute_type) if part)
+        """One short line for a person: ``faster-whisper base int8``. A model's name may be a stranger's text."""
+        parts = (self.provider, self.model, self.compute_type)
+        return " ".join(_plain(part) for part in parts if part)
+
+
+def _plain(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text[:_LONGEST_SHOWN])

@@ -17,7 +17,9 @@ from ledger.value_types import value_type
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS = 86_400_000
 _NOTHING = frozenset[str]()
-_SECONDS = re.compile(r"(\d+)(?:\.(\d{1,3})\d*)?")
+#: The most that one attempt can have used of anything: 31 years in milliseconds, a thousand million tokens a second.
+_MOST_USED = 10**12
+_SECONDS = re.compile(r"(\d{1,15})(?:\.(\d{1,3})\d*)?")
 
 
 class FactError(SegueError):
@@ -232,7 +234,12 @@ def parse_instant(text: str) -> int:
 
 def parse_seconds(text: str) -> int:
     """``12.345`` seconds as 12345 ms; what is below a millisecond is cut off. Raises FactError."""
-    if isinstance(text, str) and len(text) > 4 and text[-4] == "." and (digits := text[:-4] + text[-3:]).isdecimal():
+    if (
+        isinstance(text, str)
+        and 4 < len(text) < 20
+        and text[-4] == "."
+        and (digits := text[:-4] + text[-3:]).isdecimal()
+    ):
         # As journals write them.
         return int(digits)
     match = _SECONDS.fullmatch(text) if isinstance(text, str) else None
@@ -240,6 +247,17 @@ def parse_seconds(text: str) -> int:
         raise FactError(f"{text!r} is not a number of seconds")
     whole, part = match.groups()
     return int(whole) * 1000 + (int(part.ljust(3, "0")) if part else 0)
+
+
+def believable_counts(raw: object) -> dict[str, int]:
+    """What a journal or a record says was used, by meter, as far as it can be true.
+
+    Endpoints report their own usage. What was written down without a doubt (-7 tokens, 10**30 of them) is as if it had
+    not been reported: a store that holds it says what it can.
+    """
+    if not isinstance(raw, Mapping):
+        return {}
+    return {name: count for name, count in raw.items() if type(count) is int and 0 <= count <= _MOST_USED}
 
 
 def parse_opening(raw: Mapping[str, Any]) -> SessionOpened:
@@ -293,7 +311,8 @@ def parse_attempt_fact(process: str, raw: Mapping[str, Any]) -> ProcessFact | No
             case "attempt_ended":
                 seconds = parse_seconds(raw["engine_seconds"])
                 at, left = parse_instant(raw["at"]), frozenset(raw["left"]) if "left" in raw else _NOTHING
-                return AttemptEnded(raw["attempt"], at, seconds, raw["yielded"], raw["usage"], left)
+                used = believable_counts(raw["usage"])
+                return AttemptEnded(raw["attempt"], at, seconds, raw["yielded"], used, left)
             case "process_started":
                 return ProcessStarted(process, raw["node"], raw["worker"], parse_instant(raw["at"]))
             case "process_ended":
@@ -324,5 +343,5 @@ def _parse_started(process: str, raw: Mapping[str, Any]) -> AttemptStarted:
         raw.get("fake", False),
         raw.get("remote", False),
         tuple([UnitUse(unit["key"], unit["audio_ms"], job) for unit, job in zip(units, jobs, strict=False)]),
-        raw.get("estimated") or {},
+        believable_counts(raw.get("estimated")),
     )

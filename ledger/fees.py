@@ -65,6 +65,8 @@ class Fees:
         missing = _unanswered(attempt, end)
         if answered or not missing:
             yield from self._charge(attempt, answered, payers, Quality.MEASURED)
+            if silent := _unreported(attempt, answered):
+                yield from self._charge(attempt, silent, payers, Quality.ESTIMATED, "unreported")
         if missing:
             yield from self._charge(attempt, missing, payers, Quality.ESTIMATED, UNANSWERED)
 
@@ -157,6 +159,13 @@ def _unanswered(attempt: AttemptStarted, end: AttemptEnded) -> dict[str, int]:
     expected = max(attempt.estimated.get("requests", 0), 1)
     scaled = {meter: -(-quantity * count // expected) for meter, quantity in attempt.estimated.items()}
     return scaled | {"requests": count}
+
+
+def _unreported(attempt: AttemptStarted, answered: Mapping[str, int]) -> dict[str, int]:
+    """Tokens that were answered with and not reported, or not believably: as many as were expected."""
+    if not answered.get("requests"):
+        return {}
+    return {meter: count for meter, count in attempt.estimated.items() if meter in _TOKENS and not answered.get(meter)}
 
 
 def _payers(shares: Sequence[Share]) -> dict[tuple[str, str], int]:

@@ -19,6 +19,7 @@ from ledger.facts import (
     Fact,
     JobWant,
     SessionOpened,
+    believable_counts,
     parse_instant,
 )
 from pipeline.attempts import FOLDER as ATTEMPTS
@@ -175,7 +176,7 @@ class FactReader:
                 if "at" in said:
                     made_at[unit.key] = parse_instant(str(said["at"]))
                 if unit.key in self._used_of:
-                    used[unit.key] = {name: value for name, value in said.items() if type(value) is int}
+                    used[unit.key] = believable_counts(said)
         for key, attempts in gone.items():
             maker = self._purged_maker(attempts, ended, key)
             if maker:

@@ -87,11 +87,12 @@ def workload(
     translated = {place: key for place, key in content.translated.items() if whole or key in (only or ())}
     characters = sum(len(cue.text) for index, _ in translated for cue in content.work.cues[index])
     said = [used.get(key, {}) for key in translated.values()]
+    # A text of some length has some tokens: where none are said they were not counted, or not believed.
     tokens: dict[str, int | None] = {
-        name: sum(each[name] for each in said) if all(name in each for each in said) else None for name in _TOKENS
+        name: sum(each[name] for each in said) if all(_counted(each, name) for each in said) else None
+        for name in _TOKENS
     }
     if tokens["input_tokens"] == tokens["output_tokens"] == 0 and characters:
-        # An engine that counts no tokens reports none; a text of some length has some.
         tokens = dict.fromkeys(_TOKENS)
     found = Workload(
         file_ms=plan.media.duration_ms if whole and chosen else sum(segments),
@@ -104,6 +105,11 @@ def workload(
         requests=sum(each.get("requests", 1) for each in said),
     )
     return found if translated else replace(found, input_tokens=0, output_tokens=0, requests=0)
+
+
+def _counted(said: Mapping[str, int], meter: str) -> bool:
+    """Whether a record tells a meter: nothing at all is right only where nobody was asked."""
+    return meter in said and (said[meter] > 0 or not said.get("requests"))
 
 
 @dataclass(frozen=True)

@@ -255,7 +255,7 @@ def _frozen_translator(requests: Sequence[Request], runtime: Runtime) -> EngineS
     if not runtime.translates_remotely:
         return runtime.translator_spec
     settings = runtime.settings
-    asked = digest_value([VERSION, settings.translator_url, settings.translator_model])
+    asked = digest_value([VERSION, settings.translator_url, settings.translator_model, settings.translator_revision])
     note = ("state", f"translator-{asked[:16]}.state")
     try:
         spec = runtime.translator_spec

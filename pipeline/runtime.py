@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     translator_model: str = Field(default="", description="name, hub id, folder or .gguf file (default: by device)")
     translator_url: str = Field(default="", description="an OpenAI-compatible endpoint, e.g. http://127.0.0.1:8000/v1")
     translator_api_key: TranslatorKey = Field(default=SecretStr(""), description="secret for that endpoint")
+    translator_revision: str = Field(
+        default="", description="which weights that endpoint serves; while it is the same, so are their answers"
+    )
     translator_concurrency: int = Field(default=8, ge=1, le=512, description="requests in flight at that endpoint")
     device: str = Field(default="auto", pattern="^(auto|cpu|cuda)$", description="auto, cpu or cuda")
     threads: int = Field(default=0, ge=0, description="CPU threads for engines (0: all)")
@@ -300,4 +303,8 @@ class Runtime:
         from engines.translate.factory import freeze
         from engines.translate.interface import TranslatorChoice
 
-        return freeze(TranslatorChoice(self.translator_provider, self.settings.translator_model), self.resources)
+        settings = self.settings
+        choice = TranslatorChoice(
+            self.translator_provider, settings.translator_model, revision=settings.translator_revision
+        )
+        return freeze(choice, self.resources)

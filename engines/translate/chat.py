@@ -12,18 +12,20 @@ import httpx
 
 from core.addresses import join_url, secrets_in, shown_url
 from core.errors import EndpointAwayError, EngineError, UnitError
+from engines.bounded_http import BoundedClient, ClosedError, HttpAnswer, Limits, TooLongError, TooSlowError
+from engines.translate.blame import Blame, RequestFailure, Trouble, blame
 from engines.translate.interface import Usage
-from engines.translate.retry import (
-    RequestFailure,
-    RetryPolicy,
-    Trouble,
-    Verdict,
-    may_be_charged,
-    parse_retry_after,
-    retry_decision,
-)
+from engines.translate.retry import RetryPolicy, Verdict, asked_wait_ms, may_be_charged, retry_decision
+from engines.translate.stream import completion_of_stream, is_stream
+from engines.translate.usage_claims import believable_usage
 
 _DETAIL_LENGTH = 200
+#: The longest list of models that is known takes a twentieth of this, and so does an answer of 100,000 tokens.
+_BODY_BYTES = 16_000_000
+#: Of an error's words and codes.
+_WORDS_LENGTH, _CODE_LENGTH = 1000, 80
+_WORDS = ("code", "message", "detail", "param")
+_CODES = ("code", "type", "status", "reason")
 #: A secret shorter than this is not looked for in messages: replacing it would garble them.
 _SECRET_LENGTH = 4
 
@@ -35,16 +37,23 @@ class Patience:
     connect_s: float = 5.0
     #: Longest silence while an answer is being written; a busy server queues.
     read_s: float = 180.0
+    #: Longest time for an answer, however steadily it comes.
+    total_s: float = 600.0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 class RefusedError(Exception):
-    """The endpoint does not accept the request as it is written (400, 413, 415, 422): it may be written otherwise."""
+    """The endpoint does not accept the request: it may be written otherwise, or hold fewer lines."""
 
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(status, detail)
+    def __init__(self, status: int, detail: str, fault: Blame) -> None:
+        super().__init__(status, detail, fault)
         self.status = status
         self.detail = detail
+        self.fault = fault
+
+
+#: Faults that whoever wrote the request can do something about.
+REFUSALS = frozenset({Blame.DIALECT, Blame.LENGTH, Blame.LINES})
 
 
 class StoppedError(Exception):
@@ -92,16 +101,8 @@ class RequestTally:
 
 def tokens_of(answer: Mapping[str, Any]) -> tuple[int, int]:
     """(tokens read, tokens written) as an answer reports them; 0 for what it does not report."""
-    usage = answer.get("usage")
-    counts = usage if isinstance(usage, dict) else {}
-    return _count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens"))
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-_REFUSALS = frozenset({400, 413, 415, 422})
+    counts = answer["usage"]
+    return counts.get("prompt_tokens", 0), counts.get("completion_tokens", 0)
 
 
 class ChatClient:
@@ -114,14 +115,14 @@ class ChatClient:
         self.stop = threading.Event()
         secure = not url.startswith("http://")
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._http = httpx.Client(
+        self._http = BoundedClient(
+            Limits(_BODY_BYTES, self._patience.total_s, connections),
+            httpx.Timeout(self._patience.read_s, connect=self._patience.connect_s),
             headers=headers,
-            timeout=httpx.Timeout(self._patience.read_s, connect=self._patience.connect_s),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             # Proxies and certificates of the surroundings are for endpoints far away; a plain-text one is near, and
             # loading certificates that it has no use for costs 0.2 s.
-            trust_env=secure,
-            verify=secure,
+            certificates=secure,
+            proxies=secure,
         )
 
     def __repr__(self) -> str:
@@ -160,8 +161,9 @@ class ChatClient:
             tally.settle(result)
             if not isinstance(result, RequestFailure):
                 return result
-            if result.trouble is Trouble.STATUS and result.status in _REFUSALS:
-                raise RefusedError(result.status, result.detail)
+            fault = blame(result)
+            if fault in REFUSALS:
+                raise RefusedError(result.status, result.detail, fault)
             decision = retry_decision(result, attempt, self._patience.retry)
             if decision.verdict is Verdict.GIVE_UP_ENDPOINT:
                 raise self._endpoint_error(result)
@@ -171,12 +173,16 @@ class ChatClient:
                 raise StoppedError
 
     def _once(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any] | RequestFailure:
+        sent = b"" if body is None else json.dumps(body, ensure_ascii=False).encode(errors="replace")
+        headers = {"Content-Type": "application/json"} if sent else {}
         try:
-            response = self._http.request(method, join_url(self._url, path), json=body)
+            answer = self._http.ask(method, join_url(self._url, path), headers=headers, content=sent or None)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             return RequestFailure(Trouble.UNREACHABLE, detail=self._scrubbed(str(error)))
         except httpx.PoolTimeout:
             return RequestFailure(Trouble.UNSENT)
+        except TooSlowError as error:
+            return RequestFailure(Trouble.TIMEOUT, detail=str(error))
         except httpx.TimeoutException:
             return RequestFailure(Trouble.TIMEOUT)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError):
@@ -184,49 +190,57 @@ class ChatClient:
                 f"{self.shown_url} is not a usable address",
                 "set SEGUE_TRANSLATOR_URL to one like http://127.0.0.1:8000/v1",
             ) from None
-        except (httpx.TransportError, httpx.DecodingError, httpx.TooManyRedirects) as error:
+        except ClosedError:
+            raise StoppedError from None
+        except TooLongError as error:
+            return RequestFailure(Trouble.GARBLED, detail=str(error))
+        except httpx.TransportError as error:
             return RequestFailure(Trouble.DROPPED, detail=self._scrubbed(str(error)))
-        except RuntimeError:  # httpx says so when another thread has closed the client.
-            if self.stop.is_set():
-                raise StoppedError from None
-            raise
-        if response.status_code != 200:
-            return RequestFailure(
-                Trouble.STATUS,
-                response.status_code,
-                parse_retry_after(response.headers.get("retry-after")),
-                self._scrubbed(_error_text(response)),
-            )
-        try:
-            value = response.json()
-        except (json.JSONDecodeError, UnicodeDecodeError):
-            value = None
+        if answer.status != 200:
+            return self._failure(answer.status, answer, _value(answer))
+        value = _value(answer)
         if not isinstance(value, dict):
             return RequestFailure(Trouble.GARBLED, detail="the answer is not a JSON object")
-        return value
+        if "choices" not in value and isinstance(value.get("error"), dict):
+            # Routers answer 200 before they know whether whom they ask will answer.
+            code = value["error"].get("code")
+            status = code if type(code) is int and 400 <= code < 600 else 500
+            return self._failure(status, answer, value)
+        usage = believable_usage(value.get("usage"), body or {}, len(sent), len(answer.body))
+        return {**value, "usage": usage}
+
+    def _failure(self, status: int, answer: HttpAnswer, value: object) -> RequestFailure:
+        words, codes = _error_of(value, answer)
+        wait_ms = asked_wait_ms(answer.headers, words)
+        return RequestFailure(Trouble.STATUS, status, wait_ms, self._scrubbed(words), codes)
 
     def _endpoint_error(self, failure: RequestFailure) -> EngineError:
         """One clear line for the end of an endpoint. Never the words of a 401: they often repeat the key."""
-        where = self.shown_url
+        where, said = self.shown_url, f": {failure.detail}" if failure.detail else ""
         if failure.trouble is Trouble.UNREACHABLE:
             return EndpointAwayError(f"nobody answers at {where}", "start the server, or correct SEGUE_TRANSLATOR_URL")
-        if failure.status in {401, 403}:
-            return EngineError(
-                f"{where} refuses the key (HTTP {failure.status})",
-                "set SEGUE_TRANSLATOR_API_KEY (or ..._FILE) to a valid key",
-            )
-        if failure.status in {404, 405}:
-            said = f": {failure.detail}" if failure.detail else ""
-            return EngineError(
-                f"{where} does not know this model or address (HTTP {failure.status}){said}",
-                "check SEGUE_TRANSLATOR_MODEL, and that SEGUE_TRANSLATOR_URL ends as the server wants (often /v1)",
-            )
-        return EngineError(f"{where} wants to be paid: {failure.detail}", "top up the account, or use another endpoint")
+        match blame(failure):
+            case Blame.KEY:
+                return EngineError(
+                    f"{where} refuses the key (HTTP {failure.status})",
+                    "set SEGUE_TRANSLATOR_API_KEY (or ..._FILE) to a valid key",
+                )
+            case Blame.UNPAID:
+                return EngineError(f"{where} wants to be paid{said}", "top up the account, or use another endpoint")
+            case Blame.MOVED:
+                return EngineError(
+                    f"{where} sends to another address (HTTP {failure.status}), which is not followed",
+                    "set SEGUE_TRANSLATOR_URL to where the endpoint really is",
+                )
+        return EngineError(
+            f"{where} does not know this model or address (HTTP {failure.status}){said}",
+            "check SEGUE_TRANSLATOR_MODEL, and that SEGUE_TRANSLATOR_URL ends as the server wants (often /v1)",
+        )
 
     def _told(self, failure: RequestFailure) -> str:
         where, said = self.shown_url, f": {failure.detail}" if failure.detail else ""
         if failure.trouble is Trouble.TIMEOUT:
-            return f"{where} did not answer within {self._patience.read_s:g} s"
+            return f"{where} did not answer within {self._patience.read_s:g} s{said}"
         if failure.trouble is Trouble.UNSENT:
             return f"no connection to {where} became free within {self._patience.read_s:g} s"
         if failure.trouble is Trouble.DROPPED:
@@ -238,17 +252,35 @@ class ChatClient:
     def _scrubbed(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return " ".join(text.split())[:_DETAIL_LENGTH]
+        shown = "".join(character if character.isprintable() else " " for character in text)
+        return " ".join(shown.split())[:_DETAIL_LENGTH]
 
 
-def _error_text(response: httpx.Response) -> str:
-    """The server's own words: ``error.message`` as OpenAI writes it, ``message`` or ``detail`` as others do."""
+def _value(answer: HttpAnswer) -> Any:
+    """The JSON of an answer, or what its stream adds up to; None for neither."""
     try:
-        value = response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        return response.text[:1000]
-    error = value.get("error", value) if isinstance(value, dict) else value
-    if isinstance(error, dict):
-        words = [str(error[name]) for name in ("code", "message", "detail", "param") if error.get(name)]
-        return " ".join(words) or json.dumps(error)
-    return str(error)
+        if is_stream(answer.headers.get("content-type", ""), answer.text):
+            return completion_of_stream(answer.text)
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def _error_of(value: object, answer: HttpAnswer) -> tuple[str, frozenset[str]]:
+    """The server's own words (``error.message`` as OpenAI writes it, ``message`` or ``detail`` as others do), and the
+    codes in them: also those of an inner error (Azure) and of the details (Google)."""
+    # Google's own API puts the object into a list.
+    first = value[0] if isinstance(value, list) and value else value
+    error = first.get("error", first) if isinstance(first, dict) else first
+    if not isinstance(error, dict):
+        return _word(error) or answer.text[:_WORDS_LENGTH], frozenset()
+    words = " ".join(filter(None, (_word(error.get(name)) for name in _WORDS)))
+    details = error.get("details")
+    inner = [error.get("innererror"), *(details if isinstance(details, list) else [])]
+    holders = [error, *(each for each in inner if isinstance(each, dict))]
+    codes = {_word(each.get(name))[:_CODE_LENGTH].lower() for each in holders for name in _CODES} - {""}
+    return words or answer.text[:_WORDS_LENGTH], frozenset(codes)
+
+
+def _word(value: object) -> str:
+    return str(value)[:_WORDS_LENGTH] if isinstance(value, (str, int)) else ""

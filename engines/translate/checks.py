@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from difflib import SequenceMatcher
 from enum import StrEnum
 from itertools import pairwise
 
@@ -16,10 +17,13 @@ from engines.translate.languages import (
     same_language,
     script_names,
     text_weight,
+    writes_densely,
 )
 from engines.translate.prompt import occurs, relevant_glossary
+from engines.translate.refusals import is_refusal
 
-CHECKS_VERSION = "1"
+#: Also of how an answer is read (`reply`, `reasoning`).
+CHECKS_VERSION = "2"
 
 
 class Problem(StrEnum):
@@ -31,6 +35,8 @@ class Problem(StrEnum):
     RUNAWAY = "runaway"
     WRONG_SCRIPT = "wrong-script"
     MERGED = "merged"
+    REFUSED = "refused"
+    SAME = "same-answer"
     EXTRA = "extra"
     MAYBE_COPIED = "maybe-copied"
     TOO_LONG = "too-long"
@@ -50,6 +56,8 @@ BAD = frozenset(
         Problem.RUNAWAY,
         Problem.WRONG_SCRIPT,
         Problem.MERGED,
+        Problem.REFUSED,
+        Problem.SAME,
         Problem.EXTRA,
     }
 )
@@ -71,6 +79,8 @@ _COMPLAINTS = {
     Problem.RUNAWAY: "the answer was far too long or repeated itself",
     Problem.WRONG_SCRIPT: "the answer was not in the language asked for",
     Problem.MERGED: "two lines were merged into one; answer each line on its own",
+    Problem.REFUSED: "the answer was a refusal; translate the line, whatever it says",
+    Problem.SAME: "different lines had the same answer; translate each line",
     Problem.EXTRA: "there were more answers than lines",
     Problem.MAYBE_COPIED: "the line was hardly translated",
     Problem.TOO_LONG: "the answer was too long",
@@ -95,6 +105,10 @@ _FREE_WEIGHT = 300
 _SHORTENED_FROM = 500
 _SHORT_RATIO = 4
 _DOUBLE_WORDS = 4
+#: An answer of more words is long, a line of fewer is short.
+_SHORT_UNITS = 4
+#: Share of words in the same order (`difflib`) from which two lines say nearly the same.
+_ALIKE = 0.5
 _KANA = frozenset({"HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"})
 #: Japanese without a single kana is a label or a name up to here, and Chinese beyond.
 _HAN_ONLY = 8
@@ -117,6 +131,8 @@ def line_problem(source: str, text: str, task: TranslationTask) -> Problem | Non
     unchanged = _unchanged_problem(source, text, task)
     if unchanged is not None:
         return unchanged
+    if is_refusal(text, source, task.target_language):
+        return Problem.REFUSED
     if is_runaway(source, text):
         return Problem.RUNAWAY
     if plain(source) != plain(text):
@@ -292,3 +308,45 @@ def _fits_both(text: str, own: str, gone: str) -> bool:
     length, alone = text_weight(text), text_weight(own)
     both = alone + text_weight(gone)
     return length > 1.3 * alone and abs(length - both) < abs(length - alone)
+
+
+def same_answers(sources: Mapping[str, str], texts: Mapping[str, str], target_language: str) -> set[str]:
+    """Numbers of lines that say different things and have one answer: that is no translation of any of them.
+
+    Short lines often do rightly ("Yes." and "Yeah."), and so do lines that say nearly the same: a short answer is
+    doubted where at least three kinds of lines have it, a longer one where two have.
+    """
+    by_answer: dict[str, list[str]] = {}
+    for number, text in texts.items():
+        if answer := plain(text):
+            by_answer.setdefault(answer, []).append(number)
+    found: set[str] = set()
+    for answer, numbers in by_answer.items():
+        said = list(dict.fromkeys(plain(sources[number]) for number in numbers))
+        long = len(_units(answer, target_language)) > _SHORT_UNITS
+        if len(said) > 1 and _kinds(said, long) >= (2 if long else 3):
+            found.update(numbers)
+    return found
+
+
+def _kinds(said: list[str], long: bool) -> int:
+    """How many different things are said. Short lines are one kind, unless their answer is long."""
+    kinds: list[list[str]] = []
+    for units in (_units(text) for text in said):
+        short = not long and len(units) < _SHORT_UNITS
+        if not any((short and len(other) < _SHORT_UNITS) or _are_alike(units, other) for other in kinds):
+            kinds.append(units)
+    return len(kinds)
+
+
+def _are_alike(units: list[str], others: list[str]) -> bool:
+    """Whether most words are the same in the same order, and all numbers."""
+    numbers, other_numbers = ([unit for unit in each if any(map(str.isdigit, unit))] for each in (units, others))
+    return numbers == other_numbers and SequenceMatcher(None, units, others, False).ratio() >= _ALIKE
+
+
+def _units(text: str, language: str = "") -> list[str]:
+    """Words; where they are not divided, twos of characters."""
+    words = text.split()
+    dense = writes_densely(language) if language else not text.isascii() and text_weight(text) > 12 * len(text)
+    return [text[at : at + 2] for at in range(0, len(text), 2)] if dense else words

@@ -48,14 +48,6 @@ def request_fields(
     return fields
 
 
-def is_too_large(detail: str) -> bool:
-    """True when a refusal says that the prompt does not fit the model's context."""
-    said = detail.lower()
-    return ("context" in said and any(word in said for word in ("length", "size", "window", "exceed"))) or (
-        "too long" in said or "too large" in said
-    )
-
-
 def simpler(dialect: Dialect, detail: str) -> Dialect | None:
     """The dialect to try after a refusal (400, 415, 422) with these words; None when nothing is left to leave out.
 

@@ -22,6 +22,8 @@ class TranslatorChoice:
     model: str = ""
     #: Output-affecting options, sorted (name, value) pairs of text.
     options: tuple[tuple[str, str], ...] = ()
+    #: Which weights an endpoint serves under that name, where a person says so.
+    revision: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class TranslatedLine:
 
     id: str
     text: str
-    #: Why a person should look: ``untranslated``, ``copied``, ``too-long``, ``merged``, ``glossary``, ``wrong-script``.
+    #: Why a person should look: ``untranslated``, ``copied``, ``refused``, ``same-answer``, ``too-long``, ``merged``,
+    #: ``glossary``, ``wrong-script``.
     flags: tuple[str, ...] = ()
 
 

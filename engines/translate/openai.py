@@ -1,9 +1,4 @@
-"""Any OpenAI-compatible chat endpoint: a vLLM or llama.cpp server, or a hosted API.
-
-Revision of the spec: what the endpoint's model list says about the model and does not change between restarts: its
-``root`` (vLLM: the weights that a served name stands for) and, from llama.cpp, the sizes of the weights. ``created``
-is left out: vLLM puts the time of the request there. An endpoint that lists nothing gives ``unstated``.
-"""
+"""Any OpenAI-compatible chat endpoint: a vLLM or llama.cpp server, or a hosted API."""
 
 from __future__ import annotations
 
@@ -13,31 +8,44 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import PurePosixPath
 from typing import Any
 
-from core.errors import EndpointAwayError, EngineError, SegueError, SettingsError, UnitError
+from core.errors import EngineError, SegueError, SettingsError, UnitError
 from core.specs import EngineSpec
 from engines.resources import EngineResources
+from engines.translate.blame import Blame, names_parameter
 from engines.translate.chat import ChatClient, Patience, RefusedError, RequestTally, StoppedError, tokens_of
 from engines.translate.checks import CHECKS_VERSION
-from engines.translate.dialect import Dialect, is_too_large, request_fields, simpler
-from engines.translate.interface import TaskFailure, TaskLeft, Translation, TranslationTask, TranslatorChoice, Usage
+from engines.translate.dialect import Dialect, request_fields, simpler
+from engines.translate.interface import (
+    Line,
+    TaskFailure,
+    TaskLeft,
+    Translation,
+    TranslationTask,
+    TranslatorChoice,
+    Usage,
+)
+from engines.translate.origin import is_elsewhere, is_plain_name, revision_of
 from engines.translate.prompt import PROMPT_VERSION, reply_tokens, system_prompt, user_prompt
-from engines.translate.reply import Reply, parse_reply
+from engines.translate.reasoning import has_marks
+from engines.translate.reply import parse_reply
 from engines.translate.retry import RetryPolicy
-from engines.translate.rounds import Answer, Question, translate_task
+from engines.translate.rounds import Answer, LinesRefusedError, Question, add_usage, translate_task
+from engines.translate.served import models_at, only_model, probe
+from engines.translate.stream import text_of
 
 #: Options a person may set, with their defaults; all of them are in the spec.
 DEFAULT_OPTIONS = {"seed": "0", "temperature": "0"}
-_UNSTATED = "unstated"
 #: A person waits in front of the screen while a job is frozen.
-_FREEZE_PATIENCE = Patience(read_s=60.0, retry=RetryPolicy(attempts=4, timeout_attempts=1, longest_asked_ms=10_000))
+_FREEZE_PATIENCE = Patience(
+    read_s=60.0, total_s=120.0, retry=RetryPolicy(attempts=4, timeout_attempts=1, longest_asked_ms=10_000)
+)
 #: Tasks given at once, for each request in flight: enough that the last ones do not leave the server idle.
 _TASKS_PER_REQUEST = 4
 #: More room for an answer that was cut off: a model that thinks in spite of everything.
 _THINKING_TOKENS = 4096
-_EMPTY = Reply({}, readable=False)
+_HARMLESS = Question(TranslationTask("", "en", "es", ()), {"1": Line("", "Good morning.")})
 #: How often whoever waits for an answer looks whether it is to stop.
 _LOOK_S = 0.1
 
@@ -49,20 +57,35 @@ def freeze(choice: TranslatorChoice, resources: EngineResources) -> EngineSpec:
     not served.
     """
     options = _options(choice)
+    for name, said in (("MODEL", choice.model), ("REVISION", choice.revision)):
+        if said and not is_plain_name(said):
+            raise SettingsError(
+                "the translator's model or revision holds characters that cannot be shown, or too many of them",
+                f"correct SEGUE_TRANSLATOR_{name}",
+            )
     client = _client(resources, _FREEZE_PATIENCE)
     try:
-        listed = _listed_models(client, named=bool(choice.model))
-        model = choice.model or _first_model(listed, client.shown_url)
+        listed = models_at(client, named=bool(choice.model))
+        model = choice.model or only_model(listed, client.shown_url)
         entry = listed.get(model)
         if entry is None and listed:
-            _probe(client, model, sorted(listed))
-        return EngineSpec("openai", model, _revision(entry), "", options)
+            probe(client, model, sorted(listed))
+        return EngineSpec("openai", model, revision_of(resources.url, entry, choice.revision), "", options)
     finally:
         client.close()
 
 
 def open_translator(spec: EngineSpec, resources: EngineResources, patience: Patience | None = None) -> OpenAITranslator:
-    """A translator at ``resources.url``; nothing is sent before the first task."""
+    """A translator at ``resources.url``; nothing is sent before the first task.
+
+    Raises EngineError when the spec was frozen for another address.
+    """
+    if resources.url and is_elsewhere(spec.revision, resources.url):
+        frozen = spec.revision.partition(";")[0].removeprefix("at=")
+        raise EngineError(
+            f"the job translates at {frozen}, and SEGUE_TRANSLATOR_URL names another endpoint here",
+            "name the same one; where both serve the same weights, set SEGUE_TRANSLATOR_REVISION for new jobs",
+        )
     return OpenAITranslator(spec, resources, patience)
 
 
@@ -102,69 +125,6 @@ def _client(resources: EngineResources, patience: Patience) -> ChatClient:
             "the translator's key holds characters that no key has", "correct SEGUE_TRANSLATOR_API_KEY (or its file)"
         )
     return ChatClient(resources.url, resources.api_key, max(1, resources.concurrency), patience)
-
-
-def _listed_models(client: ChatClient, named: bool) -> dict[str, Mapping[str, Any]]:
-    """Model id -> its entry in the endpoint's list; empty when the endpoint has no list and a model was named."""
-    try:
-        value = client.get("models")
-    except RefusedError as refusal:
-        if named:
-            return {}
-        raise EngineError(
-            f"{client.shown_url} does not list its models: {refusal.detail}", "set SEGUE_TRANSLATOR_MODEL"
-        ) from None
-    except UnitError as error:
-        raise EndpointAwayError(error.message, "check the server, and run again") from None
-    except EngineError as error:
-        if named and "HTTP 40" in error.message and "key" not in error.message:
-            return {}
-        raise
-    entries = value.get("data")
-    models = entries if isinstance(entries, list) else []
-    return {str(entry["id"]): entry for entry in models if isinstance(entry, dict) and entry.get("id")}
-
-
-def _first_model(listed: Mapping[str, Mapping[str, Any]], url: str) -> str:
-    if not listed:
-        raise EngineError(f"{url} does not say which models it serves", "set SEGUE_TRANSLATOR_MODEL")
-    if len(listed) > 1:
-        shown = ", ".join(sorted(listed)[:5])
-        raise SettingsError(f"{url} serves {len(listed)} models ({shown} ...)", "set SEGUE_TRANSLATOR_MODEL to one")
-    return next(iter(listed))
-
-
-def _probe(client: ChatClient, model: str, served: Sequence[str]) -> None:
-    """One token from a model that is not listed: some endpoints know aliases. EngineError when it is unknown."""
-    try:
-        client.post(
-            "chat/completions", {"model": model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
-        )
-    except RefusedError:
-        return
-    except UnitError as error:
-        raise EndpointAwayError(error.message, "check the server, and run again") from None
-    except EngineError as error:
-        if "does not know" not in error.message:
-            raise
-        raise EngineError(
-            f"{client.shown_url} does not serve {model}; it serves {', '.join(served[:5])}",
-            "set SEGUE_TRANSLATOR_MODEL",
-        ) from None
-
-
-def _revision(entry: Mapping[str, Any] | None) -> str:
-    if entry is None:
-        return _UNSTATED
-    parts = []
-    root = entry.get("root")
-    if isinstance(root, str) and root:
-        # A folder on the server's disk may be mounted elsewhere tomorrow: its own name is what stays.
-        parts.append(f"root={PurePosixPath(root).name if root.startswith('/') else root}")
-    meta = entry.get("meta")
-    if isinstance(meta, dict):
-        parts += [f"{name}={meta[name]}" for name in ("n_params", "size", "n_vocab") if isinstance(meta.get(name), int)]
-    return ";".join(parts) or _UNSTATED
 
 
 class _Call:
@@ -211,6 +171,9 @@ class OpenAITranslator:
         self._sampling = _sampling({**DEFAULT_OPTIONS, **dict(spec.options)})
         #: What the endpoint was found to accept; replaced as a whole, so threads always see one dialect.
         self._dialect = Dialect(template_options="api.openai.com" not in resources.url)
+        #: Dialects in which it has answered.
+        self._accepted: frozenset[Dialect] = frozenset()
+        self._exploring = threading.Lock()
         self._thinks = False
 
     @property
@@ -297,35 +260,62 @@ class OpenAITranslator:
 
     def _ask(self, question: Question, tally: RequestTally) -> Answer:
         """One question as one request, rewritten as often as the endpoint refuses how it is written."""
-        with_context, usage = True, 0
+        with_context = question.with_context and bool(question.task.before or question.task.after)
+        dialect, spent = self._dialect, Usage()
         while True:
-            dialect = self._dialect
             body = self._body(question, dialect, with_context)
-            usage += 1
             try:
                 value = self._client.post("chat/completions", body, tally)
             except RefusedError as refusal:
-                if is_too_large(refusal.detail):
-                    if with_context and (question.task.before or question.task.after):
-                        with_context = False
+                spent = add_usage(spent, Usage(1))
+                if refusal.fault is Blame.DIALECT:
+                    easier = simpler(dialect, refusal.detail) if names_parameter(refusal.detail) else None
+                    if easier is None and dialect not in self._accepted:
+                        spent = add_usage(spent, self._explore(refusal, tally))
+                        easier = self._dialect if self._dialect != dialect else None
+                    if easier is not None:
+                        dialect = easier
                         continue
-                    # Too large even so: asked again in smaller pieces, or given up, by the rounds.
-                    return Answer(_EMPTY, Usage(usage, 0, 0))
-                self._learn(dialect, refusal)
-                continue
-            return self._answer(value, question, usage)
+            else:
+                self._accept(dialect)
+                spent = add_usage(spent, Usage(1, *tokens_of(value)))
+                if not _is_filtered(value):
+                    return self._answer(value, question, spent)
+            # It is the lines, or what stands around them.
+            if not with_context:
+                raise LinesRefusedError(spent)
+            with_context = False
 
-    def _learn(self, used: Dialect, refusal: RefusedError) -> None:
-        """Remembers a simpler dialect for the rest of the process. Another thread may have learned it already."""
-        if self._dialect != used:
-            return
-        easier = simpler(used, refusal.detail)
-        if easier is None:
-            raise EngineError(
-                f"{self._client.shown_url} refuses every form of request (HTTP {refusal.status}): {refusal.detail}",
-                "check that the address is an OpenAI-compatible chat endpoint",
-            )
-        self._dialect = easier
+    def _accept(self, dialect: Dialect) -> None:
+        """Remembers what the endpoint takes, for the rest of the process."""
+        self._accepted |= {dialect}
+        self._dialect = dialect
+
+    def _explore(self, refusal: RefusedError, tally: RequestTally) -> Usage:
+        """Finds out, by a line that nobody minds, whether it is how requests are written that is refused; what it took.
+
+        Raises EngineError when nothing is left to leave out.
+        """
+        spent = Usage()
+        with self._exploring:
+            dialect = self._dialect
+            while dialect not in self._accepted:
+                try:
+                    value = self._client.post("chat/completions", self._body(_HARMLESS, dialect, False), tally)
+                except RefusedError as again:
+                    spent = add_usage(spent, Usage(1))
+                    easier = simpler(dialect, again.detail)
+                    if easier is None:
+                        raise EngineError(
+                            f"{self._client.shown_url} refuses every form of request (HTTP {refusal.status}): "
+                            f"{refusal.detail}",
+                            "check that the address is an OpenAI-compatible chat endpoint",
+                        ) from None
+                    dialect = easier
+                else:
+                    spent = add_usage(spent, Usage(1, *tokens_of(value)))
+                    self._accept(dialect)
+        return spent
 
     def _body(self, question: Question, dialect: Dialect, with_context: bool) -> dict[str, Any]:
         numbers = list(question.lines)
@@ -342,20 +332,29 @@ class OpenAITranslator:
             **request_fields(dialect, numbers, tokens, self._sampling),
         }
 
-    def _answer(self, value: Mapping[str, Any], question: Question, requests: int) -> Answer:
-        spent = Usage(requests, *tokens_of(value))
-        try:
-            choice = value["choices"][0]
-            message = choice["message"]
-            content = message.get("content") or ""
-            cut_off = choice.get("finish_reason") == "length"
-        except (KeyError, IndexError, TypeError, AttributeError):
-            return Answer(_EMPTY, spent)
-        if not isinstance(content, str):
-            return Answer(_EMPTY, spent)
-        if cut_off and ("<think>" in content or message.get("reasoning_content") or message.get("reasoning")):
+    def _answer(self, value: Mapping[str, Any], question: Question, spent: Usage) -> Answer:
+        choice, message = _choice_of(value)
+        content = text_of(message.get("content"))
+        cut_off = choice.get("finish_reason") == "length"
+        if cut_off and (has_marks(content) or message.get("reasoning_content") or message.get("reasoning")):
             self._thinks = True
-        return Answer(parse_reply(content, question.lines.keys()), spent)
+        return Answer(parse_reply(content, question.lines.keys(), cut_off), spent)
+
+
+def _choice_of(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The first choice and its message; empty where there is none."""
+    choices = value.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    message = choice.get("message")
+    return choice, message if isinstance(message, dict) else {}
+
+
+def _is_filtered(value: Mapping[str, Any]) -> bool:
+    """Whether these lines are refused in an answer: a filter cut it off, or the model declines in its own field."""
+    choice, message = _choice_of(value)
+    return choice.get("finish_reason") == "content_filter" or bool(
+        message.get("refusal") and not text_of(message.get("content"))
+    )
 
 
 def _closed() -> EngineError:

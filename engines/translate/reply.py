@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from engines.translate.languages import language_name, own_name
+from engines.translate.reasoning import after_announcement, announces_draft, has_marks, without_reasoning
 
-_THINKING = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL | re.IGNORECASE)
 _FENCE = re.compile(r"^\s*```\w*\s*$", re.MULTILINE)
 _PAIR = re.compile(r'"([^"\\]{1,40})"\s*:\s*("(?:[^"\\]|\\.)*")', re.DOTALL)
 _OPENING = re.compile(r"[{\[]")
-#: Brackets in an answer that are looked at for the beginning of JSON.
-_MOST_STARTS = 20
+#: Brackets in an answer that are looked at for the beginning of JSON, and characters of an answer: beyond, nobody can
+#: say which of it is the answer.
+_MOST_STARTS = 200
+_LONGEST = 400_000
+#: What models call the text that they mean, where they give a line, or all lines, more than one.
+_MEANT = ("final", "final_answer", "final_translation", "translation", "translations", "translated", "answer", "text")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,60}>|\{\\[^{}]{0,60}\}")
 _EMPHASIS = re.compile(r"(\*\*|__|`)(?=\S)(.+?)(?<=\S)\1")
 _NOTE = re.compile(
@@ -46,69 +51,108 @@ class Reply:
     readable: bool = True
 
 
-def parse_reply(text: str, asked: Collection[str]) -> Reply:
-    """Reads an object of lines out of an answer: bare, in a code fence, after thinking, nested once, or cut off."""
-    body = _FENCE.sub("", _THINKING.sub("", text)).strip()
-    pairs = _pairs_of_object(body, asked)
-    if pairs is None:
-        pairs = [(name, _unquote(value)) for name, value in _PAIR.findall(body)]
+def parse_reply(text: str, asked: Collection[str], cut_off: bool = False) -> Reply:
+    """Reads an object of lines out of an answer: bare, in a code fence, after reasoning, nested once, or cut off.
+
+    Where several objects answer the same line, the last one is meant: models think aloud first. ``cut_off`` says that
+    the model would have written more: then what is followed by other text may be a draft, and is not believed.
+    """
+    if len(text) > _LONGEST:
+        return Reply({}, readable=False)
+    body = _FENCE.sub("", after_announcement(without_reasoning(text))).strip()
+    pairs, end = _pairs_of_objects(body, asked)
+    rest = body[end:]
+    # A last object that is not whole counts as well: what stands before it is no answer any more.
+    broken = [(name, _unquote(value)) for name, value in _PAIR.findall(rest)]
+    if pairs is None or _answered(broken, asked):
+        pairs = _said_anew(pairs or [], broken, asked)
+    elif cut_off and rest.strip(" `\n"):
+        pairs = []
     return _sorted_out(pairs, asked)
 
 
-def _pairs_of_object(body: str, asked: Collection[str]) -> list[tuple[str, str]] | None:
-    """Pairs of the first JSON value in the text that answers anything asked, else of the first one with any pairs."""
+def _pairs_of_objects(body: str, asked: Collection[str]) -> tuple[list[tuple[str, str]] | None, int]:
+    """What the JSON values in the text say of the lines asked, and where the last value ends; where none says
+    anything of them, the pairs of the first that has any. None when there are none, and no pairs for too many."""
     decoder = json.JSONDecoder(object_pairs_hook=_Pairs, strict=False)
-    fallback: list[tuple[str, str]] | None = None
-    position, tries = 0, 0
-    while tries < _MOST_STARTS and (start := _OPENING.search(body, position)):
+    found: list[tuple[str, str]] = []
+    other: list[tuple[str, str]] = []
+    position = end = tries = 0
+    while start := _OPENING.search(body, position):
         tries += 1
+        if tries > _MOST_STARTS:
+            return [], len(body)
         try:
             value, position = decoder.raw_decode(body, start.start())
-        except (json.JSONDecodeError, RecursionError):
+            pairs = _flatten(value, asked)
+        except (ValueError, RecursionError):
             position = start.end()
             continue
-        pairs = _flatten(value)
-        if pairs and any(name.strip() in asked for name, _ in pairs):
-            return pairs
-        fallback = fallback or pairs
-    return fallback
+        lead, end = body[end : start.start()], position
+        if pairs and not announces_draft(lead):
+            if _answered(pairs, asked):
+                found = _said_anew(found, pairs, asked)
+            else:
+                other = other or pairs
+    return found or other or None, end
+
+
+def _said_anew(
+    before: list[tuple[str, str]], now: list[tuple[str, str]], asked: Collection[str]
+) -> list[tuple[str, str]]:
+    """Both, where they are about different lines; else the later one alone."""
+    return now if _answered(before, asked) & _answered(now, asked) else before + now
+
+
+def _answered(pairs: list[tuple[str, str]], asked: Collection[str]) -> set[str]:
+    return {name.strip() for name, _ in pairs} & set(asked)
 
 
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object as its pairs, so that a name given twice is seen."""
 
 
-def _flatten(value: Any) -> list[tuple[str, str]] | None:
-    """Pairs of name and text from {id: text}, {"lines": {...}} or [{"id":, "text":}]; None for anything else."""
+def _flatten(value: Any, asked: Collection[str]) -> list[tuple[str, str]]:
+    """Pairs of name and text from {id: text}, {"lines": {...}} or [{"id":, "text":}]; none from anything else."""
     if isinstance(value, _Pairs):
-        plain = [(name, _scalar(item)) for name, item in value]
+        plain = [(name, _text_in(item)) for name, item in value]
         texts = [(name, text) for name, text in plain if text is not None]
-        if texts:
+        if _answered(texts, asked):
             return texts
-        nested = [item for _, item in value if isinstance(item, list)]
-        return _flatten(nested[0]) if len(nested) == 1 else []
-    if isinstance(value, list):
-        found: list[tuple[str, str]] = []
-        for item in value:
-            if not isinstance(item, _Pairs):
-                continue
-            fields = {name.lower(): _scalar(entry) for name, entry in item}
-            name = fields.get("id") or fields.get("line") or fields.get("number")
-            text = fields.get("text") or fields.get("translation")
-            if name is not None and text is not None:
-                found.append((name, text))
-            elif len(item) == 1:
-                found.extend((key, entry) for key, entry in fields.items() if entry is not None)
-        return found
-    return None
+        nested = [(name.lower(), item) for name, item in value if isinstance(item, list)]
+        meant = nested if len(nested) == 1 else [pair for pair in nested if pair[0] in _MEANT]
+        return _flatten(meant[0][1], asked) or texts if len(meant) == 1 else texts
+    found: list[tuple[str, str]] = []
+    for item in value if isinstance(value, list) else []:
+        if not isinstance(item, _Pairs):
+            continue
+        fields = {name.lower(): _scalar(entry) for name, entry in item}
+        name = fields.get("id") or fields.get("line") or fields.get("number")
+        text = _meant(fields)
+        if name is not None and text is not None:
+            found.append((name, text))
+        elif len(item) == 1:
+            found.extend((key, entry) for key, entry in fields.items() if entry is not None)
+    return found
+
+
+def _text_in(item: Any) -> str | None:
+    """A line's text: itself, or the one that is meant of several."""
+    if isinstance(item, _Pairs):
+        return _meant({name.lower(): _scalar(entry) for name, entry in item})
+    return _scalar(item)
+
+
+def _meant(fields: Mapping[str, str | None]) -> str | None:
+    return next((fields[name] for name in _MEANT if fields.get(name)), None)
 
 
 def _scalar(value: Any) -> str | None:
     if isinstance(value, str):
         return value
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
-    return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def _unquote(quoted: str) -> str:
@@ -140,7 +184,7 @@ def clean_text(text: str, source: str, target_language: str, number: str = "") -
 
     Nothing is removed that the source line has too.
     """
-    text = _THINKING.sub("", text) if "<think>" in text.lower() else text
+    text = text if has_marks(source) else without_reasoning(text)
     text = "".join(_visible(character) for character in unicodedata.normalize("NFC", text))
     if not _TAG.search(source):
         text = _TAG.sub("", text)

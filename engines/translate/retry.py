@@ -1,45 +1,19 @@
 """Whether a failed request is worth repeating, and when. Pure: a decision is a value.
 
 Three ends are told apart: the request is repeated, this task is given up (others may still succeed), or the endpoint
-can do nothing for anybody (wrong key, unknown model, no credit, nobody there).
+can do nothing for anybody (wrong key, unknown model, no credit, nobody there). `blame` says whose fault it was.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-
-class Trouble(StrEnum):
-    """How a request failed."""
-
-    #: Nobody answered at the address at all.
-    UNREACHABLE = "unreachable"
-    #: The connection was there and broke.
-    DROPPED = "dropped"
-    #: No answer in time.
-    TIMEOUT = "timeout"
-    #: None of our own connections became free in time, so that nothing was sent.
-    UNSENT = "unsent"
-    #: An answer with an error status.
-    STATUS = "status"
-    #: Status 200, and a body that is no chat completion.
-    GARBLED = "garbled"
-
-
-@dataclass(frozen=True)
-class RequestFailure:
-    """One failed request, as far as the decision depends on it."""
-
-    trouble: Trouble
-    #: HTTP status, for STATUS.
-    status: int = 0
-    #: What the server asked for in Retry-After, or None.
-    retry_after_ms: int | None = None
-    #: The server's own words, without secrets; one line.
-    detail: str = ""
+from engines.translate.blame import OF_THE_ENDPOINT, Blame, RequestFailure, Trouble, blame
 
 
 class Verdict(StrEnum):
@@ -86,22 +60,18 @@ _NEVER_SENT = frozenset({Trouble.UNREACHABLE, Trouble.UNSENT})
 _LONG_WAITS = frozenset({Trouble.TIMEOUT, Trouble.UNSENT})
 #: A gateway stopped waiting; who was behind it may have gone on.
 _GATEWAY_TIMEOUTS = frozenset({504, 524})
-_ENDPOINT_STATUSES = frozenset({401, 402, 403, 404, 405})
-_REPEATABLE_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
-#: What APIs say with a 429 when waiting will not help.
-_NO_CREDIT = ("insufficient_quota", "billing", "credit balance", "payment")
+#: ``Please retry in 1.5s``, ``try again in 6m0s``, ``Retry after 20 seconds``.
+_TOLD = re.compile(r"(?:retry|try again|wait)\s*(?:in|after|for)?\s*((?:\d+(?:\.\d+)?\s*[a-z]+\s*)+)", re.IGNORECASE)
+_LENGTH = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)\s*(?:(ms|milli)|(s)|(m)|(h))[a-z]*")
+_UNITS_MS = (1, 1000, 60_000, 3_600_000)
 
 
 def retry_decision(failure: RequestFailure, attempt: int, policy: RetryPolicy | None = None) -> RetryDecision:
     """What to do after the ``attempt``-th request (from 1) for the same question has failed."""
     policy = policy or RetryPolicy()
-    if failure.trouble is Trouble.STATUS:
-        if failure.status in _ENDPOINT_STATUSES:
-            return RetryDecision(Verdict.GIVE_UP_ENDPOINT)
-        if failure.status == 429 and any(word in failure.detail.lower() for word in _NO_CREDIT):
-            return RetryDecision(Verdict.GIVE_UP_ENDPOINT)
-        if failure.status not in _REPEATABLE_STATUSES:
-            return RetryDecision(Verdict.GIVE_UP_TASK)
+    fault = blame(failure)
+    if fault is not Blame.MOMENT:
+        return RetryDecision(Verdict.GIVE_UP_ENDPOINT if fault in OF_THE_ENDPOINT else Verdict.GIVE_UP_TASK)
     limit = policy.timeout_attempts if failure.trouble in _LONG_WAITS else policy.attempts
     if attempt >= limit:
         nobody = failure.trouble is Trouble.UNREACHABLE
@@ -111,6 +81,15 @@ def retry_decision(failure: RequestFailure, attempt: int, policy: RetryPolicy | 
     if asked > policy.longest_asked_ms:
         return RetryDecision(Verdict.GIVE_UP_TASK)
     return RetryDecision(Verdict.RETRY, max(backoff, asked))
+
+
+def asked_wait_ms(headers: Mapping[str, str], said: str) -> int | None:
+    """How long a server asks to be left alone: in its headers, else in its words. Header names in lower case."""
+    finer = headers.get("retry-after-ms", "")
+    if finer.isascii() and finer.isdecimal() and len(finer) < 10:
+        return int(finer)
+    header = parse_retry_after(headers.get("retry-after"))
+    return header if header is not None else told_wait_ms(said)
 
 
 def parse_retry_after(header: str | None, now: datetime | None = None) -> int | None:
@@ -123,8 +102,22 @@ def parse_retry_after(header: str | None, now: datetime | None = None) -> int | 
         pass
     try:
         when = parsedate_to_datetime(header)
-    except (TypeError, ValueError):
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=UTC)
+        return max(0, round((when - (now or datetime.now(UTC))).total_seconds() * 1000))
+    except (TypeError, ValueError, OverflowError):
         return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0, round((when - (now or datetime.now(UTC))).total_seconds() * 1000))
+
+
+def told_wait_ms(said: str) -> int | None:
+    """Milliseconds that a server's words ask for (``Please retry in 1.5s``, ``try again in 6m0s``); None without."""
+    match = _TOLD.search(said)
+    lengths = _LENGTH.findall(match.group(1).lower()) if match else []
+    if not lengths:
+        return None
+    return round(
+        sum(
+            float(number) * next(ms for ms, unit in zip(_UNITS_MS, units, strict=True) if unit)
+            for number, *units in lengths
+        )
+    )

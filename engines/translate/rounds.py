@@ -1,16 +1,25 @@
 """How the lines of one task are asked for until each is translated or given up. Knows no endpoint and no model.
 
 Round 1 asks for all lines, round 2 for those that were bad with what was wrong, then each that is still bad is
-asked for alone. What remains bad ends empty and flagged; what is only doubtful keeps its text and its flag.
+asked for alone. What remains bad ends empty and flagged; what is only doubtful keeps its text and its flag. Lines that
+an endpoint refuses together are asked for in halves, so that those which it does not refuse are translated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from engines.translate.checks import BAD, Problem, complaint_of, flag_of, line_problem, reply_problems
+from engines.translate.checks import (
+    BAD,
+    Problem,
+    complaint_of,
+    flag_of,
+    line_problem,
+    reply_problems,
+    same_answers,
+)
 from engines.translate.interface import Line, TranslatedLine, Translation, TranslationTask, Usage
 from engines.translate.reply import Reply, clean_text
 
@@ -29,6 +38,8 @@ class Question:
     complaints: Mapping[str, str] = field(default_factory=dict)
     #: 0 for the first round, 1 for the second, 2 for a line alone.
     round: int = 0
+    #: False where the lines are refused with what stands around them: they are asked for without.
+    with_context: bool = True
 
 
 @dataclass(frozen=True)
@@ -41,8 +52,17 @@ class Answer:
     flags: tuple[str, ...] = ()
 
 
+class LinesRefusedError(Exception):
+    """The engine does not take these lines together, even without context: one is filtered, or they are too long."""
+
+    def __init__(self, usage: Usage) -> None:
+        super().__init__(usage)
+        self.usage = usage
+
+
 class Ask(Protocol):
-    """Puts one question to an engine. Raises UnitError when this task cannot be done, EngineError for the engine."""
+    """Puts one question to an engine. Raises UnitError when this task cannot be done, EngineError for the engine,
+    LinesRefusedError when fewer lines might be."""
 
     def __call__(self, question: Question) -> Answer: ...
 
@@ -54,6 +74,8 @@ class _Draft:
     text: str = ""
     problem: Problem | None = Problem.MISSING
     flags: tuple[str, ...] = ()
+    #: Asking again is of no use.
+    given_up: bool = False
 
     @property
     def rank(self) -> int:
@@ -67,15 +89,31 @@ def translate_task(task: TranslationTask, ask: Ask) -> Translation:
     drafts = {number: _draft_without_words(line) for number, line in numbered.items()}
     usage = Usage()
     for round_number in (0, 1):
-        lines = {number: line for number, line in numbered.items() if drafts[number].problem is not None}
+        lines = {number: line for number, line in numbered.items() if _is_asked(drafts[number])}
         if lines:
             question = Question(task, lines, _complaints(drafts, lines, round_number), round_number)
             usage = _ask_once(question, ask, drafts, usage)
+            _doubt_same_answers(task, numbered, drafts)
     for number, line in numbered.items():
-        if drafts[number].rank == 2:
+        if drafts[number].rank == 2 and _is_asked(drafts[number]):
             alone = {number: line}
             usage = _ask_once(Question(task, alone, _complaints(drafts, alone, 2), 2), ask, drafts, usage)
+    _doubt_same_answers(task, numbered, drafts)
     return Translation(task.id, tuple(_final(line, drafts[number]) for number, line in numbered.items()), usage)
+
+
+def _is_asked(draft: _Draft) -> bool:
+    return draft.problem is not None and not draft.given_up
+
+
+def _doubt_same_answers(task: TranslationTask, lines: Mapping[str, Line], drafts: dict[str, _Draft]) -> None:
+    sources = {number: line.text for number, line in lines.items()}
+    texts = {
+        number: draft.text for number, draft in drafts.items() if draft.text and any(map(str.isalnum, sources[number]))
+    }
+    for number in same_answers(sources, texts, task.target_language):
+        if drafts[number].problem not in BAD - {Problem.MERGED, Problem.EXTRA}:
+            drafts[number] = replace(drafts[number], problem=Problem.SAME)
 
 
 def _draft_without_words(line: Line) -> _Draft:
@@ -93,7 +131,19 @@ def _complaints(drafts: Mapping[str, _Draft], lines: Mapping[str, Line], round_n
 
 
 def _ask_once(question: Question, ask: Ask, drafts: dict[str, _Draft], usage: Usage) -> Usage:
-    answer = ask(question)
+    try:
+        answer = ask(question)
+    except LinesRefusedError as refusal:
+        usage = add_usage(usage, refusal.usage)
+        numbers = list(question.lines)
+        if len(numbers) == 1:
+            drafts[numbers[0]] = _Draft(problem=Problem.REFUSED, given_up=True)
+            return usage
+        middle = len(numbers) // 2
+        for half in (numbers[:middle], numbers[middle:]):
+            lines = {number: question.lines[number] for number in half}
+            usage = _ask_once(replace(question, lines=lines, with_context=False), ask, drafts, usage)
+        return usage
     for number, draft in judge(question, answer).items():
         if draft.rank <= drafts[number].rank:
             drafts[number] = draft

@@ -21,6 +21,8 @@ CLOUD_ADDRESS = "http://169.254.169.254"
 #: Clocks that differ by less than this are the same clock: the header Date has whole seconds.
 _SAME_CLOCK_S = 2.0
 _TRY_AGAIN_S = 0.3
+#: Answers of the clouds are below 10 kB; none of their questions takes longer than Azure's first.
+_BODY_BYTES, _LONGEST_S = 1_000_000, 180.0
 
 
 class Cloud(StrEnum):
@@ -116,17 +118,16 @@ class MetadataHttp:
     """
 
     def __init__(self, url: str, timeout: float = 5.0, *, tries: int = 1) -> None:
-        import httpx
+        from engines.bounded_http import BoundedClient, Limits
 
         self._address = check_address(url)
         #: As it may be shown.
         self.url = shown_url(self._address)
-        self._tries = tries
+        self._tries, self._timeout = tries, timeout
         # A metadata service must be reached from this very machine: a proxy's answer would be about the proxy's.
         # Reading the system's certificates takes 30 ms, and plain HTTP needs none.
-        self._client = httpx.Client(
-            trust_env=False, follow_redirects=False, timeout=timeout, verify=not self.url.startswith("http://")
-        )
+        secure = not self._address.startswith("http://")
+        self._client = BoundedClient(Limits(_BODY_BYTES, _LONGEST_S), timeout, certificates=secure, proxies=False)
 
     def ask(
         self,
@@ -157,19 +158,17 @@ class MetadataHttp:
 
         if self._client.is_closed:
             raise MetadataError("the metadata service is not watched any more")
-        limit = {} if timeout is None else {"timeout": timeout}
-        content = {} if body is None else {"json": body}
+        limit_s = self._timeout if timeout is None else timeout
         try:
             address = join_url(self._address, path)
-            response = self._client.request(method, address, headers=dict(headers), **content, **limit)  # type: ignore[arg-type]
+            answer = self._client.ask(method, address, headers=headers, value=body, timeout=limit_s)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise MetadataAbsentError(f"nothing answers at {self.url}: {_reason(error)}") from error
         except httpx.TimeoutException as error:
             raise MetadataError(f"no answer in time from {self.url}{_short(path)}") from error
         except httpx.HTTPError as error:
             raise MetadataError(f"no answer from {self.url}{_short(path)}: {_reason(error)}") from error
-        found = {name.lower(): value for name, value in response.headers.items()}
-        return MetadataAnswer(response.status_code, response.text, found)
+        return MetadataAnswer(answer.status, answer.text, answer.headers)
 
     def close(self) -> None:
         self._client.close()

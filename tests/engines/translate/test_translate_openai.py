@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from scripted_endpoint import Asked, Behaviour, Said, ScriptedEndpoint, as_json, error, honest, pretend
 
@@ -330,7 +331,8 @@ def test_a_model_that_went_away_is_one_clear_line() -> None:
 
 
 def test_an_account_without_credit_is_not_asked_again() -> None:
-    broke = error(429, "You exceeded your current quota: insufficient_quota")
+    words = "You exceeded your current quota, please check your plan and billing details."
+    broke = Said(status=429, body=json.dumps({"error": {"message": words, "code": "insufficient_quota"}}))
     with translator(lambda _: broke) as (engine, endpoint):
         with pytest.raises(EngineError, match="wants to be paid"):
             list(engine.translate([task()]))
@@ -365,7 +367,7 @@ def test_tasks_are_worked_on_together_and_yielded_as_they_finish() -> None:
         return honest(asked)
 
     with translator(first_waits) as (engine, _):
-        engine._client._http.timeout = 30.0
+        engine._client._http._timeout = httpx.Timeout(30.0)
         seen = []
         for result in engine.translate([task("This one is slow today.", name="slow"), task("Be quick!", name="quick")]):
             seen.append(result.task_id)
@@ -425,7 +427,7 @@ def test_freeze_of_a_model_that_is_not_served_says_what_is() -> None:
 
 def test_freeze_accepts_an_alias_that_the_list_does_not_show() -> None:
     with ScriptedEndpoint(lambda _: Said("Hi")) as endpoint:
-        assert openai.freeze(TranslatorChoice("openai", "alias"), resources(endpoint.url)).revision == "unstated"
+        assert openai.freeze(TranslatorChoice("openai", "alias"), resources(endpoint.url)).model == "alias"
 
 
 def test_freeze_without_a_list_needs_a_named_model() -> None:
@@ -454,7 +456,7 @@ def test_the_secret_shows_in_no_error_and_no_repr() -> None:
 
     for status in (400, 401, 402, 403, 404, 429, 500):
         with translator(echo(status), api_key=SECRET) as (engine, endpoint):
-            told += [repr(engine), repr(engine.spec), repr(engine._client), repr(engine._client._http.headers)]
+            told += [repr(engine), repr(engine.spec), repr(engine._client), repr(engine._client._http)]
             try:
                 told += [repr(result) for result in engine.translate([task()])]
             except SegueError as problem:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engines.translate.dialect import Dialect, JsonMode, is_too_large, request_fields, simpler
-from engines.translate.retry import RequestFailure, RetryDecision, Trouble, Verdict, parse_retry_after, retry_decision
+from engines.translate.blame import Blame, RequestFailure, Trouble, blame, is_too_large
+from engines.translate.dialect import Dialect, JsonMode, request_fields, simpler
+from engines.translate.retry import RetryDecision, Verdict, asked_wait_ms, parse_retry_after, retry_decision
 
 TASK, ENDPOINT = RetryDecision(Verdict.GIVE_UP_TASK), RetryDecision(Verdict.GIVE_UP_ENDPOINT)
 
@@ -16,8 +17,12 @@ def again(wait_ms: int) -> RetryDecision:
     return RetryDecision(Verdict.RETRY, wait_ms)
 
 
-def status(code: int, retry_after_ms: int | None = None, detail: str = "") -> RequestFailure:
-    return RequestFailure(Trouble.STATUS, code, retry_after_ms, detail)
+def status(code: int, retry_after_ms: int | None = None, detail: str = "", *codes: str) -> RequestFailure:
+    return RequestFailure(Trouble.STATUS, code, retry_after_ms, detail, frozenset(codes))
+
+
+def said(code: int, detail: str = "", *codes: str) -> RequestFailure:
+    return status(code, None, detail, *codes)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +36,8 @@ def status(code: int, retry_after_ms: int | None = None, detail: str = "") -> Re
         (status(429, 7000), 1, again(7000)),
         (status(429, 100), 4, again(4000)),
         (status(429, 600_000), 1, TASK),
-        (status(429, None, "insufficient_quota: check your plan"), 1, ENDPOINT),
+        (status(429, None, "check your plan and billing details", "insufficient_quota"), 1, ENDPOINT),
+        (status(429, 1500, "Quota reached: see your plan and billing page.", "resource_exhausted"), 1, again(1500)),
         (status(401), 1, ENDPOINT),
         (status(402), 1, ENDPOINT),
         (status(403), 1, ENDPOINT),
@@ -109,3 +115,71 @@ def test_recognising_a_prompt_that_does_not_fit(said: str, large: bool) -> None:
 def test_a_plain_dialect_asks_for_no_format() -> None:
     fields = request_fields(Dialect(JsonMode.PLAIN, template_options=False), ["1"], 50, {"temperature": 0.0, "seed": 0})
     assert fields == {"max_tokens": 50, "temperature": 0.0, "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("failure", "fault"),
+    [
+        # Later.
+        (said(429, "any words about billing, payment and credit balance"), Blame.MOMENT),
+        (said(429, "", "rate_limit_exceeded", "tokens"), Blame.MOMENT),
+        (said(408), Blame.MOMENT),
+        (said(500), Blame.MOMENT),
+        (said(503, "the content filter is down"), Blame.MOMENT),
+        (said(529, "Overloaded", "overloaded_error"), Blame.MOMENT),
+        (RequestFailure(Trouble.TIMEOUT), Blame.MOMENT),
+        (RequestFailure(Trouble.DROPPED), Blame.MOMENT),
+        # These lines.
+        (said(400, "filtered by policy prompt", "content_filter"), Blame.LINES),
+        (said(400, "The response was filtered due to Azure's content management policy."), Blame.LINES),
+        (said(400, "", "invalid_prompt"), Blame.LINES),
+        (said(400, "Input data may contain inappropriate content.", "data_inspection_failed"), Blame.LINES),
+        (said(403, "Your chosen model requires moderation and your input was flagged"), Blame.LINES),
+        (said(451), Blame.LINES),
+        # Too long.
+        (said(400, "", "context_length_exceeded"), Blame.LENGTH),
+        (said(400, "prompt is too long: 210000 tokens"), Blame.LENGTH),
+        (said(413), Blame.LENGTH),
+        # How it is written.
+        (said(400, "Unknown parameter: 'seed'"), Blame.DIALECT),
+        (said(422, "extra fields not permitted"), Blame.DIALECT),
+        (said(404, "No endpoints found that support the requested parameters: response_format"), Blame.DIALECT),
+        # The endpoint.
+        (said(401), Blame.KEY),
+        (said(403), Blame.KEY),
+        (said(400, "API key not valid. Please pass a valid API key.", "invalid_argument"), Blame.KEY),
+        (said(400, "", "api_key_invalid"), Blame.KEY),
+        (said(402), Blame.UNPAID),
+        (said(429, "", "insufficient_quota"), Blame.UNPAID),
+        (said(400, "Your credit balance is too low to access the API."), Blame.UNPAID),
+        (said(404, "The model `x` does not exist", "model_not_found"), Blame.ADDRESS),
+        (said(400, "The model `x` does not exist."), Blame.ADDRESS),
+        (said(302), Blame.MOVED),
+        (said(308), Blame.MOVED),
+        # Nobody knows.
+        (said(418), Blame.REQUEST),
+        (said(501), Blame.REQUEST),
+    ],
+)
+def test_whose_fault_a_failure_is(failure: RequestFailure, fault: Blame) -> None:
+    assert blame(failure) is fault
+
+
+@pytest.mark.parametrize(
+    ("headers", "words", "wait_ms"),
+    [
+        ({"retry-after": "3"}, "retry in 1.5s", 3000),
+        ({"retry-after-ms": "250", "retry-after": "3"}, "", 250),
+        ({"retry-after-ms": "soon"}, "", None),
+        ({}, "Please retry in 1.5s.", 1500),
+        ({}, "Please try again in 6m0s. Visit our page", 360_000),
+        ({}, "try again in 250ms", 250),
+        ({}, "Retry after 20 seconds", 20_000),
+        ({}, "wait 2 minutes", 120_000),
+        ({}, "try again in 1h2m3s", 3_723_000),
+        ({}, "retry in a while", None),
+        ({}, "", None),
+    ],
+)
+def test_how_long_a_server_asks_to_be_left_alone(headers: dict[str, str], words: str, wait_ms: int | None) -> None:
+    assert asked_wait_ms(headers, words) == wait_ms

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from scripted_endpoint import Asked, Behaviour, Said, ScriptedEndpoint, error, honest
 
@@ -17,7 +18,7 @@ from core.errors import EngineError, UnitError
 from core.keys import Key, digest_value
 from engines.resources import EngineResources
 from engines.translate import openai
-from engines.translate.chat import ChatClient, Patience, RequestTally
+from engines.translate.chat import ChatClient, Patience, RequestTally, StoppedError
 from engines.translate.interface import Line, TaskFailure, TaskLeft, Translation, TranslationTask, TranslatorChoice
 from engines.translate.retry import RetryPolicy
 from ledger.claims import Share
@@ -117,16 +118,26 @@ def test_a_task_that_failed_says_what_it_used_up() -> None:
 
 
 def test_a_request_that_got_no_connection_was_never_sent_and_is_not_without_an_answer() -> None:
-    with ScriptedEndpoint() as endpoint:
+    with ScriptedEndpoint(silent) as endpoint:
         client, tally = ChatClient(endpoint.url, "", 1, IMPATIENT), RequestTally()
-        # One that is still being read has the only connection.
-        with (
-            client._http.stream("GET", "models"),
-            pytest.raises(UnitError, match=r"no connection to .* became free within 0\.4 s \(2 tries\)"),
-        ):
+        client._http._timeout = httpx.Timeout(60.0, pool=IMPATIENT.read_s)
+
+        def hold() -> None:
+            with suppress(StoppedError):
+                client.post("chat/completions", {})
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        while not endpoint.asked:
+            time.sleep(0.01)
+        # One that still waits has the only connection.
+        with pytest.raises(UnitError, match=r"no connection to .* became free within 0\.4 s \(2 tries\)"):
             client.post("chat/completions", {}, tally)
         client.close()
-    assert endpoint.asked == []
+        # Whoever waits is woken.
+        holder.join(20)
+        assert not holder.is_alive()
+    assert len(endpoint.asked) == 1
     assert (tally.usage.requests, tally.usage.unanswered) == (0, 0)
 
 
