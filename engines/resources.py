@@ -33,6 +33,9 @@ class EngineResources:
     offline: bool = False
     #: Called with one line before anything large is downloaded or anything surprising is chosen.
     announce: Callable[[str], None] = _say_nothing
+    #: Called with a line that a person needs to read once: a licence, a choice made for want of a hub. It is at liberty
+    #: not to say it again; None: `announce`, once a process.
+    announce_once: Callable[[str], None] | None = None
     #: The fake engines sleep this long for each unit; it changes when their output comes, never what it is.
     fake_delay_ms: int = 0
     #: Faults that fake engines play, for tests: ``fail:<n>``, ``oom:<k>``, ``crash:<n>``, ``die:<n>``, ``kill:<n>``,

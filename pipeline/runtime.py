@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from core.errors import SettingsError, summed_up
+from core.errors import SettingsError, StoreError, summed_up
+from core.keys import canonical_json, digest_bytes
 from core.specs import EngineSpec
 from engines.resources import EngineResources
 from pipeline.settings_files import CONFIG_VARIABLE, GoesTo, Harmless, Trust, read_settings_files, refuse_leaks
@@ -273,9 +275,20 @@ class Runtime:
             concurrency=settings.translator_concurrency,
             offline=settings.offline,
             announce=self.announce,
+            announce_once=self._announce_once,
             fake_delay_ms=settings.fake_delay_ms,
             fake_faults=settings.fake_faults,
         )
+
+    def _announce_once(self, line: str) -> None:
+        """Says a line unless the store knows that it was said. Said before it is noted, so that no crash hides it."""
+        note = ("state", "said", f"{digest_bytes(line.encode())[:32]}.state")
+        with suppress(StoreError):  # Whoever needs the store finds out; this line does not.
+            if self.store.read_state(note) is not None:
+                return
+        self.announce(line)
+        with suppress(StoreError):
+            self.store.replace_state(note, canonical_json({"line": line}))
 
     @property
     def translator_provider(self) -> str:
