@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.context import HomeFlag, JobArgument, JsonFlag, open_runtime, print_json
+from cli.wording import printable
 from core.errors import UsageError
 
 
@@ -50,4 +51,4 @@ def export_command(
         print_json({"id": folder.job_id, "outputs": [str(path) for path in written]})
         return
     for path in written:
-        print(path)
+        print(printable(str(path)))

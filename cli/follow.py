@@ -98,7 +98,7 @@ def watch_jobs(store: Store, ids: Sequence[str], *, as_json: bool) -> int:
     if not as_json:
         for view in views.values():
             for outcome in _outputs(store, view):
-                print(outcome)
+                print(printable(outcome))
     return _code(views.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from cache.store import Store
     from pipeline.assemble import Assembly
+    from pipeline.report import LeftBehind
     from pipeline.standing import Standing
 
 #: Cues to review that are shown; the JSON document has them all.
@@ -37,6 +39,7 @@ def status_command(
     from rich.console import Console
 
     from pipeline.jobs import JobFolder
+    from pipeline.left_behind import left_by_job
     from pipeline.report import JobState
     from pipeline.standing import assembly_of, standing_of
     from pipeline.submissions import find_submitted
@@ -57,10 +60,12 @@ def status_command(
     # What is only not done yet is nothing to review.
     under_way = standing.state in (JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED)
     assembly = assembly_of(folder) if standing.readable and not under_way else None
+    left = left_by_job(folder) if standing.readable else ()
     if json:
-        print_json(standing.as_json() | {"gaps": [gap.as_json() for gap in assembly.gaps] if assembly else []})
+        gaps = [gap.as_json() for gap in assembly.gaps] if assembly else []
+        print_json(standing.as_json() | {"gaps": gaps, "left_behind": [each.as_json() for each in left]})
         return
-    _print_standing(console, standing)
+    _print_standing(console, standing, left)
     if standing.queue is not None and not standing.queue.ended:
         remark_on_coordinator(store)
     if assembly is not None:
@@ -97,7 +102,8 @@ def _print_jobs(console: Console, standings: list[Standing]) -> None:
         console.print("  ".join(parts) + why)
 
 
-def _print_standing(console: Console, standing: Standing) -> None:
+def _print_standing(console: Console, standing: Standing, left: Sequence[LeftBehind]) -> None:
+    from cli.summary import left_behind_lines
     from cli.wording import clock, local_time, one_line, percent, printable
 
     console.print(f"job {standing.job_id}  {standing.state}  owner {standing.owner}  {local_time(standing.at)}")
@@ -120,6 +126,8 @@ def _print_standing(console: Console, standing: Standing) -> None:
         console.print(f"{stage:<11}{done} of {total} done{f', {failed} failed' if failed else ''}")
     for path in standing.outputs:
         console.print(f"output   {one_line(path)}")
+    for line in left_behind_lines(left):
+        console.print(f"         {printable(line)}")
     if standing.run is not None:
         console.print(f"run      {printable(standing.run.describe(datetime.now(UTC)))}")
         if not standing.run.alive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,13 +11,15 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.wording import clock, near, one_line, percent, printable
-from pipeline.report import FileResult, JobState, RunReport
+from pipeline.report import FileResult, JobState, LeftBehind, RunReport
 
 if TYPE_CHECKING:
     from pipeline.budget import BudgetEnd
 
-#: Files are listed one by one only up to this many, and those that are well not at all when there are more.
+#: Files are listed one by one only up to this many; of more, only those of which there is something to say.
 LIST_AT_MOST = 20
+#: Earlier outputs of a file that are named.
+LEFT_AT_MOST = 5
 _LABELS = {
     JobState.DONE: ("ok", "green"),
     JobState.PARTIAL: ("partial", "yellow"),
@@ -30,7 +33,7 @@ def print_summary(files: Sequence[FileResult], report: RunReport) -> None:
     """Each file with how it ended, what was skipped and found, and what to do next."""
     console = Console(highlight=False, soft_wrap=True)
     quiet = len(files) > LIST_AT_MOST
-    listed = [result for result in files if not quiet or result.state is not JobState.DONE]
+    listed = [result for result in files if not quiet or result.state is not JobState.DONE or result.left_behind]
     for result in listed[:LIST_AT_MOST]:
         _print_file(console, result)
     if len(listed) > LIST_AT_MOST:
@@ -59,6 +62,25 @@ def _print_file(console: Console, result: FileResult) -> None:
         folder = result.outputs[0].parent
         names = "  ".join(one_line(path.name) for path in result.outputs)
         console.print(Text(f"         {one_line(near(folder))}/: {names}"))
+    for left in left_behind_lines(result.left_behind):
+        console.print(Text(f"         {printable(left)}"))
+
+
+def left_behind_lines(found: Sequence[LeftBehind]) -> list[str]:
+    """Earlier outputs that are out of date, and what renews or removes them."""
+    by_why: dict[str, list[str]] = {}
+    for left in found:
+        by_why.setdefault(left.why, []).append(one_line(near(left.path)))
+    lines = []
+    for why, names in by_why.items():
+        more = f" and {len(names) - LEFT_AT_MOST} more" if len(names) > LEFT_AT_MOST else ""
+        lines.append(f"out of date ({why}): {', '.join(names[:LEFT_AT_MOST])}{more}")
+    renewals = dict.fromkeys(left.renewal for left in found if left.renewal)
+    if renewals:
+        lines.append(f"  to renew: the same command with {' and '.join(renewals)} as well")
+    if found:
+        lines.append(f"  to remove: rm {' '.join(shlex.quote(str(near(left.path))) for left in found)}")
+    return lines
 
 
 def _print_totals(console: Console, files: Sequence[FileResult], report: RunReport) -> None:

@@ -9,7 +9,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -114,7 +114,7 @@ def write_outputs(delivery: Delivery, outputs: Mapping[Path, bytes], store: Stor
 
     Nothing is written when one of the files is not ours to overwrite.
     """
-    changed = {path: data for path, data in outputs.items() if not _holds(path, data)}
+    changed = {path: data for path, data in outputs.items() if not holds(path, data)}
     for path in changed:
         delivery._refuse_foreign(path, store)
     for path, data in changed.items():
@@ -123,10 +123,11 @@ def write_outputs(delivery: Delivery, outputs: Mapping[Path, bytes], store: Stor
     return tuple(outputs)
 
 
-def outputs_of_media(media: Path, store: Store) -> list[Path]:
-    """Everything that was ever delivered or exported for this media, whether or not it is still there."""
+def outputs_of_media(media: Path, store: Store, besides: Collection[Path] = ()) -> list[Path]:
+    """Everything that was ever delivered or exported for this media ``besides`` these, there or not."""
     folder = _notes_of(media)
-    found = (store.read_state((*folder, name)) for name in store.children(folder))
+    known = {note_parts(path, media)[-1] for path in besides}
+    found = (store.read_state((*folder, name)) for name in store.children(folder) if name not in known)
     return sorted(Path(json.loads(data)["path"]) for data in found if data is not None)
 
 
@@ -168,7 +169,8 @@ def write_file(path: Path, data: bytes) -> None:
         ) from error
 
 
-def _holds(path: Path, data: bytes) -> bool:
+def holds(path: Path, data: bytes) -> bool:
+    """True when a file with exactly this content is there."""
     try:
         return path.stat().st_size == len(data) and path.read_bytes() == data
     except OSError:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from core.keys import digest_bytes, digest_value
 from core.version import VERSION
 from engines.translate.interface import TranslatedLine
 from pipeline.assemble import Assembly
@@ -56,6 +57,14 @@ def tracks_of(assembly: Assembly) -> dict[str, tuple[SubtitleEvent, ...]]:
 
 def _shown(cues: Sequence[Cue], lines: Sequence[TranslatedLine]) -> list[str]:
     return [line.text or UNTRANSLATED.format(cue.text) for cue, line in zip(cues, lines, strict=True)]
+
+
+def mux_inputs(assembly: Assembly) -> tuple[dict[str, bytes], str]:
+    """The subtitles that go into a copy of the video, by language, and a digest of all that the copy is made from."""
+    tracks = {language: render(events, "srt", language) for language, events in tracks_of(assembly).items()}
+    return tracks, digest_value(
+        [assembly.plan.media.digest, {name: digest_bytes(data) for name, data in tracks.items()}]
+    )
 
 
 def _events(cues: Sequence[Cue], texts: Sequence[str], language: str) -> tuple[SubtitleEvent, ...]:

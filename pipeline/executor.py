@@ -26,6 +26,7 @@ from pipeline.delivery import Delivery
 from pipeline.engines_pool import EnginePool
 from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder, note_refused
+from pipeline.left_behind import left_by
 from pipeline.node_session import NodeSession, local_facts
 from pipeline.planning import PlanRequest, ensure_audio, plan_job
 from pipeline.progress import Watcher
@@ -185,7 +186,7 @@ class Executor:
         folder = JobFolder(self._store, request.job_id)
         known = folder.finished_result(delivery)
         if known is not None:
-            self._finish(number, known)
+            self._finish(number, replace(known, left_behind=left_by(folder, delivery, known)))
             return
         delivery.check(request.settings.source_language, request.settings.target_languages, self._store)
         if self._board.join(request.job_id, (number, delivery)):
@@ -376,16 +377,10 @@ class Executor:
     def _close_for_budget(self) -> None:
         """Notes how the open jobs ended, so that it is known when this process is gone."""
         for job in self._board.jobs.values():
-            reason, engines = left_of(job.work), job.work.plan.settings.engines()
+            reason, engines, tally = left_of(job.work), job.work.plan.settings.engines(), tally_of(job.work)
+            job_id, state = job.folder.job_id, JobState.BUDGET_STOPPED
             for number, delivery in job.wishes:
-                result = FileResult(
-                    delivery.media,
-                    JobState.BUDGET_STOPPED,
-                    job.folder.job_id,
-                    reason,
-                    tally=tally_of(job.work),
-                    engines=engines,
-                )
+                result = FileResult(delivery.media, state, job_id, reason, tally=tally, engines=engines)
                 job.folder.note_result(delivery, result)
                 self._finish(number, result)
 
@@ -394,10 +389,8 @@ class Executor:
         for job in list(self._board.jobs.values()):
             for number, delivery in job.wishes:
                 if number not in self._results:
-                    self._finish(
-                        number,
-                        FileResult(delivery.media, state, job.folder.job_id, reason, tally=tally_of(job.work)),
-                    )
+                    ended = FileResult(delivery.media, state, job.folder.job_id, reason, tally=tally_of(job.work))
+                    self._finish(number, ended)
         for number, entry in enumerate(self._entries):
             if number not in self._results:
                 self._finish(number, FileResult(entry.delivery.media, state, reason=reason))

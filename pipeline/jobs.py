@@ -155,7 +155,7 @@ class JobFolder:
             return None
         if any(_stamp(Path(path)) != stamp for path, stamp in value["stamps"].items()):
             return None
-        return result_from_json(value["result"])
+        return replace(result_from_json(value["result"]), noted_at=str(value["at"]))
 
     def results(self) -> Iterator[tuple[Delivery, FileResult]]:
         """Every wish and how it last ended, in a stable order."""

@@ -62,6 +62,20 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class LeftBehind:
+    """An earlier output beside newer ones, which says something else than they do."""
+
+    path: Path
+    #: How it differs, in a few words.
+    why: str
+    #: What the same command must have as well to renew it: ``--mux``, ``ja in --to``; empty when nothing would.
+    renewal: str
+
+    def as_json(self) -> dict[str, str]:
+        return {"path": str(self.path), "why": self.why, "renewal": self.renewal}
+
+
+@dataclass(frozen=True)
 class FileResult:
     """How one input file ended."""
 
@@ -78,6 +92,8 @@ class FileResult:
     engines: str = ""
     #: When it was noted in the store, UTC, ISO 8601; empty for one that was not read from there.
     noted_at: str = ""
+    #: Earlier outputs that are out of date beside these; never kept, because they may be gone the next moment.
+    left_behind: tuple[LeftBehind, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The object that `segue run --json` prints for a file."""
@@ -100,6 +116,7 @@ class FileResult:
             "units": units_json(self.tally.units),
             "warnings": list(self.warnings),
             "engines": self.engines,
+            "left_behind": [left.as_json() for left in self.left_behind],
         }
 
 

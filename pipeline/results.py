@@ -8,17 +8,16 @@ from pathlib import Path
 
 from cache.store import Store
 from core.errors import SegueError, StoreError
-from core.keys import digest_bytes, digest_value
 from media.probe import probe
 from pipeline.assemble import Assembly, assemble_job
 from pipeline.delivery import Delivery, note_mux, read_mux_note, remove_stale, write_outputs
-from pipeline.documents import outputs_of, tracks_of
+from pipeline.documents import mux_inputs, outputs_of
 from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder
+from pipeline.left_behind import left_behind
 from pipeline.report import FileResult, JobState
 from pipeline.runtime import Runtime
 from pipeline.work import JobWork
-from subtitles.formats import render
 
 
 def deliver_job(
@@ -56,7 +55,8 @@ def deliver_job(
     except SegueError as error:
         # What has been written is there all the same, and must be found again by its name.
         result = replace(result, state=JobState.FAILED, reason=str(error))
-    return _noted(folder, result, delivery)
+    noted = _noted(folder, result, delivery)
+    return replace(noted, left_behind=left_behind(delivery, noted.outputs, assembly, folder.store))
 
 
 def _noted(folder: JobFolder, result: FileResult, delivery: Delivery) -> FileResult:
@@ -76,8 +76,7 @@ def _mux(assembly: Assembly, delivery: Delivery, runtime: Runtime, store: Store)
     from media.mux import SubtitleInput, mux_subtitles, muxed_path
 
     target = muxed_path(delivery.media, delivery.folder)
-    tracks = {language: render(events, "srt", language) for language, events in tracks_of(assembly).items()}
-    inputs = digest_value([assembly.plan.media.digest, {name: digest_bytes(data) for name, data in tracks.items()}])
+    tracks, inputs = mux_inputs(assembly)
     noted = read_mux_note(target, delivery.media, store)
     if noted is not None and noted.intact and noted.inputs == inputs:
         return (target,)
