@@ -60,6 +60,8 @@ class VerifyReport:
     blobs_damaged: int = 0
     documents_ok: int = 0
     documents_damaged: int = 0
+    #: Damaged files that the disk did not allow to be moved: they still have their names.
+    stuck: int = 0
     #: Lines of journals that a crash tore; they are skipped when read.
     journal_lines_damaged: int = 0
     #: Sound files that were found in quarantine and put back.
@@ -197,6 +199,7 @@ def verify_all(volume: Volume, records: Records, documents: Documents, progress:
             report.records_ok += 1
         else:
             report.records_damaged += 1
+            report.stuck += _is_there(volume, records.parts(key))
         done += 1
         progress(done, total)
     for digest in blobs:
@@ -204,6 +207,7 @@ def verify_all(volume: Volume, records: Records, documents: Documents, progress:
             report.blobs_ok += 1
         else:
             report.blobs_damaged += 1
+            report.stuck += _is_there(volume, (names.BLOBS, digest))
         done += 1
         progress(done, total)
     for parts in named:
@@ -223,6 +227,11 @@ def _verify_named(volume: Volume, documents: Documents, parts: tuple[str, ...], 
         report.documents_ok += 1
     else:
         report.documents_damaged += 1
+        report.stuck += _is_there(volume, parts)
+
+
+def _is_there(volume: Volume, parts: tuple[str, ...]) -> bool:
+    return volume.filesystem.exists(volume.path(parts))
 
 
 def _restore_sound(volume: Volume, records: Records, documents: Documents) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.context import DryRunFlag, HomeFlag, JsonFlag, note, open_runtime, print_json
+from cli.context import DryRunFlag, HomeFlag, JsonFlag, note, open_runtime, open_whole_store, print_json
 from cli.exits import Exit
 from cli.purge_screen import print_purge, purge_json
 from cli.wording import size
@@ -55,7 +55,8 @@ def _json(tally: Tally) -> dict[str, int]:
 @app.command("verify")
 def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
     """Read every byte. What is damaged goes to quarantine and is computed again by the next run."""
-    report = open_runtime({"home": home}).store.verify()
+    with open_whole_store({"home": home}) as store:
+        report = store.verify()
     sound = report.damaged == 0
     if json:
         print_json(
@@ -67,6 +68,7 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
                 "journal_lines_damaged": report.journal_lines_damaged,
                 "restored": report.restored,
                 "quarantined": report.quarantined,
+                "stuck": report.stuck,
             }
         )
     else:
@@ -77,7 +79,13 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
             print(f"journals  {report.journal_lines_damaged} torn lines, which are skipped")
         if report.restored:
             print(f"restored  {report.restored} sound files from quarantine")
-        print("all is sound" if sound else "what was damaged is in quarantine; the next run computes it again")
+        if report.stuck:
+            what = f"{report.stuck} damaged files could not be moved to quarantine"
+            print(f"{what}: verify again where the store can be written")
+        elif not sound:
+            print("what was damaged is in quarantine; the next run computes it again")
+        else:
+            print("all is sound")
     return Exit.DONE if sound else Exit.INCOMPLETE
 
 
@@ -93,7 +101,8 @@ def gc_command(
     """Remove what no job refers to any more, and leftovers of killed processes. Young files are left alone."""
     from pipeline.retention import collect
 
-    done = collect(open_runtime({"home": home}).store, dry_run=dry_run, audio=audio)
+    with open_whole_store({"home": home}) as store:
+        done = collect(store, dry_run=dry_run, audio=audio)
     spared = sum(file.bytes for file in done.spared)
     more: dict[str, Any] = {"unfinished_jobs": done.unfinished, "spared": {"files": len(done.spared), "bytes": spared}}
     more["stuck"] = list(done.removal.stuck)

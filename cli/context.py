@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.wording import printable
+from core.errors import LISTED
 
 if TYPE_CHECKING:
+    from cache.store import Store
     from pipeline.runtime import Runtime
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
@@ -33,6 +37,27 @@ def open_runtime(flags: Mapping[str, Any]) -> Runtime:
     for name in unknown_names():
         note(f"{name} is not a setting of Segue and is ignored (see 'segue settings')")
     return Runtime(load_settings(flags, note), note)
+
+
+@contextmanager
+def open_whole_store(flags: Mapping[str, Any]) -> Iterator[Store]:
+    """The store for a command that looks at all of it: of thousands of damaged files the first are named.
+
+    Raises SettingsError, StoreError.
+    """
+    told = 0
+
+    def tell(line: str) -> None:
+        nonlocal told
+        told += 1
+        if told <= LISTED:
+            note(line)
+
+    try:
+        yield replace(open_runtime(flags), announce=tell).store
+    finally:
+        if told > LISTED:
+            note(f"and {told - LISTED} more")
 
 
 def note(line: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.context import HomeFlag, JsonFlag, open_runtime, print_json
+from cli.context import HomeFlag, JsonFlag, open_runtime, open_whole_store, print_json
 from cli.queue_options import remark_on_coordinator
 from core.errors import UsageError
 
@@ -44,15 +44,16 @@ def status_command(
     from pipeline.standing import assembly_of, standing_of
     from pipeline.submissions import find_submitted
 
-    store = open_runtime({"home": home}).store
     console = Console(highlight=False, markup=False, soft_wrap=True)
     if not job:
-        standings = _all_standings(store)
+        with open_whole_store({"home": home}) as store:
+            standings = _all_standings(store)
         if json:
             print_json({"jobs": [standing.as_json() for standing in standings]})
         else:
             _print_jobs(console, standings)
         return
+    store = open_runtime({"home": home}).store
     folder = JobFolder(store, find_submitted(store, job))
     standing = standing_of(folder)
     if standing is None:

@@ -12,7 +12,7 @@ import pytest
 
 from cache.filesystem import Filesystem
 from cache.probe import ProbeLevel, probe_mount
-from cache.removal import DAY_S, RemovalReason
+from cache.removal import DAY_S, RemovalReason, garbage_in
 from cache.store import Ages, Record, Store
 
 MakeRecord = Callable[..., Record]
@@ -57,6 +57,90 @@ def test_verify_counts_what_is_sound_and_moves_what_is_not(store: Store, make_re
     assert seen == [(number, 7) for number in range(1, 8)]
     again = store.verify()
     assert (again.damaged, again.quarantined) == (0, 3)
+
+
+def facts_below(home: Path) -> dict[str, tuple[int, int, int, int]]:
+    """Everything that a reader could change, but for the times at which it was read."""
+    return {
+        str(path): (facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_mode)
+        for path in [home, *home.rglob("*")]
+        for facts in [path.lstat()]
+    }
+
+
+def test_verify_and_stats_change_nothing_in_a_sound_store(store: Store, make_record: MakeRecord) -> None:
+    fill(store, make_record)
+    (store.home / "objects" / "ab" / ".tmp-x-y-1-1").write_bytes(b"123")
+    (store.home / "quarantine" / "foreign").write_bytes(b"")
+    before = facts_below(store.home)
+    assert store.verify().damaged == 0
+    store.stats()
+    store.gc(set(), set(), dry_run=True, now_s=time.time() + 90 * DAY_S)
+    assert facts_below(store.home) == before
+
+
+class Unmovable(Filesystem):
+    """A disk that can only be read."""
+
+    def replace(self, source: str, target: str) -> None:
+        raise OSError(30, "Read-only file system", source)
+
+
+def test_verify_says_what_it_could_not_move_and_changes_nothing(store: Store, make_record: MakeRecord) -> None:
+    digest = fill(store, make_record)
+    path_of(store, make_record(1).key).write_bytes(b"junk")
+    (store.home / "blobs" / digest).write_bytes(b"junk")
+    store.home.joinpath(*PLAN).write_bytes(b"{}")
+    before, told = facts_below(store.home), list[str]()
+    with Store.open(store.home, filesystem=Unmovable(), notice=told.append) as opened:
+        report = opened.verify()
+    assert (report.damaged, report.stuck, report.quarantined) == (3, 3, 0)
+    assert len(told) == 3
+    assert facts_below(store.home) == before
+    assert (store.verify().stuck, store.verify().damaged) == (0, 0)
+
+
+class Stopping(Filesystem):
+    """Ctrl-C after so many deletions."""
+
+    left = 1_000_000
+
+    def unlink(self, path: str) -> None:
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+        super().unlink(path)
+
+
+def test_a_gc_that_is_interrupted_anywhere_is_finished_by_the_next(tmp_path: Path, make_record: MakeRecord) -> None:
+    later = time.time() + 8 * DAY_S
+    keep = {make_record(0).key, make_record(3).key}
+    for stop in (0, 2, 5):
+        disk = Stopping()
+        with Store.open(tmp_path / f"home{stop}", filesystem=disk) as store:
+            fill(store, make_record, count=6)
+            (store.home / "attempts" / ".tmp-x-y-1-1").write_bytes(b"123")
+            planned = {file.place for file in store.gc(keep, set(), dry_run=True, now_s=later).files}
+            before = files_below(store.home)
+            disk.left = stop
+            try:
+                store.gc(keep, set(), dry_run=False, now_s=later)
+            except KeyboardInterrupt:
+                assert len(before - files_below(store.home)) == stop < len(planned)
+            disk.left = 1_000_000
+            store.gc(keep, set(), dry_run=False, now_s=later)
+            assert before - files_below(store.home) == planned
+            assert store.verify().damaged == 0
+            assert store.missing(keep) == set()
+
+
+def test_gc_spares_what_is_written_again_after_it_has_listed_the_store(store: Store, make_record: MakeRecord) -> None:
+    store.put_many([make_record(1), make_record(2)])
+    later = time.time() + 8 * DAY_S
+    garbage = garbage_in(store.list_all(), set(), set(), Ages(), later)
+    os.utime(path_of(store, make_record(1).key), (later, later))
+    removed = store.remove_garbage(garbage, dry_run=False, now_s=later)
+    assert [file.place.rpartition("/")[2] for file in removed.files] == [make_record(2).key]
 
 
 def test_verify_puts_back_what_is_sound(store: Store, make_record: MakeRecord) -> None:
