@@ -57,7 +57,7 @@ def _make(build: FfmpegBuild, path: Path, seconds: float, codec: str, channels: 
 def _measure(path: Path) -> None:
     started = time.perf_counter()
     info = probe(path)
-    stream = decode_pcm(info, select_track(info), find_ffmpeg())
+    stream = decode_pcm(info, select_track(info))
     samples = sum(len(block) for block in stream)
     seconds = time.perf_counter() - started
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MEMORY_UNIT

@@ -23,7 +23,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from cache.store import Store  # noqa: E402
-from media.builds import find_ffmpeg  # noqa: E402
 from media.decode import decode_pcm  # noqa: E402
 from media.probe import probe  # noqa: E402
 from media.tracks import select_track  # noqa: E402
@@ -97,7 +96,7 @@ def _measure(media: Path, scratch: Path) -> None:
 
 def _samples(path: Path) -> np.ndarray:
     info = probe(path)
-    return np.concatenate(list(decode_pcm(info, select_track(info), find_ffmpeg())))
+    return np.concatenate(list(decode_pcm(info, select_track(info))))
 
 
 def _wav(path: Path, samples: np.ndarray) -> Path:

@@ -100,7 +100,6 @@ def _analyse(media: Path, runtime: Runtime) -> Analysis:
         known_digest(media.absolute(), runtime.store),
         runtime.settings.track,
         runtime.segmenter,
-        runtime.ffmpeg,
     )
     return analyse(wanted, runtime.store)
 

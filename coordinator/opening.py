@@ -105,4 +105,4 @@ def plan_request_of(submission: Submission, runtime: Runtime) -> PlanRequest:
     if digest != submission.digest:
         raise MediaError(f"{path} has changed since it was submitted", "submit it again")
     segmenter, captions, notes = runtime.segmenter, submission.captions, submission.notes
-    return PlanRequest(path, digest, submission.owner, settings, segmenter, runtime.ffmpeg, captions, notes)
+    return PlanRequest(path, digest, submission.owner, settings, segmenter, captions, notes)

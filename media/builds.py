@@ -1,9 +1,8 @@
-"""Which ffmpeg is used. Two builds decode the same file to different samples, so the build is part of a plan."""
+"""Which ffmpeg is used, for making copies of videos with subtitles; nothing is decoded by it."""
 
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import subprocess
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,10 +10,7 @@ from pathlib import Path
 
 from core.environment import find_program, foreign_environment
 from core.errors import EngineMissingError
-from core.keys import Digest, digest_value
 
-#: Raised when the arguments given to ffmpeg change what it outputs: it is part of `FfmpegBuild.build_id`.
-DECODE_VERSION = 1
 _VERSION_SECONDS = 30
 _MEND = "install ffmpeg, or run: pip install imageio-ffmpeg"
 
@@ -34,8 +30,6 @@ class FfmpegBuild:
     path: Path
     #: As ffmpeg states it: ``7.1.1``, ``n9.0.2-17-g2a571b6068``.
     version: str
-    #: Digest of all that decides which samples come out: `ffmpeg -version`, PyAV's version, `DECODE_VERSION`.
-    build_id: Digest
     source: FfmpegSource
 
 
@@ -98,5 +92,4 @@ def _try_build(path: Path, source: FfmpegSource) -> FfmpegBuild | None:
     words = text.split(maxsplit=3)
     if result.returncode != 0 or words[:2] != ["ffmpeg", "version"] or len(words) < 3:
         return None
-    build_id = digest_value({"ffmpeg": text, "av": importlib.metadata.version("av"), "decode": DECODE_VERSION})
-    return FfmpegBuild(path=path, version=words[2], build_id=build_id, source=source)
+    return FfmpegBuild(path=path, version=words[2], source=source)

@@ -22,6 +22,9 @@ FORMAT_WHITELIST = ",".join(DEMUXERS)
 #: Containers whose timestamps may jump; ffmpeg rebases these to the first *mapped* stream, not to the file's start.
 JUMPING_DEMUXERS = frozenset({"mpeg", "mpegts", "ogg", "wtv", "nsv", "dv"})
 
+#: No containers but bare frames, one after the other: their timestamps are made up, by the rate of the first.
+BARE_DEMUXERS = frozenset({"aac", "ac3", "dts", "dtshd", "eac3", "loas", "mlp", "mp3", "truehd"})
+
 #: Containers whose header says how long a track is, so that a shorter one is known to be cut off.
 LENGTH_STATING_DEMUXERS = frozenset({"mov", "matroska", "flac", "wav", "w64", "aiff", "caf", "avi", "asf", "au"})
 

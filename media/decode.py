@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
-import math
+import functools
+import json
+import sys
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from core.audio import SAMPLE_RATE, ms_to_samples, samples_to_ms
+from core.audio import ms_to_samples, samples_to_ms
 from core.errors import MediaError
-from media.arguments import QUIET, compiled
-from media.builds import FfmpegBuild
-from media.containers import FORMAT_WHITELIST, JUMPING_DEMUXERS
+from core.keys import Digest, digest_value
+from media.claims import LONGEST_MS, expected_ms, plausible_ms, too_long, too_thin
+from media.containers import BARE_DEMUXERS
+from media.decoding_order import HEADER, REFUSED, SAMPLES, Order
+from media.headers import PLAIN_DEMUXERS, missing_bytes, understates, unexplained_bytes
 from media.probe import DEEP_LOOK
 from media.process import FfmpegRun, TimeLimits
-from media.sources import check_source, shown
-from media.tracks import AudioTrack, MediaInfo
+from media.sources import check_source, open_source, shown
+from media.tracks import AudioTrack, Lost, MediaInfo
 
-#: Largest single allocation ffmpeg may make: a damaged header cannot ask for all memory. ffmpeg fills a gap in one
-#: allocation and keeps two of them while it grows (measured: 795 MB for 3 hours), so this also bounds gaps.
-_MAX_ALLOCATION = 192 << 20
-#: In containers whose clock may jump, a longer step forward is a jump, a shorter one a gap that players show.
-_LONGEST_GAP_S = 3600
-#: What ffmpeg's resampler says when a gap is larger than that; it then drops the gap, and all later times are wrong.
-_GAP_COMPLAINT = "Failed to compensate for timestamp delta"
-#: Layouts that ffmpeg's own downmix knows; speech sits in the centre there. Others get equal weights.
-_KNOWN_LAYOUTS = frozenset((
-    "mono", "stereo", "2.1", "3.0", "3.0(back)", "3.1", "4.0", "4.1", "quad", "quad(side)", "5.0", "5.0(side)", "5.1",
-    "5.1(side)", "6.0", "6.0(front)", "hexagonal", "6.1", "6.1(back)", "6.1(front)", "7.0", "7.0(front)", "7.1",
-    "7.1(wide)", "7.1(wide-side)",
-))  # fmt: skip
-#: Stands for the file while the arguments are built.
-_INPUT = "input"
-#: Peak that a quiet mix of many channels is raised to, as a fraction of full scale.
-_MIX_PEAK = 0.7
-_FULL_SCALE = 32768.0
-#: A track that ends this much before its stated end was cut off; less is rounding and padding.
-_SHORT_MS = 1000
-_SHORT_FRACTION = 0.02
+#: Sound that is missing is reported from here on; less is rounding and padding.
+_LOST_MS = 1000
+#: A track that ends this much before its stated end was cut off. AVI and ASF round what they state.
+_SHORT_FRACTION = 0.002
+_ROUNDING_DEMUXERS = frozenset({"avi", "asf"})
+_ROUNDED_FRACTION = 0.02
+#: Packets may come to nothing where a player skips sound as well (encoders' delay); more is a decoder that gave up.
+_UNDECODED_MS = 2000
+_BYTES_A_SAMPLE = 2
+#: Raised when other samples come out of the same file, or more is said of them: it is part of `decoder_id`.
+_DECODE_VERSION = 2
 
 Pcm = npt.NDArray[np.int16]
 
@@ -50,10 +44,10 @@ class DecodeLimits:
     """What one file may cost."""
 
     #: Most audio that one file may hold.
-    max_ms: int = 48 * 3600 * 1000
+    max_ms: int = LONGEST_MS
     #: Length of the blocks that come out; the last one is shorter.
     block_ms: int = 10_000
-    #: Seconds without output before ffmpeg is stopped.
+    #: Seconds without output before decoding is stopped.
     stall_s: float = 180.0
     #: Seconds that any file may take, before its length is counted.
     base_s: float = 300.0
@@ -61,9 +55,9 @@ class DecodeLimits:
     seconds_a_second: float = 0.5
 
     def time_limits(self, duration_ms: int) -> TimeLimits:
-        """How long ffmpeg may take over audio of ``duration_ms`` (0 when unknown)."""
-        expected_ms = duration_ms or self.max_ms
-        return TimeLimits(self.stall_s, self.base_s + expected_ms / 1000 * self.seconds_a_second)
+        """How long decoding may take over audio of ``duration_ms`` (0 when unknown)."""
+        expected = duration_ms or self.max_ms
+        return TimeLimits(self.stall_s, self.base_s + expected / 1000 * self.seconds_a_second)
 
 
 @dataclass(frozen=True)
@@ -75,8 +69,8 @@ class DecodeReport:
     duration_ms: int
     #: Where the track ends by the file's own statement; 0 when the file does not say.
     stated_ms: int
-    #: True when the track ends well before its stated end.
-    truncated: bool
+    #: In order; whoever needs all that was said has not got it when there is one.
+    lost: tuple[Lost, ...]
     #: Lines for a person; empty when all went well.
     warnings: tuple[str, ...]
 
@@ -85,14 +79,13 @@ class PcmStream:
     """Blocks of int16 samples, 16 kHz mono; iterate once, then read `report`.
 
     The first sample is the start of the file as a player shows it: late audio is preceded by silence, and gaps in the
-    timestamps are filled with it. The same build and file give the same samples. Leaving the iteration early (or
-    `close`) ends ffmpeg. Raises MediaError when nothing can be decoded, or a limit is reached.
+    timestamps are filled with it. The same PyAV and file give the same samples. Leaving the iteration early (or
+    `close`) ends the decoding process. Raises MediaError when nothing can be decoded, or a limit is reached.
     """
 
-    def __init__(self, info: MediaInfo, track: AudioTrack, build: FfmpegBuild, limits: DecodeLimits) -> None:
+    def __init__(self, info: MediaInfo, track: AudioTrack, limits: DecodeLimits) -> None:
         self._info = info
         self._track = track
-        self._build = build
         self._limits = limits
         self._report: DecodeReport | None = None
         self._blocks = self._decode()
@@ -101,7 +94,7 @@ class PcmStream:
         return self._blocks
 
     def close(self) -> None:
-        """Ends ffmpeg if it still runs. Calling it twice is harmless."""
+        """Ends the decoding process if it still runs. Calling it twice is harmless."""
         self._blocks.close()
 
     @property
@@ -112,130 +105,150 @@ class PcmStream:
         return self._report
 
     def _decode(self) -> Generator[Pcm, None, None]:
-        check_source(self._info.path)
-        if self._track.channels <= 2:
-            for data in self._raw_blocks("s16le", 2):
-                yield np.frombuffer(data, dtype="<i2").astype(np.int16)
-            return
-        # Weights that can never clip make one voice among many channels very quiet, so a first pass finds the peak.
-        peak = max((_peak(data) for data in self._raw_blocks("f32le", 4)), default=0.0)
-        gain = min(float(self._track.channels), max(1.0, _MIX_PEAK / peak)) if peak > 0 else 1.0
-        for data in self._raw_blocks("f32le", 4):
-            yield _scaled(data, gain)
-
-    def _raw_blocks(self, sample_format: str, width: int) -> Generator[bytes, None, None]:
-        """One pass of ffmpeg: blocks of samples of ``width`` bytes, then the report is written."""
-        block_bytes = ms_to_samples(self._limits.block_ms) * width
-        most_bytes = ms_to_samples(self._limits.max_ms) * width
-        command = decode_command(self._info, self._track, self._build, sample_format)
-        buffer = bytearray()
-        taken = 0
-        time_limits = self._limits.time_limits(self._info.duration_ms)
-        with FfmpegRun(command, time_limits, shown(self._info.path), watch_for=_GAP_COMPLAINT) as run:
-            while data := run.read():
-                buffer += data
+        info, limits = self._info, self._limits
+        check_source(info.path)
+        subject = shown(info.path)
+        block_bytes = ms_to_samples(limits.block_ms) * _BYTES_A_SAMPLE
+        most_ms = min(limits.max_ms, plausible_ms(info.size_bytes))
+        most_bytes = ms_to_samples(most_ms) * _BYTES_A_SAMPLE
+        buffer, taken = bytearray(), 0
+        time_limits = limits.time_limits(min(most_ms, expected_ms(info)))
+        with FfmpegRun(decode_command(info, self._track), time_limits, subject) as run:
+            said: dict[str, Any] | None = None
+            for kind, payload in _messages(run):
+                if kind == REFUSED:
+                    raise MediaError(*json.loads(payload))
+                if kind != SAMPLES:
+                    said = json.loads(payload)
+                    continue
+                buffer += payload
                 while len(buffer) >= block_bytes:
-                    yield bytes(buffer[:block_bytes])
+                    yield _pcm(buffer[:block_bytes])
                     del buffer[:block_bytes]
                     taken += block_bytes
                 if taken + len(buffer) > most_bytes:
-                    raise self._too_long()
-            run.finish()
-            if run.noticed:
-                raise self._gap_too_long()
-            tail = bytes(buffer[: len(buffer) - len(buffer) % width])
-            self._report = self._describe((taken + len(tail)) // width, run.complaint, run.complaint_count)
-        if tail:
-            yield tail
-
-    def _too_long(self) -> MediaError:
-        hours = self._limits.max_ms / 3_600_000
-        return MediaError(
-            f"{shown(self._info.path)}: holds more than {hours:g} hours of audio, the most that one file may",
-            "cut it into shorter files",
-        )
-
-    def _gap_too_long(self) -> MediaError:
-        return MediaError(
-            f"{shown(self._info.path)}: has a gap of more than an hour in its sound",
-            "cut it at the gap into two files",
-        )
-
-    def _describe(self, samples: int, complaint: str, count: int) -> DecodeReport:
-        subject = shown(self._info.path)
-        if samples == 0:
-            said = f': ffmpeg says "{complaint}"' if complaint else ""
-            raise MediaError(
-                f"{subject}: nothing can be decoded from audio track {self._track.index}{said}",
-                "check that a player plays its sound; copy or record it again",
-            )
-        duration_ms = samples_to_ms(samples)
-        stated_ms = self._track.end_ms
-        truncated = stated_ms - duration_ms > max(_SHORT_MS, stated_ms * _SHORT_FRACTION)
-        warnings = []
-        if truncated:
-            warnings.append(
-                f"{subject}: is cut off: {duration_ms / 1000:.1f} s of {stated_ms / 1000:.1f} s could be decoded"
-            )
-        if count:
-            warnings.append(f'{subject}: has damage that was passed over ({count} lines; first: "{complaint}")')
-        return DecodeReport(samples, duration_ms, stated_ms, truncated, tuple(warnings))
+                    bounded = most_ms < limits.max_ms
+                    raise too_thin(subject, info.size_bytes) if bounded else too_long(subject, limits.max_ms)
+            code = run.finish()
+            if said is None:
+                raise MediaError(
+                    f"{subject}: the decoder broke on it (exit code {code}{_quoted(run.complaint)})",
+                    "convert the file with ffmpeg and try again",
+                )
+            self._report = describe(info, self._track, (taken + len(buffer)) // _BYTES_A_SAMPLE, said)
+        if buffer:
+            yield _pcm(buffer)
 
 
-def decode_pcm(info: MediaInfo, track: AudioTrack, build: FfmpegBuild, limits: DecodeLimits | None = None) -> PcmStream:
+@functools.lru_cache(maxsize=1)
+def decoder_id() -> Digest:
+    """All that decides which samples come out of a file: PyAV, the libraries in it, and how they are used."""
+    import av
+
+    libraries = {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
+    return digest_value({"av": av.__version__, "libraries": libraries, "decode": _DECODE_VERSION})
+
+
+def decode_pcm(info: MediaInfo, track: AudioTrack, limits: DecodeLimits | None = None) -> PcmStream:
     """The samples of ``track``, shape (n,), int16, 16 kHz mono, in blocks of ``limits.block_ms``. See `PcmStream`."""
-    return PcmStream(info, track, build, limits or DecodeLimits())
+    return PcmStream(info, track, limits or DecodeLimits())
 
 
-def decode_command(info: MediaInfo, track: AudioTrack, build: FfmpegBuild, sample_format: str) -> list[str]:
-    """ffmpeg's arguments: one named file in, one track, raw samples to its output, nothing else within reach."""
-    import ffmpeg
-
-    options: dict[str, Any] = {
-        "format": info.container,
-        "format_whitelist": FORMAT_WHITELIST,
-        "protocol_whitelist": "file",
-        "threads": 1,
-        **(DEEP_LOOK if info.deep else {}),
-    }
-    if info.container in JUMPING_DEMUXERS and track.start_ms > 0:
-        # ffmpeg counts time in these from the first mapped stream; the file's start may be earlier.
-        options["itsoffset"] = f"{track.start_ms / 1000:.3f}"
-    source = ffmpeg.input(_INPUT, **options)
-    output = source[f"a:{track.index}"].output(
-        "pipe:1",
-        af=_filters(track, sample_format),
-        format=sample_format,
-        acodec=f"pcm_{sample_format}",
-        fflags="+bitexact",
-        flush_packets=0,
-        max_muxing_queue_size=1024,
-    )
-    output = output.global_args(
-        *QUIET, "-max_alloc", _MAX_ALLOCATION, "-max_error_rate", 1, "-dts_delta_threshold", _LONGEST_GAP_S
-    )
-    return compiled(output, build, {_INPUT: info.path})
+def decode_command(info: MediaInfo, track: AudioTrack) -> list[str]:
+    """The decoding process: one named file, one track, nothing else within reach."""
+    options = dict(DEEP_LOOK) if info.deep else {}
+    if understates(info):
+        options["ignore_length"] = "1"
+    order = Order(str(info.path.absolute()), info.container, track.index, options)
+    return [sys.executable, "-P", "-m", "media.decoding", json.dumps(asdict(order))]
 
 
-def _filters(track: AudioTrack, sample_format: str) -> str:
-    """Mix to mono without clipping, resample, and lay the samples on the clock from zero."""
-    mix = ""
-    if track.channels > 2 and track.layout not in _KNOWN_LAYOUTS:
-        # Numbered channels work for every layout, also those that ffmpeg cannot mix by itself.
-        weight = math.floor(1e6 / track.channels) / 1e6
-        mix = "pan=mono|c0=" + "+".join(f"{weight:.6f}*c{index}" for index in range(track.channels)) + ","
-    clock = f"aresample={SAMPLE_RATE}:async=1:first_pts=0:dither_method=none:rematrix_maxval=1:lfe_mix_level=0.25"
-    # Named outright, so that older builds, whose resampler names its options otherwise, take it too.
-    return f"{mix}{clock},aformat=sample_fmts={'flt' if sample_format == 'f32le' else 's16'}:channel_layouts=mono"
+def _messages(run: FfmpegRun) -> Iterator[tuple[bytes, bytes]]:
+    """What the decoding process sends, message by message."""
+    buffer = bytearray()
+    while data := run.read():
+        buffer += data
+        at = 0
+        while len(buffer) - at >= HEADER.size:
+            kind, length = HEADER.unpack_from(buffer, at)
+            if len(buffer) - at - HEADER.size < length:
+                break
+            at += HEADER.size
+            yield kind, bytes(buffer[at : at + length])
+            at += length
+        del buffer[:at]
 
 
-def _peak(data: bytes) -> float:
-    """Largest absolute sample of a block of float32, not a number counted as nothing."""
-    return float(np.abs(np.nan_to_num(np.frombuffer(data, dtype="<f4"))).max())
+def _pcm(data: bytes | bytearray) -> Pcm:
+    return np.frombuffer(bytes(data), dtype="<i2").astype(np.int16)
 
 
-def _scaled(data: bytes, gain: float) -> Pcm:
-    """Float32 samples in [-1, 1] as int16, raised by ``gain``."""
-    mix = np.nan_to_num(np.frombuffer(data, dtype="<f4")) * np.float32(gain * _FULL_SCALE)
-    samples: Pcm = np.clip(np.rint(mix), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
-    return samples
+def _quoted(text: str) -> str:
+    return f': "{text}"' if text else ""
+
+
+def describe(info: MediaInfo, track: AudioTrack, samples: int, said: dict[str, Any]) -> DecodeReport:
+    """What came out, held against what the file stated. Raises MediaError when nothing did."""
+    subject = shown(info.path)
+    if samples == 0:
+        raise MediaError(
+            f"{subject}: nothing can be decoded from audio track {track.index}{_quoted(said['complaint'])}",
+            "check that a player plays its sound; copy or record it again",
+        )
+    duration_ms = samples_to_ms(samples)
+    lost = [*_damage(said, duration_ms), *_missing_end(info, track, duration_ms, said)]
+    warnings = [f"{subject}: {each.reason}" for each in lost]
+    if not lost and said["damage"]:
+        harmless = samples_to_ms(sum(each["lost"] for each in said["damage"]))
+        warnings.append(f"{subject}: has damage that cost {harmless} ms of sound{_quoted(said['complaint'])}")
+    if track.end_ms and duration_ms - track.end_ms > _tolerance_ms(info, track):
+        warnings.append(
+            f"{subject}: states {track.end_ms / 1000:.1f} s of sound and holds {duration_ms / 1000:.1f} s: all is used"
+        )
+    if said["cancelled"] > max(samples // 10, ms_to_samples(_LOST_MS)):
+        seconds = samples_to_ms(said["cancelled"]) / 1000
+        warnings.append(f"{subject}: its channels cancel each other; for {seconds:.0f} s one of them was taken alone")
+    return DecodeReport(samples, duration_ms, track.end_ms, tuple(lost), tuple(warnings))
+
+
+def _tolerance_ms(info: MediaInfo, track: AudioTrack) -> float:
+    fraction = _ROUNDED_FRACTION if info.container in _ROUNDING_DEMUXERS else _SHORT_FRACTION
+    return max(_LOST_MS, track.end_ms * fraction)
+
+
+def _damage(said: dict[str, Any], duration_ms: int) -> Iterator[Lost]:
+    """Stretches that could not be decoded, when they come to something."""
+    if samples_to_ms(sum(each["lost"] for each in said["damage"])) >= _LOST_MS:
+        for each in said["damage"]:
+            seconds = samples_to_ms(each["lost"]) / 1000
+            start_ms, end_ms = samples_to_ms(each["start"]), samples_to_ms(each["end"])
+            reason = f"is damaged at {start_ms / 1000:.1f} s: {seconds:.1f} s of sound are missing"
+            yield Lost(start_ms, end_ms, reason, samples_to_ms(each["lost"]))
+    undecoded_ms = samples_to_ms(max(0, said["undecoded"]))
+    if undecoded_ms > _UNDECODED_MS:
+        yield Lost(0, duration_ms, f"{undecoded_ms / 1000:.1f} s of the sound in it could not be decoded", undecoded_ms)
+
+
+def _missing_end(info: MediaInfo, track: AudioTrack, duration_ms: int, said: dict[str, Any]) -> Iterator[Lost]:
+    """What should follow the last sample: by the stated length, by the bytes that were not read."""
+    # What was damaged inside closes up in bare frames, which have no clock.
+    inside = sum(each["lost"] for each in said["damage"]) if info.container in BARE_DEMUXERS else 0
+    if track.end_ms - duration_ms - samples_to_ms(inside) > _tolerance_ms(info, track):
+        reason = f"is cut off: {duration_ms / 1000:.1f} s of {track.end_ms / 1000:.1f} s could be decoded"
+        yield Lost(duration_ms, track.end_ms, reason, track.end_ms - duration_ms)
+        return
+    unread, because = said["unread_bytes"], said["stopped"]
+    if not because and (unread := missing_bytes(info)):
+        because = "the file was cut off"
+    elif not because and info.container in PLAIN_DEMUXERS:
+        because = "its header states an earlier end"
+        with open_source(info.path) as handle:
+            unread = unexplained_bytes(handle, said["read_bytes"], info.container)
+    missing_ms = duration_ms * unread // max(1, said["read_bytes"])
+    if because and missing_ms >= _LOST_MS:
+        yield Lost(
+            duration_ms,
+            duration_ms + missing_ms,
+            f"about {missing_ms / 1000:.0f} s of sound at its end could not be read: {because}",
+            missing_ms,
+        )

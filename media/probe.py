@@ -1,10 +1,11 @@
 """What is inside a media file, read in-process through PyAV from an open file: no name, no protocol, listed containers.
 
-PyAV carries its own libavformat (imageio-ffmpeg has no ffprobe). It only reads headers here; ffmpeg does the decoding.
+PyAV carries its own libavformat (imageio-ffmpeg has no ffprobe). It only reads headers here; `media.decoding` decodes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +21,8 @@ from media.containers import (
     looks_like_text,
     name_pointer,
 )
+from media.headers import counts_frames
+from media.parts import FilePart
 from media.sources import one_line, open_source, shown
 from media.tracks import AudioTrack, MediaInfo, bcp47
 
@@ -48,23 +51,8 @@ class _Timeline:
     duration_us: int
     #: True when nothing but sound could have decided the duration.
     sound_only: bool
-
-
-class _Reader:
-    """The file as libavformat sees it: an impossible seek is an answer, not an exception for PyAV to print."""
-
-    name = ""
-
-    def __init__(self, handle: BinaryIO) -> None:
-        self.read = handle.read
-        self.tell = handle.tell
-        self._handle = handle
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        try:
-            return self._handle.seek(offset, whence)
-        except (OSError, ValueError):
-            return -1
+    #: True for an MP3 file whose first frame says how many follow.
+    counted: bool
 
 
 def probe(path: Path) -> MediaInfo:
@@ -84,17 +72,22 @@ def probe(path: Path) -> MediaInfo:
 def _probe_once(path: Path, handle: BinaryIO, *, deep: bool) -> MediaInfo:
     import av
 
-    options = DEEP_LOOK if deep else SHALLOW_LOOK
-    # "none" is no protocol's name, so a container that refers to others can open nothing at all.
-    guarded = {**options, "format_whitelist": FORMAT_WHITELIST, "protocol_whitelist": "none"}
     try:
-        with av.open(
-            _Reader(handle), mode="r", container_options=guarded, metadata_errors="replace", timeout=_OPEN_SECONDS
-        ) as container:
-            return _read_info(path, container, deep=deep)
+        with open_container(FilePart(handle), None, DEEP_LOOK if deep else SHALLOW_LOOK) as container:
+            counted = container.format.name == "mp3" and counts_frames(handle)
+            return _read_info(path, container, counted=counted, deep=deep)
     except (av.error.FFmpegError, OSError, ValueError, RuntimeError) as error:
         handle.seek(0)
         raise refusal(path, handle.read(_HEAD_BYTES)) from error
+
+
+def open_container(part: FilePart, demuxer: str | None, options: Mapping[str, str]) -> InputContainer:
+    """The container in an open file, of one kind or of any that is listed. Raises libav's errors."""
+    import av
+
+    # "none" is no protocol's name, so a container that refers to others can open nothing at all.
+    guarded = {**options, "format_whitelist": FORMAT_WHITELIST, "protocol_whitelist": "none"}
+    return av.open(part, "r", demuxer, container_options=guarded, metadata_errors="replace", timeout=_OPEN_SECONDS)
 
 
 def refusal(path: Path, head: bytes) -> MediaError:
@@ -118,10 +111,11 @@ def refusal(path: Path, head: bytes) -> MediaError:
     )
 
 
-def _read_info(path: Path, container: InputContainer, *, deep: bool) -> MediaInfo:
+def _read_info(path: Path, container: InputContainer, *, counted: bool, deep: bool) -> MediaInfo:
     demuxer = demuxer_name(container.format.name)
     pictures = [stream for stream in container.streams.video if not _is_cover(stream)]
-    timeline = _Timeline(container.start_time or 0, demuxer, max(0, container.duration or 0), sound_only=not pictures)
+    duration_us = max(0, container.duration or 0)
+    timeline = _Timeline(container.start_time or 0, demuxer, duration_us, sound_only=not pictures, counted=counted)
     tracks = tuple(_read_track(index, stream, timeline) for index, stream in enumerate(container.streams.audio))
     return MediaInfo(
         path=path,
@@ -176,7 +170,7 @@ def _start_us(stream: Any, timeline: _Timeline) -> int:
 
 def _end_us(stream: Any, metadata: dict[str, str], start_us: int, timeline: _Timeline) -> int:
     """When the track ends by the container's statement (not by an estimate from the bit rate); 0 when unknown."""
-    if timeline.demuxer not in LENGTH_STATING_DEMUXERS:
+    if timeline.demuxer not in LENGTH_STATING_DEMUXERS and not timeline.counted:
         return 0
     if timeline.demuxer == "matroska":
         # Matroska's DURATION tag of a track counts from the file's start, not from the track's.

@@ -40,14 +40,12 @@ class TimeLimits:
 class FfmpegRun:
     """One running ffmpeg whose output is read in pieces. Use it as a context manager: leaving kills and reaps it."""
 
-    def __init__(
-        self, command: Sequence[str | os.PathLike[str]], limits: TimeLimits, subject: str, *, watch_for: str = ""
-    ) -> None:
-        """Starts ``command``. ``subject`` names the file in errors; `noticed` is about the phrase ``watch_for``."""
+    def __init__(self, command: Sequence[str | os.PathLike[str]], limits: TimeLimits, subject: str) -> None:
+        """Starts ``command``. ``subject`` names the file in errors."""
         self._limits = limits
         self._subject = subject
         self._waited_s = 0.0
-        self._errors = _ErrorLines(watch_for)
+        self._errors = _ErrorLines()
         # Its own process group: Ctrl-C must not make ffmpeg end early, for that would look like a shorter file.
         self._child = subprocess.Popen(
             [os.fspath(part) for part in command],
@@ -93,13 +91,15 @@ class FfmpegRun:
             code = self._child.wait(self._limits.stall_s)
         except subprocess.TimeoutExpired as error:
             self.close()
-            raise MediaError(f"{self._subject}: ffmpeg did not end, so it was stopped", "try again") from error
+            raise MediaError(
+                f"{self._subject}: the process that reads it did not end, so it was stopped", "try again"
+            ) from error
         self._drain.join(self._limits.stall_s)
         if code < 0 or code == _INTERRUPTED:
             cause = signal.Signals(-code).name if code < 0 else "an interrupt"
             raise MediaError(
-                f"{self._subject}: ffmpeg was ended by {cause} before it was done",
-                "run again; if it happens again, try another ffmpeg build",
+                f"{self._subject}: the process that reads it was ended by {cause} before it was done",
+                "run again; if it happens again, convert the file with ffmpeg",
             )
         return code
 
@@ -117,24 +117,17 @@ class FfmpegRun:
         return self._errors.first
 
     @property
-    def noticed(self) -> bool:
-        """True when ffmpeg wrote the phrase that was watched for."""
-        return self._errors.noticed
-
-    @property
     def complaint_count(self) -> int:
         """How many lines of errors ffmpeg wrote."""
         return self._errors.count
 
 
 class _ErrorLines:
-    """The error output of a child: counted, the first line kept, one phrase looked for."""
+    """The error output of a child: counted, the first line kept."""
 
-    def __init__(self, watch_for: str) -> None:
+    def __init__(self) -> None:
         self.count = 0
         self.first = ""
-        self.noticed = False
-        self._watch_for = watch_for
 
     def read_all(self, stream: Any) -> None:
         """Reads to the end, so that the child never waits for us."""
@@ -145,7 +138,6 @@ class _ErrorLines:
                     continue
                 self.count += 1
                 self.first = self.first or text
-                self.noticed = self.noticed or bool(self._watch_for and self._watch_for in text)
 
 
 def printable(raw: bytes) -> str:

@@ -65,6 +65,22 @@ class MediaInfo:
     deep: bool = False
 
 
+@dataclass(frozen=True)
+class Lost:
+    """Sound that the file should hold and that did not come out of it."""
+
+    start_ms: int
+    end_ms: int
+    #: For a person; without the file's name.
+    reason: str
+    #: How much of the stretch is missing.
+    missing_ms: int
+
+    def as_json(self) -> list[int | str]:
+        """As records and plans hold it: the arguments that make it again."""
+        return [self.start_ms, self.end_ms, self.reason, self.missing_ms]
+
+
 def select_track(info: MediaInfo, wanted: str = "") -> AudioTrack:
     """The track that ``wanted`` names: an index from 0 (``"1"``), a language (``"ja"``), or, when empty, the default.
 

@@ -20,16 +20,16 @@ from core.audio import BYTES_PER_SAMPLE, ms_to_samples
 from core.keys import Digest, Key, canonical_json, digest_chunks, make_key
 from core.speech import Segment, Segmentation, Span, Window
 from engines.device import cpu_threads
-from media.builds import FfmpegBuild
-from media.decode import decode_pcm
+from media.claims import expected_ms
+from media.decode import decode_pcm, decoder_id
 from media.probe import probe
-from media.tracks import AudioTrack, MediaInfo, select_track
+from media.tracks import AudioTrack, Lost, MediaInfo, select_track
 from pipeline import records
 from segmenter.detection import Segmenter
 from segmenter.params import SegmenterParams
 from segmenter.windows import pack_windows, windows_end_to_end, with_pauses
 
-ANALYSIS_VERSION = 1
+ANALYSIS_VERSION = 2
 #: Kind of its record.
 ANALYSIS = "analysis"
 #: Beyond this, decoding is what the detectors wait for.
@@ -49,6 +49,8 @@ class Analysis:
     #: Each window, and the digest of its joined samples.
     windows: tuple[tuple[Window, Digest], ...]
     warnings: tuple[str, ...]
+    #: Sound that the file should hold and that did not come out of it.
+    lost: tuple[Lost, ...] = ()
 
     @property
     def segmentation(self) -> Segmentation:
@@ -70,6 +72,7 @@ class Analysis:
                 for window, digest in self.windows
             ],
             "warnings": list(self.warnings),
+            "lost": [each.as_json() for each in self.lost],
         }
 
     @classmethod
@@ -89,6 +92,7 @@ class Analysis:
             segments=segments,
             windows=tuple(windows),
             warnings=tuple(value["warnings"]),
+            lost=tuple(Lost(*fields) for fields in value["lost"]),
         )
 
 
@@ -101,17 +105,16 @@ class AnalysisRequest:
     #: Audio track wanted: empty for the default one, an index, or a language.
     track: str
     params: SegmenterParams
-    ffmpeg: FfmpegBuild
 
     def key(self) -> Key:
-        """Includes the decoder's build: another build gives other samples for the same file."""
+        """Includes the decoder: another one gives other samples for the same file."""
         return make_key(
             "analysis",
             ANALYSIS_VERSION,
             media=self.digest,
             track=self.track,
             segmenter=self.params.as_json(),
-            decoder=self.ffmpeg.build_id,
+            decoder=decoder_id(),
         )
 
 
@@ -149,10 +152,10 @@ def _decode_and_segment(
     on_decoded: Callable[[int, int], None],
 ) -> Analysis:
     samples = 0
-    store.require_space(info.duration_ms * BYTES_PER_SAMPLE * ms_to_samples(1))
+    store.require_space(ms_to_samples(expected_ms(info)) * BYTES_PER_SAMPLE)
     threads = min(cpu_threads(), MOST_SEGMENTER_THREADS)
     with closing(Segmenter(request.params, threads)) as segmenter, store.blob_writer("audio") as writer:
-        stream = decode_pcm(info, track, request.ffmpeg)
+        stream = decode_pcm(info, track)
         for block in stream:
             segmenter.feed(block)
             writer.write(block.astype("<i2", copy=False).tobytes())
@@ -175,7 +178,8 @@ def _decode_and_segment(
         fps=info.frame_rate,
         segments=segmentation.segments,
         windows=windows,
-        warnings=tuple(stream.report.warnings),
+        warnings=stream.report.warnings,
+        lost=stream.report.lost,
     )
 
 

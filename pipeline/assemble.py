@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.speech import Span
 from core.text import Dropped
 from engines.translate.interface import TranslatedLine
 from pipeline.completeness import Completeness, Gap, reason_of, state_of
@@ -163,4 +164,5 @@ def _gaps(work: JobWork, dropped: Sequence[Dropped]) -> tuple[Gap, ...]:
         words = [word for cue in cues or () for word in cue.words]
         reason = NOT_TRANSCRIBED if cues is None else reasons.get(planned.index, NOTHING_WRITTEN)
         gaps.extend(find_gaps(planned.window.segments, words, dropped, reason))
-    return tuple(gaps)
+    lost = (Gap(Span(each.start_ms, each.end_ms), each.reason, each.missing_ms) for each in work.plan.media.lost)
+    return (*gaps, *lost)

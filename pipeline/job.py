@@ -11,9 +11,10 @@ from core.errors import StoreError
 from core.keys import Digest, Key, digest_value
 from core.specs import EngineSpec
 from core.speech import Segment, Segmentation, Span, Window
+from media.tracks import Lost
 
 #: Version of plan.json; a plan of another version is refused by name, never guessed at.
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 JOB_ID_LENGTH = 24
 
 
@@ -136,6 +137,8 @@ class MediaFacts:
     fps: Fraction | None
     #: Things a person should know: truncated, odd, guessed.
     warnings: tuple[str, ...] = ()
+    #: Sound that the media should hold and that did not come out of it.
+    lost: tuple[Lost, ...] = ()
 
 
 def _check_version(value: Mapping[str, Any]) -> None:
@@ -198,6 +201,7 @@ class Plan:
                 "duration_ms": media.duration_ms,
                 "fps": [media.fps.numerator, media.fps.denominator] if media.fps else None,
                 "warnings": list(media.warnings),
+                "lost": [each.as_json() for each in media.lost],
             },
             "settings": self.settings.as_json(),
             "analysis": self.analysis,
@@ -228,6 +232,7 @@ class Plan:
                 duration_ms=media["duration_ms"],
                 fps=Fraction(*media["fps"]) if media["fps"] else None,
                 warnings=tuple(media["warnings"]),
+                lost=tuple(Lost(*fields) for fields in media["lost"]),
             ),
             settings=JobSettings.from_json(value["settings"]),
             analysis=value["analysis"],

@@ -9,7 +9,6 @@ from pathlib import Path
 from cache.store import Store
 from core.keys import Digest
 from core.speech import Segment, Window
-from media.builds import FfmpegBuild
 from media.probe import probe
 from pipeline.analysis import Analysis, AnalysisRequest, analyse
 from pipeline.job import Caption, JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
@@ -31,7 +30,6 @@ class PlanRequest:
     owner: str
     settings: JobSettings
     params: SegmenterParams
-    ffmpeg: FfmpegBuild
     captions: tuple[Caption, ...] = ()
     #: What a person should know about the files that were read for it; warnings of the job.
     notes: tuple[str, ...] = ()
@@ -59,7 +57,7 @@ def plan_job(
 def ensure_audio(request: PlanRequest, plan: Plan, folder: JobFolder, *, damaged: bool = False) -> Plan:
     """The plan, with its decoded audio in the store: decoded again when it was collected or is ``damaged``.
 
-    Another ffmpeg may decode to other samples; the job is then planned anew, and only what is missing is computed.
+    Another decoder may give other samples; the job is then planned anew, and only what is missing is computed.
     """
     if folder.store.has_blob(Digest(plan.audio)) and not damaged:
         return plan
@@ -77,7 +75,7 @@ def draft_plan(request: PlanRequest, store: Store) -> Plan:
 def _analyse(
     request: PlanRequest, store: Store, on_decoded: Callable[[int, int], None] = lambda done_ms, total_ms: None
 ) -> Analysis:
-    wanted = AnalysisRequest(request.path, request.digest, request.settings.track, request.params, request.ffmpeg)
+    wanted = AnalysisRequest(request.path, request.digest, request.settings.track, request.params)
     return analyse(wanted, store, on_decoded)
 
 
@@ -86,7 +84,9 @@ def _plan_audio(request: PlanRequest, analysis: Analysis) -> Plan:
     return Plan(
         job_id=request.job_id,
         owner=request.owner,
-        media=MediaFacts(request.digest, analysis.duration_ms, analysis.fps, (*request.notes, *analysis.warnings)),
+        media=MediaFacts(
+            request.digest, analysis.duration_ms, analysis.fps, (*request.notes, *analysis.warnings), analysis.lost
+        ),
         settings=request.settings,
         analysis=analysis.key,
         audio=analysis.audio,

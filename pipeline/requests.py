@@ -341,7 +341,6 @@ def plan_request(request: Request, runtime: Runtime, translator: EngineSpec | No
         owner=runtime.settings.owner,
         settings=settings,
         params=runtime.segmenter,
-        ffmpeg=runtime.ffmpeg,
         captions=captions,
         notes=notes,
     )

@@ -83,7 +83,10 @@ class Settings(BaseSettings):
         default=False, description="also write subtitles with source and translation stacked"
     )
     mux: HarmlessSwitch = Field(default=False, description="also write a copy of each video with the subtitles in it")
-    ffmpeg: str = Field(default="", description="an ffmpeg binary (default: the system's, else the packaged one)")
+    ffmpeg: str = Field(
+        default="",
+        description="an ffmpeg binary for --mux (default: the system's, else the packaged one)",
+    )
     broker_url: SecretStr = Field(
         default=SecretStr(""), description="Redis or Valkey: redis://[:password@]host:6379/0, or rediss:// for TLS"
     )

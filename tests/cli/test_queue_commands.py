@@ -20,6 +20,7 @@ from cache.store import Store
 from cli import follow
 from core.keys import canonical_json
 from pipeline.incidents import Death, Incidents
+from pipeline.job import PLAN_VERSION
 from pipeline.presence import note_coordinator
 from pipeline.queue_view import Priority, QueueView, write_view
 from pipeline.report import JobState
@@ -234,7 +235,7 @@ def test_status_shows_the_view_units_and_webhook(segue: Segue, media: Path, stor
 def test_one_job_s_broken_plan_keeps_nobody_from_seeing_the_others(segue: Segue, media: Path, store: Store) -> None:
     job_id = submit(segue, media)
     other = submit(segue, media, "--owner", "somebody")
-    store.write_once(("jobs", other, "plan-1.json"), b'{"plan_version": 1}')
+    store.write_once(("jobs", other, "plan-1.json"), canonical_json({"plan_version": PLAN_VERSION}))
     store.write_once(("jobs", "ab" * 12, "plan-1.json"), b'{"plan_version": 99}')
     reasons = {job["id"]: job["reason"] for job in segue("status", "--json").json["jobs"]}
     assert reasons[job_id] == ""

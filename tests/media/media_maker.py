@@ -36,7 +36,7 @@ def sound(seconds: float, *, start: float = 0.0, hertz: float = 440.0, rate: int
 def decode(path: Path, wanted: str = "", limits: DecodeLimits | None = None) -> tuple[Samples, DecodeReport]:
     """All samples of one track, joined, and the report."""
     info = probe(path)
-    stream = decode_pcm(info, select_track(info, wanted), find_ffmpeg(), limits)
+    stream = decode_pcm(info, select_track(info, wanted), limits)
     return np.concatenate(list(stream)), stream.report
 
 

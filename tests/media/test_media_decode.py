@@ -11,7 +11,6 @@ import pytest
 from media_maker import PICTURE, decode, make, onset_ms, peak, sound
 
 from core.errors import MediaError
-from media.builds import FfmpegBuild
 from media.decode import DecodeLimits, decode_pcm
 from media.probe import probe
 from media.tracks import select_track
@@ -50,7 +49,7 @@ def test_sound_is_heard_when_it_was_made_in_every_container(tmp_path: Path, name
     # A raw stream has no way to say that its encoder's delay is to be left out: up to 2048 samples at 48 kHz.
     assert onset_ms(samples) == pytest.approx(1500, abs=60)
     assert report.duration_ms == pytest.approx(3000, abs=110)
-    assert not report.truncated
+    assert report.lost == ()
     assert report.warnings == ()
 
 
@@ -72,11 +71,11 @@ def test_decoding_twice_gives_the_same_samples(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first, second)
 
 
-def test_blocks_have_the_asked_length_and_only_the_last_is_shorter(tmp_path: Path, build: FfmpegBuild) -> None:
+def test_blocks_have_the_asked_length_and_only_the_last_is_shorter(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     make(*sound(3.1), path)
     info = probe(path)
-    blocks = list(decode_pcm(info, select_track(info), build, DecodeLimits(block_ms=1000)))
+    blocks = list(decode_pcm(info, select_track(info), DecodeLimits(block_ms=1000)))
     assert [len(block) for block in blocks] == [16000, 16000, 16000, 1600]
     assert {block.dtype for block in blocks} == {np.dtype(np.int16)}
 
@@ -218,7 +217,7 @@ def test_a_cut_off_file_gives_what_it_has_and_says_so(tmp_path: Path) -> None:
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     samples, report = decode(cut)
-    assert report.truncated
+    assert report.lost[0].end_ms == pytest.approx(20_000, abs=70)
     assert 5_000 < report.duration_ms < 15_000
     assert len(samples) == report.samples
     assert "cut.mp4: is cut off" in report.warnings[0]
@@ -269,20 +268,19 @@ def hour(tmp_path_factory: pytest.TempPathFactory) -> Path:
 _MEASURE = """
 import resource, sys
 from pathlib import Path
-from media.builds import find_ffmpeg
 from media.decode import decode_pcm
 from media.probe import probe
 from media.tracks import select_track
 
 info = probe(Path(sys.argv[1]))
-samples = sum(len(block) for block in decode_pcm(info, select_track(info), find_ffmpeg()))
+samples = sum(len(block) for block in decode_pcm(info, select_track(info)))
 scale = 1 if sys.platform == "darwin" else 1024
-own, ffmpegs = (resource.getrusage(who).ru_maxrss * scale for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+own, decoders = (resource.getrusage(who).ru_maxrss * scale for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 status = Path("/proc/self/status")
 if status.exists():
     # ru_maxrss survives exec, so it also remembers the test runner that this process was forked from.
     own = next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-print(samples, own, ffmpegs)
+print(samples, own, decoders)
 """
 
 
@@ -290,15 +288,15 @@ def test_an_hour_is_decoded_in_little_memory(hour: Path) -> None:
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", _MEASURE, str(hour)]
     result = subprocess.run(command, capture_output=True, text=True, cwd=root, timeout=120, check=True)
-    samples, own, ffmpegs = map(int, result.stdout.split())
+    samples, own, decoders = map(int, result.stdout.split())
     assert samples == 3600 * 16_000
     # All the samples are 115 MB; the two processes together have an import's worth.
-    assert own + ffmpegs < 300_000_000
+    assert own + decoders < 300_000_000
 
 
-def test_leaving_early_ends_ffmpeg_and_the_report_is_not_there_yet(hour: Path, build: FfmpegBuild) -> None:
+def test_leaving_early_ends_the_decoder_and_the_report_is_not_there_yet(hour: Path) -> None:
     info = probe(hour)
-    stream = decode_pcm(info, select_track(info), build)
+    stream = decode_pcm(info, select_track(info))
     next(iter(stream))
     stream.close()
     with pytest.raises(ValueError, match="every block"):

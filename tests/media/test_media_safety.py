@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.server
+import json
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -21,10 +23,11 @@ from core.errors import MediaError
 from media.builds import FfmpegBuild
 from media.containers import FORMAT_WHITELIST
 from media.decode import DecodeLimits, decode_command, decode_pcm
+from media.decoding_order import HEADER, REFUSED
 from media.probe import probe
 from media.process import FfmpegRun, TimeLimits
 from media.sources import shown
-from media.tracks import select_track
+from media.tracks import AudioTrack, MediaInfo, select_track
 
 
 @dataclass
@@ -101,20 +104,21 @@ def test_a_list_of_other_files_is_refused_under_any_name(tmp_path: Path, bait: B
 
 @pytest.mark.parametrize("kind", POINTERS)
 def test_the_decoder_refuses_by_itself_what_the_probe_would_have_let_through(
-    tmp_path: Path, bait: Bait, build: FfmpegBuild, kind: str
+    tmp_path: Path, bait: Bait, kind: str
 ) -> None:
     path = tmp_path / "sound.wav"
     make(*sound(1), path)
     info = probe(path)
     path.write_text(POINTERS[kind].format(url=bait.url, secret=bait.secret))
     with pytest.raises(MediaError, match=r"sound\.wav"):
-        list(decode_pcm(info, info.audio_tracks[0], build))
-    command = decode_command(info, info.audio_tracks[0], build, "s16le")
-    place = command.index("-i")
-    unforced = [part for part in command[:place] if part not in ("-f", "wav")] + command[place:]
-    result = subprocess.run(unforced, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
-    assert result.returncode != 0
-    assert result.stdout == b""
+        list(decode_pcm(info, info.audio_tracks[0]))
+    *program, order = decode_command(info, info.audio_tracks[0])
+    unforced = json.dumps({**json.loads(order), "container": None})
+    result = subprocess.run(
+        [*program, unforced], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+    )
+    kind_of_message, length = HEADER.unpack(result.stdout[: HEADER.size])
+    assert (kind_of_message, length) == (REFUSED, len(result.stdout) - HEADER.size)
     assert bait.requests == []
 
 
@@ -266,14 +270,14 @@ def test_a_file_without_permission_is_named_with_a_mend(tmp_path: Path, monkeypa
         probe(path)
 
 
-def test_the_decoder_checks_the_file_again(tmp_path: Path, build: FfmpegBuild) -> None:
+def test_the_decoder_checks_the_file_again(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     make(*sound(1), path)
     info = probe(path)
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(MediaError, match="named pipe"):
-        list(decode_pcm(info, select_track(info), build))
+        list(decode_pcm(info, select_track(info)))
 
 
 def test_a_decoder_that_stands_still_is_stopped() -> None:
@@ -292,7 +296,7 @@ def test_a_decoder_that_was_killed_is_an_error_and_not_a_short_file() -> None:
     with FfmpegRun(["sh", "-c", "echo part; kill -9 $$"], TimeLimits(), "a.mp4") as run:
         while run.read():
             pass
-        with pytest.raises(MediaError, match=r"a\.mp4: ffmpeg was ended by SIGKILL"):
+        with pytest.raises(MediaError, match=r"a\.mp4: .* was ended by SIGKILL"):
             run.finish()
 
 
@@ -304,6 +308,27 @@ def test_what_ffmpeg_writes_is_bounded_and_printable() -> None:
         assert run.finish() == 0
         assert run.complaint == "[mp3] [31mred"
         assert run.complaint_count > 1
+
+
+def test_a_decoder_that_crashes_or_wants_all_memory_costs_one_file_and_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.wav"
+    make(*sound(1), path)
+    for code, said in (
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended by SIGSEGV"),
+        ("import media.decoding as d; d.TrackDecoder.run = lambda self: bytes(8 << 30); d.main()", "MemoryError"),
+        ("import sys; sys.exit(7)", r"exit code 7"),
+    ):
+
+        def broken(info: MediaInfo, track: AudioTrack, code: str = code) -> list[str]:
+            return [sys.executable, "-P", "-c", code, decode_command(info, track)[-1]]
+
+        with monkeypatch.context() as patched:
+            patched.setattr("media.decode.decode_command", broken)
+            with pytest.raises(MediaError, match=rf"a\.wav: .*{said}"):
+                decode(path)
+    assert decode(path)[1].samples == 16_000
 
 
 def test_ctrl_c_does_not_reach_the_decoder() -> None:

@@ -20,6 +20,7 @@ from core.keys import canonical_json
 from pipeline import retention
 from pipeline.analysis import ANALYSIS
 from pipeline.assemble import assemble_job
+from pipeline.job import PLAN_VERSION
 from pipeline.jobs import JobFolder, list_jobs
 from pipeline.retention import collect
 from pipeline.submissions import OrderKind, file_order, give_order, order_parts, pending_orders
@@ -189,7 +190,7 @@ def test_a_job_that_has_lost_its_plan_spares_everything(shop: Shop) -> None:
 
 
 def test_nothing_is_removed_when_a_plan_makes_no_sense(shop: Shop) -> None:
-    shop.store.write_once(("jobs", "ab" * 12, "plan-1.json"), b'{"plan_version": 1}')
+    shop.store.write_once(("jobs", "ab" * 12, "plan-1.json"), canonical_json({"plan_version": PLAN_VERSION}))
     loose = shop.loose("transcribe")
     shop.age()
     with pytest.raises(StoreError, match="abababababab makes no sense"):

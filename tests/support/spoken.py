@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from media.builds import find_ffmpeg
 from media.decode import decode_pcm
 from media.probe import probe
 from media.tracks import select_track
@@ -20,7 +19,7 @@ SAMPLE = ROOT / "demo" / "sample.mp4"
 def samples_of(path: Path) -> np.ndarray:
     """The file's sound: int16, 16 kHz mono."""
     info = probe(path)
-    return np.concatenate(list(decode_pcm(info, select_track(info), find_ffmpeg())))
+    return np.concatenate(list(decode_pcm(info, select_track(info))))
 
 
 def many_windows(path: Path) -> Path:
