@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,13 +93,13 @@ ForceFlag = Annotated[bool, typer.Option("--force", help="Overwrite files that S
 
 def options_from(runtime: Runtime, transcript: Path | None = None, *, force: bool = False) -> RunOptions:
     """What holds for every file unless a manifest says otherwise. Raises UsageError."""
-    from pipeline.languages import parse_targets
-    from pipeline.requests import RunOptions, parse_formats, parse_source
+    from pipeline.languages import parse_source, parse_targets
+    from pipeline.requests import RunOptions, parse_formats
 
     settings = runtime.settings
-    if settings.glossary is not None and not settings.glossary.is_file():
+    if settings.glossary is not None and not os.path.isfile(settings.glossary):  # noqa: PTH113
         raise UsageError(f"the glossary {settings.glossary} is not a file", "give a CSV file: source,target[,language]")
-    if transcript is not None and not transcript.is_file():
+    if transcript is not None and not os.path.isfile(transcript):  # noqa: PTH113 - must not raise for odd names
         raise UsageError(f"the transcript {transcript} is not a file", "give captions: srt, vtt, ass or ttml")
     return RunOptions(
         targets=parse_targets(settings.to),
@@ -116,9 +117,12 @@ def options_from(runtime: Runtime, transcript: Path | None = None, *, force: boo
 
 def gather_media(media: list[Path], options: RunOptions) -> Requests:
     """All inputs of a command. Raises UsageError when there is none at all."""
+    from cli.context import note
     from pipeline.requests import gather
 
     requests = gather(media, options)
     if not requests.requests and not requests.problems:
         raise UsageError(f"there is no media in {', '.join(map(str, media))}", "name files, or a folder with some")
+    for line in requests.notes:
+        note(line)
     return requests

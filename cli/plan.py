@@ -91,8 +91,10 @@ def plan_command(
 
 def _analyse(media: Path, runtime: Runtime) -> Analysis:
     from pipeline.analysis import AnalysisRequest, analyse
+    from pipeline.requests import refuse_missing
     from pipeline.sources import known_digest
 
+    refuse_missing([media])
     if media.is_dir():
         raise MediaError(f"{media} is a folder", "plan one file at a time: segue plan FILE")
     wanted = AnalysisRequest(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import langcodes
 
 from core.errors import UsageError
+from media.sources import shown
 
 #: Whisper's own codes where they differ from BCP 47's primary language; its engine knows the way back.
 _WHISPER_TO_BCP47 = {"jw": "jv", "no": "nb"}
@@ -19,15 +22,23 @@ def normalise_language(text: str) -> str:
         tag = ""
     if not tag or tag == "und" or not langcodes.tag_is_valid(tag):
         raise UsageError(
-            f"'{text}' is not a language tag", "use BCP 47: es, ja, pt-BR, zh-Hans, es-419 (several: --to es,ja)"
+            f"'{shown(text)}' is not a language tag", "use BCP 47: es, ja, pt-BR, zh-Hans, es-419 (several: es,ja)"
         )
     return tag
 
 
 def parse_targets(text: str) -> tuple[str, ...]:
-    """``es, ja`` -> ``("es", "ja")``: normalised, in the order given, each once."""
-    parts = [part for part in (piece.strip() for piece in text.split(",")) if part]
+    """``es, ja`` -> ``("es", "ja")``: normalised, in the order given, each once.
+
+    Semicolons and spaces part them as well: in a manifest that commas part, ``es;ja`` needs no quotes.
+    """
+    parts = [part for part in re.split(r"[,;|\s]+", text) if part]
     return tuple(dict.fromkeys(normalise_language(part) for part in parts))
+
+
+def parse_source(text: str) -> str:
+    """The source language; ``auto`` and nothing mean that it is decided by vote."""
+    return "" if text.strip().lower() in ("", "auto") else normalise_language(text)
 
 
 def from_whisper(code: str) -> str:

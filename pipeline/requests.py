@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from core.errors import (
     EngineError,
     EngineMissingError,
     ListedError,
     MediaError,
-    SegueError,
     SettingsError,
     UsageError,
 )
@@ -25,12 +20,14 @@ from core.keys import canonical_json, digest_value
 from core.specs import EngineSpec
 from core.version import VERSION
 from media.inputs import InputFile, expand_inputs
-from media.sources import check_source, one_line, shown
+from media.sources import one_line, shown
 from pipeline.delivery import DEFAULT_FORMATS, Delivery
 from pipeline.executor import Entry
-from pipeline.job import Caption, GlossaryTerm, JobSettings
+from pipeline.glossaries import Glossary, read_glossary
+from pipeline.job import Caption, JobSettings
 from pipeline.jobs import JobFolder
-from pipeline.languages import guess_language, normalise_language, parse_targets, same_text
+from pipeline.languages import guess_language, normalise_language, same_text
+from pipeline.manifests import is_manifest, read_manifest
 from pipeline.planning import PlanRequest
 from pipeline.report import FileResult, JobState
 from pipeline.runtime import Runtime, expand_home
@@ -39,10 +36,6 @@ from pipeline.work import JobWork
 from subtitles.events import join_lines
 from subtitles.formats import FORMATS
 from subtitles.read import inspect_captions
-
-MANIFEST_SUFFIXES = (".csv", ".jsonl")
-#: Columns of a manifest; every one but ``media`` may be left out or empty and then means what the flags say.
-MANIFEST_COLUMNS = ("media", "to", "from", "out", "track", "transcript", "glossary")
 
 
 @dataclass(frozen=True)
@@ -77,6 +70,8 @@ class Requests:
 
     requests: tuple[Request, ...]
     problems: tuple[FileResult, ...]
+    #: What a person should know about how its lists were read.
+    notes: tuple[str, ...] = ()
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
@@ -89,13 +84,18 @@ def parse_formats(text: str) -> tuple[str, ...]:
 
 
 def gather(paths: Sequence[Path], options: RunOptions) -> Requests:
-    """All inputs of a run. Raises UsageError for a manifest with bad rows, naming every one of them."""
+    """All inputs of a run. Raises UsageError for a name that is not there, and for a manifest with bad rows."""
+    refuse_missing(paths)
     plain = [path for path in paths if not is_manifest(path)]
     if options.transcript is not None and (len(plain) != 1 or plain[0].is_dir() or len(paths) != 1):
         raise UsageError("--transcript belongs to one media file", "use a manifest with a 'transcript' column for more")
     rows: dict[Path, RunOptions] = {}
-    for manifest in (path for path in paths if is_manifest(path)):
-        for media, chosen in read_manifest(manifest, options).items():
+    notes = []
+    for path in (path for path in paths if is_manifest(path)):
+        manifest = read_manifest(path)
+        notes += [f"{one_line(path.name)}: {manifest.doubt}"] if manifest.doubt else []
+        for media, changes in manifest.rows.items():
+            chosen = replace(options, **changes) if changes else options
             if rows.setdefault(media, chosen) != chosen:
                 raise UsageError(f"{shown(media)} stands in two manifests with different options", "name it in one")
     # All at once, so that files of one name from different lists get different places.
@@ -105,132 +105,17 @@ def gather(paths: Sequence[Path], options: RunOptions) -> Requests:
         FileResult(problem.path, JobState.FAILED, reason=f"{problem.message} ({problem.hint})")
         for problem in found.problems
     ]
-    return Requests(requests, tuple(problems))
+    return Requests(requests, tuple(problems), tuple(notes))
 
 
-def is_manifest(path: Path) -> bool:
-    """True for a file that lists inputs."""
-    return path.suffix.lower() in MANIFEST_SUFFIXES and path.is_file()
-
-
-# -- manifests -----------------------------------------------------------------------------------------------
-
-
-def read_manifest(path: Path, options: RunOptions) -> dict[Path, RunOptions]:
-    """Media and options of each row of a CSV or JSONL manifest; paths in it are relative to its own folder.
-
-    Raises UsageError with one line for each bad row, before anything is done.
-    """
-    rows: dict[Path, tuple[int, RunOptions]] = {}
-    problems: list[str] = []
-    for number, row in _manifest_rows(path, problems):
-        try:
-            media, chosen = _manifest_request(row, path.parent, options)
-        except SegueError as error:
-            problems.append(f"row {number}: {error}")
-            continue
-        if media not in rows:
-            rows[media] = (number, chosen)
-        elif rows[media][1] != chosen:
-            # Both would write the same files; which one held would be chance.
-            problems.append(f"row {number}: {shown(media)} stands in row {rows[media][0]} with other options")
-    if not rows and not problems:
-        problems.append("it has no rows")
-    if problems:
-        raise ListedError.of(f"{path} cannot be used as a manifest", problems, "correct these rows; nothing was done")
-    return {media: chosen for media, (_, chosen) in rows.items()}
-
-
-def _manifest_rows(path: Path, problems: list[str]) -> Iterable[tuple[int, Mapping[str, Any]]]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read as UTF-8 text", "save the manifest as UTF-8") from error
-    if path.suffix.lower() == ".csv":
-        yield from _csv_rows(path, text, problems)
-        return
-    # Not splitlines: JSON strings may hold what Python takes for other ends of a line (U+2028, form feed).
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except ValueError:
-            problems.append(f"row {number}: not valid JSON")
-            continue
-        if isinstance(value, dict):
-            yield number, value
-        else:
-            problems.append(f"row {number}: not a JSON object")
-
-
-def _csv_rows(path: Path, text: str, problems: list[str]) -> Iterable[tuple[int, Mapping[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    try:
-        names = reader.fieldnames or ()
-        unknown = [name for name in names if name not in MANIFEST_COLUMNS]
-        if unknown or "media" not in names:
-            raise UsageError(
-                f"{path}: the first line must name the columns; unknown: {', '.join(unknown) or 'none'}",
-                f"columns are {', '.join(MANIFEST_COLUMNS)}; 'media' is needed",
-            )
-        for row in reader:
-            if None in row:
-                problems.append(f"row {reader.line_num}: more values than columns (quote values that hold commas)")
-            elif any(row.values()):
-                yield reader.line_num, row
-    except csv.Error as error:
-        problems.append(f"row {reader.line_num}: {error} (is a quote left open?)")
-
-
-def _manifest_request(row: Mapping[str, Any], base: Path, options: RunOptions) -> tuple[Path, RunOptions]:
-    unknown = [name for name in row if name not in MANIFEST_COLUMNS]
-    if unknown:
-        raise UsageError(f"unknown column {', '.join(unknown)}", f"columns are {', '.join(MANIFEST_COLUMNS)}")
-    said = {name: _cell(value) for name, value in row.items() if _cell(value)}
-    if "media" not in said:
-        raise UsageError("no media named")
-    media = _absolute(base, said["media"])
-    if media.is_dir():
-        raise UsageError(f"{media} is a folder", "name files in a manifest; folders go on the command line")
-    check_source(media)
-    changes: dict[str, Any] = {}
-    if "to" in said:
-        changes["targets"] = parse_targets(said["to"])
-    if "from" in said:
-        changes["source_language"] = parse_source(said["from"])
-    for name in ("out", "transcript", "glossary"):
-        if name in said:
-            changes[name] = _absolute(base, said[name])
-    if "track" in said:
-        changes["track"] = said["track"]
-    for name in ("transcript", "glossary"):
-        if name in changes and not changes[name].is_file():
-            raise UsageError(f"the {name} {changes[name]} is not a file")
-    chosen = replace(options, **changes)
-    return media, chosen
-
-
-def _absolute(base: Path, text: str) -> Path:
-    """A manifest's path, which is relative to its folder, as an absolute one without ``..``. Raises UsageError."""
-    if "\0" in text:
-        raise UsageError(f"{shown(text)} is not a name that a file can have")
-    return Path(os.path.abspath(base / expand_home(Path(text))))  # noqa: PTH100 - resolve() would follow links
-
-
-def _cell(value: Any) -> str:
-    """A cell's text; a list of languages may be written as a JSON list."""
-    if isinstance(value, list):
-        return ",".join(str(item) for item in value)
-    return "" if value is None else str(value).strip()
-
-
-def parse_source(text: str) -> str:
-    """The source language; ``auto`` and nothing mean that it is decided by vote."""
-    return "" if text.strip().lower() in ("", "auto") else normalise_language(text)
-
-
-# -- entries -------------------------------------------------------------------------------------------------
+def refuse_missing(paths: Sequence[Path]) -> None:
+    """Raises UsageError for names that nothing has: most likely misspelt, and nothing is spent yet."""
+    missing = [shown(path) for path in paths if not os.path.lexists(path)]
+    hint = "check the name and the folder; nothing was done"
+    if len(missing) == 1:
+        raise UsageError(f"{missing[0]}: there is no such file or folder", hint)
+    if missing:
+        raise ListedError.of("there is no such file or folder", missing, hint)
 
 
 def make_entries(requests: Sequence[Request], runtime: Runtime) -> list[Entry]:
@@ -325,6 +210,9 @@ def plan_request(request: Request, runtime: Runtime, translator: EngineSpec | No
     captions, notes = _captions(options.transcript, options.source_language) if options.transcript else ((), ())
     if options.transcript is not None and not options.source_language:
         options = replace(options, source_language=captions_language(options.transcript, captions))
+    glossary = read_glossary(options.glossary) if options.glossary else Glossary()
+    if options.glossary and glossary.doubt:
+        notes = (*notes, f"{one_line(options.glossary.name)}: {glossary.doubt}")
     settings = JobSettings(
         source_language=options.source_language,
         target_languages=options.targets,
@@ -332,7 +220,7 @@ def plan_request(request: Request, runtime: Runtime, translator: EngineSpec | No
         transcriber=None if options.transcript else runtime.transcriber_spec,
         translator=(translator or runtime.translator_spec) if needs_translator(options) else None,
         segmenter={} if options.transcript else runtime.segmenter.as_json(),
-        glossary=read_glossary(options.glossary) if options.glossary else (),
+        glossary=glossary.terms,
         captions=digest_value([[c.start_ms, c.end_ms, c.text] for c in captions]) if captions else "",
     )
     return PlanRequest(
@@ -363,26 +251,3 @@ def _captions(path: Path, language: str) -> tuple[tuple[Caption, ...], tuple[str
     track = inspect_captions(path, shown(path), language or _named_language(path))
     captions = tuple(Caption(event.start_ms, event.end_ms, join_lines(event.lines)) for event in track.events)
     return captions, tuple(f"{one_line(path.name)}: {note}" for note in track.notes)
-
-
-@lru_cache(maxsize=64)
-def read_glossary(path: Path) -> tuple[GlossaryTerm, ...]:
-    """Terms from a CSV file with the columns source, target and, if wanted, language. Raises UsageError."""
-    try:
-        rows = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"the glossary {path} cannot be read as UTF-8 CSV", "save it as UTF-8 CSV") from error
-    if rows and [cell.strip().lower() for cell in rows[0][:2]] == ["source", "target"]:
-        rows = rows[1:]
-    terms = []
-    for number, row in enumerate(rows, start=1):
-        cells = [cell.strip() for cell in row]
-        if not any(cells):
-            continue
-        if len(cells) not in (2, 3) or not cells[0] or not cells[1]:
-            raise UsageError(
-                f"{path}: entry {number} is not 'source,target[,language]'", "one term a line, commas quoted"
-            )
-        language = normalise_language(cells[2]) if len(cells) == 3 and cells[2] else ""
-        terms.append(GlossaryTerm(cells[0], cells[1], language))
-    return tuple(sorted(terms, key=lambda term: (term.source, term.target, term.language)))

@@ -9,10 +9,11 @@ from typing import Any
 
 from core.errors import SegueError, StoreError
 from core.keys import canonical_json
+from pipeline.glossaries import read_glossary
 from pipeline.jobs import JobFolder
 from pipeline.queue_listing import job_view
 from pipeline.report import JobState
-from pipeline.requests import Request, delivery_of, needs_translator, plan_request, read_glossary
+from pipeline.requests import Request, delivery_of, needs_translator, plan_request
 from pipeline.runtime import Runtime
 from pipeline.submissions import (
     Order,

@@ -289,11 +289,13 @@ class JobWork:
         texts = [cue.text for cue in self.cues[index]]
         before = [cue.text for cue in self.cues.get(index - 1, ())][-CONTEXT_BEFORE:]
         after = [cue.text for cue in self.cues.get(index + 1, ())][:CONTEXT_AFTER]
-        terms = [
-            (term.source, term.target)
+        # One target a term: what is said of the language itself goes before what is said of all.
+        terms = {
+            term.source.casefold(): (term.source, term.target)
+            for language in ("", target.split("-", 1)[0], target)
             for term in self.plan.settings.glossary
-            if term.language in ("", target, target.split("-", 1)[0])
-        ]
+            if term.language == language
+        }
         lines = tuple(Line(str(position), text) for position, text in enumerate(texts))
         return TranslationTask(
             id="",
@@ -302,7 +304,7 @@ class JobWork:
             lines=lines,
             before=tuple(before),
             after=tuple(after),
-            glossary=relevant_glossary(terms, texts),
+            glossary=relevant_glossary(tuple(terms.values()), texts),
         )
 
     def _translations_settled(self) -> bool:

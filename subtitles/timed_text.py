@@ -26,7 +26,7 @@ _LIKE_ARROW = re.compile(r" ?(?:[-=\u2010-\u2015\u2212] ?)+(?:>|&gt;)|\u2192|\u2
 _SBV = re.compile(r"^\s*(\d{1,3}:\d\d:\d\d\.\d{3}),(\d{1,3}:\d\d:\d\d\.\d{3})\s*$")
 _LIKE_FULL_TIME = re.compile(r"\W*\d+ ?: ?\d+ ?: ?\d")
 _LIKE_TIME = re.compile(r"\W*\d[\d ]*[:.,;] ?\d")
-_SETTING = re.compile(r"[A-Za-z][\w-]*[:=]\S+")
+_SETTING = re.compile(r"(?:[XY][12]|align|line|position|region|size|vertical|[ADLST]):[\w.,%+-]+", re.IGNORECASE)
 _COMMENT = re.compile(r"(?:NOTE|STYLE|REGION)(?:[ \t].*)?")
 _TAG = re.compile(r"</?(?:b|i|u|s|c|v|em|strong|font|span|lang|ruby|rt)(?:[ .=][^<>\n]*)?/?>", re.IGNORECASE)
 _INLINE_TIME = re.compile(r"<\d[\d:.]*>")

@@ -112,8 +112,15 @@ def test_errors_are_json_too_when_asked(segue: Segue) -> None:
     assert "klingonese" in done.json["error"]["message"]
 
 
-def test_a_missing_file_fails_alone(segue: Segue) -> None:
-    done = segue("run", "none.mp4", SPEECH, "--to", "es", "--out", "out", "--json")
+def test_a_name_that_is_not_there_is_bad_usage_and_one_in_a_manifest_fails_alone(segue: Segue, tmp_path: Path) -> None:
+    for command in ("run", "submit", "estimate"):
+        refused = segue(command, "none.mp4", SPEECH, "--to", "es")
+        assert refused.code == 2
+        assert "none.mp4: there is no such file" in refused.stderr
+    assert segue("plan", "none.mp4").code == 2
+    assert not (tmp_path / "home" / "jobs").exists()
+    (tmp_path / "list.csv").write_text(f"media\nnone.mp4\n{SPEECH}\n", encoding="utf-8")
+    done = segue("run", "list.csv", "--to", "es", "--out", "out", "--json")
     assert done.code == 3
     states = {Path(job["media"]).name: job["state"] for job in done.json["jobs"]}
     assert states == {"none.mp4": "failed", "tickets.flac": "done"}

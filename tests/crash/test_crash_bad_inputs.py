@@ -58,7 +58,6 @@ def write_bad_files(folder: Path, sample: Path) -> dict[str, str]:
         "dangling.mp4": "link",
         "pipe.mp4": "pipe",
         "no sound.mp4": "audio",
-        "missing.mp4": "no such file",
     }
 
 

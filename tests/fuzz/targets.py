@@ -9,14 +9,19 @@ import fuzz_journals
 import fuzz_messages
 import fuzz_protocol
 import fuzz_records
+import fuzz_tables
 
-_MODULES = (
-    fuzz_captions,
-    fuzz_encodings,
-    fuzz_configuration,
-    fuzz_journals,
-    fuzz_messages,
-    fuzz_records,
-    fuzz_protocol,
-)
-TARGETS = {module.TARGET.name: module.TARGET for module in _MODULES}
+TARGETS = {
+    target.name: target
+    for target in (
+        fuzz_captions.TARGET,
+        fuzz_encodings.TARGET,
+        fuzz_tables.MANIFEST,
+        fuzz_tables.GLOSSARY,
+        fuzz_configuration.TARGET,
+        fuzz_journals.TARGET,
+        fuzz_messages.TARGET,
+        fuzz_records.TARGET,
+        fuzz_protocol.TARGET,
+    )
+}

@@ -8,8 +8,10 @@ import pytest
 from job_bench import Bench
 from spoken import SPEECH, samples_of, write_wav
 
-from core.errors import UsageError
+from core.errors import ListedError, UsageError
 from pipeline import executor
+from pipeline.glossaries import read_glossary
+from pipeline.manifests import read_manifest
 from pipeline.requests import RunOptions, gather
 
 
@@ -32,6 +34,130 @@ def test_rows_that_contradict_each_other_are_refused_and_repeated_ones_are_not(t
     manifest.write_text("media,to\na.wav,es\na.wav,ja\n", encoding="utf-8")
     with pytest.raises(UsageError, match="row 3"):
         gather([manifest], RunOptions())
+
+
+CELLS = ("media", "to", "from", "out"), ("Café ß.wav", "es;fr", "pl", ""), ("b.wav", "ja", "", "subs, new")
+
+
+def table(separator: str, end: str) -> str:
+    quoted = [[f'"{cell}"' if separator in cell else cell for cell in row] for row in CELLS]
+    return "".join(separator.join(row) + end for row in quoted)
+
+
+TABLES = [
+    ("utf-8", ",", "\n"),
+    ("utf-8-sig", ",", "\r\n"),
+    ("utf-8-sig", ";", "\r\n"),
+    ("utf-8", "\t", "\r"),
+    ("utf-16", "\t", "\r\n"),
+    ("utf-16-le", ";", "\r\n"),
+    ("cp1252", ";", "\r\n"),
+]
+
+
+@pytest.mark.parametrize(("encoding", "separator", "end"), TABLES)
+@pytest.mark.parametrize(
+    ("before", "heading", "after"), [("", "media", ""), ("sep={}\r\n", " Media ", "{}{}{}\r\n\r\n,,,\r\n")]
+)
+def test_tables_are_read_as_spreadsheets_save_them(
+    tmp_path: Path, encoding: str, separator: str, end: str, before: str, heading: str, after: str
+) -> None:
+    text = table(separator, end).replace("media", heading)
+    manifest = tmp_path / "list.csv"
+    after = after.format(separator, separator, separator).replace(",,,", separator * 3)
+    manifest.write_bytes((before.format(separator) + text + after).encode(encoding))
+    found = read_manifest(manifest)
+    assert found.rows == {
+        tmp_path / "Café ß.wav": {"targets": ("es", "fr"), "source_language": "pl"},
+        tmp_path / "b.wav": {"targets": ("ja",), "out": tmp_path / "subs, new"},
+    }
+    assert bool(found.doubt) == (encoding == "cp1252")
+
+
+def test_western_excel_is_read_and_said(tmp_path: Path) -> None:
+    (tmp_path / "Übung – größer.wav").write_bytes(b"x")
+    manifest = tmp_path / "list.csv"
+    manifest.write_bytes('media;to\r\n"Übung – größer.wav";es\r\n'.encode("cp1252"))
+    found = gather([manifest], RunOptions())
+    assert [request.file.path.name for request in found.requests] == ["Übung – größer.wav"]
+    assert "list.csv: read as cp1252" in found.notes[0]
+
+
+def test_a_cell_may_hold_separators_and_line_breaks_and_rows_are_named_by_their_first_line(tmp_path: Path) -> None:
+    manifest = tmp_path / "list.csv"
+    manifest.write_text('media,to\n"a\n, b.wav",es\nb.wav,xx-yy-zz-\n', encoding="utf-8")
+    with pytest.raises(ListedError) as caught:
+        read_manifest(manifest)
+    assert [line.split(":")[0] for line in caught.value.message.splitlines()[1:]] == [
+        "  row 4",
+        "  row 2",
+    ]
+
+
+BAD_TABLES = [
+    ("media,colour\na,red\n", "unknown: colour"),
+    ("media,to,to\na,es,es\n", "twice: to"),
+    ("name\na\n", "'media' is needed"),
+    ("media,to\na.wav,es,ja\n", "row 2: more values than columns"),
+    ("media,to,\na.wav,es,ja\n", "row 2: more values than columns"),
+    ('media,to\n"a.wav,es\nb.wav,es\n', "row 2: unexpected end of data"),
+    ("media,to\n", "it has no rows"),
+    ("", "'media' is needed"),
+    ("media,to\n,es\n", "row 2: no media named"),
+    ("media,to\na.wav,es+fr\n", "row 2: 'es+fr' is not a language tag (use BCP 47"),
+    ("media,transcript\na.wav,none.srt\n", "row 2: the transcript"),
+]
+
+
+@pytest.mark.parametrize(("text", "reason"), BAD_TABLES)
+def test_a_table_that_is_no_manifest_says_why(tmp_path: Path, text: str, reason: str) -> None:
+    manifest = tmp_path / "list.csv"
+    manifest.write_text(text, encoding="utf-8")
+    with pytest.raises(ListedError) as caught:
+        read_manifest(manifest)
+    assert reason in caught.value.message
+
+
+def test_problems_of_ten_thousand_rows_are_summed_up(tmp_path: Path) -> None:
+    manifest = tmp_path / "list.csv"
+    manifest.write_text("media,to\n" + "".join(f"{n}.wav,nonsense\n" for n in range(10_000)), encoding="utf-8")
+    with pytest.raises(ListedError) as caught:
+        read_manifest(manifest)
+    assert caught.value.total == 10_000
+    assert len(caught.value.message) < 10_000
+
+
+def terms(path: Path) -> list[tuple[str, str, str]]:
+    return [(term.source, term.target, term.language) for term in read_glossary(path).terms]
+
+
+@pytest.mark.parametrize(("encoding", "by"), [("utf-8-sig", ";"), ("utf-16", "\t"), ("cp1252", ","), ("utf-8", ",")])
+@pytest.mark.parametrize("header", ["", "Source{0} Target {0}language\r\n"])
+def test_a_glossary_is_read_as_spreadsheets_save_it(tmp_path: Path, encoding: str, by: str, header: str) -> None:
+    text = f"{header.format(by)}größe{by}  taille   totale {by}fr\r\nOK{by}d'accord{by}\r\n"
+    path = tmp_path / "terms.csv"
+    path.write_bytes(text.encode(encoding))
+    assert terms(path) == [("OK", "d'accord", ""), ("größe", "taille totale", "fr")]
+    assert bool(read_glossary(path).doubt) == (encoding == "cp1252")
+
+
+def test_columns_of_a_glossary_may_stand_in_any_order(tmp_path: Path) -> None:
+    path = tmp_path / "terms.csv"
+    path.write_text("language,target,source\nfr,taille,size\n", encoding="utf-8")
+    assert terms(path) == [("size", "taille", "fr")]
+
+
+def test_two_targets_for_one_term_are_refused_by_their_rows(tmp_path: Path) -> None:
+    path = tmp_path / "terms.csv"
+    path.write_text(
+        "source,target,language\nsize,taille,fr\nSize ,Größe,de\nsize,taille,fr\nSIZE,grandeur,fr\n,x\nx,\nx,y,zz-\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(ListedError) as caught:
+        read_glossary(path)
+    listed = caught.value.message.splitlines()[1:]
+    assert listed[0] == "  rows 2 and 5: 'SIZE' has two targets in 'fr', 'taille' and 'grandeur'"
+    assert [line.split(":")[0].strip() for line in listed] == ["rows 2 and 5", "row 6", "row 7", "row 8"]
 
 
 def test_a_dead_engine_ends_the_run_however_many_files_wait(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
