@@ -15,6 +15,8 @@ from engines.transcribe.interface import Clip, ClipSegment
 _SHORTEST_PART_MS = 2_000
 #: The quietest stretch of this length is where one segment is cut.
 _QUIET_MS = 200
+#: Speech that is not written down is decoded again in pieces of about this length.
+_FINE_MS = 5_000
 #: A sample that a 16-bit recording can tell from silence, twice over.
 _SILENCE_PEAK = 2.0 / 32768
 
@@ -66,6 +68,21 @@ def halving_cut(clip: Clip) -> int | None:
     if inner:
         return min(inner, key=lambda seam: (abs(seam - length // 2), seam))
     return _quietest_ms(clip, length // 3, length * 2 // 3)
+
+
+def fine_cuts(clip: Clip) -> list[int]:
+    """Cuts at every seam, and where it is quiet inside long segments: the finest parts that are worth decoding.
+
+    Whisper writes what is repeated once or twice and stops; it cannot where there is no more than that.
+    """
+    cuts: list[int] = []
+    for segment in whole_segments(clip):
+        length = segment.end_ms - segment.start_ms
+        piece = length // -(-length // _FINE_MS) if length else 0
+        for middle in range(segment.start_ms + piece, segment.end_ms - piece // 2, piece or 1):
+            cuts.append(_quietest_ms(clip, middle - piece // 4, middle + piece // 4))
+        cuts.append(segment.end_ms)
+    return cuts[:-1]
 
 
 def _quietest_ms(clip: Clip, low_ms: int, high_ms: int) -> int:

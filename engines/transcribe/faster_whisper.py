@@ -31,7 +31,7 @@ from engines.transcribe.metering import EffortMeter
 from engines.transcribe.words import place_words, spread_words
 
 #: Changes when the rules of decoding and judging change, so that old records are not taken for new ones.
-_RULES = "2"
+_RULES = "3"
 _DEFAULT_BEAM = 5
 #: Whisper's window; a longer clip would lose its end.
 _LONGEST_CLIP_MS = 30_000

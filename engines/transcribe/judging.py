@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from core.text import Dropped
-from engines.transcribe.clips import cut_clip, cuts_around, halving_cut, whole_segments
+from engines.transcribe.clips import cut_clip, cuts_around, fine_cuts, halving_cut, whole_segments
 from engines.transcribe.decoding import PLAIN_SEARCH, Search
 from engines.transcribe.gates import (
     Evidence,
@@ -142,6 +142,9 @@ def _second_looks(clip: Clip, first: Reading, look: Look) -> Iterator[Reading]:
     middle = halving_cut(clip)
     if middle is not None and [middle] != cuts:
         yield _in_parts(clip, [middle], look)
+    fine = fine_cuts(clip) if Suspicion.MISSING_SPEECH in first.suspicions else []
+    if fine and fine not in (cuts, [middle]):
+        yield _in_parts(clip, fine, look)
 
 
 def _in_parts(clip: Clip, cuts_ms: Sequence[int], look: Look) -> Reading:
