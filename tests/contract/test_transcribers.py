@@ -120,6 +120,16 @@ def test_a_clip_of_28_seconds_is_heard_to_its_end(engine: Transcriber):
     assert check(one, result).words[-1].end_ms > 22_000
 
 
+def test_a_sentence_said_eight_times_is_written_eight_times(engine: Transcriber):
+    if engine.spec.provider == "fake":
+        pytest.skip("the fake does not listen")
+    saying = speech()[5_000 * 16 : 7_000 * 16]
+    one = clip("eight", np.tile(saying, 8), segments=8)
+    (result,) = engine.transcribe([one])
+    text = "".join(word.text for word in check(one, result).words).casefold()
+    assert (text.count("tickets"), result.dropped) == (8, ())
+
+
 def test_closing_the_iterator_early_leaves_the_engine_usable(engine: Transcriber):
     short = speech()[: 2 * 16_000]
     running = iter(engine.transcribe([clip(str(number), short) for number in range(3)]))

@@ -101,6 +101,12 @@ def laid(text: str, *lengths_ms: int, probability: float = 0.9) -> tuple[TimedWo
         pytest.param(laid("la la la hey " * 9, 200, 200, 200, 900), 0, id="a refrain with a long last note"),
         pytest.param(laid("ありがとう" * 8, 120), 0, id="Japanese without spaces"),
         pytest.param(laid("go " * 10, 300, 300, 300, 300, 4_000), 0, id="a chant across a pause"),
+        pytest.param(
+            laid("did you bring the tickets Maria " * 8, 300, 200, 200, 500, 0, 400),
+            0,
+            id="a word in the shadow of another",
+        ),
+        pytest.param(laid("did you bring the tickets Maria " * 8, 300, 200, 500, 0, 0, 400), 42, id="two of six words"),
         pytest.param(laid("thank you " * 40, 50), 78, id="forty sayings in four seconds"),
         pytest.param(laid("thank you " * 10, 900, 0, 0, 0), 18, id="piled into no time"),
         pytest.param(laid("I know " * 6, 200, 200, 1_800, 1_900), 10, id="sayings of very unequal length"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engines.transcribe.clips import cut_clip, cuts_around, halving_cut, is_digital_silence
+from engines.transcribe.clips import cut_clip, cuts_around, fine_cuts, halving_cut, is_digital_silence
 from engines.transcribe.decoding import PLAIN_SEARCH, Search
 from engines.transcribe.gates import Evidence
 from engines.transcribe.interface import Clip, ClipSegment
@@ -125,6 +125,29 @@ def test_one_segment_is_halved_where_it_is_quietest():
     assert cut is not None
     assert 5000 <= cut <= 5400
     assert halving_cut(clip((0, 3000, 900))) is None
+
+
+def test_fine_parts_end_at_every_seam_and_at_quiet_moments_of_long_segments():
+    one = clip((0, 3_000, 900), (3_000, 13_000, 900), (13_000, 14_000, 900))
+    one.samples[7_400 * 16 : 7_800 * 16] = 0
+    first, middle, last = fine_cuts(one)
+    assert (first, last) == (3_000, 13_000)
+    assert 7_400 <= middle <= 7_800
+    assert fine_cuts(clip((0, 4_000, 900))) == []
+    assert fine_cuts(clip((0, 0, 900), (0, 10, 900))) == [0]
+
+
+def test_sure_speech_that_no_other_look_writes_down_is_decoded_in_the_finest_parts():
+    one = clip((0, 4_000, 900), (4_000, 8_000, 900), (8_000, 12_000, 900))
+    lengths: list[int] = []
+
+    def look(part: Clip, _search: Search) -> Evidence:
+        lengths.append(len(part.samples) // 16)
+        return evidence(part, "take your seats please", until_ms=min(lengths[-1], 4_000))
+
+    transcript = judge(one, read(look(one, PLAIN_SEARCH)), look)
+    assert lengths[-3:] == [4_000, 4_000, 4_000]
+    assert said(transcript) == " ".join(["take your seats please"] * 3)
 
 
 def test_digital_silence_is_what_16_bits_cannot_tell_from_zero():
