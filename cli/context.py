@@ -69,7 +69,8 @@ def print_json(value: Any) -> None:
     """One JSON document on standard output, in plain ASCII where that cannot take the text as it is."""
     text = json.dumps(value, ensure_ascii=False, indent=1)
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
+        # A program may be started without any standard output.
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(value, indent=1)
     print(text)

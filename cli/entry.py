@@ -17,6 +17,10 @@ def main() -> None:
         from cli.main import main as run
 
         run()
+    except (MemoryError, OSError) as error:
+        # While the program itself was being read: what a command meets, `cli.main` says.
+        print(f"segue: cannot start: {error or 'no memory is left'}", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
     except KeyboardInterrupt:
         print("segue: interrupted; the same command continues", file=sys.stderr)
         sys.exit(_INTERRUPTED)

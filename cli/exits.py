@@ -6,11 +6,10 @@ import sys
 import tempfile
 import traceback
 from enum import IntEnum
-from pathlib import Path
 
 from cli.context import print_error
 from cli.wording import printable
-from core.errors import EngineError, ListedError, SegueError, StoreError, UsageError
+from core.errors import EngineError, ListedError, MachineError, SegueError, StoreError, UsageError
 
 
 class Exit(IntEnum):
@@ -29,7 +28,7 @@ class Exit(IntEnum):
 
 def code_of(error: SegueError) -> Exit:
     """The exit code for an error that ended a command."""
-    if isinstance(error, StoreError):
+    if isinstance(error, (StoreError, MachineError)):
         return Exit.INTERRUPTED
     return Exit.USAGE if isinstance(error, (UsageError, EngineError)) else Exit.INCOMPLETE
 
@@ -49,11 +48,15 @@ def report_error(error: SegueError, *, as_json: bool) -> Exit:
 
 def report_crash(error: BaseException) -> Exit:
     """Keeps the traceback for whoever mends Segue, and tells the user one line and where it is."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="segue-crash-", suffix=".txt", delete=False, encoding="utf-8"
-    ) as handle:
-        traceback.print_exception(error, file=handle)
-    name = Path(handle.name)
-    print(f"segue: this is a defect in Segue: {type(error).__name__}: {error}", file=sys.stderr)
-    print(f"       finished work is safe; please report it with {name}", file=sys.stderr)
+    print(f"segue: this is a defect in Segue: {type(error).__name__}: {printable(str(error))}", file=sys.stderr)
+    try:
+        # Names may hold bytes that are no text.
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="segue-crash-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as handle:
+            traceback.print_exception(error, file=handle)
+        what = f"please report it with {handle.name}"
+    except OSError as full:
+        what = f"please report it (its details cannot be written: {full.strerror})"
+    print(f"       finished work is safe; {what}", file=sys.stderr)
     return Exit.CRASH

@@ -34,6 +34,7 @@ from cli import (
 )
 from cli.context import print_error
 from cli.exits import Exit, report_crash, report_error
+from core.conditions import condition_of
 from core.errors import SegueError
 from core.version import VERSION
 
@@ -104,12 +105,16 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name of any bytes, or a terminal that knows no Japanese, must not end in a traceback.
         sys.stdout.reconfigure(errors="backslashreplace")
-    code = _run()
+    code: int = Exit.DONE
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has left; Python must not find that out again on its way out.
+        code = _run()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        # Python must not find out again on its way out. A reader that has left wants no more; a full disk is said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError) and (condition := condition_of(error)) is not None:
+            code = report_error(condition, as_json=False)
     sys.exit(code)
 
 
@@ -132,6 +137,8 @@ def _run() -> int:
             if as_json:
                 print_error(str(getattr(error, "message", error)), "see --help")
             return int(error.exit_code)
+        if (condition := condition_of(error)) is not None:
+            return report_error(condition, as_json=as_json)
         if as_json:
             print_error(f"this is a defect in Segue: {type(error).__name__}: {error}", "please report it")
         return report_crash(error)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from core.errors import SegueError, StoreError
+from core.conditions import condition_of
+from core.errors import StoreError
 from pipeline.submissions import OrderVersionError
 from tasks.broker import BrokerAwayError
 
@@ -24,14 +25,15 @@ class JobDefectError(Exception):
     def text(self) -> str:
         """What happened, one line."""
         error = self.__cause__
-        said = str(error) if isinstance(error, SegueError) else f"{type(error).__name__}: {error}"
+        condition = condition_of(error) if error is not None else None
+        said = f"{type(error).__name__}: {error}" if condition is None else str(condition)
         line = " ".join(said.split())
         return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
 
     @property
     def is_ours(self) -> bool:
         """True when it is no foreseen error of a job's files and nothing that the machine lacks, but a bug."""
-        return not isinstance(self.__cause__, SegueError) and not self.passes
+        return self.__cause__ is None or condition_of(self.__cause__) is None
 
     @property
     def passes(self) -> bool:

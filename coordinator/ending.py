@@ -12,7 +12,8 @@ from coordinator.active import ActiveJob
 from coordinator.opening import Unopened
 from coordinator.outbox import Outbox
 from coordinator.views import ended_view
-from core.errors import StoreError
+from core.conditions import condition_of, reason_of
+from core.errors import MachineError, StoreError
 from pipeline.delivery import Delivery
 from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder
@@ -114,7 +115,7 @@ class Ending:
         try:
             results = tuple(self._deliver_one(each.delivery, work, folder) for each in wanted.submissions)
             self._tell(wanted, results)
-        except StoreError as error:
+        except (StoreError, MachineError) as error:
             self._announce(f"job {wanted.job_id[:12]} cannot be delivered yet: {error}")
             self._ended.put((wanted.job_id, None))
             return
@@ -128,10 +129,12 @@ class Ending:
             return deliver_job(work, folder, delivery, self._runtime)
         except StoreError:
             raise
-        except Exception as error:  # noqa: BLE001 - a defect of ours on one job must not end the coordinator
+        except Exception as error:
+            condition = condition_of(error)
+            if isinstance(condition, MachineError):
+                raise condition from error
             _log.exception("job %s: an output cannot be delivered", folder.job_id)
-            reason = f"this is a defect in Segue, please report it: {type(error).__name__}: {error}"
-            result = FileResult(delivery.media, JobState.FAILED, folder.job_id, reason)
+            result = FileResult(delivery.media, JobState.FAILED, folder.job_id, reason_of(error))
             folder.note_result(delivery, result)
             return result
 

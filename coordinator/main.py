@@ -14,7 +14,8 @@ from types import FrameType
 from coordinator.coordinator import Coordinator
 from coordinator.snapshot import Snapshot, StatusBoard
 from core.addresses import shown_url
-from core.errors import StoreError
+from core.conditions import condition_of
+from core.errors import MachineError, StoreError
 from pipeline.presence import COORDINATOR_EVERY_S, broker_url, note_coordinator, other_coordinator
 from pipeline.runtime import Runtime
 from tasks.broker import Broker, BrokerAwayError
@@ -159,6 +160,13 @@ def _lead(
                     announce(f"waiting: {said}")
                 leadership.wait(_STANDBY_S)
             except Exception as error:
+                condition = condition_of(error)
+                if isinstance(condition, MachineError):
+                    if str(condition) != said:
+                        said = str(condition)
+                        announce(f"waiting: {said}")
+                    leadership.wait(_STANDBY_S)
+                    continue
                 # Of no one job: what was begun goes on meanwhile, and whoever watches this process sees it end.
                 broken += 1
                 if broken >= MOST_BROKEN:

@@ -64,6 +64,10 @@ class StoreError(SegueError):
     """The checkpoint store cannot keep its promise (disk full, read-only, foreign, vanished)."""
 
 
+class MachineError(SegueError):
+    """The machine lacks what the work needs (memory, room, open files), or fails: the same command continues later."""
+
+
 class DiskFullError(StoreError):
     """There is no room for a record: nothing was lost, and a later run continues."""
 

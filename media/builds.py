@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import subprocess
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from core.environment import find_program, foreign_environment
 from core.errors import EngineMissingError
 
 _VERSION_SECONDS = 30
+#: A machine without room for one more process or file says nothing of the program.
+_LACKS = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _MEND = "install ffmpeg, or run: pip install imageio-ffmpeg"
 
 
@@ -75,7 +78,7 @@ def _packaged_ffmpeg() -> Path | None:
 
 
 def _try_build(path: Path, source: FfmpegSource) -> FfmpegBuild | None:
-    """The build at ``path``, or None when it does not run or is not ffmpeg."""
+    """The build at ``path``, or None when it does not run or is not ffmpeg. Raises OSError when nothing would run."""
     path = path.absolute()
     try:
         result = subprocess.run(
@@ -86,7 +89,11 @@ def _try_build(path: Path, source: FfmpegSource) -> FfmpegBuild | None:
             check=False,
             env=foreign_environment(),
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except subprocess.TimeoutExpired:
+        return None
+    except OSError as error:
+        if error.errno in _LACKS:
+            raise
         return None
     text = result.stdout.decode("utf-8", "replace")
     words = text.split(maxsplit=3)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from cache.faults import BlobDamagedError
+from core.conditions import condition_of, reason_of
 from core.errors import EngineError, MediaError, SegueError, StoreError, UsageError
 from engines.transcribe.interface import Transcriber
 from engines.translate.interface import Translator
@@ -56,10 +57,6 @@ class Entry:
 
 class _StoppedError(Exception):
     """Leaves a decoding that nobody waits for any more."""
-
-
-def _defect(error: Exception) -> str:
-    return f"this is a defect in Segue, please report it: {type(error).__name__}: {error}"
 
 
 def _is_remote(engine: Transcriber | Translator) -> bool:
@@ -130,11 +127,11 @@ class Executor:
         )
 
     def _guard(self, body: Callable[[], None]) -> None:
-        """Ends the run when a thread fails: a full disk, a vanished store, or a defect of ours."""
+        """Ends the run when a thread fails: a full disk, a vanished store, a machine's lack, or a defect of ours."""
         try:
             body()
         except BaseException as error:  # noqa: BLE001 - reported or raised again by `run`
-            self._fatal = self._fatal or error
+            self._fatal = self._fatal or condition_of(error) or error
             self._stop.set()
             self._board.no_more_plans()
 
@@ -156,7 +153,7 @@ class Executor:
             except SegueError as error:
                 self._finish(number, FileResult(entry.delivery.media, JobState.FAILED, reason=str(error)))
             except Exception as error:  # noqa: BLE001 - a defect of ours on one file must not cost the others
-                self._finish(number, FileResult(entry.delivery.media, JobState.FAILED, reason=_defect(error)))
+                self._finish(number, FileResult(entry.delivery.media, JobState.FAILED, reason=reason_of(error)))
         self._board.no_more_plans()
 
     def _count_earlier(self) -> None:
@@ -239,7 +236,7 @@ class Executor:
             except SegueError:
                 raise
             except Exception as error:  # noqa: BLE001 - what is finished must still be delivered
-                self._kill(need.stage, _defect(error))
+                self._kill(need.stage, reason_of(error))
 
     def _kill(self, stage: Stage, reason: str) -> None:
         """A stage cannot go on in this run; nor can what needs its engine."""
@@ -365,7 +362,7 @@ class Executor:
             except StoreError:
                 raise
             except Exception as error:  # noqa: BLE001 - a defect of ours on one file must not cost the others
-                result = FileResult(delivery.media, JobState.FAILED, job.folder.job_id, _defect(error))
+                result = FileResult(delivery.media, JobState.FAILED, job.folder.job_id, reason_of(error))
             self._finish(number, result)
 
     def _finish(self, number: int, result: FileResult) -> None:

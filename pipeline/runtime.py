@@ -1,4 +1,4 @@
-"""Settings, and what is built from them. The only place that reads the environment, settings files and secrets."""
+"""Settings, and what is built from them. Nothing else reads SEGUE_ variables and secrets."""
 
 from __future__ import annotations
 

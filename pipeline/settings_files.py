@@ -86,11 +86,11 @@ def read_settings_files(fields: Mapping[str, FieldInfo]) -> tuple[SettingsFile, 
         raise SettingsError(f"{CONFIG_VARIABLE} names {named}, which is not a file", "correct it or unset it")
     own = Path(named) if named else own_file()
     found = []
-    if own is not None and own.exists():
+    if own is not None and _is_there(own):
         _refuse_open_file(own)
         found.append(SettingsFile(own, Trust.USER, _known(_read(own), own, fields)))
     here = Path.cwd() / SETTINGS_FILE
-    if here.exists() and not (found and here.samefile(own or here)):
+    if _is_there(here) and not (found and here.samefile(own or here)):
         values = _known(_read(here), here, fields)
         found.append(SettingsFile(here, Trust.FOLDER, _allowed(values, here, fields)))
     return tuple(found)
@@ -110,6 +110,14 @@ def refuse_leaks(trusts: Mapping[str, Trust], fields: Mapping[str, FieldInfo]) -
                     f"{name} is not sent to an address that a less trusted source says ({mark.address})",
                     f"say {mark.address} where {name} is said",
                 )
+
+
+def _is_there(path: Path) -> bool:
+    """False as well where this user may not look: a service may run with somebody else's ``HOME``."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _refuse_open_file(path: Path) -> None:

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cache.faults import BlobDamagedError
-from core.errors import DeviceError, DiskFullError, EndpointAwayError, EngineError, SegueError, StoreError
+from core.conditions import condition_of
+from core.errors import DeviceError, DiskFullError, EndpointAwayError, EngineError, MachineError, SegueError, StoreError
 from pipeline.attempts import AttemptJournal, ProcessCard
 from pipeline.batches import Outcome, Ran, run_units, try_engine
 from pipeline.engines_pool import EnginePool
@@ -221,7 +222,7 @@ def _trouble_of(error: BaseException) -> Trouble:
         return Trouble.DISK_FULL
     if isinstance(error, StoreError):
         return Trouble.STORE
-    if isinstance(error, DeviceError):
+    if isinstance(error, (DeviceError, MachineError)):
         return Trouble.DEVICE
     if isinstance(error, EndpointAwayError):
         return Trouble.AWAY
@@ -237,7 +238,8 @@ def _obey(process: EngineProcess, wire: _Wire, command: Mapping[str, Any]) -> No
             process.try_out(chunk, Stage(command["stage"]), refs[0])
         else:
             process.run(chunk, Stage(command["stage"]), refs)
-    except Exception as error:  # noqa: BLE001 - the supervisor decides what each of them means
+    except Exception as caught:  # noqa: BLE001 - the supervisor decides what each of them means
+        error = condition_of(caught) or caught
         trouble = _trouble_of(error)
         text = str(error) if isinstance(error, SegueError) else f"{type(error).__name__}: {error}"
         if trouble is Trouble.DEFECT:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from core.conditions import reason_of
 from core.errors import SettingsError, StoreError, UsageError
 from core.version import VERSION
 from pipeline.checkup import Finding, Health, examine_worker
@@ -329,7 +330,7 @@ class _Life:
         try:
             consumer.run()
         except Exception as error:  # noqa: BLE001 - said, and the consumer is started again
-            self._log.say(f"the consumer ended: {type(error).__name__}: {error}", "consumer", "error")
+            self._log.say(f"the consumer ended: {reason_of(error)}", "consumer", "error")
 
     def _leave_when_idle(self, supervisor: Supervisor) -> None:
         patience = self._options.exit_when_idle

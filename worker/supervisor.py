@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from core.conditions import condition_of, reason_of
 from core.errors import StoreError
 from pipeline.stages import Stage
 from tasks.broker import BrokerAwayError
@@ -132,8 +133,9 @@ class Supervisor:
             place.log.say(f"{error}; the coordinator will send the batch again", "batch", "warning")
         except Exception as error:  # noqa: BLE001 - one message must not end a worker
             run.hand_back()
-            place.log.say(traceback.format_exc(), "defect", "error", batch=run.message.batch)
-            self.depart(Departure(WorkerEnd.SICK, f"this is a defect in Segue: {type(error).__name__}: {error}"))
+            if condition_of(error) is None:
+                place.log.say(traceback.format_exc(), "defect", "error", batch=run.message.batch)
+            self.depart(Departure(WorkerEnd.SICK, reason_of(error)))
         finally:
             self._standing.done_units += run.tally.done
             self._tell(run, time.monotonic() - began)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from dataclasses import replace
 from typing import Any
@@ -293,3 +294,29 @@ def test_a_defect_in_the_account_of_one_job_s_budget_is_that_job_s(
     finish(theatre, good)
     theatre.until(lambda: "set aside" in theatre.view(given.job_id).waiting_for)
     assert theatre.view(good).state is JobState.DONE
+
+
+def test_what_the_machine_lacks_is_waited_for_and_called_no_defect(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    passes: list[int] = []
+    leadership = _Leadership(theatre.broker, threading.Event(), theatre.said.append)
+
+    def lacking(*_: Any) -> None:
+        passes.append(1)
+        if len(passes) > MOST_BROKEN + 3:
+            leadership.yield_to("enough")
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(budgets.Budgets, "enforce", lacking)
+    monkeypatch.setattr("coordinator.main._STANDBY_S", 0.01)
+    leadership.lost.clear()
+    _lead(theatre.runtime, theatre.broker, leadership, StatusBoard(), theatre.said.append)
+    assert len(passes) > MOST_BROKEN
+    assert [line for line in theatre.said if "too many files are open" in line] == [
+        line for line in theatre.said if line.startswith("waiting: ")
+    ]
+    assert sum("too many files" in line for line in theatre.said) == 1
+    assert not any("defect" in line for line in theatre.said)
