@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from core.keys import Digest, is_digest
 from engines.digests import content_digest
@@ -19,6 +19,21 @@ if TYPE_CHECKING:
 
 #: Smaller files are left to the library.
 LARGE_BYTES = 8_000_000
+
+
+class _StatedSize:
+    """A file that takes no more bytes than were stated: a hub that sends on and on must not fill the disk."""
+
+    def __init__(self, file: BinaryIO, most: int) -> None:
+        self._file, self._most = file, most
+
+    def write(self, data: bytes) -> int:
+        if self._file.tell() + len(data) > self._most:
+            raise OSError("the hub sends more than it said")
+        return self._file.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def fetch_large_file(repository: str, name: str, endpoint: str | None, cache_dir: Path, seconds: float) -> None:
@@ -56,7 +71,7 @@ def fetch_large_file(repository: str, name: str, endpoint: str | None, cache_dir
         if have < stated.size:
             http_get(
                 url,
-                file,
+                cast("BinaryIO", _StatedSize(file, stated.size)),
                 resume_size=have,
                 headers=build_hf_headers(),
                 expected_size=stated.size,

@@ -24,6 +24,8 @@ class LoopbackHub(ThreadingHTTPServer):
         self.asked: list[tuple[str, str, str]] = []
         #: Bytes of a body after which the connection is cut, once; None for never.
         self.cut_after: int | None = None
+        #: Bytes that a GET of a large file sends beyond the size that a HEAD states.
+        self.sends_on = 0
         #: Bytes of a body after which nothing more comes, once; None for never.
         self.stall_after: int | None = None
         #: Set when that has happened.
@@ -99,13 +101,14 @@ class _Requests(BaseHTTPRequestHandler):
         self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
         self.send_header("X-Repo-Commit", COMMIT)
         self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(len(data) - start))
+        more = self.server.sends_on if self.command == "GET" and len(data) > 1_000_000 else 0
+        self.send_header("Content-Length", str(len(data) - start + more))
         if asked:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         self.end_headers()
         if self.command != "GET":
             return
-        body = data[start:]
+        body = data[start:] + b"\0" * more
         cut = self.server.cut_after
         if cut is not None and len(body) > cut:
             self.server.cut_after = None

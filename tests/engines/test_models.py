@@ -530,3 +530,14 @@ def test_an_unknown_name_lists_the_known_ones(resources: EngineResources, nowher
         resolve_whisper(name, resources, ModelCatalog((), nowhere))
     with pytest.raises(EngineError, match="qwen3-4b"):
         resolve_gguf(name, resources, ModelCatalog((), nowhere))
+
+
+def test_a_hub_that_sends_more_than_it_said_does_not_fill_the_disk(tmp_path: Path, resources: EngineResources) -> None:
+    weights = bytes(9_000_000)
+    with loopback_hub({"owner/whisper": {**WHISPER, "model.bin": weights}}) as server:
+        server.sends_on = 30_000_000
+        catalog = ModelCatalog((), Hub(server.endpoint, tmp_path / "hub"))
+        with pytest.raises(EngineError, match="sends more than it said"):
+            resolve_whisper("owner/whisper", resources, catalog)
+    held = sum(path.stat().st_size for path in (tmp_path / "hub").rglob("*") if path.is_file())
+    assert held < len(weights) + 100_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fuzz_captions
 import fuzz_configuration
 import fuzz_encodings
+import fuzz_endpoint
 import fuzz_journals
 import fuzz_messages
 import fuzz_protocol
@@ -25,3 +26,14 @@ TARGETS = {
         fuzz_protocol.TARGET,
     )
 }
+_MODULES = (
+    fuzz_captions,
+    fuzz_encodings,
+    fuzz_endpoint,
+    fuzz_configuration,
+    fuzz_journals,
+    fuzz_messages,
+    fuzz_records,
+    fuzz_protocol,
+)
+TARGETS = {module.TARGET.name: module.TARGET for module in _MODULES}
