@@ -17,6 +17,7 @@ TARGETS = {
     for target in (
         fuzz_captions.TARGET,
         fuzz_encodings.TARGET,
+        fuzz_endpoint.TARGET,
         fuzz_tables.MANIFEST,
         fuzz_tables.GLOSSARY,
         fuzz_configuration.TARGET,
@@ -26,14 +27,3 @@ TARGETS = {
         fuzz_protocol.TARGET,
     )
 }
-_MODULES = (
-    fuzz_captions,
-    fuzz_encodings,
-    fuzz_endpoint,
-    fuzz_configuration,
-    fuzz_journals,
-    fuzz_messages,
-    fuzz_records,
-    fuzz_protocol,
-)
-TARGETS = {module.TARGET.name: module.TARGET for module in _MODULES}
