@@ -86,7 +86,7 @@ def _link_cublas(links: Path) -> tuple[list[str], str]:
                 link.unlink(missing_ok=True)
                 link.symlink_to(folder / f"{name}.13")
             return [str(links), str(folder)], "13, under the name of 12"
-    return [], "none found"
+    return [], "none found (else: a CTranslate2 that was built against CUDA 13)"
 
 
 def _library_folders() -> Iterator[Path]:

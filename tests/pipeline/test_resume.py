@@ -9,6 +9,9 @@ import pytest
 from job_bench import Bench
 from spoken import SAMPLE, SPEECH, samples_of, write_wav
 
+from cache.store import Store
+from pipeline.jobs import JobFolder
+
 
 def test_the_same_job_again_calls_no_engine(bench: Bench) -> None:
     first = bench.run_one()
@@ -42,6 +45,15 @@ def test_resume_runs_only_missing_units(bench: Bench) -> None:
     assert bench.outputs() == outputs
     again = sum(bench.computed().values()) - sum(before.values())
     assert 0 < again <= len(records[::3])
+
+
+def test_a_sick_device_fails_no_unit_and_the_next_run_finishes(bench: Bench) -> None:
+    sick = bench.run_one(SAMPLE, fake_faults="sick:2")
+    assert sick.state == "partial"
+    assert "the device failed" in sick.reason
+    with Store.open(bench.folder / "home") as store:
+        assert JobFolder(store, sick.job_id).failures() == {}
+    assert bench.run_one(SAMPLE).state == "done"
 
 
 def test_another_target_language_transcribes_nothing_again(bench: Bench) -> None:
