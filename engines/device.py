@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from core.errors import EngineError
+from engines.gpu_memory import visible_gpus
 
 _CUBLAS = "libcublas.so.12"
 _CUBLAS_LT = "libcublasLt.so.12"
@@ -88,8 +89,8 @@ def _usable_gpus() -> tuple[list[_Gpu], str, str]:
     """GPUs that work for CTranslate2; else none, one line saying why, and what to do if there is a GPU to be had.
 
     The driver is asked first: it answers in milliseconds on a machine without one, and CTranslate2's own import does
-    not have to be paid there. The driver ignores CUDA_VISIBLE_DEVICES and orders cards differently, so CTranslate2
-    says how many may be used; which ones is not known, so the smallest are reported.
+    not have to be paid there. NVML ignores CUDA_VISIBLE_DEVICES, knows whole cards where a process has a MIG slice, and
+    orders cards differently: which ones may be used is CUDA's to say. Where it does not, the smallest are reported.
     """
     gpus, reason = _driver_gpus()
     if not gpus:
@@ -102,7 +103,8 @@ def _usable_gpus() -> tuple[list[_Gpu], str, str]:
         return [], reason, "check CUDA_VISIBLE_DEVICES and the driver's version"
     if not load_cublas():
         return [], f"{gpus[0].name} needs the library {_CUBLAS}", "install it with `pip install nvidia-cublas-cu12`"
-    return sorted(gpus, key=lambda gpu: gpu.memory_bytes)[:usable], "", ""
+    visible = [_Gpu(name, memory) for name, memory in visible_gpus()]
+    return visible or sorted(gpus, key=lambda gpu: gpu.memory_bytes)[:usable], "", ""
 
 
 def load_cublas() -> bool:

@@ -1,7 +1,7 @@
-"""Memory that is free on the GPU this process computes on, as the driver says it.
+"""The GPUs that this process may use and the memory that is free on the first of them, as the driver says it.
 
-The driver is asked and not NVML: only the driver knows which GPU is this process's first one under
-CUDA_VISIBLE_DEVICES, and how much of it belongs to a MIG slice.
+The driver is asked and not NVML: only the driver knows which GPUs are this process's under CUDA_VISIBLE_DEVICES, in
+which order, and how much of one belongs to a MIG slice.
 """
 
 from __future__ import annotations
@@ -9,6 +9,26 @@ from __future__ import annotations
 import ctypes
 
 _DRIVER = "libcuda.so.1"
+
+
+def visible_gpus() -> list[tuple[str, int]]:
+    """Name and whole memory of each GPU (or MIG slice) that CUDA offers to this process; empty where nobody says."""
+    try:
+        driver = ctypes.CDLL(_DRIVER)
+    except OSError:
+        return []
+    count, device, total = ctypes.c_int(), ctypes.c_int(), ctypes.c_size_t()
+    name = ctypes.create_string_buffer(256)
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+        return []
+    found = []
+    for index in range(count.value):
+        if driver.cuDeviceGet(ctypes.byref(device), index) or driver.cuDeviceGetName(name, 256, device):
+            return []
+        if driver.cuDeviceTotalMem_v2(ctypes.byref(total), device):
+            return []
+        found.append((name.value.decode(errors="replace"), total.value))
+    return found
 
 
 def free_gpu_bytes() -> int | None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from core.errors import SettingsError
+from engines import device as device_module
 from engines import gpu_memory
-from engines.device import Device, DeviceKind
-from engines.gpu_memory import free_gpu_bytes
+from engines.device import Device, DeviceKind, detect_device
+from engines.gpu_memory import free_gpu_bytes, visible_gpus
 from engines.resources import EngineResources
 from engines.transcribe import faster_whisper
 from engines.transcribe.interface import TranscriberChoice
@@ -28,6 +29,12 @@ class _Driver:
             self.called.append(name)
             if name == "cuMemGetInfo_v2":
                 arguments[0]._obj.value = self._free
+            elif name == "cuDeviceGetCount":
+                arguments[0]._obj.value = 1
+            elif name == "cuDeviceGetName":
+                arguments[0].value = b"NVIDIA H100 80GB HBM3 MIG 1g.10gb"
+            elif name == "cuDeviceTotalMem_v2":
+                arguments[0]._obj.value = self._free
             return 999 if name == self._failing else 0
 
         return call
@@ -44,10 +51,23 @@ def test_the_driver_says_what_is_free_and_its_context_is_given_back(monkeypatch:
     assert driver.called[-2:] == ["cuCtxPopCurrent_v2", "cuDevicePrimaryCtxRelease_v2"]
 
 
+def test_a_slice_of_a_gpu_is_as_large_as_the_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = device_module._Gpu("NVIDIA H100 80GB HBM3", 80 << 30)
+    monkeypatch.setattr(device_module, "_driver_gpus", lambda: ([whole], ""))
+    monkeypatch.setattr("ctranslate2.get_cuda_device_count", lambda: 1)
+    monkeypatch.setattr(device_module, "load_cublas", lambda: True)
+    _play(monkeypatch, _Driver(10 << 30))
+    found = detect_device("cuda")
+    assert (found.name, found.memory_bytes, found.count) == ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", 10 << 30, 1)
+    _play(monkeypatch, _Driver(10 << 30, "cuDeviceGetName"))
+    assert detect_device("cuda").memory_bytes == 80 << 30
+
+
 @pytest.mark.parametrize("failing", ["cuInit", "cuDeviceGet", "cuDevicePrimaryCtxRetain", "cuMemGetInfo_v2"])
 def test_a_driver_that_refuses_says_nothing(failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _play(monkeypatch, _Driver(7 << 30, failing))
     assert free_gpu_bytes() is None
+    assert (visible_gpus() == []) is (failing in ("cuInit", "cuDeviceGet"))
 
 
 def test_without_a_driver_nobody_says_anything() -> None:
