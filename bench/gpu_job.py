@@ -1,6 +1,6 @@
 """A real job on a GPU: `segue run`, killed after its first results are durable, and run again.
 
-The job's audio was decoded beforehand and is in the home that travelled; so neither ffmpeg nor a decoder is needed.
+The job's audio was decoded beforehand and is in the home that travelled; so no decoder is needed.
 """
 
 from __future__ import annotations
@@ -62,7 +62,6 @@ def _environment(around: Surroundings, home: Path) -> dict[str, str]:
         "TRANSLATOR": "fake",
         "DEVICE": around.profile.device,
         "BATCH_SIZE": str(_BATCH),
-        "FFMPEG": str(around.work / "ffmpeg"),
         "OFFLINE": "true",
         "OWNER": "bench",
         "NODE_PRICE": "2.50 USD",

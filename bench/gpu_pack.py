@@ -9,7 +9,7 @@ onnxruntime, tokenizers, ...), and what a job that was decoded here does not nee
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
+import json
 import os
 import shutil
 import subprocess
@@ -32,24 +32,20 @@ _SAMPLE = ROOT / "demo" / "sample.mp4"
 
 
 def pack_parts(folder: Path) -> None:
-    """A home with a job's decoded audio, the media, a tokenizer, and what stands in for ffmpeg and PyAV."""
+    """A home with a job's decoded audio, the media, a tokenizer, and what PyAV says of itself."""
+    import av
+
     from engines.models import resolve_whisper
     from engines.resources import EngineResources
-    from media.builds import find_ffmpeg
 
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_SAMPLE, folder / "media.mp4")
-    build = find_ffmpeg()
-    told = subprocess.run([str(build.path), "-version"], capture_output=True, check=True).stdout.decode()
-    (folder / "ffmpeg").write_text(
-        f"#!/bin/sh\n# Says what the ffmpeg said that decoded.\ncat <<'END'\n{told.rstrip()}\nEND\n"
-    )
-    (folder / "ffmpeg").chmod(0o755)
-    (folder / "av-version").write_text(importlib.metadata.version("av"))
-    # The same words as a shell command's output, which ends in one line feed.
+    # Of these the key of decoded audio is made.
+    said = {"__version__": av.__version__, "library_versions": av.library_versions}
+    (folder / "av.json").write_text(json.dumps(said), "utf-8")
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SEGUE_")}
     settings = {"SEGUE_HOME": str(folder / "home"), "SEGUE_TRANSCRIBER": "fake", "SEGUE_TRANSLATOR": "fake"}
-    settings |= {"SEGUE_FFMPEG": str(build.path), "SEGUE_OWNER": "bench"}
+    settings["SEGUE_OWNER"] = "bench"
     plan = [sys.executable, "-m", "cli.main", "plan", str(folder / "media.mp4"), "--from", "en", "--to", "es"]
     subprocess.run(plan, cwd=ROOT, env=clean | settings, check=True, stdout=subprocess.DEVNULL)
     with tempfile.TemporaryDirectory() as scratch:

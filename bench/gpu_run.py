@@ -38,12 +38,11 @@ def prepare(parts: Path, work: Path) -> tuple[dict[str, str], dict[str, Any]]:
     for wheel in unpacked:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site)
-    for name in ("home", "tokenizer.json", "ffmpeg"):
+    for name in ("home", "tokenizer.json"):
         _copy(parts / name, work / name)
     media = next(parts.glob("media.*"))
     _copy(media, work / media.name)
-    (work / "ffmpeg").chmod(0o755)
-    _write_stub_av(stubs, (parts / "av-version").read_text("utf-8").strip())
+    _write_stub_av(stubs, json.loads((parts / "av.json").read_text("utf-8")))
     libraries, told = _link_cublas(links)
     path = [str(site)] if unpacked else []
     environment = dict(os.environ) | {
@@ -63,13 +62,11 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _write_stub_av(folder: Path, version: str) -> None:
-    """PyAV in name only: faster-whisper imports it, and plans remember its version; nothing is decoded here."""
+def _write_stub_av(folder: Path, said: dict[str, Any]) -> None:
+    """PyAV in name only: faster-whisper imports it, and keys are made of its versions; nothing is decoded here."""
     (folder / "av").mkdir(parents=True, exist_ok=True)
-    (folder / "av" / "__init__.py").write_text(f'__version__ = "{version}"\n', "utf-8")
-    described = folder / f"av-{version}.dist-info"
-    described.mkdir(exist_ok=True)
-    (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: av\nVersion: {version}\n", "utf-8")
+    text = "".join(f"{name} = {value!r}\n" for name, value in said.items())
+    (folder / "av" / "__init__.py").write_text(text, "utf-8")
 
 
 def _link_cublas(links: Path) -> tuple[list[str], str]:
