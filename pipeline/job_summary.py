@@ -20,7 +20,7 @@ from pipeline.assemble import assemble_job
 from pipeline.job import Plan
 from pipeline.jobs import JOBS, JobFolder
 from pipeline.report import JobState, count_units
-from pipeline.stages import Stage
+from pipeline.stages import STAGE_VERSIONS, Stage
 from pipeline.work import JobWork
 
 #: Raised when a summary holds something else.
@@ -139,7 +139,7 @@ def _is_of(work: JobWork, stamps: Mapping[str, Stamp]) -> bool:
 
 
 def _made_from(plan: str, failures: Mapping[Key, str]) -> str:
-    return digest_value([SUMMARY_VERSION, VERSION, plan, dict(failures)])
+    return digest_value([SUMMARY_VERSION, VERSION, STAGE_VERSIONS, plan, dict(failures)])
 
 
 def _seal(keys: Iterable[str], stamps: Mapping[str, Stamp]) -> str:
