@@ -19,7 +19,7 @@ MediaArgument = Annotated[
     # Not typer's own check: a file that cannot be read must not cost the others.
     typer.Argument(
         metavar="MEDIA...",
-        help="Media files, folders of them, or manifests (.csv or .jsonl).",
+        help="Media files, folders of them, or manifests (.csv, .tsv or .jsonl).",
         show_default=False,
         readable=False,
     ),

@@ -103,7 +103,7 @@ def _table_rows(text: str, problems: list[str]) -> Iterator[tuple[int, Mapping[s
     for row in rows[1:]:
         cells = [*row.cells, *[""] * (len(names) - len(row.cells))]
         if any(cell for cell, name in zip(cells, [*names, *[""] * len(cells)], strict=False) if not name):
-            problems.append(f"row {row.line}: more values than columns (quote values that hold the separator)")
+            problems.append(f'row {row.line}: more values than columns (quote values that hold the separator: "es;fr")')
         else:
             yield row.line, dict(zip(names, cells, strict=False))
 

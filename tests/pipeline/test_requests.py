@@ -202,3 +202,32 @@ def test_an_unforeseen_failure_of_an_engine_delivers_what_is_finished(
     assert any(path.name == "tickets.partial.en.srt" for path in result.outputs)
     monkeypatch.undo()
     assert bench.run_one().state == "done"
+
+
+POLISH = (
+    "1\n00:00:01,000 --> 00:00:02,000\nGdzie jest łazienka?\n\n2\n00:00:03,000 --> 00:00:04,000\nDziękuję, cześć!\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "noted"), [("a.srt", "pl", False), ("a.pl.srt", "", False), ("a.srt", "", True)]
+)
+def test_captions_are_read_with_their_language_and_a_guess_is_a_warning(
+    bench: Bench, tmp_path: Path, name: str, source: str, noted: bool
+) -> None:
+    captions = tmp_path / name
+    captions.write_bytes(POLISH.encode("cp1250"))
+    result = bench.run_one(transcript=captions, source_language=source, to=())
+    assert result.state == "done"
+    assert [cue["text"] for cue in bench.document("tickets")["cues"]] == ["Gdzie jest łazienka?", "Dziękuję, cześć!"]
+    assert [warning.split(" by ")[0] for warning in result.warnings] == [f"{name}: read as cp1250"] * noted
+
+
+def test_a_term_of_a_language_goes_before_the_same_term_for_all(bench: Bench, tmp_path: Path) -> None:
+    captions, glossary = tmp_path / "a.srt", tmp_path / "terms.csv"
+    captions.write_text("1\n00:00:01,000 --> 00:00:02,000\nA ticket for two\n", encoding="utf-8")
+    glossary.write_text("ticket,general\nticket,castellano,es\nticket,mexicano,es-MX\n", encoding="utf-8")
+    bench.run_one(transcript=captions, glossary=glossary, to=("fr", "es", "es-MX"))
+    for language, said in (("fr", "general"), ("es", "castellano"), ("es-MX", "mexicano")):
+        text = (bench.out / f"tickets.{language}.srt").read_text(encoding="utf-8")
+        assert [word for word in ("general", "castellano", "mexicano") if word in text] == [said]
