@@ -10,7 +10,7 @@ import typer
 
 from cli.context import DryRunFlag, HomeFlag, JsonFlag, note, open_runtime, open_whole_store, print_json
 from cli.exits import Exit
-from cli.purge_screen import print_purge, purge_json
+from cli.purge_screen import count, print_purge, purge_json
 from cli.wording import size
 from core.errors import UsageError, summed_up
 
@@ -156,7 +156,7 @@ def purge_command(
     if json:
         print_json(purge_json(found, dry_run=dry_run))
     elif not dry_run:
-        print(f"{len(found.files)} files, {size(sum(file.bytes for file in found.files))} removed")
+        print(f"{count(found.files, 'file')}, {size(sum(file.bytes for file in found.files))} removed")
     _note_stuck(found.stuck)
     return Exit.INCOMPLETE if found.stuck else Exit.DONE
 
@@ -169,7 +169,7 @@ def _note_stuck(stuck: Sequence[str]) -> None:
 def _agreed(found: Purge, *, asks: bool) -> bool:
     """The person's answer. Raises UsageError where nobody can be asked."""
     if not asks or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        would = f"it would remove {len(found.jobs)} jobs and {len(found.files)} files"
+        would = f"it would remove {count(found.jobs, 'job')} and {count(found.files, 'file')}"
         raise UsageError(f"nothing was removed: {would}, and there is nobody to ask", "add --yes to remove them")
     if typer.confirm("remove this?"):
         return True

@@ -99,6 +99,8 @@ def watch_jobs(store: Store, ids: Sequence[str], *, as_json: bool) -> int:
         for view in views.values():
             for outcome in _outputs(store, view):
                 print(printable(outcome))
+            for line in _left_behind(store, view):
+                note(line)
     return _code(views.values())
 
 
@@ -254,6 +256,14 @@ def _outputs(store: Store, view: QueueView) -> list[str]:
 
     results = [result for _, result in JobFolder(store, view.job_id).results()]
     return [str(path) for result in results for path in result.outputs]
+
+
+def _left_behind(store: Store, view: QueueView) -> list[str]:
+    from cli.summary import left_behind_lines
+    from pipeline.jobs import JobFolder
+    from pipeline.left_behind import left_by_job
+
+    return left_behind_lines(left_by_job(JobFolder(store, view.job_id))) if view.ended else []
 
 
 def _ended_json(store: Store, view: QueueView) -> dict[str, Any]:

@@ -28,20 +28,20 @@ def print_purge(store: Store, found: Purge, *, to_stderr: bool) -> None:
 
 def _lines(store: Store, found: Purge) -> list[str]:
     facts = [f"{found.unfinished} unfinished"] if found.unfinished else []
-    facts += [f"{found.waiting} waiting in the queue"] if found.waiting else []
-    lines = [_count(found.jobs, "job") + (f" ({', '.join(facts)}):" if facts else ":")]
+    facts += [f"{found.waiting} that nobody has taken up from the queue"] if found.waiting else []
+    lines = [count(found.jobs, "job") + (f" ({', '.join(facts)}):" if facts else ":")]
     lines += [f"  {_job(store, job_id)}" for job_id in found.jobs[:LIST_AT_MOST]]
     lines += [f"  and {len(found.jobs) - LIST_AT_MOST} more"] if len(found.jobs) > LIST_AT_MOST else []
     removed = found.removal.files
-    lines.append(f"records, audio and plans: {_count(removed, 'file')}, {size(found.removal.bytes)}")
+    lines.append(f"records, audio and plans: {count(removed, 'file')}, {size(found.removal.bytes)}")
     if found.shared:
-        lines.append(f"staying because other jobs use it: {_count(range(found.shared), 'record')}")
+        lines.append(f"staying because other jobs use it: {count(range(found.shared), 'record')}")
     if found.outputs:
         word = "delivered files" if found.with_outputs else "delivered files, which stay without --outputs"
         lines.append(f"{word}: {len(found.outputs)}, {size(sum(file.bytes for file in found.outputs))}")
         lines += _folders(found.outputs)
     if found.edited:
-        lines.append(f"staying because somebody has edited them: {_count(found.edited, 'delivered file')}")
+        lines.append(f"staying because somebody has edited them: {count(found.edited, 'delivered file')}")
     return lines
 
 
@@ -65,13 +65,14 @@ def _folders(files: Sequence[RemovedFile]) -> list[str]:
     for folder, names in list(folders.items())[:LIST_AT_MOST]:
         shown = ", ".join(one_line(name) for name in names[:_NAMES])
         more = ", ..." if len(names) > _NAMES else ""
-        lines.append(f"  {one_line(near(folder))}/: {_count(names, 'file')} ({shown}{more})")
+        lines.append(f"  {one_line(near(folder))}/: {count(names, 'file')} ({shown}{more})")
     if len(folders) > LIST_AT_MOST:
         lines.append(f"  and {len(folders) - LIST_AT_MOST} more folders")
     return lines
 
 
-def _count(things: Sequence[Any], noun: str) -> str:
+def count(things: Sequence[Any], noun: str) -> str:
+    """``1 file``, ``2 files``."""
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 

@@ -59,7 +59,7 @@ def status_command(
     if standing is None:
         raise UsageError(f"job {folder.job_id[:12]} has no plan that can be read", "run the same command again")
     # What is only not done yet is nothing to review.
-    under_way = standing.state in (JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED)
+    under_way = standing.state in (JobState.QUEUED, JobState.RUNNING, JobState.INTERRUPTED, JobState.CANCELLED)
     assembly = assembly_of(folder) if standing.readable and not under_way else None
     left = left_by_job(folder) if standing.readable else ()
     if json:
@@ -98,7 +98,7 @@ def _print_jobs(console: Console, standings: list[Standing]) -> None:
         names = ", ".join(shown[path] for path in standing.media) or "(never finished a run)"
         languages = f"{standing.language or '?'} -> {','.join(standing.targets) or '-'}"
         parts = [standing.job_id[:12], local_time(standing.at)[:16], f"{standing.state:<11}"]
-        parts += [f"{clock(standing.duration_ms):>8}", f"{languages:<16}", names]
+        parts += [f"{clock(standing.duration_ms) if standing.duration_ms else '-':>8}", f"{languages:<16}", names]
         why = f": {printable(standing.reason)}" if standing.state is JobState.FAILED and standing.reason else ""
         console.print("  ".join(parts) + why)
 

@@ -50,7 +50,8 @@ def _failures(store: Store, job_id: str) -> Iterator[dict[str, Any]]:
     for name, writer in _journals(store, job_id, "failures"):
         for entry in store.read_journal((JOBS, job_id, name)).entries:
             if entry["fact"] == "retry":
-                yield _entry(str(entry.get("at", "")), "info", "retry", writer, "what failed may be tried again")
+                text = "what has failed so far, if anything, may be tried again"
+                yield _entry(str(entry.get("at", "")), "info", "retry", writer, text)
             else:
                 text = f"{entry.get('unit', entry['key'][:12])}: {entry['reason']}"
                 yield _entry(str(entry.get("at", "")), "error", "failed", writer, text)

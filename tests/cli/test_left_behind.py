@@ -74,6 +74,7 @@ def test_edited_files_and_other_folders_are_nobody_s_leftovers(segue: SegueHere,
     (tmp_path / "a" / "talk.ja.srt").write_text("mine", encoding="utf-8")
     assert run(segue, "talk.flac", "--to", "es", "--out", "b") == {}
     assert run(segue, "talk.flac", "--to", "es", "--out", "a") == {"talk.ja.vtt": "ja is not asked for any more"}
+    assert "out of date (ja is not asked for any more): a/talk.ja.vtt" in segue("watch", "last").stderr
     # Seen from the first job, what came since is no older.
     first = next(job["id"] for job in segue("status", "--json").json["jobs"] if job["targets"] == ["ja"])
     assert segue("status", first, "--json").json["left_behind"] == []

@@ -37,7 +37,7 @@ def test_without_a_terminal_or_yes_nothing_goes_and_all_of_it_is_shown(segue: Se
 def test_a_refusal_is_one_json_document_and_says_how_much_would_go(segue: SegueHere) -> None:
     refused = segue("cache", "purge", "last", "--outputs", "--json")
     assert refused.code == 2
-    assert "would remove 1 jobs and" in refused.json["error"]["message"]
+    assert "would remove 1 job and" in refused.json["error"]["message"]
 
 
 def test_delivered_files_stay_and_are_renewed_by_a_later_run(segue: SegueHere, tmp_path: Path) -> None:

@@ -435,6 +435,19 @@ def test_a_coordinator_that_was_killed_on_this_machine_is_missed_at_once(
     assert "no coordinator runs on this store since" in segue("submit", media, "--to", "es").stderr
 
 
+def test_what_a_cancelled_job_has_not_done_yet_is_nothing_to_review(segue: Segue, media: Path, store: Store) -> None:
+    (ran,) = segue("run", media, "--to", "es", "--from", "en", "--out", "out", "--json").json["jobs"]
+    for record in (store.home / "objects").glob("*/*"):
+        record.unlink()
+    view = QueueView(ran["id"], JobState.FAILED, Priority.NORMAL, "ann", {}, (media,), "")
+    write_view(store, view)
+    assert "to review" in segue("status", "last").stdout
+    write_view(store, replace(view, state=JobState.CANCELLED))
+    shown = segue("status", "last").stdout
+    assert "cancelled" in shown
+    assert "to review" not in shown
+
+
 def test_the_ledger_says_of_a_job_without_a_plan_how_it_stands(segue: Segue, media: Path, store: Store) -> None:
     job_id = submit(segue, media)
     waiting = segue("ledger", job_id, "--json").json
