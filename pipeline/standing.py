@@ -46,11 +46,8 @@ class Standing:
     run: RunSign | None = None
     #: False when there is a plan and this Segue cannot make sense of it.
     readable: bool = True
-
-    @property
-    def refused(self) -> bool:
-        """True for a file that no job could be made of."""
-        return self.state is JobState.FAILED and not self.readable and self.queue is None and not self.engines
+    #: True for a file that no job could be made of.
+    refused: bool = False
 
     @property
     def outputs(self) -> tuple[Path, ...]:
@@ -185,6 +182,7 @@ def _without_plan(folder: JobFolder, results: list[FileResult]) -> Standing:
         speech_ms=worst.tally.speech_ms,
         at=_at(None, results),
         readable=False,
+        refused=worst.state is JobState.FAILED and not worst.engines,
     )
 
 
