@@ -36,6 +36,7 @@ from pipeline.stages import Stage, Unit
 
 IMPATIENT = Patience(connect_s=1.0, read_s=0.4, retry=RetryPolicy(attempts=3, timeout_attempts=2, backoff_ms=5))
 PATIENT = replace(IMPATIENT, read_s=60.0)
+AT_MS = 1_790_000_000_000
 ROW = """
 [[price]]
 id = "o/{meter}"
@@ -220,6 +221,16 @@ def test_a_stopped_batch_keeps_the_answers_that_were_under_way(tmp_path: Path) -
     (ended,) = [fact for fact in read_attempts(store) if fact["fact"] == "attempt_ended"]
     assert ended["usage"] == {"requests": 2, "input_tokens": 200, "output_tokens": 40}
     assert len(ended["left"]) == 4
+
+
+def test_tokens_that_an_answer_does_not_report_are_charged_as_they_were_expected() -> None:
+    estimated = {"requests": 2, "input_tokens": 700, "output_tokens": 60}
+    started = AttemptStarted("a", "p", "translate", AT_MS, "openai m", "openai", remote=True, estimated=estimated)
+    ended = AttemptEnded("a", AT_MS, 1, 2, {"requests": 2, "input_tokens": 650, "output_tokens": 0})
+    paid = {entry.quality: entry.nano for entry in fees(started, ended)}
+    assert paid == {Quality.MEASURED: 650 * 1000, Quality.ESTIMATED: 60 * 1000}
+    # Where no request was answered, nothing was written.
+    assert fees(started, AttemptEnded("a", AT_MS, 1, 0, {"requests": 0})) == []
 
 
 def test_an_endpoint_that_nobody_answers_at_charges_nothing(tmp_path: Path) -> None:
