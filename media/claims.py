@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import MediaError
 from media.containers import LENGTH_STATING_DEMUXERS
-from media.sources import open_source, shown
+from media.sources import shown
 from media.tracks import MediaInfo
 
 #: Most audio that one file may hold.
@@ -18,6 +19,9 @@ _FREE_MS = 30 * 60_000
 #: Fewest bits that a second of sound takes over a whole file. Speech codecs that send next to nothing in pauses (Opus,
 #: AMR, Speex with DTX) come to 250 and more with their container, FLAC of digital silence at 8 kHz to 220.
 _FEWEST_BITS = 200
+#: What nearly every recording takes; a file with less of it comes after the others, beyond some minutes.
+_USUAL_BITS = 4000
+_USUAL_FREE_MS = 5 * 60_000
 #: Most bytes that a second takes: uncompressed 8K video is 3 GB; and what any file may hold beside (pictures, fonts).
 _MOST_BYTES_A_SECOND = 4 << 30
 _FREE_BYTES = 2 << 30
@@ -29,6 +33,11 @@ _MOST_EXTENTS = 10_000
 def plausible_ms(size_bytes: int) -> int:
     """The most sound that a file of this size may hold."""
     return min(LONGEST_MS, _FREE_MS + size_bytes * 8000 // _FEWEST_BITS)
+
+
+def is_thin(path: Path, ms: int) -> bool:
+    """True once a file has given so much sound that a second of it takes fewer bits than nearly all recordings do."""
+    return ms > _USUAL_FREE_MS + path.stat().st_size * 8000 // _USUAL_BITS
 
 
 def expected_ms(info: MediaInfo) -> int:
@@ -49,12 +58,18 @@ def check_claims(info: MediaInfo) -> None:
             f"{subject}: states {stated_ms / 1000:.0f} s but has {info.size_bytes / 1e9:.0f} GB: that is no media",
             "copy or download it again, or cut it with ffmpeg",
         )
-    with open_source(info.path) as handle:
-        if info.size_bytes > _SPARSE_BYTES and _written_bytes(handle, info.size_bytes) < info.size_bytes // 100:
-            raise MediaError(
-                f"{subject}: hardly any of its {info.size_bytes / 1e9:.0f} GB was ever written",
-                "wait until the copy or download is complete, then run again",
-            )
+
+
+def check_written(path: Path, handle: BinaryIO) -> None:
+    """Raises MediaError for a huge file that is nearly all hole: even looking for its chunks would read all of it."""
+    size = os.fstat(handle.fileno()).st_size
+    if size > _SPARSE_BYTES and _written_bytes(handle, size) < size // 100:
+        handle.seek(0)
+        raise MediaError(
+            f"{shown(path)}: hardly any of its {size / 1e9:.0f} GB was ever written",
+            "wait until the copy or download is complete, then run again",
+        )
+    handle.seek(0)
 
 
 def too_long(subject: str, max_ms: int = LONGEST_MS) -> MediaError:

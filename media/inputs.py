@@ -10,6 +10,7 @@ from pathlib import Path
 
 from media.containers import MEDIA_SUFFIXES
 from media.mux import MUXED_MARK
+from media.names import without_suffix
 from media.sources import shown
 
 
@@ -21,7 +22,7 @@ class InputFile:
     path: Path
     #: Its place below what was named; outputs mirror it. No two files of a run share one.
     relative: Path
-    #: ``relative`` without its suffix, or with it where ``ep1.mp4`` and ``ep1.mkv`` stand side by side; unique.
+    #: ``relative`` without its media suffix, or with it where ``ep1.mp4`` and ``ep1.mkv`` stand side by side; unique.
     stem: Path
 
 
@@ -136,7 +137,7 @@ def _placed(found: Sequence[tuple[Path, Path]]) -> tuple[InputFile, ...]:
 
 def _unique_stems(relatives: Sequence[Path]) -> list[Path]:
     """Each place without its suffix where that is unique; where it is not, the whole name, which is."""
-    stems = [relative.with_suffix("") for relative in relatives]
+    stems = [without_suffix(relative) for relative in relatives]
     while True:
         counts = Counter(stems)
         clashing = [at for at, stem in enumerate(stems) if counts[stem] > 1 and stem != relatives[at]]

@@ -15,6 +15,7 @@ from core.errors import MediaError
 from media.arguments import QUIET, compiled, file_url
 from media.builds import FfmpegBuild
 from media.containers import FORMAT_WHITELIST
+from media.names import fitting_path, without_suffix
 from media.probe import DEEP_LOOK, probe
 from media.process import FfmpegRun, TimeLimits
 from media.sources import check_source, one_line, shown
@@ -83,7 +84,8 @@ class MuxReport:
 def muxed_path(video: Path, folder: Path) -> Path:
     """Where a copy belongs: ``ep1.mp4`` -> ``folder/ep1.subtitled.mp4``; other containers become ``.mkv``."""
     suffix = video.suffix.lower()
-    return folder / f"{video.stem}{MUXED_MARK}{suffix if suffix in _CONTAINERS else '.mkv'}"
+    ending = f"{MUXED_MARK}{suffix if suffix in _CONTAINERS else '.mkv'}"
+    return fitting_path(folder, without_suffix(Path(video.name)).name, ending)
 
 
 def mux_subtitles(

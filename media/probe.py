@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from core.errors import MediaError
+from media.claims import check_written
 from media.containers import (
     FORMAT_WHITELIST,
     JUMPING_DEMUXERS,
@@ -61,6 +62,7 @@ def probe(path: Path) -> MediaInfo:
     Raises MediaError for what is not one self-contained media file, in one line that names it.
     """
     with open_source(path) as handle:
+        check_written(path, handle)
         info = _probe_once(path, handle, deep=False)
         vague = any(not track.sample_rate or not track.channels for track in info.audio_tracks)
         if info.container in JUMPING_DEMUXERS and (vague or not info.audio_tracks):

@@ -18,6 +18,7 @@ from pathlib import Path
 from cache.store import Store
 from core.errors import DiskFullError, SegueError
 from core.keys import canonical_json, digest_bytes
+from media.names import fitting_path, longest_name
 
 #: Subtitle formats written by default; `<stem>.json` always comes with them.
 DEFAULT_FORMATS = ("srt", "vtt")
@@ -47,8 +48,8 @@ class Delivery:
     force: bool = False
 
     def path(self, suffix: str, *, partial: bool = False) -> Path:
-        """``<folder>/<stem>[.partial].<suffix>``."""
-        return self.folder / f"{self.stem}{PARTIAL if partial else ''}.{suffix}"
+        """``<folder>/<stem>[.partial].<suffix>``, the stem cut where the file system does not take as long a name."""
+        return fitting_path(self.folder, self.stem, f"{PARTIAL if partial else ''}.{suffix}")
 
     def as_json(self) -> dict[str, object]:
         """What is noted beside the job, so that `export` and `status` find it by the file's name."""
@@ -88,6 +89,13 @@ class Delivery:
             raise OutputError(
                 f"{self.media}: {nearest} is a file, so no outputs can be put there", "choose another --out"
             )
+        room = longest_name(nearest)
+        for part in self.folder.relative_to(nearest).parts:
+            if len(os.fsencode(part)) > room:
+                raise OutputError(
+                    f"{self.media}: a folder's name is longer than {nearest} takes ({room} bytes): {part}",
+                    "choose another --out, or rename the folder",
+                )
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise OutputError(f"{self.media}: {nearest} cannot be written to", "choose another folder with --out")
         names = [name for name in (source, *targets) if name]

@@ -29,6 +29,7 @@ from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder, note_refused
 from pipeline.left_behind import left_by
 from pipeline.node_session import NodeSession, local_facts
+from pipeline.plan_queue import PlanQueue, PutOffError, StoppedError
 from pipeline.planning import PlanRequest, ensure_audio, plan_job
 from pipeline.progress import Watcher
 from pipeline.report import FileResult, JobState, RunReport, left_of, tally_of
@@ -55,10 +56,6 @@ class Entry:
     request: Callable[[], PlanRequest]
 
 
-class _StoppedError(Exception):
-    """Leaves a decoding that nobody waits for any more."""
-
-
 def _is_remote(engine: Transcriber | Translator) -> bool:
     return bool(getattr(engine, "remote", False))
 
@@ -81,6 +78,7 @@ class Executor:
         self._courier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliver")
         self._results: dict[int, FileResult] = {}
         self._restored: set[str] = set()
+        self._queue = PlanQueue([entry.delivery.media for entry in entries])
         self._session: NodeSession | None = None
         self._session_lock = threading.Lock()
         self._stop = threading.Event()
@@ -139,16 +137,19 @@ class Executor:
 
     def _plan_all(self) -> None:
         self._count_earlier()
-        for number, entry in enumerate(self._entries):
+        for number in self._queue:
+            entry = self._entries[number]
             while self._full() and not self._stop.wait(0.1):
                 pass
             if self._stop.is_set():
                 break
             try:
                 self._plan_one(number, entry)
+            except PutOffError:
+                self._queue.put_off(number)
             except StoreError:
                 raise
-            except _StoppedError:
+            except StoppedError:
                 break
             except SegueError as error:
                 self._finish(number, FileResult(entry.delivery.media, JobState.FAILED, reason=str(error)))
@@ -196,7 +197,7 @@ class Executor:
                 return
             self._open_session()
             self._engines.prefetch_transcriber(request.settings.transcriber)
-        plan = plan_job(request, folder, lambda done, total: self._on_decoded(delivery, done, total))
+        plan = plan_job(request, folder, lambda done, total: self._on_decoded(number, done, total))
         folder.clear_failures()
         work = JobWork.open(plan, self._store, {})
         if any(unit.stage in _AUDIO_STAGES for unit in work.ready()):
@@ -211,11 +212,12 @@ class Executor:
             self._wants.wanted(folder)
             self._board.add(job)
 
-    def _on_decoded(self, delivery: Delivery, done_ms: int, total_ms: int) -> None:
-        """Shows progress; leaves a long decoding at once when the run is to stop."""
+    def _on_decoded(self, number: int, done_ms: int, total_ms: int) -> None:
+        """Shows progress; leaves a long decoding at once when the run is to stop, or to let others go first."""
         if self._stop.is_set():
-            raise _StoppedError
-        self._watcher.decoding(delivery.media, done_ms, total_ms)
+            raise StoppedError
+        self._queue.look_at(number, done_ms)
+        self._watcher.decoding(self._entries[number].delivery.media, done_ms, total_ms)
 
     # -- running ---------------------------------------------------------------------------------------------
 

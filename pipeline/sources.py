@@ -8,6 +8,8 @@ from pathlib import Path
 
 from cache.store import Store
 from core.keys import Digest, canonical_json, digest_bytes, is_digest
+from media.claims import check_claims
+from media.probe import probe
 from media.sources import check_source, media_digest, stat_signature
 
 
@@ -28,6 +30,8 @@ def known_digest(path: Path, store: Store) -> Digest:
         value = json.loads(noted)
         if value["stamp"] == stamp and is_digest(value["digest"]):
             return Digest(value["digest"])
+    # What it says of itself is looked at first: to read all of a file costs what its size says.
+    check_claims(probe(path))
     digest = media_digest(path)
     store.replace_state(parts, canonical_json({"stamp": stamp, "digest": digest}))
     return digest

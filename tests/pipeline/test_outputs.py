@@ -193,3 +193,34 @@ def test_two_runs_write_the_same_bytes(bench: Bench, tmp_path: Path) -> None:
         each.run_one(SAMPLE, to=("ja", "ar"), formats=("srt", "vtt", "ass", "ttml"))
     assert bench.outputs() == other.outputs()
     json.loads((bench.out / "sample.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("stem", ["n" * 245, "番組" * 40])
+def test_a_name_as_long_as_names_may_be_is_delivered_in_part_and_whole(bench: Bench, tmp_path: Path, stem: str) -> None:
+    media = tmp_path / f"{stem}.flac"
+    media.write_bytes(SPEECH.read_bytes()[: SPEECH.stat().st_size // 2])
+    partial = bench.run_one(media)
+    assert partial.state == "partial"
+    assert all(path.is_file() and ".partial." in path.name for path in partial.outputs)
+    media.write_bytes(SPEECH.read_bytes())
+    whole = bench.run_one(media)
+    assert whole.state == "done"
+    assert len({path.name for path in whole.outputs}) == len(whole.outputs) == 5
+
+
+def test_files_that_hold_far_more_sound_than_they_have_bytes_go_after_the_others(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    def thin(path: Path, ms: int) -> bool:
+        looked.append(path.name)
+        return path.name.startswith("thin")
+
+    monkeypatch.setattr("pipeline.plan_queue.is_thin", thin)
+    media = [tmp_path / name for name in ("thin1.flac", "thin2.flac", "good.flac")]
+    for number, path in enumerate(media):
+        path.write_bytes(SPEECH.read_bytes() + bytes(number))
+    report = bench.run(*media)
+    assert [result.state for result in report.files] == ["done"] * 3
+    assert looked.index("thin1.flac") < looked.index("thin2.flac") < looked.index("good.flac")
