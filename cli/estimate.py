@@ -99,7 +99,10 @@ def estimate_command(
         quote(runtime.settings.node_price)
     requests = gather_media(media, options_from(runtime))
     found = estimate(requests.requests, runtime, Prices.of(runtime.settings), on)
-    problems = [{"media": str(problem.media), "problem": problem.reason} for problem in requests.problems]
+    problems = [
+        {"media": str(problem.media), "problem": problem.reason.removeprefix(f"{problem.media}: ")}
+        for problem in requests.problems
+    ]
     if json:
         print_json({**found.as_json(), "problems": problems})
     else:

@@ -48,6 +48,8 @@ def test_images_are_pinned_and_run_without_root(kind: str) -> None:
     assert users == ["10001:10001"]
     entry = json.loads(next(rest for name, rest in instructions if name == "ENTRYPOINT"))
     assert entry == ["tini", "--", "segue"]
+    # Health checks and commands start Python on a shared disk: nothing is imported from there.
+    assert any(name == "ENV" and "PYTHONSAFEPATH=1" in rest for name, rest in instructions[last_from:])
     command = json.loads(next(rest for name, rest in instructions if name == "CMD"))
     if not command[0].startswith("--"):
         check_command(command)
