@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -69,18 +70,29 @@ def read_manifest(path: Path) -> Manifest:
 
 def _json_rows(text: str, problems: list[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     # Not splitlines: JSON strings may hold what Python takes for other ends of a line (U+2028, form feed).
-    for number, line in enumerate(text.lstrip("\ufeff").replace("\r", "\n").split("\n"), start=1):
+    for number, line in enumerate(re.split(r"\r?\n|\r", text.lstrip("\ufeff")), start=1):
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = json.loads(line, object_pairs_hook=_object)
         except (ValueError, RecursionError):
             problems.append(f"row {number}: not valid JSON")
+            continue
+        except UsageError as error:
+            problems.append(f"row {number}: {error}")
             continue
         if isinstance(value, dict):
             yield number, value
         else:
             problems.append(f"row {number}: not a JSON object")
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, whose names are read as those of columns are. Raises UsageError for one that is there twice."""
+    found = {name.strip().lower(): value for name, value in pairs}
+    if len(found) < len(pairs):
+        raise UsageError("a name is there twice")
+    return found
 
 
 def _names(row: Row) -> list[str]:
@@ -109,10 +121,11 @@ def _table_rows(text: str, problems: list[str]) -> Iterator[tuple[int, Mapping[s
 
 
 def _row(row: Mapping[str, Any], base: Path) -> tuple[Path, dict[str, Any]]:
-    said = {name.strip().lower(): cell for name, value in row.items() if (cell := _cell(value))}
-    unknown = [name for name in said if name and name not in COLUMNS]
+    said = {name: cell for name, value in row.items() if (cell := _cell(value))}
+    unknown = [name for name in said if name not in COLUMNS]
     if unknown:
-        raise UsageError(f"unknown column {', '.join(map(shown, unknown))}", f"columns are {', '.join(COLUMNS)}")
+        names = ", ".join(shown(name) or "without a name" for name in unknown)
+        raise UsageError(f"unknown column {names}", f"columns are {', '.join(COLUMNS)}")
     if "media" not in said:
         raise UsageError("no media named")
     media = _absolute(base, said["media"])

@@ -118,6 +118,24 @@ def test_a_table_that_is_no_manifest_says_why(tmp_path: Path, text: str, reason:
     assert reason in caught.value.message
 
 
+def test_an_object_that_says_a_thing_twice_or_without_a_name_is_no_row(tmp_path: Path) -> None:
+    (tmp_path / "c").write_bytes(b"x")
+    manifest = tmp_path / "list.jsonl"
+    manifest.write_text(
+        '{"media": "a", "Media ": "b"}\n{"media": "a", "": "b"}\r\n{"media": "c", "": ""}\n{"media": %s}'
+        % ("9" * 5_000),
+        encoding="utf-8",
+        newline="",
+    )
+    with pytest.raises(ListedError) as caught:
+        read_manifest(manifest)
+    assert [line.split(" (")[0].strip()[:60] for line in caught.value.message.splitlines()[1:]] == [
+        "row 1: a name is there twice",
+        "row 2: unknown column without a name",
+        "row 4: not valid JSON",
+    ]
+
+
 def test_problems_of_ten_thousand_rows_are_summed_up(tmp_path: Path) -> None:
     manifest = tmp_path / "list.csv"
     manifest.write_text("media,to\n" + "".join(f"{n}.wav,nonsense\n" for n in range(10_000)), encoding="utf-8")
