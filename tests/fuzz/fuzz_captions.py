@@ -122,7 +122,7 @@ def _vtt_words(text: str) -> list[str]:
     said, noise = [], True
     for number, line in enumerate(lines):
         following = lines[number + 1] if number + 1 < len(lines) else ""
-        if not line.strip() or "--" in line:
+        if not line.strip() or "-->" in line:
             noise = False
         elif not lines[number - 1].strip() and line.startswith(("NOTE", "STYLE", "REGION")):
             noise = True
