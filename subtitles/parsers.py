@@ -20,7 +20,7 @@ Parser = Callable[[str], list[SubtitleEvent]]
 def format_of(text: str) -> str | None:
     """The format that a file's text is in, or None."""
     head = text.lstrip()[:4096]
-    if head.startswith("WEBVTT"):
+    if re.match(r"WEBVTT(\s|$)", head):
         return "vtt"
     if is_substation(head):
         return "ass"

@@ -84,7 +84,7 @@ def _vtt_noise(lines: Sequence[str]) -> frozenset[int]:
     """Numbers of the lines of the header and of comments, styles and regions, each of which a blank line ends."""
     noise, inside = set(), True
     for number, line in enumerate(lines):
-        if not line.strip() or (number and (_ARROW.search(line) or _time_line(lines, number))):
+        if not line.strip() or _ARROW.search(line) or (number and _time_line(lines, number)):
             # The standard has no arrow in them.
             inside = False
         elif inside or (_COMMENT.fullmatch(line) and not lines[number - 1].strip()):
