@@ -162,7 +162,7 @@ def _refuse_untimed(lines: Sequence[str], body: Sequence[int], following: int) -
 
 def _time_line(lines: Sequence[str], number: int) -> _TimeLine | None:
     """The times that a line states; None for any other line. Raises ValueError for one that is meant to state times."""
-    line = lines[number][:_MOST]
+    line = _TAG.sub("", lines[number][:_MOST])
     if not _ARROW.search(line):
         if (":" not in line and "\uff1a" not in line) or not _expects_times(lines, number):
             return None
