@@ -5,6 +5,7 @@ Each window has a digest of its own, so each is a unit of its own, and fake engi
 
 from __future__ import annotations
 
+import wave
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,15 @@ def fake_runtime(home: Path, **changes: object) -> Runtime:
     values = {"home": home, "owner": "tester", "transcriber": "fake", "translator": "fake"} | changes
     settings = Settings(**values)  # type: ignore[arg-type]
     return Runtime(settings, lambda _line: None)
+
+
+def write_media(path: Path, name: str) -> None:
+    """A WAV file that no other name has: nobody decodes it, but its header is read."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(name.encode("utf-16-le"))
 
 
 @dataclass
@@ -80,7 +90,7 @@ class JobMaker:
         media = self.folder / "media" / f"{name}.wav"
         media.parent.mkdir(parents=True, exist_ok=True)
         if not media.exists():
-            media.write_bytes(f"not really sound: {name}".encode())
+            write_media(media, name)
         resources = self.runtime.resources
         settings = JobSettings(
             source_language="en",
