@@ -48,16 +48,23 @@ class Documents:
         """The payload at checked ``parts``; None when it is missing, or was damaged and is now in quarantine."""
         return read_checked(self._volume, parts, partial(decode_document, parts))
 
-    def replace(self, parts: Sequence[str], payload: bytes) -> None:
+    def read_state(self, parts: Sequence[str]) -> bytes | None:
+        """As `read`; an empty file is missing: it was not made durable, and the power failed."""
+        checked = state_parts(parts)
+        return read_checked(self._volume, checked, lambda data: decode_document(checked, data) if data else None)
+
+    def replace(self, parts: Sequence[str], payload: bytes, *, durable: bool) -> None:
         checked = state_parts(parts)
         self._volume.confirm()
-        pending = self._volume.write_file(checked, encode_document(checked, payload))
+        pending = self._volume.write_file(checked, encode_document(checked, payload), durable=durable)
         try:
             filesystem = self._volume.filesystem
-            filesystem.fsync(pending.fd)
+            if durable:
+                filesystem.fsync(pending.fd)
             filesystem.replace(pending.temp, self._volume.path(checked))
             pending.on_disk = False
-            filesystem.fsync_directory(self._volume.path(checked[:-1]) if checked[:-1] else self._volume.home)
+            if durable:
+                filesystem.fsync_directory(self._volume.path(checked[:-1]) if checked[:-1] else self._volume.home)
         finally:
             self._volume.discard(pending)
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from cache import names, removal, survey
 from cache.blobs import BlobReader, BlobWriter, open_blob, verify_blob
-from cache.documents import Documents, document_parts, state_parts
+from cache.documents import Documents, document_parts
 from cache.envelope import Record
 from cache.faults import FULL_HINT, faults
 from cache.filesystem import Filesystem
@@ -206,15 +206,18 @@ class Store:
         with faults("reading a journal", self._volume.home):
             return self._journals.read_from(parts, offset)
 
-    def replace_state(self, parts: Sequence[str], payload: bytes) -> None:
-        """Writes a state, such as ``("state", "outputs.state")``, over the old one: all of it or nothing."""
+    def replace_state(self, parts: Sequence[str], payload: bytes, *, durable: bool = True) -> None:
+        """Writes a state, such as ``("state", "outputs.state")``, over the old one: all of it or nothing.
+
+        Not ``durable``, a power cut may take it back (a killed process does not); a network disk waits for nothing.
+        """
         with faults("writing a state", self._volume.home):
-            self._documents.replace(parts, payload)
+            self._documents.replace(parts, payload, durable=durable)
 
     def read_state(self, parts: Sequence[str]) -> bytes | None:
         """A state's payload; None when it is missing, or was damaged and is now in quarantine."""
         with faults("reading a state", self._volume.home):
-            return self._documents.read(state_parts(parts))
+            return self._documents.read_state(parts)
 
     def remove(self, parts: Sequence[str]) -> None:
         """Removes a note from the queue; gone already is fine. After a power cut it may be back: readers expect that.

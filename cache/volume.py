@@ -111,8 +111,8 @@ class Volume:
         facts = self.filesystem.stat(f"{self.home}/{names.IDENTITY}")
         return facts.st_dev, facts.st_ino
 
-    def ensure_directory(self, parts: Sequence[str]) -> str:
-        """The path of a folder below home, which exists and whose name is durable when this returns."""
+    def ensure_directory(self, parts: Sequence[str], *, durable: bool = True) -> str:
+        """The path of a folder below home, which exists and whose name is durable, if asked, when this returns."""
         if not parts:
             return self.home
         path = self.path(parts)
@@ -125,6 +125,8 @@ class Volume:
                 return path
         with suppress(FileExistsError):
             self.filesystem.make_directory(path)
+        if not durable:
+            return path
         # Also when it was there: whoever made it may not have come this far.
         self.filesystem.fsync_directory(parent)
         self._durable.add(path)
@@ -158,11 +160,11 @@ class Volume:
 
     # Writing
 
-    def begin(self, directory: Sequence[str], label: str) -> Pending:
+    def begin(self, directory: Sequence[str], label: str, *, durable: bool = True) -> Pending:
         """Opens a new temporary file in the folder of its target."""
         for attempt in range(_PLACE_ATTEMPTS):
             try:
-                folder = self.ensure_directory(directory)
+                folder = self.ensure_directory(directory, durable=durable)
                 temp = f"{folder}/{names.temp_name(label, self.token)}"
                 return Pending((*directory, label), temp, self.filesystem.create(temp))
             except FileNotFoundError:
@@ -172,9 +174,9 @@ class Volume:
                     raise
         raise AssertionError("unreachable")
 
-    def write_file(self, parts: Sequence[str], data: bytes) -> Pending:
+    def write_file(self, parts: Sequence[str], data: bytes, *, durable: bool = True) -> Pending:
         """A new temporary file with ``data`` in it, not yet durable. Leaves nothing behind when it raises."""
-        pending = self.begin(parts[:-1], parts[-1])
+        pending = self.begin(parts[:-1], parts[-1], durable=durable)
         try:
             self.filesystem.write(pending.fd, data)
         except BaseException:

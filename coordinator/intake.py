@@ -14,12 +14,13 @@ from coordinator.active import ActiveJob, queues_of
 from coordinator.defects import JobDefectError, blaming
 from coordinator.ending import Ending
 from coordinator.floor import Floor
-from coordinator.opening import Opened, StoppedError, Unopened, open_job, restore_audio
+from coordinator.opening import Opened, Unopened, open_job, restore_audio
 from coordinator.register import SET_ASIDE_S
 from coordinator.views import Views
 from core.errors import MediaError, SegueError, StoreError
 from core.keys import Key
 from pipeline.jobs import JobFolder
+from pipeline.plan_queue import PutOffError, StoppedError
 from pipeline.stages import Unit
 from pipeline.submissions import Order, OrderKind, file_order, filed_orders, open_jobs, order_names, read_order
 from tasks.broker import BrokerAwayError
@@ -50,6 +51,9 @@ class Intake:
         #: For jobs in a rush: ten hours of somebody else's sound may be decoded just now.
         self._express = ThreadPoolExecutor(1, thread_name_prefix="plan-rush")
         self._rushing = ""
+        #: For files with far more sound than their bytes let expect, one at a time: they hold up one another only.
+        self._slow = ThreadPoolExecutor(1, thread_name_prefix="plan-thin")
+        self._thin = ""
         #: Orders that may have been filed, and whose consequences have not been drawn.
         self._owed: list[Order] = []
         #: Orders in which a defect was ever met, and when each is tried again; monotonic seconds.
@@ -60,6 +64,7 @@ class Intake:
         self._stop.set()
         self._planners.shutdown(wait=True, cancel_futures=True)
         self._express.shutdown(wait=True, cancel_futures=True)
+        self._slow.shutdown(wait=True, cancel_futures=True)
 
     # -- orders ----------------------------------------------------------------------------------------------
 
@@ -177,7 +182,13 @@ class Intake:
             self._opening.add(urgent)
             self._express.submit(self._open, urgent)
             busy = busy | {urgent}
-        for job_id in self._floor.register.next(busy, room, PLANNERS * 2 - len(self._opening)):
+        if self._thin not in self._opening and room > 0 and (thin := self._floor.register.next_thin(busy)):
+            self._thin = thin
+            self._opening.add(thin)
+            self._slow.submit(self._open, thin, alone=True)
+            busy = busy | {thin}
+        opening = sum(not self._floor.register.is_thin(job_id) for job_id in self._opening)
+        for job_id in self._floor.register.next(busy, room, PLANNERS * 2 - opening):
             self._opening.add(job_id)
             self._planners.submit(self._open, job_id)
 
@@ -197,12 +208,14 @@ class Intake:
             self.withdraw(job)
             floor.register.postpone(job.job_id, SET_ASIDE_S)
 
-    def _open(self, job_id: str) -> None:
+    def _open(self, job_id: str, *, alone: bool = False) -> None:
         """In a planning thread: hands what became of it to the loop."""
         try:
-            found = open_job(job_id, self._floor.runtime, self._stop.is_set)
+            found = open_job(job_id, self._floor.runtime, self._stop.is_set, alone=alone)
         except StoppedError:
             return
+        except PutOffError:
+            self._opened.put((job_id, lambda: self._on_put_off(job_id)))
         except StoreError as error:
             reason = str(error)
             self._opened.put((job_id, lambda: self._on_unopenable(job_id, reason)))
@@ -258,6 +271,13 @@ class Intake:
             job_id, "opened", f"{len(found.work.plan.windows)} windows, {len(found.work.ready())} units ready"
         )
 
+    def _on_put_off(self, job_id: str) -> None:
+        self._opening.discard(job_id)
+        self._floor.register.note_thin(job_id)
+        self._floor.log(
+            job_id, "put-off", "planned beside the others: it holds far more sound than its bytes let expect"
+        )
+
     def _on_unopenable(self, job_id: str, reason: str) -> None:
         """The disk, not the job, is to blame: it is tried again."""
         self._opening.discard(job_id)
@@ -280,12 +300,17 @@ class Intake:
             if job is not None and job_id not in self._opening:
                 self._opening.add(job.job_id)
                 self.withdraw(job)
-                self._planners.submit(self._mend, job)
+                thin = self._floor.register.is_thin(job_id)
+                (self._slow if thin else self._planners).submit(self._mend, job, alone=thin)
 
-    def _mend(self, job: ActiveJob) -> None:
+    def _mend(self, job: ActiveJob, *, alone: bool) -> None:
         opened = Opened(job.wanted, job.folder, job.request, job.work, job.round)
         try:
-            mended = restore_audio(opened)
+            mended = restore_audio(opened, self._stop.is_set, alone=alone)
+        except StoppedError:
+            return
+        except PutOffError:
+            self._opened.put((job.job_id, lambda: self._on_put_off(job.job_id)))
         except MediaError as error:
             reason = f"its decoded audio is damaged and cannot be made again: {error.message}"
             self._opened.put((job.job_id, lambda: self._on_impossible(job.job_id, reason)))

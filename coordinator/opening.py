@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from coordinator.floor import WRITER
 from core.errors import MediaError, UsageError
 from core.keys import canonical_json
+from media.claims import is_thin
 from pipeline.jobs import JobFolder
+from pipeline.plan_queue import PutOffError, StoppedError
 from pipeline.planning import PlanRequest, ensure_audio, plan_job
 from pipeline.report import FileResult
 from pipeline.runtime import Runtime
@@ -18,10 +20,6 @@ from pipeline.submissions import Submission, Wanted, filed_orders, wanted_of
 from pipeline.work import JobWork
 
 _AUDIO_STAGES = frozenset({Stage.DETECT, Stage.TRANSCRIBE})
-
-
-class StoppedError(Exception):
-    """Leaves a decoding that nobody waits for any more."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,14 @@ class Unopened:
     results: tuple[FileResult, ...]
 
 
-def open_job(job_id: str, runtime: Runtime, stopping: Callable[[], bool]) -> Opened | Unopened | None:
+def open_job(
+    job_id: str, runtime: Runtime, stopping: Callable[[], bool], *, alone: bool = True
+) -> Opened | Unopened | None:
     """Plans a job if that has not been done and reads what is there of it. None when nobody has submitted it.
 
-    Raises MediaError, UsageError, SettingsError for a job that cannot be done, StoreError when the disk fails, and
-    StoppedError when ``stopping`` says so in the middle of a decoding.
+    Raises MediaError, UsageError, SettingsError for a job that cannot be done, StoreError when the disk fails,
+    StoppedError when ``stopping`` says so in the middle of a decoding, and, unless it is planned ``alone``, PutOffError
+    for a file that would hold up others: it gives far more sound than its bytes let expect.
     """
     store = runtime.store
     wanted = wanted_of(filed_orders(store, job_id))
@@ -66,22 +67,31 @@ def open_job(job_id: str, runtime: Runtime, stopping: Callable[[], bool]) -> Ope
         settings = submission.settings
         submission.delivery.check(settings.source_language, settings.target_languages, store)
     request = plan_request_of(wanted.submissions[-1], runtime)
-
-    def on_decoded(_done_ms: int, _total_ms: int) -> None:
-        if stopping():
-            raise StoppedError
-
+    on_decoded = _leaving(request, stopping, alone=alone)
     plan = plan_job(request, folder, on_decoded)
     work = JobWork.open(plan, store, folder.failures())
     if any(unit.stage in _AUDIO_STAGES for unit in work.ready()):
-        restored = ensure_audio(request, plan, folder)
+        restored = ensure_audio(request, plan, folder, on_decoded)
         work = work if restored is plan else JobWork.open(restored, store, folder.failures())
     return Opened(wanted, folder, request, work, folder.round())
 
 
-def restore_audio(opened: Opened) -> Opened:
-    """Decodes a job's audio again, which turned out to be damaged on disk. Raises MediaError, StoreError."""
-    plan = ensure_audio(opened.request, opened.work.plan, opened.folder, damaged=True)
+def _leaving(request: PlanRequest, stopping: Callable[[], bool], *, alone: bool) -> Callable[[int, int], None]:
+    """What a decoding calls, to be left when nobody waits for it or others should go first."""
+
+    def on_decoded(done_ms: int, _total_ms: int) -> None:
+        if stopping():
+            raise StoppedError
+        if not alone and is_thin(request.path, done_ms):
+            raise PutOffError
+
+    return on_decoded
+
+
+def restore_audio(opened: Opened, stopping: Callable[[], bool], *, alone: bool) -> Opened:
+    """Decodes a job's audio again, which turned out to be damaged on disk. Raises as `open_job` does."""
+    on_decoded = _leaving(opened.request, stopping, alone=alone)
+    plan = ensure_audio(opened.request, opened.work.plan, opened.folder, on_decoded, damaged=True)
     return replace(opened, work=JobWork.open(plan, opened.folder.store, opened.folder.failures()))
 
 

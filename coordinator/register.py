@@ -31,6 +31,8 @@ class _Entry:
     held_at: int = -1
     #: A defect was met in it: until it is tried again there is nothing to do for anybody.
     aside: bool = False
+    #: Its media give far more sound than their bytes let expect: planned one at a time, beside the others.
+    thin: bool = False
 
 
 class JobRegister:
@@ -77,7 +79,7 @@ class JobRegister:
         known = self._entries.get(job_id)
         entry = _Entry(wanted.submissions[0].owner, wanted.priority, wanted.submitted_at, len(orders))
         if known is not None:
-            entry.held_at = known.held_at
+            entry.held_at, entry.thin = known.held_at, known.thin
         self._entries[job_id] = entry
         return wanted
 
@@ -105,6 +107,17 @@ class JobRegister:
         entry = self._entries.get(job_id)
         if entry is not None:
             entry.not_before, entry.held_at, entry.aside = time.monotonic() + seconds, -1, aside
+
+    def note_thin(self, job_id: str) -> None:
+        """From now on only `next_thin` gives this job."""
+        entry = self._entries.get(job_id)
+        if entry is not None:
+            entry.thin = True
+
+    def is_thin(self, job_id: str) -> bool:
+        """True for a job that is planned beside the others."""
+        entry = self._entries.get(job_id)
+        return entry is not None and entry.thin
 
     def is_held(self, job_id: str) -> bool:
         """True while a job is being delivered."""
@@ -134,7 +147,7 @@ class JobRegister:
         if most <= 0 or len(self._entries) <= len(busy):
             return []
         owners = Counter(self._entries[job_id].owner for job_id in busy if job_id in self._entries)
-        waiting = self._due(busy)
+        waiting = {job_id: entry for job_id, entry in self._due(busy).items() if not entry.thin}
         chosen: list[str] = []
         while waiting and len(chosen) < most:
             job_id = min(waiting, key=lambda each: self._turn(each, owners))
@@ -147,7 +160,13 @@ class JobRegister:
 
     def next_rush(self, busy: Collection[str]) -> str:
         """The job in a rush to open now; empty when there is none."""
-        waiting = [job_id for job_id, entry in self._due(busy).items() if entry.priority is Priority.RUSH]
+        due = self._due(busy).items()
+        waiting = [job_id for job_id, entry in due if entry.priority is Priority.RUSH and not entry.thin]
+        return min(waiting, key=lambda each: self._turn(each, Counter()), default="")
+
+    def next_thin(self, busy: Collection[str]) -> str:
+        """The job to plan beside the others now; empty when there is none."""
+        waiting = [job_id for job_id, entry in self._due(busy).items() if entry.thin]
         return min(waiting, key=lambda each: self._turn(each, Counter()), default="")
 
     def is_due(self, busy: Collection[str]) -> bool:

@@ -37,7 +37,11 @@ def plausible_ms(size_bytes: int) -> int:
 
 def is_thin(path: Path, ms: int) -> bool:
     """True once a file has given so much sound that a second of it takes fewer bits than nearly all recordings do."""
-    return ms > _USUAL_FREE_MS + path.stat().st_size * 8000 // _USUAL_BITS
+    try:
+        size_bytes = path.stat().st_size
+    except OSError:
+        return False  # Gone by now: whoever reads it says so.
+    return ms > _USUAL_FREE_MS + size_bytes * 8000 // _USUAL_BITS
 
 
 def expected_ms(info: MediaInfo) -> int:

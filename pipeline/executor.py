@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from cache.faults import BlobDamagedError
 from core.conditions import condition_of, reason_of
@@ -197,11 +198,11 @@ class Executor:
                 return
             self._open_session()
             self._engines.prefetch_transcriber(request.settings.transcriber)
-        plan = plan_job(request, folder, lambda done, total: self._on_decoded(number, done, total))
+        plan = plan_job(request, folder, partial(self._on_decoded, number))
         folder.clear_failures()
         work = JobWork.open(plan, self._store, {})
         if any(unit.stage in _AUDIO_STAGES for unit in work.ready()):
-            restored = ensure_audio(request, plan, folder)
+            restored = ensure_audio(request, plan, folder, partial(self._on_decoded, number))
             work = work if restored is plan else JobWork.open(restored, self._store, {})
         self._watcher.opened(delivery.media, work)
         job = OpenJob(folder, request, work, [(number, delivery)])

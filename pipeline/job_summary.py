@@ -113,7 +113,7 @@ def _keep(folder: JobFolder, work: JobWork, made_from: str, ended: JobState | No
         stamps = folder.store.stamps(summary.keys)
         if _is_of(work, stamps):
             value = {"made_from": made_from, "records": _seal(summary.keys, stamps), "summary": summary.as_json()}
-            folder.store.replace_state((JOBS, folder.job_id, _NAME), canonical_json(value))
+            folder.store.replace_state((JOBS, folder.job_id, _NAME), canonical_json(value), durable=False)
     return summary
 
 

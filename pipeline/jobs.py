@@ -116,7 +116,7 @@ class JobFolder:
 
     # -- results ---------------------------------------------------------------------------------------------
 
-    def note_result(self, delivery: Delivery, result: FileResult, owner: str = "") -> None:
+    def note_result(self, delivery: Delivery, result: FileResult, owner: str = "", *, durable: bool = True) -> None:
         """Keeps how a wish ended, for `status` and so that a finished file costs nothing the next time.
 
         ``owner`` where no plan says whose it is.
@@ -130,7 +130,7 @@ class JobFolder:
             "stamps": stamps,
             "owner": owner,
         }
-        self.store.replace_state(self._result_parts(delivery), canonical_json(value))
+        self.store.replace_state(self._result_parts(delivery), canonical_json(value), durable=durable)
 
     def note_wish(self, delivery: Delivery, engines: str, *, latest: bool = True) -> None:
         """Keeps who wants the outputs before there are any, so that a killed job is found by its file's name.
@@ -229,20 +229,21 @@ def list_jobs(store: Store) -> list[JobFolder]:
 
 
 def note_last(store: Store, job_ids: list[str]) -> None:
-    """Remembers which jobs the latest run was about."""
-    store.replace_state(LAST, canonical_json({"jobs": job_ids}))
+    """Remembers which jobs the latest run was about; only a word for a person."""
+    store.replace_state(LAST, canonical_json({"jobs": job_ids}), durable=False)
 
 
 def note_refused(store: Store, owner: str, result: FileResult) -> None:
     """Keeps a file that no job could be made of, so that it is listed until it succeeds or is purged.
 
-    Its folder has the name of a job, and neither plan nor orders.
+    Its folder has the name of a job, and neither plan nor orders. A power cut may take the note back: the file is then
+    only tried again, and of ten thousand none waits for the disk.
     """
     media = result.media.absolute()
     name = digest_bytes(b"refused\0" + os.fsencode(owner) + b"\0" + os.fsencode(media))[:JOB_ID_LENGTH]
     reason = result.reason.removeprefix(f"{result.media}: ").removeprefix(f"{media}: ")
     kept = replace(result, media=media, job_id=name, reason=reason)
-    JobFolder(store, name).note_result(Delivery(media, media.parent, media.stem), kept, owner)
+    JobFolder(store, name).note_result(Delivery(media, media.parent, media.stem), kept, owner, durable=False)
 
 
 def find_job(store: Store, wanted: str) -> JobFolder:

@@ -54,14 +54,21 @@ def plan_job(
     return folder.write_plan(_plan_audio(request, _analyse(request, folder.store, on_decoded)))
 
 
-def ensure_audio(request: PlanRequest, plan: Plan, folder: JobFolder, *, damaged: bool = False) -> Plan:
+def ensure_audio(
+    request: PlanRequest,
+    plan: Plan,
+    folder: JobFolder,
+    on_decoded: Callable[[int, int], None] = lambda done_ms, total_ms: None,
+    *,
+    damaged: bool = False,
+) -> Plan:
     """The plan, with its decoded audio in the store: decoded again when it was collected or is ``damaged``.
 
     Another decoder may give other samples; the job is then planned anew, and only what is missing is computed.
     """
     if folder.store.has_blob(Digest(plan.audio)) and not damaged:
         return plan
-    analysis = _analyse(request, folder.store)
+    analysis = _analyse(request, folder.store, on_decoded)
     return plan if analysis.audio == plan.audio else folder.write_plan(_plan_audio(request, analysis))
 
 

@@ -33,5 +33,6 @@ def known_digest(path: Path, store: Store) -> Digest:
     # What it says of itself is looked at first: to read all of a file costs what its size says.
     check_claims(probe(path))
     digest = media_digest(path)
-    store.replace_state(parts, canonical_json({"stamp": stamp, "digest": digest}))
+    # Without it the file is only read again.
+    store.replace_state(parts, canonical_json({"stamp": stamp, "digest": digest}), durable=False)
     return digest
