@@ -114,10 +114,10 @@ def test_a_rush_job_is_planned_while_every_planner_decodes(theatre: Theatre, mon
     gate = threading.Event()
     opened = intake.open_job
 
-    def slow(job_id: str, *rest: Any) -> Any:
+    def slow(job_id: str, *rest: Any, **how: Any) -> Any:
         if job_id not in urgent:
             gate.wait(30)
-        return opened(job_id, *rest)
+        return opened(job_id, *rest, **how)
 
     urgent: set[str] = set()
     monkeypatch.setattr(intake, "open_job", slow)
@@ -145,10 +145,10 @@ def test_an_order_is_not_forgotten_when_the_disk_fails_in_the_middle_of_it(
     failing = True
     replace_state = Store.replace_state
 
-    def full(store: Store, parts: Any, payload: bytes) -> None:
+    def full(store: Store, parts: Any, payload: bytes, **how: Any) -> None:
         if failing and parts[-1] == "queue.state":
             raise StoreError("no space left", "")
-        replace_state(store, parts, payload)
+        replace_state(store, parts, payload, **how)
 
     monkeypatch.setattr(Store, "replace_state", full)
     for _ in range(3):
