@@ -332,7 +332,7 @@ def _parse_started(process: str, raw: Mapping[str, Any]) -> AttemptStarted:
     if not jobs:
         jobs = [""] * len(units)
     elif len(jobs) != len(units):
-        raise FactError(f"attempt {raw['attempt']} names {len(jobs)} jobs for {len(units)} units")
+        raise FactError(f"attempt {raw['attempt']!r} names {len(jobs)} jobs for {len(units)} units")
     return AttemptStarted(
         raw["attempt"],
         process,

@@ -118,7 +118,7 @@ def _srt_words(text: str) -> list[str]:
 
 def _vtt_words(text: str) -> list[str]:
     """Words outside of the header, of blocks that a keyword begins, and of names above times."""
-    lines = _without_tags(text).split("\n")
+    lines = text.split("\n")
     said, noise = [], True
     for number, line in enumerate(lines):
         following = lines[number + 1] if number + 1 < len(lines) else ""
@@ -128,7 +128,7 @@ def _vtt_words(text: str) -> list[str]:
             noise = True
         if not noise and "-->" not in following:
             said.append(line)
-    return _words(said)
+    return _words(_without_tags("\n".join(said)).split("\n"))
 
 
 def _ass_words(text: str) -> list[str]:
