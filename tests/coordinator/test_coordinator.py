@@ -303,7 +303,8 @@ def test_workers_that_return_nothing_do_not_keep_a_unit_going_round_for_ever(
 
 def test_media_that_changed_since_they_were_submitted_fail_by_name(theatre: Theatre) -> None:
     job = theatre.maker.submit("talk", 3)
-    (theatre.folder / "media" / "talk.wav").write_bytes(b"something else")
+    with (theatre.folder / "media" / "talk.wav").open("ab") as media:
+        media.write(b"something else")
     theatre.until(lambda: order_names(theatre.store) == () and theatre.view(job).state is JobState.FAILED)
     assert "has changed since it was submitted" in theatre.view(job).reason
 
