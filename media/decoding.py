@@ -11,6 +11,7 @@ import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 #: Most memory that the process may have: a damaged header cannot ask for all of the machine's.
 _MEMORY_BYTES = 3 << 30
 _SILENCE = np.zeros((BLOCK, 2), np.float32)
+#: So many samples are mixed and sent at once.
+_BATCH = 8 * BLOCK
 
 
 class TrackDecoder:
@@ -123,9 +126,10 @@ class TrackDecoder:
 
     def _take(self, packet: Any, *, complained: bool) -> None:
         """Decodes a packet; what of it cannot be decoded is counted as lost."""
-        start = self._start_of(packet)
-        timed = packet.duration and packet.time_base and not self._bare
-        length = in_samples(packet.duration, packet.time_base) if timed else self._usual
+        # Once a packet, for its frames too: PyAV makes a new Fraction each time, which is slow.
+        time_base = None if self._bare else packet.time_base
+        start = self._start_of(packet, time_base)
+        length = in_samples(packet.duration, time_base) if packet.duration and time_base else self._usual
         missing = self._watch.step(packet, start, length, alone=self._alone, complained=complained)
         if missing:
             self._watch.lose(self._placement.at(start) - missing, missing)
@@ -153,16 +157,14 @@ class TrackDecoder:
                 # First what the old one holds: the new frame's clock may be another.
                 self._end_form()
                 self._resampler = Resampler(Form.of(frame), frame.time_base)
-            start = self._start_of(frame)
+            start = self._start_of(frame, time_base)
             self._placement.note_frame(start, frame_length)
             if frame.is_corrupt:
                 self._watch.lose(self._placement.at(start), frame_length)
             self._place(self._resampler.push(frame))
 
-    def _start_of(self, timed: Any) -> int | None:
-        if timed.pts is None or not timed.time_base or self._bare:
-            return None
-        return in_samples(timed.pts, timed.time_base) - self._zero
+    def _start_of(self, timed: Any, time_base: Fraction | None) -> int | None:
+        return None if timed.pts is None or not time_base else in_samples(timed.pts, time_base) - self._zero
 
     def _end_form(self) -> None:
         """What the resampler still holds, before another one takes over."""
@@ -189,14 +191,14 @@ class TrackDecoder:
     def _add(self, piece: Stereo) -> None:
         self._waiting.append(piece)
         self._waiting_length += len(piece)
-        if self._waiting_length >= BLOCK:
+        if self._waiting_length >= _BATCH:
             self._mix()
 
     def _mix(self, *, everything: bool = False) -> None:
         joined = np.concatenate(self._waiting) if self._waiting else _SILENCE[:0]
         end = len(joined) if everything else len(joined) // BLOCK * BLOCK
-        for at in range(0, end, BLOCK):
-            send(self._out, SAMPLES, self._downmix.mix(joined[at : min(at + BLOCK, end)]).astype("<i2").tobytes())
+        mono = [self._downmix.mix(joined[at : min(at + BLOCK, end)]) for at in range(0, end, BLOCK)]
+        send(self._out, SAMPLES, b"".join(block.astype("<i2").tobytes() for block in mono))
         self._waiting, self._waiting_length = [joined[end:]], len(joined) - end
 
 

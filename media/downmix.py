@@ -33,8 +33,11 @@ class Downmix:
 
     def mix(self, block: Stereo) -> Pcm:
         """The next `BLOCK` samples as mono; the last block may be shorter."""
-        block = np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0)
-        weights = _weights(block, self._weights)
+        energies = _energies(block)
+        if not np.isfinite(energies).all():
+            block = np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0)
+            energies = _energies(block)
+        weights = _weights(energies, self._weights)
         if weights != _SUM:
             self.cancelled += len(block)
         if weights == self._weights:
@@ -48,11 +51,17 @@ class Downmix:
         return pcm
 
 
-def _weights(block: Stereo, before: tuple[float, float]) -> tuple[float, float]:
+def _energies(block: Stereo) -> tuple[float, float, float]:
+    """The energy of the left channel, of the right one, and of their mean."""
+    left, right = block.T.astype(np.float64, order="C")
+    of_left, of_right = float(left @ left), float(right @ right)
+    return of_left, of_right, (of_left + of_right + 2 * float(left @ right)) / 4
+
+
+def _weights(energies: tuple[float, float, float], before: tuple[float, float]) -> tuple[float, float]:
     """What the two channels of a block are weighted with."""
-    left, right = (float(energy) for energy in np.square(block, dtype=np.float64).sum(axis=0))
-    both = float(np.square(block.sum(axis=1, dtype=np.float64) / 2).sum())
-    if both >= _CANCELS * max(left, right):
+    left, right, mean = energies
+    if mean >= _CANCELS * max(left, right):
         return _SUM
     if before == _RIGHT:
         return _LEFT if left > _STRONGER * right else _RIGHT

@@ -61,7 +61,7 @@ class Resampler:
         self._gain = float(form.channels) if form.channels > 2 else 1.0
 
     def push(self, frame: AudioFrame | None) -> Iterator[tuple[int | None, Stereo]]:
-        """What comes out for one more frame; for None what was held back."""
+        """What comes out for one more frame, at most one piece; for None what was held back."""
         self._source.push(frame)
         while True:
             try:
@@ -69,15 +69,18 @@ class Resampler:
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
             assert isinstance(out, AudioFrame)
-            start = None if out.pts is None or out.time_base is None else in_samples(out.pts, out.time_base)
-            yield start, self._stereo(out)
+            # aresample's own clock counts samples of its output.
+            yield out.pts, self._stereo(out)
+            if frame is not None:
+                return
 
     def _stereo(self, out: AudioFrame) -> Stereo:
         width = 1 if self.form.channels == 1 else 2
-        # Its own copy: the frame's memory goes with the frame.
-        samples: Stereo = np.frombuffer(bytes(out.planes[0]), np.float32, out.samples * width).reshape(-1, width)
+        # No copy: the plane keeps the frame, and so its memory, alive.
+        plane = memoryview(out.planes[0])
+        samples: Stereo = np.frombuffer(plane, np.float32, out.samples * width).reshape(-1, width)
         if width == 1:
-            samples = np.repeat(samples, 2, axis=1)
+            samples = np.broadcast_to(samples, (len(samples), 2))
         return samples if self._gain == 1.0 else self._raised(samples)
 
     def _raised(self, samples: Stereo) -> Stereo:

@@ -72,12 +72,12 @@ def _lacks(found: Completeness) -> list[str]:
     lacks = []
     if found.failed:
         lacks.append(f"{found.failed} of {found.units} units failed; the first: {found.failure}")
-    elif not found.finished:
+    if not found.finished:
         lacks.append("not everything is computed yet")
-    elif found.missed_ms > MOST_MISSED_MS:
+    if found.missed_ms > MOST_MISSED_MS:
         lacks.append(_missed(found))
     empty = [target for target, lines in found.untranslated.items() if 0 < found.cues == lines]
-    if empty and not found.failed and found.finished:
+    if empty:
         lacks.append(f"nothing was translated into {', '.join(empty)}")
     return lacks
 

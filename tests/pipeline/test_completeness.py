@@ -17,6 +17,32 @@ def _lacking(**changes: object) -> Completeness:
     return Completeness(**{"finished": True, "units": 4, "failed": 0, "cues": 3, **changes})  # type: ignore[arg-type]
 
 
+FAILED_TOO = {"failed": 1, "failure": "boom"}
+SAID_FAILED = "1 of 4 units failed; the first: boom"
+SAID_MISSED = "9 s of speech have no subtitle; most of it from 1:01 to 1:10: nothing was written"
+SAID_EMPTY = "nothing was translated into es"
+SAID_UNFINISHED = "not everything is computed yet"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (_lacking(**FAILED_TOO, gaps=(LONG,)), [SAID_FAILED, SAID_MISSED]),
+        (_lacking(**FAILED_TOO, untranslated={"es": 3}), [SAID_FAILED, SAID_EMPTY]),
+        (_lacking(gaps=(LONG,), untranslated={"es": 3}), [SAID_MISSED, SAID_EMPTY]),
+        (_lacking(**FAILED_TOO, finished=False), [SAID_FAILED, SAID_UNFINISHED]),
+        (_lacking(finished=False, gaps=(LONG,)), [SAID_UNFINISHED, SAID_MISSED]),
+        (
+            _lacking(**FAILED_TOO, finished=False, gaps=(LONG,), untranslated={"es": 3}),
+            [SAID_FAILED, SAID_UNFINISHED, SAID_MISSED, SAID_EMPTY],
+        ),
+    ],
+)
+def test_all_that_a_job_lacks_is_said(found: Completeness, said: list[str]) -> None:
+    assert reason_of(found) == "; ".join(said)
+    assert state_of(found) == "partial"
+
+
 @pytest.mark.parametrize(
     ("found", "state", "said"),
     [
