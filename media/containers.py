@@ -26,7 +26,9 @@ JUMPING_DEMUXERS = frozenset({"mpeg", "mpegts", "ogg", "wtv", "nsv", "dv"})
 BARE_DEMUXERS = frozenset({"aac", "ac3", "dts", "dtshd", "eac3", "loas", "mlp", "mp3", "truehd"})
 
 #: Containers whose header says how long a track is, so that a shorter one is known to be cut off.
-LENGTH_STATING_DEMUXERS = frozenset({"mov", "matroska", "flac", "wav", "w64", "aiff", "caf", "avi", "asf", "au"})
+LENGTH_STATING_DEMUXERS = frozenset(
+    {"mov", "matroska", "flac", "flv", "wav", "w64", "aiff", "ape", "caf", "avi", "asf", "au", "tta", "wv"}
+)
 
 #: What a folder is searched for. A file that is named by itself may have any suffix.
 MEDIA_SUFFIXES = frozenset((

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +37,11 @@ class DamageWatch:
     """Looks at each packet of a track as it comes; positions and lengths are samples of the output."""
 
     def __init__(self, demuxer: str, *, bare: bool) -> None:
-        self._steady, self._bare = demuxer in _STEADY_DEMUXERS, bare
+        self._bare = bare
+        #: True where nothing but a loss makes a step in the timestamps.
+        self.steady = demuxer in _STEADY_DEMUXERS
+        #: Whether the container shows that something is missing between two places of the file.
+        self.is_torn: Callable[[int, int], bool] = lambda _start, _end: False
         self.found: list[Damage] = []
         #: Bytes and sound of what could be decoded.
         self._bytes, self._samples = 0, 0
@@ -49,8 +54,9 @@ class DamageWatch:
     def lose(self, start: int, length: int, lost: int | None = None) -> None:
         """``lost`` samples (all of it when not given) are missing at ``start``."""
         lost, last = length if lost is None else lost, self.found[-1] if self.found else None
-        if last is not None and 0 <= start - last.end < _NEIGHBOURS:
-            last.end, last.lost = start + length, last.lost + lost
+        # Times of packets are rounded: the next one may begin a sample before the last one's end.
+        if last is not None and abs(start - last.end) < _NEIGHBOURS:
+            last.end, last.lost = max(last.end, start + length), last.lost + lost
         else:
             self.found.append(Damage(start, start + length, lost))
 
@@ -86,7 +92,9 @@ class DamageWatch:
         passed = max(0, at - self._last_at) * self._samples // max(1, self._bytes)
         if passed > _STEP or self._expected - self._hole_at > _NEIGHBOURS:
             self._hole, self._hole_at = passed, start
-        self._last_at, self._expected = max(self._last_at, at), start + length
+        last_at, self._last_at, self._expected = self._last_at, max(self._last_at, at), start + length
+        if gap < _STEP:
+            return 0
         # An Ogg page is a step of its own, and the time is known some packets later.
-        damaged = self._steady or complained or packet.is_corrupt or (alone and self._hole > _STEP + _SHARE * gap)
-        return gap if gap >= _STEP and damaged else 0
+        damaged = self.steady or complained or packet.is_corrupt or (alone and self._hole > _STEP + _SHARE * gap)
+        return gap if damaged or self.is_torn(last_at, at) else 0

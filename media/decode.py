@@ -34,7 +34,7 @@ _ROUNDED_FRACTION = 0.02
 _UNDECODED_MS = 2000
 _BYTES_A_SAMPLE = 2
 #: Raised when other samples come out of the same file, or more is said of them: it is part of `decoder_id`.
-_DECODE_VERSION = 2
+_DECODE_VERSION = 3
 
 Pcm = npt.NDArray[np.int16]
 

@@ -23,6 +23,7 @@ from av.stream import Discard
 from core.audio import SAMPLE_RATE
 from core.errors import MediaError
 from media.containers import BARE_DEMUXERS, JUMPING_DEMUXERS
+from media.continuity import has_lost_pages, lost_packets_between
 from media.damage import DamageWatch
 from media.decoding_order import HEADER, REFUSED, REPORT, SAMPLES, Order
 from media.downmix import BLOCK, Downmix
@@ -68,7 +69,10 @@ class TrackDecoder:
         """Decodes to the end and returns the report. Raises MediaError or libav's errors when it cannot begin."""
         with open_source(Path(self._order.path)) as handle:
             self._handle = handle
-            starts = find_links(handle) if self._order.container == "ogg" else [0]
+            starts = [0]
+            if self._order.container == "ogg":
+                starts = find_links(handle)
+                self._watch.steady = has_lost_pages(handle)
             for start, end in zip(starts, [*starts[1:], None], strict=True):
                 self._stopped = ""
                 try:
@@ -101,6 +105,8 @@ class TrackDecoder:
             self._zero = ((container.start_time or 0) * SAMPLE_RATE + 500_000) // 1_000_000
             # Of cover art nothing is read.
             self._alone = not container.streams.video
+            if self._order.container == "mpegts":
+                self._watch.is_torn = lost_packets_between(self._handle, stream.id)
             with av.logging.Capture() as said:
                 for packet in self._packets(container, stream):
                     if packet.size and packet.pos is not None:

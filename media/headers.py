@@ -45,7 +45,25 @@ def missing_bytes(info: MediaInfo) -> int:
         stated = int.from_bytes(head[20:28], "little") + 8
     elif head[:4] == b"riff":
         stated = int.from_bytes(head[16:24], "little")
+    elif head[:4] == b"caff":
+        stated = _caf_end(info)
     return max(0, stated - info.size_bytes)
+
+
+def _caf_end(info: MediaInfo) -> int:
+    """Where the samples of a CAF file end by its header; 0 where that leaves it open."""
+    form, at = _CHUNKS["caf"], 8
+    with open_source(info.path) as handle:
+        while at < info.size_bytes:
+            handle.seek(at)
+            head = handle.read(form.size)
+            if len(head) < form.size:
+                break
+            name, size = form.unpack(head)
+            at += form.size + size
+            if name == b"data":
+                return at if size < 1 << 63 else 0
+    return 0
 
 
 def understates(info: MediaInfo) -> bool:

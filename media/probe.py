@@ -177,6 +177,9 @@ def _end_us(stream: Any, metadata: dict[str, str], start_us: int, timeline: _Tim
     if timeline.demuxer == "matroska":
         # Matroska's DURATION tag of a track counts from the file's start, not from the track's.
         own_end_us = _clock_us(metadata.get("duration", ""))
+    elif timeline.demuxer == "flv":
+        # It states one length, of sound and picture together.
+        own_end_us = 0
     elif stream.duration and stream.time_base is not None:
         own_end_us = start_us + int(stream.duration * stream.time_base * _MICROSECONDS)
     else:

@@ -135,7 +135,7 @@ def _read(path: Path) -> dict[str, Any]:
             data = handle.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
             raise SettingsError(f"{path} is too large for a file of settings", "it must be TOML of at most 1 MB")
-        values = tomllib.loads(data.decode("utf-8"))
+        values = tomllib.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}", "give this user access to it") from error
     except (ValueError, RecursionError) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 from subtitles.events import SubtitleEvent
 from subtitles.substation import is_substation, parse_substation
@@ -34,13 +35,21 @@ def format_of(text: str) -> str | None:
 def parse_json(text: str) -> list[SubtitleEvent]:
     """The cues of our own JSON. Raises ValueError that names the cue."""
     events = []
-    for number, cue in enumerate(json.loads(text)["cues"], start=1):
+    for number, cue in enumerate(json.loads(text, object_pairs_hook=_object)["cues"], start=1):
         try:
-            lines = cue["lines"] if isinstance(cue.get("lines"), list) else cue["text"].split("\n")
+            lines = cue["lines"] if isinstance(cue.get("lines"), list) and cue["lines"] else cue["text"].split("\n")
             events.append(SubtitleEvent(int(cue["start_ms"]), int(cue["end_ms"]), tuple(map(str.strip, lines))))
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             raise ValueError(f"cue {number} has no start_ms, end_ms and text or lines: {error}") from error
     return events
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a name that is there twice Python keeps the last, and captions would be gone."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice in one object")
+    return found
 
 
 #: Format name -> its parser; `format_of` tells which.

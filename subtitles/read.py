@@ -48,7 +48,7 @@ def inspect_captions(source: Path | bytes, name: str, language: str = "") -> Cap
     if not data.strip(b"\x00 \t\r\n\xef\xbb\xbf\xff\xfe"):
         raise MediaError(f"{name}: the caption file is empty", "give a file with captions, or leave --transcript out")
     decoded = decode_text(data, language)
-    text = _ENDS.sub("\n", decoded.text.replace("\x00", "")).lstrip("\ufeff")
+    text = _ENDS.sub("\n", decoded.text.replace("\x00", "").replace("\ufeff", ""))
     kind = format_of(text)
     if kind is None:
         raise MediaError(f"{name}: not a caption file in a known format", f"convert it to one of {', '.join(PARSERS)}")

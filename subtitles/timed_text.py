@@ -27,7 +27,8 @@ _SBV = re.compile(r"^\s*(\d{1,3}:\d\d:\d\d\.\d{3}),(\d{1,3}:\d\d:\d\d\.\d{3})\s*
 _LIKE_FULL_TIME = re.compile(r"\W*\d+ ?: ?\d+ ?: ?\d")
 _LIKE_TIME = re.compile(r"\W*\d[\d ]*[:.,;] ?\d")
 _SETTING = re.compile(r"(?:[XY][12]|align|line|position|region|size|vertical|[ADLST]):[\w.,%+-]+", re.IGNORECASE)
-_COMMENT = re.compile(r"(?:NOTE|STYLE|REGION)(?:[ \t].*)?")
+#: A header again: files that were put behind each other.
+_COMMENT = re.compile(r"(?:NOTE|STYLE|REGION|WEBVTT)(?:[ \t].*)?")
 _TAG = re.compile(r"</?(?:b|i|u|s|c|v|em|strong|font|span|lang|ruby|rt)(?:[ .=][^<>\n]*)?/?>", re.IGNORECASE)
 _INLINE_TIME = re.compile(r"<\d[\d:.]*>")
 _BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
@@ -108,6 +109,8 @@ def _blocks(lines: Sequence[str], noise: frozenset[int], *, named: bool) -> list
         else:
             if counter is not None and not named:
                 _refuse_untimed(lines, body, counter + 1)
+                if at is None:
+                    _refuse_cut_off(lines, body, counter + 1)
             blocks[-1][1].extend(lines[place] for place in body)
         if at:
             blocks.append((at, [at.text]))
@@ -158,6 +161,13 @@ def _refuse_untimed(lines: Sequence[str], body: Sequence[int], following: int) -
     for place in body[1:-1]:
         if _count(lines[place]) == following and not lines[place - 1].strip() and lines[place + 1].strip():
             raise ValueError(f"line {place + 2}: caption {following} has no times: {_quoted(lines[place + 1])}")
+
+
+def _refuse_cut_off(lines: Sequence[str], body: Sequence[int], following: int) -> None:
+    """A file that ends with the next counter was cut off: nobody said that number."""
+    last = next((place for place in reversed(body) if lines[place].strip()), 0)
+    if last in body[1:] and _count(lines[last]) == following and not lines[last - 1].strip():
+        raise ValueError(f"line {last + 1}: caption {following} has neither times nor text")
 
 
 def _time_line(lines: Sequence[str], number: int) -> _TimeLine | None:

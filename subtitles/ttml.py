@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -55,6 +56,8 @@ def _rates(root: ET.Element) -> _Rates:
     divisor = float(multiplier[-1]) if len(multiplier) > 1 else 1.0
     frames = float(said.get("frameRate", "30")) * float(multiplier[0]) / divisor
     ticks = float(said.get("tickRate", "0")) or frames
+    if not (0 < frames < math.inf and 0 < ticks < math.inf):
+        raise ValueError("its frame rate or tick rate is no rate")
     return _Rates(1000.0 / frames, 1000.0 / ticks)
 
 

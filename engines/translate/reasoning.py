@@ -37,7 +37,8 @@ _MARK = re.compile(
 )
 #: A line that announces the answer: ``**Final answer:**``, ``Here is my response:``.
 _ANNOUNCED = re.compile(
-    r"^[\W_]*(?:(?:the |my )?(?:final|corrected|revised|improved)\b[^\n{}:：]{0,40}|(?:here is )?my response|answer)"
+    r"^(?:[^\w\n]|_)*"
+    r"(?:(?:the |my )?(?:final|corrected|revised|improved)\b[^\n{}:：]{0,40}|(?:here is )?my response|answer)"
     r"[\s*_\"]*[:：]",
     re.IGNORECASE | re.MULTILINE,
 )

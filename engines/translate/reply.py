@@ -13,7 +13,8 @@ from typing import Any
 from engines.translate.languages import language_name, own_name
 from engines.translate.reasoning import after_announcement, announces_draft, has_marks, without_reasoning
 
-_FENCE = re.compile(r"^\s*```\w*\s*$", re.MULTILINE)
+#: Not over line ends: an answer of nothing but line ends, which models do write, would be searched from each of them.
+_FENCE = re.compile(r"^[^\S\n]*```\w*[^\S\n]*$", re.MULTILINE)
 _PAIR = re.compile(r'"([^"\\]{1,40})"\s*:\s*("(?:[^"\\]|\\.)*")', re.DOTALL)
 _OPENING = re.compile(r"[{\[]")
 #: Brackets in an answer that are looked at for the beginning of JSON, and characters of an answer: beyond, nobody can

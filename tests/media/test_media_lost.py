@@ -199,3 +199,40 @@ def test_a_track_in_which_nothing_can_be_decoded_is_an_error(tmp_path: Path, who
     assert probe(path).audio_tracks
     with pytest.raises(MediaError, match=r"broken\.mp4: nothing can be decoded"):
         decode(path)
+
+
+@pytest.mark.parametrize("suffix", ["ts", "opus", "ogg"])
+def test_a_piece_cut_out_of_a_stream_is_lost_sound_and_no_pause(
+    whole: dict[str, bytes], tmp_path: Path, suffix: str
+) -> None:
+    data = whole[suffix]
+    path = tmp_path / f"cut.{suffix}"
+    path.write_bytes(data[: len(data) * 2 // 5] + data[len(data) * 3 // 5 :])
+    report = decode(path)[1]
+    assert 2_500 <= sum(each.missing_ms for each in report.lost) <= 7_000
+
+
+def test_a_pause_between_packets_that_are_all_there_is_no_loss(tmp_path: Path) -> None:
+    path = tmp_path / "pause.ts"
+    make(*sound(6), "-af", "asetpts='PTS+gte(T,3)*4/TB'", "-c:a", "mp2", "-ar", "48000", path)
+    samples, report = decode(path)
+    assert (report.lost, len(samples) > 9 * 16_000) == ((), True)
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("caf", "pcm_s16le"), ("flv", "aac"), ("tta", "tta"), ("wv", "wavpack")])
+def test_a_header_s_length_tells_that_a_file_was_cut_off(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    make(*NOISE, "-ar", "22050", "-c:a", codec, path)
+    assert decode(path)[1].lost == ()
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 3 // 5])
+    assert sum(each.missing_ms for each in decode(path)[1].lost) == pytest.approx(8_000, abs=2_500)
+
+
+def test_packets_damaged_one_after_the_other_are_one_place(whole: dict[str, bytes], tmp_path: Path) -> None:
+    data = bytearray(whole["mp4"])
+    start, end = len(data) * 2 // 5, len(data) * 3 // 5
+    data[start:end] = bytes(end - start)
+    path = tmp_path / "hole.mp4"
+    path.write_bytes(data)
+    assert len(decode(path)[1].lost) == 1

@@ -135,6 +135,11 @@ def test_a_bad_file_is_one_line(folder: Path, text: str, said: str) -> None:
     assert len(found) < 8000
 
 
+def test_a_file_as_windows_editors_save_it_is_read(folder: Path) -> None:
+    (folder / "segue.toml").write_bytes(b'\xef\xbb\xbfto = "es"\r\n')
+    assert load_settings({}).to == "es"
+
+
 def test_what_is_no_readable_file_is_one_line(folder: Path) -> None:
     (folder / "segue.toml").mkdir()
     assert "is not a file" in refusal()

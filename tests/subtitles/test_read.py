@@ -358,3 +358,38 @@ def test_a_damaged_file_is_read_or_refused_but_never_a_crash(data: bytes, wounds
     assert events
     assert all(0 <= event.start_ms <= event.end_ms and all(event.lines) for event in events)
     assert list(events) == sorted(events, key=lambda event: (event.start_ms, event.end_ms))
+
+
+def test_files_put_behind_each_other_add_no_text() -> None:
+    one = "1\n00:00:01,000 --> 00:00:02,000\none\n\n"
+    two = "\ufeff1\n00:00:03,000 --> 00:00:04,000\ntwo\n"
+    assert [event.lines for event in read_captions((one + two).encode(), "ep1.srt")] == [("one",), ("two",)]
+    web = "WEBVTT\n\n00:01.000 --> 00:02.000\none\n\n\ufeffWEBVTT\n\n00:03.000 --> 00:04.000\ntwo\n"
+    assert [event.lines for event in read_captions(web.encode(), "ep1.vtt")] == [("one",), ("two",)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1\n00:00:01,000 --> 00:00:02,000\none\n\n2\n", "line 5: caption 2 has neither times nor text"),
+        ('{"cues": [{"start_ms": 1, "end_ms": 2, "text": "a"}], "cues": []}', "a name is there twice"),
+        ('{"cues": [{"start_ms": 1, "end_ms": 2, "text": "a", "text": "b"}]}', "a name is there twice"),
+        *(
+            (f'<tt ttp:frameRate="{rate}" xmlns:ttp="p"><body><p begin="30f" end="60f">a</p></body></tt>', "no rate")
+            for rate in ("0", "-25", "inf", "nan")
+        ),
+    ],
+)
+def test_what_would_lose_or_misplace_a_caption_is_an_error(text: str, said: str) -> None:
+    with pytest.raises(MediaError, match=said):
+        read_captions(text.encode(), "ep1.srt")
+
+
+def test_a_number_that_does_not_follow_stays_text_at_the_end() -> None:
+    text = "1\n00:00:01,000 --> 00:00:02,000\nIn the year\n\n1984\n"
+    assert read_captions(text.encode(), "ep1.srt")[0].lines == ("In the year", "1984")
+
+
+def test_empty_lines_beside_a_text_lose_nothing() -> None:
+    data = b'{"cues": [{"start_ms": 1, "end_ms": 2, "text": "a", "lines": []}]}'
+    assert read_captions(data, "ep1.json")[0].lines == ("a",)

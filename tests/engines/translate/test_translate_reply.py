@@ -77,3 +77,9 @@ def test_a_number_answered_twice_with_different_texts_is_not_believed() -> None:
 )
 def test_cleaning_a_line(text: str, source: str, cleaned: str) -> None:
     assert clean_text(text, source, "es", "1") == cleaned
+
+
+@pytest.mark.parametrize("piece", ["\n", "-\n", " \n", "```\n", "*", "final\n"])
+def test_an_answer_of_nothing_but_line_ends_is_read_at_once(piece: str) -> None:
+    # Where this takes time with the square of the length, the test would run for hours.
+    assert not parse_reply(piece * (390_000 // len(piece)), ["1"]).texts
