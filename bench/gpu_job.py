@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cache.store import Store
 from pipeline.attempts import read_attempts
 from pipeline.jobs import JobFolder
+from pipeline.sources import remember_digest
 from pipeline.stages import Stage
 from pipeline.work import JobWork
 
@@ -36,6 +37,9 @@ def run(around: Surroundings) -> dict[str, Any]:
     shutil.copytree(around.work / "home", home)
     environment = _environment(around, home)
     media = next(around.work.glob("media.*"))
+    with Store.open(home, create=False) as store:
+        # A run reads the header of a file that it does not know, and there is nothing here to read it with.
+        remember_digest(media, store)
     command = [sys.executable, "-m", "cli.main", "run", str(media), "--from", "en", "--to", "es", "--out", str(out)]
     began = time.monotonic()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

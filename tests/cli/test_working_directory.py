@@ -14,6 +14,7 @@ import pytest
 from spoken import SPEECH
 
 ROOT = Path(__file__).resolve().parents[2]
+FILM = ROOT / "demo" / "sample.mp4"
 #: Modules that Segue's processes import from elsewhere, early or late.
 OTHERS = (
     *("sitecustomize", "usercustomize", "json", "subprocess", "typing", "random", "secrets", "tomllib", "ctypes"),
@@ -99,7 +100,7 @@ def test_ffmpeg_gets_no_secret_when_it_is_tried_and_when_it_works(tmp_path: Path
         "HTTPS_PROXY": "http://me:sk-secret@127.0.0.1:9",
         "OPENAI_API_KEY": "sk-secret",
     }
-    command = [*WAYS_IN[1], "run", str(SPEECH), "--to", "es", "--out", str(tmp_path / "out")]
+    command = [*WAYS_IN[1], "run", str(FILM), "--to", "es", "--mux", "--out", str(tmp_path / "out")]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     seen = (tmp_path / "seen").read_text()
