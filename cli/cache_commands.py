@@ -10,8 +10,8 @@ import typer
 
 from cli.context import DryRunFlag, HomeFlag, JsonFlag, note, open_runtime, open_whole_store, print_json
 from cli.exits import Exit
-from cli.purge_screen import count, print_purge, purge_json
-from cli.wording import size
+from cli.purge_screen import print_purge, purge_json
+from cli.wording import count, size
 from core.errors import UsageError, summed_up
 
 if TYPE_CHECKING:

@@ -118,7 +118,7 @@ def _changes(media: Path, runtime: Runtime) -> tuple[StageChange, ...]:
 def _print_plan(media: Path, analysis: Analysis, changes: tuple[StageChange, ...]) -> None:
     from rich.console import Console
 
-    from cli.wording import clock, one_line, percent
+    from cli.wording import clock, count, one_line, percent
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     found = analysis.segmentation
@@ -128,8 +128,9 @@ def _print_plan(media: Path, analysis: Analysis, changes: tuple[StageChange, ...
             f"  {segment.duration_ms / 1000:6.2f} s"
         )
     console.print(
-        f"{one_line(media)}: {clock(found.duration_ms)}, speech {clock(found.speech_ms)} in {len(found.segments)} "
-        f"segments, silence skipped {clock(found.skipped_ms)} ({percent(found.skipped_ms, found.duration_ms)})"
+        f"{one_line(media)}: {clock(found.duration_ms)}, speech {clock(found.speech_ms)} in "
+        f"{count(found.segments, 'segment')}, silence skipped {clock(found.skipped_ms)} "
+        f"({percent(found.skipped_ms, found.duration_ms)})"
     )
     for warning in analysis.warnings:
         console.print(f"note: {warning}")

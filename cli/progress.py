@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.context import note
-from cli.wording import clock, one_line
+from cli.wording import clock, count, one_line
 from pipeline.progress import Silence, Watcher
 from pipeline.report import FileResult, JobState
 from pipeline.stages import Stage
@@ -167,7 +167,7 @@ class PlainWatcher(StageTeller):
         share = round(100 * found.skipped_ms / found.duration_ms) if found.duration_ms else 0
         note(
             f"{one_line(media.name)}: {clock(found.duration_ms)}, {clock(found.speech_ms)} speech in "
-            f"{len(found.segments)} segments, {share} % silence skipped"
+            f"{count(found.segments, 'segment')}, {share} % silence skipped"
         )
 
     def advanced(self, stage: Stage, audio_ms: int, *, failed: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.wording import near, one_line, size
+from cli.wording import count, near, one_line, size, told_apart
 
 if TYPE_CHECKING:
     from cache.removal import RemovedFile
@@ -23,14 +23,14 @@ def print_purge(store: Store, found: Purge, *, to_stderr: bool) -> None:
     """Jobs, files of the store, delivered files by folder, and what stays."""
     target = sys.stderr if to_stderr else sys.stdout
     for line in _lines(store, found):
-        print(line, file=target)
+        print(line, file=target, flush=True)
 
 
 def _lines(store: Store, found: Purge) -> list[str]:
     facts = [f"{found.unfinished} unfinished"] if found.unfinished else []
     facts += [f"{found.waiting} that nobody has taken up from the queue"] if found.waiting else []
     lines = [count(found.jobs, "job") + (f" ({', '.join(facts)}):" if facts else ":")]
-    lines += [f"  {_job(store, job_id)}" for job_id in found.jobs[:LIST_AT_MOST]]
+    lines += _jobs(store, found.jobs[:LIST_AT_MOST])
     lines += [f"  and {len(found.jobs) - LIST_AT_MOST} more"] if len(found.jobs) > LIST_AT_MOST else []
     removed = found.removal.files
     lines.append(f"records, audio and plans: {count(removed, 'file')}, {size(found.removal.bytes)}")
@@ -45,14 +45,18 @@ def _lines(store: Store, found: Purge) -> list[str]:
     return lines
 
 
-def _job(store: Store, job_id: str) -> str:
+def _jobs(store: Store, job_ids: Sequence[str]) -> list[str]:
     from pipeline.jobs import JobFolder
     from pipeline.standing import standing_of
 
-    standing = standing_of(JobFolder(store, job_id))
-    if standing is None:
-        return job_id[:12]
-    return f"{job_id[:12]}  {standing.state:<11}  {', '.join(one_line(path.name) for path in standing.media)}"
+    standings = [(job_id[:12], standing_of(JobFolder(store, job_id))) for job_id in job_ids]
+    names = told_apart(path for _, standing in standings if standing for path in standing.media)
+    return [
+        f"  {job_id}  {standing.state:<11}  {', '.join(names[path] for path in standing.media)}"
+        if standing
+        else f"  {job_id}"
+        for job_id, standing in standings
+    ]
 
 
 def _folders(files: Sequence[RemovedFile]) -> list[str]:
@@ -69,11 +73,6 @@ def _folders(files: Sequence[RemovedFile]) -> list[str]:
     if len(folders) > LIST_AT_MOST:
         lines.append(f"  and {len(folders) - LIST_AT_MOST} more folders")
     return lines
-
-
-def count(things: Sequence[Any], noun: str) -> str:
-    """``1 file``, ``2 files``."""
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
 def purge_json(found: Purge, *, dry_run: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from cli.wording import clock, near, one_line, percent, printable
+from cli.wording import clock, count, near, one_line, percent, printable
 from pipeline.report import FileResult, JobState, LeftBehind, RunReport
 
 if TYPE_CHECKING:
@@ -137,8 +137,11 @@ def _next_command(files: Sequence[FileResult], report: RunReport) -> str:
         return f"segue status {(lacking[0].job_id or 'last')[:12]}   (what is missing, when and why)"
     if lacking:
         return "mend what failed and run the same command again; what is finished stays finished"
-    if any(result.tally.review for result in files):
-        return "segue status last   (shows the cues to review)"
+    reviewed = [result for result in files if result.tally.review]
+    if reviewed:
+        job = "last" if len(files) == 1 else (reviewed[0].job_id or "last")[:12]
+        more = f"; {count(reviewed[1:], 'more file')} to review" if reviewed[1:] else ""
+        return f"segue status {job}   (shows the cues to review{more})"
     return "segue export last --format ass,ttml"
 
 

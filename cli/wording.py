@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from media.sources import shown as one_line
 
-__all__ = ["clock", "local_time", "near", "one_line", "percent", "printable", "size", "told_apart"]
+__all__ = ["clock", "count", "local_time", "near", "one_line", "percent", "printable", "size", "told_apart"]
 
 
 def printable(text: str) -> str:
@@ -31,6 +31,11 @@ def near(path: Path) -> Path:
     with suppress(ValueError, OSError):
         return path.relative_to(Path.cwd())
     return path
+
+
+def count(things: Sized, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
 def percent(part: int, whole: int) -> str:

@@ -89,7 +89,7 @@ class Ending:
 
     def cancel(self, wanted: Wanted, job: ActiveJob | None) -> None:
         """A job that a person has taken off the queue; what is finished of it stays."""
-        self._stop(wanted, job, JobState.CANCELLED, "cancelled")
+        self._stop(wanted, job, JobState.CANCELLED, "by 'segue cancel'")
 
     def spent_up(self, job: ActiveJob, reason: str) -> None:
         """A job whose budget is spent; what is finished of it stays."""

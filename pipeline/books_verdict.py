@@ -180,7 +180,7 @@ def _rests_on(stage: str, invoice: Counterfactual | None, reference: Reference) 
     yield f"{stage}: {invoice.provider} {invoice.model} ({how}), {form}"
     if reference.partly_cached:
         yield "only what was computed for this job is compared; what came from the cache is on neither side"
-    yield "idle and estimated amounts may be half off either way"
+    yield "idle and estimated amounts: they may be half off either way"
     yield f"people: {reference.people.basis}"
 
 

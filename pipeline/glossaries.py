@@ -57,7 +57,9 @@ def read_glossary(path: Path) -> Glossary:
     if problems:
         doubt = f"; {decoded.doubt}" if decoded.doubt else ""
         raise ListedError.of(
-            f"{shown(path)} cannot be used as a glossary", problems, f"one target a term and language{doubt}"
+            f"{shown(path)} cannot be used as a glossary",
+            problems,
+            f"columns are source, target and, if wanted, language; a term has one target in a language{doubt}",
         )
     found = sorted((term for _, term in terms.values()), key=lambda term: (term.source, term.target, term.language))
     return Glossary(tuple(found), decoded.doubt)

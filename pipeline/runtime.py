@@ -172,7 +172,7 @@ def load_settings(flags: Mapping[str, Any], say: Callable[[str], None] | None = 
         trusts |= dict.fromkeys(fresh, file.trust)
         origins |= dict.fromkeys(fresh, file.path)
         if say is not None:
-            say(f"settings from {file.describe()}")
+            say(f"settings from {file.describe(fresh)}")
     refuse_leaks(trusts, fields)
     try:
         settings = Settings(**said)

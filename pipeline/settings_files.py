@@ -61,10 +61,12 @@ class SettingsFile:
     #: By the names of settings.
     values: Mapping[str, Any]
 
-    def describe(self) -> str:
-        """``segue.toml in this folder: bilingual, to``: the file, and which settings it says."""
+    def describe(self, in_force: Collection[str]) -> str:
+        """``segue.toml in this folder: bilingual (not to: ...)``: what it says, first what is in force."""
         place = f"{self.path.name} in this folder" if self.trust is Trust.FOLDER else str(self.path)
-        return f"{place}: {', '.join(summed_up(sorted(self.values))) or 'nothing'}"
+        others = sorted(set(self.values) - set(in_force))
+        idle = f" (not {', '.join(summed_up(others))}: said elsewhere, which wins)" if others else ""
+        return f"{place}: {', '.join(summed_up(sorted(in_force))) or 'nothing'}{idle}"
 
 
 def own_file() -> Path | None:
@@ -165,7 +167,7 @@ def _allowed(values: dict[str, Any], path: Path, fields: Mapping[str, FieldInfo]
     if refused:
         place = own_file() or f"a file that {CONFIG_VARIABLE} names"
         raise SettingsError(
-            f"{path} is not yours to trust and may not say {_names(refused)}",
+            f"{path} may not say {_names(refused)}: a folder of media may be somebody else's",
             f"say it by flag, by SEGUE_{refused[0].upper()}, or in {place}",
         )
     return {

@@ -34,6 +34,15 @@ def test_without_a_terminal_or_yes_nothing_goes_and_all_of_it_is_shown(segue: Se
     assert segue("status", "talk.flac", "--json").json["state"] == "done"
 
 
+def test_files_of_one_name_are_told_apart(segue: SegueHere, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "talk.flac").write_bytes(SPEECH.read_bytes())
+    assert segue("run", "b/talk.flac", "--to", "fr", "--out", "out2", "--owner", "ann").code == 0
+    shown = segue("cache", "purge", "--owner", "ann", "--dry-run").stdout
+    assert "b/talk.flac" in shown
+    assert f"{tmp_path.name}/talk.flac" in shown
+
+
 def test_a_refusal_is_one_json_document_and_says_how_much_would_go(segue: SegueHere) -> None:
     refused = segue("cache", "purge", "last", "--outputs", "--json")
     assert refused.code == 2

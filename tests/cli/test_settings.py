@@ -23,8 +23,10 @@ def test_flags_win_over_environment_over_file(segue: Segue, tmp_path: Path) -> N
     assert (shown["owner"], shown["to"], shown["source"]) == ("file", "de", "en")
     assert done.stderr.splitlines() == [
         f"segue: settings from {own}: owner, source",
-        "segue: settings from segue.toml in this folder: source, to",
+        "segue: settings from segue.toml in this folder: to (not source: said elsewhere, which wins)",
     ]
+    flagged = segue("settings", "--json", SEGUE_OWNER="ann", SEGUE_SOURCE="es").stderr
+    assert f"settings from {own}: nothing (not owner, source: said elsewhere, which wins)" in flagged
     named = tmp_path / "other.toml"
     named.write_text('owner = "named"\n', encoding="utf-8")
     shown = segue("settings", "--json", SEGUE_CONFIG=str(named)).json

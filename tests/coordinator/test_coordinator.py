@@ -208,6 +208,7 @@ def test_a_cancelled_job_leaves_the_queue_and_can_be_taken_up_again(theatre: The
     theatre.until(lambda: theatre.sent)
     give_order(theatre.store, OrderKind.CANCEL, job)
     theatre.until(lambda: theatre.view(job).state is JobState.CANCELLED)
+    assert theatre.view(job).reason == "by 'segue cancel'"
     theatre.step(50)
     assert theatre.take() is None
     assert open_jobs(theatre.store) == ()
