@@ -39,6 +39,7 @@ def read_glossary(path: Path) -> Glossary:
     rows = read_rows(decoded.text, _is_glossary, problems)
     order = _COLUMNS
     if rows and set(_COLUMNS[:2]) <= set(names := [cell.lower() for cell in rows[0].cells]):
+        problems += _wrong_columns(names)
         order, rows = names, rows[1:]
     terms: dict[tuple[str, str], tuple[int, GlossaryTerm]] = {}
     for row in rows:
@@ -54,6 +55,8 @@ def read_glossary(path: Path) -> Glossary:
                 f"rows {line} and {row.line}: {_quoted(term.source)} has two targets{language}, "
                 f"{_quoted(known.target)} and {_quoted(term.target)}"
             )
+    if not terms and not problems:
+        problems.append("it has no terms")
     if problems:
         doubt = f"; {decoded.doubt}" if decoded.doubt else ""
         raise ListedError.of(
@@ -63,6 +66,15 @@ def read_glossary(path: Path) -> Glossary:
         )
     found = sorted((term for _, term in terms.values()), key=lambda term: (term.source, term.target, term.language))
     return Glossary(tuple(found), decoded.doubt)
+
+
+def _wrong_columns(names: Sequence[str]) -> list[str]:
+    """What is wrong with a row of headings."""
+    named = [name for name in names if name]
+    unknown = [_quoted(name) for name in named if name not in _COLUMNS]
+    doubled = [_quoted(name) for name in _COLUMNS if named.count(name) > 1]
+    problems = [f"unknown columns: {', '.join(unknown)}"] if unknown else []
+    return [*problems, f"columns that stand twice: {', '.join(doubled)}"] if doubled else problems
 
 
 def _is_glossary(rows: Sequence[Row]) -> bool:

@@ -127,7 +127,8 @@ def _vtt_words(text: str) -> list[str]:
         elif not lines[number - 1].strip() and line.startswith(("NOTE", "STYLE", "REGION")):
             noise = True
         if not noise and "-->" not in following:
-            said.append(line)
+            # Settings behind the times are named values, whatever the values are.
+            said.append(re.sub(r"\b[a-z]+:\S+", " ", line) if "-->" in line else line)
     return _words(_without_tags("\n".join(said)).split("\n"))
 
 
@@ -143,7 +144,7 @@ def _ass_words(text: str) -> list[str]:
 
 
 def _ttml_words(text: str) -> list[str]:
-    root = ET.fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text))
+    root = ET.fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text.replace("\ufeff", "")))
     body = [element for element in root if not str(element.tag).endswith("head")]
     return _words(" ".join(element.itertext()) for element in body)
 
@@ -175,7 +176,9 @@ def _check(data: bytes) -> None:
     shown = [line for event in events for line in event.lines]
     assert all(clean_text(line) == line for line in shown)
     if captions.encoding in ("utf-8", "utf-8-sig"):
-        text = re.sub(r"\r*\n|\r", "\n", data.decode("utf-8-sig", errors="replace").replace("\0", "")).lstrip("\ufeff")
+        text = re.sub(r"\r*\n|\r", "\n", data.decode("utf-8-sig", errors="replace").replace("\0", "")).lstrip(
+            "\ufeff\n"
+        )
         lost = set(_SAID[captions.format](text)) - set(_words(shown))
         assert not lost, f"nowhere in the captions: {lost}"
     if captions.format in ("srt", "vtt"):

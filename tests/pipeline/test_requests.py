@@ -178,6 +178,23 @@ def test_two_targets_for_one_term_are_refused_by_their_rows(tmp_path: Path) -> N
     assert [line.split(":")[0].strip() for line in listed] == ["rows 2 and 5", "row 6", "row 7", "row 8"]
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "it has no terms"),
+        ("source,target\n", "it has no terms"),
+        ("source,target,note,source\nsize,taille,,\n", "unknown columns: 'note'"),
+        ("source,target,note,source\nsize,taille,,\n", "columns that stand twice: 'source'"),
+    ],
+)
+def test_a_glossary_without_terms_or_with_other_columns_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "terms.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ListedError) as caught:
+        read_glossary(path)
+    assert f"  {problem}" in caught.value.message.splitlines()
+
+
 def test_a_dead_engine_ends_the_run_however_many_files_wait(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "LOOKAHEAD_JOBS", 2)
     samples = samples_of(SPEECH)
