@@ -124,7 +124,7 @@ def _vtt_words(text: str) -> list[str]:
         following = lines[number + 1] if number + 1 < len(lines) else ""
         if not line.strip() or "-->" in line:
             noise = False
-        elif not lines[number - 1].strip() and line.startswith(("NOTE", "STYLE", "REGION")):
+        elif not lines[number - 1].strip() and line.startswith(("NOTE", "STYLE", "REGION", "WEBVTT")):
             noise = True
         if not noise and "-->" not in following:
             # Settings behind the times are named values, whatever the values are.
