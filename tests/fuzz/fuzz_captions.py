@@ -144,7 +144,7 @@ def _ass_words(text: str) -> list[str]:
 
 
 def _ttml_words(text: str) -> list[str]:
-    root = ET.fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text.replace("\ufeff", "")))
+    root = ET.fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text))
     body = [element for element in root if not str(element.tag).endswith("head")]
     return _words(" ".join(element.itertext()) for element in body)
 
@@ -176,9 +176,8 @@ def _check(data: bytes) -> None:
     shown = [line for event in events for line in event.lines]
     assert all(clean_text(line) == line for line in shown)
     if captions.encoding in ("utf-8", "utf-8-sig"):
-        text = re.sub(r"\r*\n|\r", "\n", data.decode("utf-8-sig", errors="replace").replace("\0", "")).lstrip(
-            "\ufeff\n"
-        )
+        text = re.sub(r"\r*\n|\r", "\n", data.decode("utf-8", errors="replace"))
+        text = text.replace("\0", "").replace("\ufeff", "").lstrip("\n")
         lost = set(_SAID[captions.format](text)) - set(_words(shown))
         assert not lost, f"nowhere in the captions: {lost}"
     if captions.format in ("srt", "vtt"):
