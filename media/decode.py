@@ -18,7 +18,7 @@ from core.keys import Digest, digest_value
 from media.claims import LONGEST_MS, expected_ms, plausible_ms, too_long, too_thin
 from media.containers import BARE_DEMUXERS
 from media.decoding_order import HEADER, REFUSED, SAMPLES, Order
-from media.headers import PLAIN_DEMUXERS, missing_bytes, understates, unexplained_bytes
+from media.headers import PLAIN_DEMUXERS, missing_bytes, second_movie, understates, unexplained_bytes
 from media.probe import DEEP_LOOK
 from media.process import FfmpegRun, TimeLimits
 from media.sources import check_source, open_source, shown
@@ -237,14 +237,16 @@ def _missing_end(info: MediaInfo, track: AudioTrack, duration_ms: int, said: dic
         reason = f"is cut off: {duration_ms / 1000:.1f} s of {track.end_ms / 1000:.1f} s could be decoded"
         yield Lost(duration_ms, track.end_ms, reason, track.end_ms - duration_ms)
         return
-    unread, because = said["unread_bytes"], said["stopped"]
-    if not because and (unread := missing_bytes(info)):
+    unread, because, read = said["unread_bytes"], said["stopped"], said["read_bytes"]
+    if not because and (at := second_movie(info)) >= max(read, 1):
+        because, unread, read = "another file was put behind it, give them one by one", info.size_bytes - at, at
+    elif not because and (unread := missing_bytes(info)):
         because = "the file was cut off"
     elif not because and info.container in PLAIN_DEMUXERS:
         because = "its header states an earlier end"
         with open_source(info.path) as handle:
-            unread = unexplained_bytes(handle, said["read_bytes"], info.container)
-    missing_ms = duration_ms * unread // max(1, said["read_bytes"])
+            unread = unexplained_bytes(handle, read, info.container)
+    missing_ms = duration_ms * unread // max(1, read)
     if because and missing_ms >= _LOST_MS:
         yield Lost(
             duration_ms,

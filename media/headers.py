@@ -15,6 +15,8 @@ PLAIN_DEMUXERS = frozenset({"wav", "w64", "aiff", "caf", "au"})
 _CHUNKS = {"wav": struct.Struct("<4sI"), "aiff": struct.Struct(">4sI"), "caf": struct.Struct(">4sQ")}
 #: Writers that cannot seek leave sizes like these, or 0; readers then take all there is.
 _NO_SIZE = 0x7FFF_0000
+#: Boxes on the top level that are looked at; a fragmented film of hours has thousands.
+_MOST_BOXES = 100_000
 
 
 def counts_frames(handle: BinaryIO) -> bool:
@@ -79,6 +81,27 @@ def understates(info: MediaInfo) -> bool:
                 return 0 < size < _NO_SIZE and unexplained_bytes(handle, handle.tell() + size, "wav") > 0
             handle.seek(size + size % 2, os.SEEK_CUR)
     return False
+
+
+def second_movie(info: MediaInfo) -> int:
+    """Where another file begins in one of the MP4 family that had it put behind; 0 where there is none."""
+    if info.container != "mov":
+        return 0
+    at, begun = 0, False
+    with open_source(info.path) as handle:
+        for _ in range(_MOST_BOXES):
+            handle.seek(at)
+            head = handle.read(16)
+            size = int.from_bytes(head[:4], "big")
+            if size == 1:
+                size = int.from_bytes(head[8:16], "big")
+            if begun and head[4:8] == b"ftyp":
+                return at
+            begun = begun or head[4:8] == b"ftyp"
+            # A box without a size reaches to the end.
+            if size < 8 or (at := at + size) >= info.size_bytes:
+                break
+    return 0
 
 
 def unexplained_bytes(handle: BinaryIO, at: int, container: str) -> int:

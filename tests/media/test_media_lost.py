@@ -137,6 +137,20 @@ def test_a_second_file_behind_a_wav_is_not_passed_over(tmp_path: Path) -> None:
     assert "states 10.0 s of sound and holds 20.0 s" in report.warnings[0]
 
 
+@pytest.mark.parametrize("options", [(), ("-movflags", "+faststart")])
+@pytest.mark.parametrize("picture", [(), PICTURE])
+def test_a_second_film_behind_an_mp4_is_lost_and_named(
+    tmp_path: Path, options: tuple[str, ...], picture: tuple[str, ...]
+) -> None:
+    film, joined = tmp_path / "film.mp4", tmp_path / "joined.mp4"
+    make(*picture, *NOISE, "-c:a", "aac", *options, film)
+    assert decode(film)[1].lost == ()
+    joined.write_bytes(film.read_bytes() * 2)
+    report = decode(joined)[1]
+    assert 0.8 * report.duration_ms < sum(each.missing_ms for each in report.lost) < 1.2 * report.duration_ms
+    assert "another file was put behind it" in report.lost[0].reason
+
+
 @pytest.mark.parametrize("suffix", ["aiff", "au", "w64"])
 def test_samples_behind_the_end_that_a_header_states_are_lost_or_used(
     whole: dict[str, bytes], tmp_path: Path, suffix: str
