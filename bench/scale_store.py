@@ -35,7 +35,7 @@ from pipeline.report import JobState, count_units
 from pipeline.results import deliver_job
 from pipeline.runtime import Runtime, Settings
 from pipeline.sealed import SealedJournal
-from pipeline.sources import known_digest
+from pipeline.sources import remember_digest
 from pipeline.stages import Stage, Unit
 from pipeline.submissions import OrderKind, Submission, close_job, file_order, filed_orders, give_order, wanted_of
 from pipeline.wants import JobWants
@@ -131,7 +131,7 @@ class _Job:
         self._media.parent.mkdir(parents=True, exist_ok=True)
         self._media.write_bytes(f"episode {self._number}".encode())
         settings = JobSettings("en", ("es",), "", *_specs(self._runtime), self._runtime.segmenter.as_json())
-        digest = known_digest(self._media, self._store)
+        digest = remember_digest(self._media, self._store)
         folder = JobFolder(self._store, make_job_id("bench", digest, settings))
         delivery = Delivery(self._media, self._out, self._media.stem)
         submitted = self._number % 3 == 0
