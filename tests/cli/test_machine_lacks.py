@@ -49,7 +49,7 @@ def test_a_place_that_takes_no_output_is_no_defect(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("limit", ["-n 12", "-v 60000"])
+@pytest.mark.parametrize("limit", ["-n 7", "-v 60000"])
 def test_a_machine_that_lacks_something_is_no_defect(segue: Segue, tmp_path: Path, limit: str) -> None:
     command = shlex.join([sys.executable, "-P", "-m", "cli.main", "run", str(SPEECH), "--to", "es", "--out", "out"])
     env = {name: value for name, value in os.environ.items() if not name.startswith("SEGUE_")}
