@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cache.store import Store
-from pipeline.attempts import read_attempts
+from journals.attempts import read_attempts
 from pipeline.jobs import JobFolder
 from pipeline.sources import remember_digest
 from pipeline.stages import Stage

@@ -35,10 +35,10 @@ if __package__ in (None, ""):
 
 from cache.journal import encode_line
 from core.keys import digest_bytes
-from ledger.chain import Anchor, Chain, FileCheck, Problem, join_checks, verify_file
+from journals.chain import Anchor, Chain, FileCheck, Problem, join_checks, verify_file
+from journals.decoding import json_decoder
+from journals.facts import Fact, JobWant, parse_attempt_fact, parse_node_fact, parse_opening
 from ledger.claims import Made
-from ledger.decoding import json_decoder
-from ledger.facts import Fact, JobWant, parse_attempt_fact, parse_node_fact, parse_opening
 from ledger.fold import FoldRules, fold_with
 from ledger.prices import Confidence, Meter, PriceBook, PriceRow
 from ledger.totals import Dimension, Totals

@@ -39,10 +39,10 @@ from planned_reference import run_embedded  # noqa: E402
 
 from cache.store import Store  # noqa: E402
 from core.keys import digest_value  # noqa: E402
-from pipeline.attempts import read_attempts  # noqa: E402
+from jobs.submissions import close_job  # noqa: E402
+from journals.attempts import read_attempts  # noqa: E402
 from pipeline.jobs import JobFolder  # noqa: E402
 from pipeline.stages import transcribe_key  # noqa: E402
-from pipeline.submissions import close_job  # noqa: E402
 
 JOB_UNITS = 1000
 #: Units that the fake engine takes at once.

@@ -23,10 +23,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from cache.store import Store  # noqa: E402
+from journals.attempts import read_attempts  # noqa: E402
 from media.decode import decode_pcm  # noqa: E402
 from media.probe import probe  # noqa: E402
 from media.tracks import select_track  # noqa: E402
-from pipeline.attempts import read_attempts  # noqa: E402
 
 RATE = 16_000
 

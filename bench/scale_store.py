@@ -21,25 +21,25 @@ from core.speech import Segment, Span, Window
 from core.text import Word
 from engines.transcribe.interface import Transcript
 from engines.translate.interface import TranslatedLine, Translation
+from jobs.queue_listing import view_of
+from jobs.queue_view import write_view
+from jobs.submissions import OrderKind, Submission, close_job, file_order, filed_orders, give_order, wanted_of
+from journals.attempts import AttemptJournal, Begun
+from journals.demand import JobWants
+from journals.node_session import FOLDER as NODES
+from journals.node_session import OPENED, local_facts
+from journals.sealed import SealedJournal
+from journals.witnesses import Witness
 from pipeline import records
-from pipeline.attempts import AttemptJournal, Begun
 from pipeline.delivery import Delivery
 from pipeline.job import JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
 from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder
-from pipeline.node_session import FOLDER as NODES
-from pipeline.node_session import OPENED, local_facts
-from pipeline.queue_listing import view_of
-from pipeline.queue_view import write_view
 from pipeline.report import JobState, count_units
 from pipeline.results import deliver_job
 from pipeline.runtime import Runtime, Settings
-from pipeline.sealed import SealedJournal
 from pipeline.sources import remember_digest
 from pipeline.stages import Stage, Unit
-from pipeline.submissions import OrderKind, Submission, close_job, file_order, filed_orders, give_order, wanted_of
-from pipeline.wants import JobWants
-from pipeline.witnesses import Witness
 from pipeline.work import JobWork
 
 WINDOW_MS, PAUSE_MS = 24_000, 3_000
@@ -187,7 +187,7 @@ class _Job:
             most -= len(batch)
             engine = engines[stage]
             assert engine is not None
-            begun = self._process.attempts.start(stage, batch, engine, remote=False)
+            begun = self._process.attempts.start(stage, batch, engine, None)
             if fails:
                 # The first of a job that has one.
                 unit, fails = batch.pop(), False

@@ -43,22 +43,22 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
+from accounting.job import job_report  # noqa: E402
+from accounting.silence import measured_effort, spared_by_skipping  # noqa: E402
+from accounting.workload import JobContent  # noqa: E402
 from bench.quiet_clock import Batch, QuietPool, makespan_s  # noqa: E402
 from cache.store import Store  # noqa: E402
 from core.speech import Segment, Span, Window  # noqa: E402
+from journals.attempts import AttemptJournal  # noqa: E402
+from journals.demand import JobWants  # noqa: E402
+from journals.witnesses import Witness  # noqa: E402
 from ledger.prices import PriceBook  # noqa: E402
-from pipeline.attempts import AttemptJournal  # noqa: E402
 from pipeline.batches import Outcome, run_units  # noqa: E402
-from pipeline.books_job import job_report  # noqa: E402
-from pipeline.books_silence import measured_effort, spared_by_skipping  # noqa: E402
-from pipeline.books_workload import JobContent  # noqa: E402
 from pipeline.job import Plan  # noqa: E402
 from pipeline.jobs import JobFolder  # noqa: E402
 from pipeline.planning import plan_job  # noqa: E402
 from pipeline.requests import RunOptions, gather, make_entries  # noqa: E402
 from pipeline.runtime import Runtime, Settings  # noqa: E402
-from pipeline.wants import JobWants  # noqa: E402
-from pipeline.witnesses import Witness  # noqa: E402
 from pipeline.work import JobWork  # noqa: E402
 
 

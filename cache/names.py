@@ -15,11 +15,13 @@ QUARANTINE = "quarantine"
 IDENTITY = "store.json"
 IDENTITY_COPY = "store.json.copy"
 
+#: Folder of the jobs, one folder each.
+JOBS = "jobs"
 #: Folder of notes that come and go: orders to the queue, and which jobs are open.
 QUEUE = "queue"
 #: Top-level folders for files that callers name. The store never looks into others: a person may keep models,
 #: or anything else, under the same home.
-NAMED_ROOTS = ("attempts", "jobs", "ledger", "nodes", "overlays", "owners", QUEUE, "state")
+NAMED_ROOTS = ("attempts", JOBS, "ledger", "nodes", "overlays", "owners", QUEUE, "state")
 
 #: The 256 folders that records are spread over, by the first two digits of their key.
 SHARDS = tuple(f"{number:02x}" for number in range(256))

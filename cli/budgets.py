@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.budget import RunBudget
+    from accounting.budget import RunBudget
     from pipeline.requests import Request
     from pipeline.runtime import Runtime
 
 
 def open_budget(text: str, runtime: Runtime, requests: Sequence[Request]) -> RunBudget:
     """The account of a run with a budget. Raises UsageError where anything that it will pay for has no price."""
-    from pipeline.budget import RunBudget, budget_of
+    from accounting.budget import RunBudget, budget_of
+    from accounting.spending import Prices
     from pipeline.requests import needs_translator
-    from pipeline.spending import Prices
 
     settings = runtime.settings
     cap = budget_of(text, settings.node_price, settings.currency)
@@ -25,7 +25,7 @@ def open_budget(text: str, runtime: Runtime, requests: Sequence[Request]) -> Run
 
 def submitted_budget(text: str, node_rate: str, runtime: Runtime) -> str:
     """``--budget`` of a submission as it is kept: ``2.5 USD``; empty for none. Raises MoneyError, UsageError."""
-    from pipeline.budget import budget_of, check_node_rate
+    from accounting.budget import budget_of, check_node_rate
 
     if not text:
         return ""

@@ -17,7 +17,7 @@ from core.errors import UsageError, summed_up
 if TYPE_CHECKING:
     from cache.removal import Removal
     from cache.survey import Tally
-    from pipeline.purging import Purge
+    from jobs.purging import Purge
 
 app = typer.Typer(no_args_is_help=True, help="Look after the checkpoint store under SEGUE_HOME.")
 #: Files that are listed by name; the count says the rest.
@@ -99,7 +99,7 @@ def gc_command(
     json: JsonFlag = False,
 ) -> int:
     """Remove what no job refers to any more, and leftovers of killed processes. Young files are left alone."""
-    from pipeline.retention import collect
+    from jobs.retention import collect
 
     with open_whole_store({"home": home}) as store:
         done = collect(store, dry_run=dry_run, audio=audio)
@@ -137,8 +137,8 @@ def purge_command(
 
     Examples: [bold]segue cache purge talk.mp4[/bold] - [bold]segue cache purge --owner ann --outputs --yes[/bold]
     """
-    from pipeline.purging import find_purge, jobs_of_owner, purge
-    from pipeline.submissions import find_submitted
+    from jobs.purging import find_purge, jobs_of_owner, purge
+    from jobs.submissions import find_submitted
 
     if bool(job) == bool(owner):
         raise UsageError("say what to purge: either a JOB or --owner", "'segue status' lists the jobs")

@@ -11,7 +11,7 @@ def doctor_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from pipeline.checkup import Health, examine
+    from jobs.checkup import Health, examine
 
     console = Console(highlight=False, soft_wrap=True)
     styles = {Health.OK: "green", Health.WARNING: "yellow", Health.BROKEN: "bold red"}

@@ -27,8 +27,8 @@ from cli.wording import clock, one_line, percent, printable
 from core.errors import summed_up
 
 if TYPE_CHECKING:
-    from pipeline.estimate_report import ApiEstimate, Estimate, StageEstimate
-    from pipeline.rates import Spread
+    from accounting.estimate_report import ApiEstimate, Estimate, StageEstimate
+    from accounting.rates import Spread
 
 OnFlag = Annotated[
     str,
@@ -75,8 +75,8 @@ def estimate_command(
 
     Example: [bold]segue estimate season1/ --to es,ja --node-rate '0.149 USD'[/bold]
     """
-    from pipeline.estimate import estimate
-    from pipeline.spending import Prices
+    from accounting.estimate import estimate
+    from accounting.spending import Prices
 
     runtime = open_runtime(
         {
@@ -134,7 +134,7 @@ def _print(found: Estimate) -> None:
 
 
 def _print_here(found: Estimate) -> None:
-    from pipeline.estimate import NEVER_MEASURED
+    from accounting.estimate import NEVER_MEASURED
 
     print(f"here, on {printable(found.hardware)}")
     for stage in found.stages:

@@ -26,11 +26,11 @@ def export_command(
     """Write a job's subtitles in any format, from its records. A job with gaps gives .partial files."""
     from dataclasses import replace
 
+    from jobs.status import assembly_of
     from pipeline.delivery import write_outputs
     from pipeline.documents import outputs_of
     from pipeline.jobs import find_job
     from pipeline.requests import parse_formats
-    from pipeline.standing import assembly_of
 
     store = open_runtime({"home": home}).store
     folder = find_job(store, job)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from cache.store import Store
-    from pipeline.queue_view import QueueView
+    from jobs.queue_view import QueueView
 
 #: Seconds between two looks at the disk.
 _LOOK_EVERY_S = 0.5
@@ -36,7 +36,7 @@ def watch_command(job: JobArgument, home: HomeFlag = None, json: JsonFlag = Fals
 
     With --json, a line of JSON at each change.
     """
-    from pipeline.submissions import find_submitted
+    from jobs.submissions import find_submitted
 
     store = open_runtime({"home": home}).store
     job_id = find_submitted(store, job)
@@ -59,7 +59,7 @@ def wait_command(
 
     Example: [bold]segue wait $(segue submit season1/ --to es | cut -d' ' -f1) --timeout 3600 && publish[/bold]
     """
-    from pipeline.submissions import find_submitted
+    from jobs.submissions import find_submitted
 
     store = open_runtime({"home": home}).store
     ids = list(dict.fromkeys(find_submitted(store, name) for name in job))
@@ -143,10 +143,10 @@ class _Reminder:
 
 def _look(store: Store, job_id: str) -> QueueView:
     """How a job stands. One of `segue run` counts as well once it has ended; raises UsageError before."""
+    from jobs.queue_listing import job_view, require_submitted
+    from jobs.queue_view import ENDED, Priority, QueueView
+    from jobs.status import standing_of
     from pipeline.jobs import JobFolder
-    from pipeline.queue_listing import job_view, require_submitted
-    from pipeline.queue_view import ENDED, Priority, QueueView
-    from pipeline.standing import standing_of
 
     view = job_view(store, job_id)
     if view is not None:

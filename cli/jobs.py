@@ -14,7 +14,7 @@ from cli.queue_options import LabelsFlag, parse_labels, remark_on_coordinator
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pipeline.queue_view import QueueView
+    from jobs.queue_view import QueueView
 
 _PIPE_WIDTH = 240
 _STYLES = {
@@ -51,7 +51,7 @@ def jobs_command(
 
     Examples: [bold]segue jobs --state running[/bold] - [bold]segue jobs --label show=sands --limit 0 --json[/bold]
     """
-    from pipeline.queue_listing import job_views, matches
+    from jobs.queue_listing import job_views, matches
 
     labels = parse_labels(label)
     store = open_runtime({"home": home}).store

@@ -120,8 +120,8 @@ class _Form:
 
 
 def _show_job(runtime: Runtime, wanted: str, flags: LedgerFlags, form: _Form) -> None:
+    from accounting.job import job_report
     from cli.ledger_options import find_ledger_job, report_rules
-    from pipeline.books_job import job_report
 
     job_id = find_ledger_job(runtime.store, wanted)
     book, rules = rules_of(runtime, flags)
@@ -162,12 +162,12 @@ def _write_page(path: Path, text: str) -> None:
 
 
 def _show_period(runtime: Runtime, period: Period, by: str, flags: LedgerFlags, form: _Form) -> None:
+    from accounting.months import read_period, with_people
+    from accounting.people import people_notes
+    from accounting.periods import now_ms
     from cli.ledger_export import fleet_json, print_csv
     from cli.ledger_fleet import print_fleet, table_of
     from cli.ledger_options import currency_of, people_rules
-    from pipeline.books_months import read_period, with_people
-    from pipeline.books_people import people_notes
-    from pipeline.books_times import now_ms
 
     book, rules = rules_of(runtime, flags)
     rules = replace(rules, now=now_ms())
@@ -194,7 +194,7 @@ def _show_period(runtime: Runtime, period: Period, by: str, flags: LedgerFlags, 
 
 def _names(store: Store, by: str) -> Callable[[Sequence[str]], Mapping[str, str]]:
     """What the ids of a table are called; only those that are shown are looked up."""
-    from pipeline.books_names import machine_names, media_names
+    from accounting.names import machine_names, media_names
 
     known = {"job": media_names, "node": machine_names}
     return lambda ids: known[by](store, ids) if by in known else {}

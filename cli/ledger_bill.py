@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from accounting.periods import day_text
 from cli.ledger_tables import amount_text, wide_console
 from cli.wording import printable
 from core.money import Money, settle
-from pipeline.books_times import day_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pipeline.books_bill import MachineCheck, Reconciliation
-    from pipeline.books_bill_file import OtherCost
+    from accounting.bill import MachineCheck, Reconciliation
+    from accounting.bill_file import OtherCost
 
 
 def print_reconciliation(found: Reconciliation) -> None:

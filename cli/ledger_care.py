@@ -13,8 +13,8 @@ from cli.ledger_options import LedgerFlags, NodeRateFlag, PriceFileFlag, currenc
 from cli.wording import printable
 
 if TYPE_CHECKING:
+    from accounting.months import Replay
     from ledger.entries import Entry
-    from pipeline.books_months import Replay
 
 MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="A month, UTC, such as 2026-10.")]
 _SHOW_AT_MOST = 50
@@ -26,7 +26,7 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
     Each journal is compared with its own chain, with the heads that were noted elsewhere, with the records that its
     attempts made, and with what closed months knew of it. Nothing is changed.
     """
-    from pipeline.books_verify import verify_store
+    from accounting.verify import verify_store
 
     found = verify_store(open_runtime({"home": home}).store)
     if json:
@@ -77,7 +77,7 @@ def close_command(
     json: JsonFlag = False,
 ) -> int:
     """Freeze a month that is over: its entries stay as they are, and later facts go into the first open month."""
-    from pipeline.books_months import close_month
+    from accounting.months import close_month
 
     runtime = open_runtime({"home": home})
     book, rules = rules_of(runtime, LedgerFlags(node_rate, price_file))
@@ -121,7 +121,7 @@ def replay_command(
 
     Another book is meant with --price-file or --node-rate; then the two totals are shown beside each other.
     """
-    from pipeline.books_months import replay_month
+    from accounting.months import replay_month
 
     runtime = open_runtime({"home": home})
     flags = LedgerFlags(node_rate, price_file)
@@ -168,8 +168,8 @@ def reconcile_command(
     json: JsonFlag = False,
 ) -> int:
     """Put a provider's bill beside the books, machine by machine. The difference is shown, and never spread."""
-    from pipeline.books_bill import keep_reconciliation, reconcile
-    from pipeline.books_bill_file import read_bill
+    from accounting.bill import keep_reconciliation, reconcile
+    from accounting.bill_file import read_bill
 
     runtime = open_runtime({"home": home})
     book, rules = rules_of(runtime, LedgerFlags(node_rate, price_file))

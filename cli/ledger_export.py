@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from accounting.books import FleetBooks
+from accounting.report import entry_json, unpriced_json
 from ledger.entries import Entry, Unpriced
 from ledger.totals import Sum
-from pipeline.books import FleetBooks
-from pipeline.books_report import entry_json, unpriced_json
 
 #: Columns of the CSV; an amount that nobody can price is an empty cell, never 0.
 COLUMNS = (

@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 from rich.table import Table
 from rich.text import Text
 
+from accounting.books import FleetBooks
+from accounting.in_progress import under_way_of
+from accounting.report import unpriced_lines
 from cli.ledger_screen import BUCKET_WORDS, under_way_text
 from cli.ledger_tables import (
     aligned,
@@ -23,9 +26,6 @@ from core.errors import UsageError
 from core.money import Money
 from ledger.entries import Bucket, Period, Unpriced
 from ledger.totals import Dimension, Sum
-from pipeline.books import FleetBooks
-from pipeline.books_open import under_way_of
-from pipeline.books_report import unpriced_lines
 
 _LABEL = "label"
 _MOST_ROWS = 30

@@ -13,18 +13,18 @@ from cli.ledger_export import safe_cell
 from core.errors import UsageError
 
 if TYPE_CHECKING:
+    from accounting.books import BookRules, FleetBooks
+    from accounting.focus import FocusSource
+    from accounting.people import PeopleRules
+    from accounting.report import JobReport
     from cache.store import Store
     from ledger.entries import Period
     from ledger.prices import PriceBook
-    from pipeline.books import BookRules, FleetBooks
-    from pipeline.books_focus import FocusSource
-    from pipeline.books_people import PeopleRules
-    from pipeline.books_report import JobReport
 
 
 def write_focus(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
     """Writes the rows; says how many, and how many of them have no price."""
-    from pipeline.books_focus import COLUMNS, NUMBERS, VERSION
+    from accounting.focus import COLUMNS, NUMBERS, VERSION
 
     written = unpriced = 0
     try:
@@ -45,7 +45,7 @@ def write_focus(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
 
 def job_focus(report: JobReport) -> Iterator[dict[str, str]]:
     """The rows of one job."""
-    from pipeline.books_focus import FocusSource, Machine, focus_rows
+    from accounting.focus import FocusSource, Machine, focus_rows
 
     return focus_rows(
         FocusSource(
@@ -65,9 +65,9 @@ def period_focus(
     store: Store, book: PriceBook, rules: BookRules, people: tuple[PeopleRules, str], period: Period
 ) -> Iterator[dict[str, str]]:
     """The rows of a period, month by month: a charge belongs to one month's bill. ``people``: rules and currency."""
-    from pipeline.books_focus import focus_rows
-    from pipeline.books_months import read_period, with_people
-    from pipeline.books_names import media_names
+    from accounting.focus import focus_rows
+    from accounting.months import read_period, with_people
+    from accounting.names import media_names
 
     for piece in _months(period):
         books = with_people(read_period(store, book, rules, piece), *people)
@@ -76,7 +76,7 @@ def period_focus(
 
 
 def _months(period: Period) -> Iterator[Period]:
-    from pipeline.books_times import month_of
+    from accounting.periods import month_of
 
     at = period.start
     while at < period.end:
@@ -86,8 +86,8 @@ def _months(period: Period) -> Iterator[Period]:
 
 
 def _source(books: FleetBooks, names: Mapping[str, str]) -> FocusSource:
-    from pipeline.books_facts import openings
-    from pipeline.books_focus import FocusSource, Machine
+    from accounting.facts import openings
+    from accounting.focus import FocusSource, Machine
 
     opened = openings(books.facts.facts)
     return FocusSource(

@@ -12,13 +12,13 @@ import typer
 from core.errors import UsageError
 
 if TYPE_CHECKING:
+    from accounting.books import BookRules
+    from accounting.job import ReportRules
+    from accounting.people import PeopleRules
     from cache.store import Store
     from core.money import Conversion
     from ledger.entries import Entry
     from ledger.prices import PriceBook
-    from pipeline.books import BookRules
-    from pipeline.books_job import ReportRules
-    from pipeline.books_people import PeopleRules
     from pipeline.runtime import Runtime
 
 NodeRateFlag = Annotated[
@@ -74,9 +74,9 @@ class LedgerFlags:
 
 def rules_of(runtime: Runtime, flags: LedgerFlags) -> tuple[PriceBook, BookRules]:
     """The price book and how facts are priced. Raises PriceBookError, MoneyError."""
+    from accounting.books import BookRules
+    from accounting.spending import Prices
     from core.money import quote
-    from pipeline.books import BookRules
-    from pipeline.spending import Prices
 
     prices = Prices.of(runtime.settings, flags.price_file)
     if flags.node_rate:
@@ -86,9 +86,9 @@ def rules_of(runtime: Runtime, flags: LedgerFlags) -> tuple[PriceBook, BookRules
 
 def report_rules(runtime: Runtime, flags: LedgerFlags, book: PriceBook, rules: BookRules) -> ReportRules:
     """How a job's report is made. Raises UsageError."""
-    from pipeline.books_bill import reconciled_sessions
-    from pipeline.books_closing import closed_months
-    from pipeline.books_job import ReportRules
+    from accounting.bill import reconciled_sessions
+    from accounting.closing import closed_months
+    from accounting.job import ReportRules
 
     settings = runtime.settings
     for name in flags.against:
@@ -107,8 +107,8 @@ def report_rules(runtime: Runtime, flags: LedgerFlags, book: PriceBook, rules: B
 
 def people_rules(runtime: Runtime) -> PeopleRules:
     """Hours and rate of the people: of closed months as their closings have them."""
-    from pipeline.books_closing import closed_people
-    from pipeline.books_people import PeopleRules
+    from accounting.closing import closed_people
+    from accounting.people import PeopleRules
 
     settings = runtime.settings
     return PeopleRules(settings.engineering_hours, settings.engineering_rate, closed_people(runtime.store))
@@ -148,8 +148,8 @@ def conversions_of(text: str) -> tuple[Conversion, ...]:
 
 def find_ledger_job(store: Store, wanted: str) -> str:
     """A job's id, also of a job whose folder a purge has taken. Raises UsageError."""
-    from pipeline.books_journals import read_processes
-    from pipeline.submissions import find_submitted
+    from accounting.typed_facts import read_processes
+    from jobs.submissions import find_submitted
 
     try:
         return find_submitted(store, wanted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from accounting.report import JobReport, JobVerdict, Standing
 from cli.ledger_page_apis import api_section, break_even_section
 from cli.ledger_page_charts import amount_with_currency, legend, shown, timeline_svg
 from cli.ledger_page_style import STYLE
@@ -13,7 +14,6 @@ from cli.wording import clock, percent
 from core.money import Money
 from core.version import VERSION
 from ledger.entries import Bucket, Entry
-from pipeline.books_report import JobReport, JobVerdict, Standing
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Entries on the page; the CSV has all of them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
+from accounting.report import JobReport, NodeUse
 from cli.ledger_page_charts import Bar, amount_with_currency, bars_svg, shown
 from core.money import NANO, Money
 from ledger.api import Basis, Counterfactual
@@ -12,7 +13,6 @@ from ledger.breakeven import SweepInputs, sweep
 from ledger.charts import break_even_svg
 from ledger.compare import WorkUnit
 from ledger.entries import Bucket
-from pipeline.books_report import JobReport, NodeUse
 
 
 def api_section(report: JobReport) -> str:

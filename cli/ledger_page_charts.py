@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from accounting.report import MediaSpan, SpanStatus
 from cli.ledger_tables import amount_text
 from cli.wording import clock, printable
 from core.money import Money
-from pipeline.books_report import MediaSpan, SpanStatus
 
 
 def shown(text: str) -> str:

@@ -17,8 +17,8 @@ from ledger.entries import Bucket
 from ledger.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
-    from pipeline.books_open import UnderWay
-    from pipeline.books_report import Avoided, JobReport
+    from accounting.in_progress import UnderWay
+    from accounting.report import Avoided, JobReport
 
 #: Buckets as people read them.
 BUCKET_WORDS = {

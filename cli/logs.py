@@ -28,8 +28,8 @@ def logs_command(
 
     With --json, one document; with --follow as well, a line of JSON for each entry as it comes.
     """
-    from pipeline.job_log import read_job_log
-    from pipeline.submissions import find_submitted
+    from jobs.history import read_job_log
+    from jobs.submissions import find_submitted
 
     store = open_runtime({"home": home}).store
     job_id = find_submitted(store, job)
@@ -57,7 +57,7 @@ def logs_command(
 
 
 def _has_ended(store: Store, job_id: str) -> bool:
-    from pipeline.queue_listing import job_view
+    from jobs.queue_listing import job_view
 
     view = job_view(store, job_id)
     return view is None or view.ended

@@ -12,13 +12,13 @@ from cli.wording import one_line
 
 if TYPE_CHECKING:
     from cache.store import Store
-    from pipeline.queue_view import QueueView
-    from pipeline.submissions import OrderKind, Priority
+    from jobs.queue_view import QueueView
+    from jobs.submissions import OrderKind, Priority
 
 
 def cancel_command(job: JobArgument, home: HomeFlag = None, json: JsonFlag = False) -> None:
     """Take a job off the queue. What is finished of it stays; 'segue retry' or submitting it again goes on."""
-    from pipeline.submissions import OrderKind
+    from jobs.submissions import OrderKind
 
     store, view = _find(job, home)
     if view.ended:
@@ -31,8 +31,8 @@ def cancel_command(job: JobArgument, home: HomeFlag = None, json: JsonFlag = Fal
 
 def retry_command(job: JobArgument, home: HomeFlag = None, json: JsonFlag = False) -> None:
     """Try again what failed in a job, or go on with a cancelled one. What is finished stays finished."""
+    from jobs.submissions import OrderKind
     from pipeline.report import JobState
-    from pipeline.submissions import OrderKind
 
     store, view = _find(job, home)
     if view.state is JobState.DONE:
@@ -50,7 +50,7 @@ def reprioritise_command(
     json: JsonFlag = False,
 ) -> None:
     """Change how soon a job's work is taken. What a worker has begun is not interrupted."""
-    from pipeline.submissions import OrderKind, Priority
+    from jobs.submissions import OrderKind, Priority
 
     store, view = _find(job, home)
     wanted = Priority(priority.value)
@@ -64,16 +64,16 @@ def reprioritise_command(
 
 
 def _find(job: str, home: HomeFlag) -> tuple[Store, QueueView]:
-    from pipeline.queue_listing import require_submitted
-    from pipeline.submissions import find_submitted
+    from jobs.queue_listing import require_submitted
+    from jobs.submissions import find_submitted
 
     store = open_runtime({"home": home}).store
     return store, require_submitted(store, find_submitted(store, job))
 
 
 def _give(store: Store, view: QueueView, kind: OrderKind, priority: Priority | None) -> None:
-    from pipeline.queue_listing import latest_order
-    from pipeline.submissions import give_order
+    from jobs.queue_listing import latest_order
+    from jobs.submissions import give_order
 
     give_order(store, kind, view.job_id, priority=priority, after=latest_order(store, view.job_id))
 

@@ -24,8 +24,8 @@ from cli.options import (
 from core.errors import MediaError
 
 if TYPE_CHECKING:
+    from jobs.inspection import StageChange
     from pipeline.analysis import Analysis
-    from pipeline.inspection import StageChange
     from pipeline.runtime import Runtime
 
 
@@ -107,7 +107,7 @@ def _analyse(media: Path, runtime: Runtime) -> Analysis:
 
 
 def _changes(media: Path, runtime: Runtime) -> tuple[StageChange, ...]:
-    from pipeline.inspection import what_would_run
+    from jobs.inspection import what_would_run
     from pipeline.jobs import JobFolder
     from pipeline.requests import gather, plan_request
 

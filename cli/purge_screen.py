@@ -12,7 +12,7 @@ from cli.wording import count, near, one_line, size, told_apart
 if TYPE_CHECKING:
     from cache.removal import RemovedFile
     from cache.store import Store
-    from pipeline.purging import Purge
+    from jobs.purging import Purge
 
 #: Jobs and folders of delivered files that are shown; the counts say the rest.
 LIST_AT_MOST = 10
@@ -46,8 +46,8 @@ def _lines(store: Store, found: Purge) -> list[str]:
 
 
 def _jobs(store: Store, job_ids: Sequence[str]) -> list[str]:
+    from jobs.status import standing_of
     from pipeline.jobs import JobFolder
-    from pipeline.standing import standing_of
 
     standings = [(job_id[:12], standing_of(JobFolder(store, job_id))) for job_id in job_ids]
     names = told_apart(path for _, standing in standings if standing for path in standing.media)

@@ -29,7 +29,7 @@ JobsArgument = Annotated[
 
 
 class PriorityName(StrEnum):
-    """As `pipeline.queue_view.Priority`, which `segue --help` has no time to import."""
+    """As `jobs.queue_view.Priority`, which `segue --help` has no time to import."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -52,7 +52,7 @@ def parse_labels(said: list[str] | None) -> dict[str, str]:
 
 def remark_on_coordinator(store: Store) -> bool:
     """Says when nobody takes orders up, and how to start somebody; they are safe on disk either way. True if said."""
-    from pipeline.presence import coordinator_lives, read_coordinator
+    from jobs.presence import coordinator_lives, read_coordinator
 
     if coordinator_lives(store):
         return False

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cache.store import Store
+    from jobs.status import Standing
     from pipeline.assemble import Assembly
     from pipeline.report import LeftBehind
-    from pipeline.standing import Standing
 
 #: Cues to review that are shown; the JSON document has them all.
 SHOW_AT_MOST = 30
@@ -38,11 +38,11 @@ def status_command(
     """
     from rich.console import Console
 
+    from jobs.status import assembly_of, standing_of
+    from jobs.submissions import find_submitted
     from pipeline.jobs import JobFolder
     from pipeline.left_behind import left_by_job
     from pipeline.report import JobState
-    from pipeline.standing import assembly_of, standing_of
-    from pipeline.submissions import find_submitted
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     if not job:
@@ -74,9 +74,9 @@ def status_command(
 
 
 def _all_standings(store: Store) -> list[Standing]:
+    from jobs.status import standing_of
+    from jobs.submissions import orders_by_job
     from pipeline.jobs import JobFolder, list_jobs
-    from pipeline.standing import standing_of
-    from pipeline.submissions import orders_by_job
 
     pending = orders_by_job(store)
     ids = sorted({folder.job_id for folder in list_jobs(store)} | pending.keys())

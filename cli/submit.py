@@ -41,9 +41,9 @@ from cli.wording import near, one_line, printable
 from core.errors import StoreError, summed_up
 
 if TYPE_CHECKING:
+    from jobs.submitting import Submitted, Submitter
     from pipeline.requests import RunOptions
     from pipeline.runtime import Runtime
-    from pipeline.submitting import Submitted, Submitter
 
 #: Seconds between two plain lines of progress.
 _PLAIN_EVERY_S = 15.0
@@ -94,9 +94,9 @@ def submit_command(
     --label show=sands --priority rush[/bold] - [bold]segue submit list.csv --notify https://example.org/segue[/bold]
     """
     from cli.budgets import submitted_budget
-    from pipeline.submissions import Priority
-    from pipeline.submitting import Submitter
-    from pipeline.webhooks import check_webhook
+    from jobs.submissions import Priority
+    from jobs.submitting import Submitter
+    from jobs.webhooks import check_webhook
 
     runtime = open_runtime(
         {
@@ -129,9 +129,9 @@ def submit_command(
 def _submit(
     media: list[Path], runtime: Runtime, options: RunOptions, submitter: Submitter, *, watch: bool, as_json: bool
 ) -> int:
+    from jobs.submitting import Submitted
     from pipeline.jobs import note_refused
     from pipeline.report import FileResult, JobState
-    from pipeline.submitting import Submitted
 
     requests = gather_media(media, options)
     found = [Submitted(problem.media, problem.state, reason=problem.reason) for problem in requests.problems]

@@ -51,7 +51,7 @@ def up_command(
 
     Examples: [bold]segue up[/bold] - [bold]segue up --workers 1 --stages translate[/bold]
     """
-    from pipeline.presence import broker_url
+    from jobs.presence import broker_url
 
     runtime = open_runtime({"home": home})
     store = runtime.store
@@ -123,7 +123,7 @@ def _tend(children: list[Child], broker: Broker | None, signals: list[int]) -> i
 
 def _start_broker(runtime: Runtime, stack: ExitStack) -> Broker:
     """An embedded broker, noted so that commands of this machine find it."""
-    from pipeline.presence import note_broker
+    from jobs.presence import note_broker
     from tasks.broker import Broker
     from tasks.embedded import EmbeddedBroker
 
@@ -145,7 +145,7 @@ def _only_one(store: Store) -> Iterator[None]:
 
     Raises UsageError when another one runs.
     """
-    from pipeline.presence import running_up
+    from jobs.presence import running_up
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as mark:
         try:
@@ -163,7 +163,7 @@ def _refuse_second_coordinator(store: Store) -> None:
     """Raises UsageError when a coordinator lives: with a broker of our own there would be two who decide."""
     import psutil
 
-    from pipeline.presence import read_coordinator
+    from jobs.presence import read_coordinator
 
     seen = read_coordinator(store)
     if seen is None or not seen.is_fresh(datetime.now(UTC)):

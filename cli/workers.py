@@ -19,7 +19,7 @@ def workers_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
 
     They are asked for at the broker: SEGUE_BROKER_URL, or the 'segue up' that runs on this store.
     """
-    from pipeline.presence import broker_url
+    from jobs.presence import broker_url
     from tasks.broker import Broker
 
     runtime = open_runtime({"home": home})

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from coordinator.purse import Purse
 from core.keys import Key
+from jobs.submissions import Priority, Wanted
 from pipeline.board import engine_spec
 from pipeline.jobs import JobFolder
 from pipeline.planning import PlanRequest
 from pipeline.stages import Stage, Unit
-from pipeline.submissions import Priority, Wanted
 from pipeline.work import JobWork
 from tasks.queues import queue_name
 

@@ -19,8 +19,8 @@ from coordinator.defects import JobDefectError, blaming
 from coordinator.ending import Ending
 from coordinator.floor import WRITER, Floor
 from coordinator.views import view_of
+from jobs.queue_view import QueueView, read_view, write_view
 from pipeline.jobs import JobFolder
-from pipeline.queue_view import QueueView, read_view, write_view
 from pipeline.report import JobState
 
 #: Pauses before a job is tried again, in seconds; after the last one it fails.

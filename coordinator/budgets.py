@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from accounting.spending import Prices, Spending
 from coordinator.active import ActiveJob
 from coordinator.defects import blaming
 from coordinator.ending import Ending
@@ -26,7 +27,6 @@ from ledger.billing import HOUR_MS
 from pipeline.board import engine_spec
 from pipeline.budget import PLACES
 from pipeline.report import left_of
-from pipeline.spending import Prices, Spending
 from pipeline.stages import Unit
 
 #: How often the account is looked at, in seconds.

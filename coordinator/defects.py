@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from core.conditions import condition_of
 from core.errors import StoreError
-from pipeline.submissions import OrderVersionError
+from jobs.submissions import OrderVersionError
 from tasks.broker import BrokerAwayError
 
 #: Characters of an exception that a person is shown; the log has all of it.

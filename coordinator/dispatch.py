@@ -16,10 +16,10 @@ from coordinator.defects import blaming
 from coordinator.fairness import FairShare
 from coordinator.rates import Rates
 from core.keys import Key
+from jobs.submissions import Priority
 from pipeline.board import engine_spec
 from pipeline.lookup import UnitRef, ref_of
 from pipeline.stages import Stage, Unit
-from pipeline.submissions import Priority
 from tasks.broker import Broker
 from tasks.messages import BatchMessage, make_batch_id
 from tasks.queues import engine_digest

@@ -14,15 +14,15 @@ from coordinator.outbox import Outbox
 from coordinator.views import ended_view
 from core.conditions import condition_of, reason_of
 from core.errors import MachineError, StoreError
+from jobs.submissions import Wanted, read_view, write_view
+from jobs.webhooks import EventEnd, end_event
+from journals.demand import JobWants
 from pipeline.delivery import Delivery
 from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder
 from pipeline.report import FileResult, JobState, Tally, tally_of
 from pipeline.results import deliver_job
 from pipeline.runtime import Runtime
-from pipeline.submissions import Wanted, read_view, write_view
-from pipeline.wants import JobWants
-from pipeline.webhooks import EventEnd, end_event
 from pipeline.work import JobWork
 
 #: Who writes in the name of the coordinator.

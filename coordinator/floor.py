@@ -14,10 +14,10 @@ from coordinator.dispatch import Desk
 from coordinator.fairness import FairShare
 from coordinator.rates import Rates
 from coordinator.register import JobRegister
+from journals.demand import JobWants
+from journals.witnesses import COORDINATOR, Witness, process_name
 from pipeline.jobs import JobFolder
 from pipeline.runtime import Runtime
-from pipeline.wants import JobWants
-from pipeline.witnesses import COORDINATOR, Witness, process_name
 from tasks.broker import Broker
 
 #: Who writes journals in the name of the coordinator.

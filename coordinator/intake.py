@@ -19,10 +19,10 @@ from coordinator.register import SET_ASIDE_S
 from coordinator.views import Views
 from core.errors import MediaError, SegueError, StoreError
 from core.keys import Key
+from jobs.submissions import Order, OrderKind, file_order, filed_orders, open_jobs, order_names, read_order
 from pipeline.jobs import JobFolder
 from pipeline.plan_queue import PutOffError, StoppedError
 from pipeline.stages import Unit
-from pipeline.submissions import Order, OrderKind, file_order, filed_orders, open_jobs, order_names, read_order
 from tasks.broker import BrokerAwayError
 
 #: Jobs that are open at once: their frontiers are in memory.

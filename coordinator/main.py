@@ -16,7 +16,7 @@ from coordinator.snapshot import Snapshot, StatusBoard
 from core.addresses import shown_url
 from core.conditions import condition_of
 from core.errors import MachineError, StoreError
-from pipeline.presence import COORDINATOR_EVERY_S, broker_url, note_coordinator, other_coordinator
+from jobs.presence import COORDINATOR_EVERY_S, broker_url, note_coordinator, other_coordinator
 from pipeline.runtime import Runtime
 from tasks.broker import Broker, BrokerAwayError
 

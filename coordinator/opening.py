@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from coordinator.floor import WRITER
 from core.errors import MediaError, UsageError
 from core.keys import canonical_json
+from jobs.submissions import Submission, Wanted, filed_orders, wanted_of
 from media.claims import is_thin
 from pipeline.jobs import JobFolder
 from pipeline.plan_queue import PutOffError, StoppedError
@@ -16,7 +17,6 @@ from pipeline.report import FileResult
 from pipeline.runtime import Runtime
 from pipeline.sources import known_digest
 from pipeline.stages import Stage
-from pipeline.submissions import Submission, Wanted, filed_orders, wanted_of
 from pipeline.work import JobWork
 
 _AUDIO_STAGES = frozenset({Stage.DETECT, Stage.TRANSCRIBE})

@@ -27,7 +27,7 @@ from core.errors import EngineError, StoreError
 from core.keys import canonical_json
 from core.version import VERSION
 from engines.bounded_http import BoundedClient, Limits, TooSlowError
-from pipeline.webhooks import (
+from jobs.webhooks import (
     OUTBOX,
     EventEnd,
     EventOutcome,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from cache.store import Store
 from coordinator.active import RANKS
 from coordinator.defects import JobDefectError, blaming
-from pipeline.submissions import OrderVersionError, Priority, Wanted, close_job, filed_orders, open_jobs, wanted_of
+from jobs.submissions import OrderVersionError, Priority, Wanted, close_job, filed_orders, open_jobs, wanted_of
 
 #: A job that could not be opened because of the disk is tried again after so long, in seconds.
 POSTPONED_S = 5.0

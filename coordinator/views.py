@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from cache.store import Store
 from coordinator.active import ActiveJob
 from coordinator.floor import Floor
+from jobs.submissions import QueueView, Wanted, read_view, write_view
 from pipeline.report import FileResult, JobState, count_units
-from pipeline.submissions import QueueView, Wanted, read_view, write_view
 
 #: A job's view is written at most so often, in seconds.
 PERIOD_S = 2.0

@@ -15,9 +15,9 @@ from typing import Any
 
 from cache.store import Store
 from core.errors import StoreError
-from ledger.chain import Anchor
-from pipeline.node_session import FOLDER as NODES
-from pipeline.witnesses import (
+from journals.chain import Anchor
+from journals.node_session import FOLDER as NODES
+from journals.witnesses import (
     WITNESSES,
     Witness,
     beats_of,

@@ -14,7 +14,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from core.money import quote, settle
-from ledger.facts import PriceChanged, SessionOpened
+from journals.facts import PriceChanged, SessionOpened
 from ledger.prices import Meter, PriceBook, PriceRow
 
 HOUR_MS = 3_600_000

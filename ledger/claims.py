@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from journals.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.billing import SessionEnd
 from ledger.entries import Bucket
-from ledger.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.life import Life
 from ledger.wants import Wants
 

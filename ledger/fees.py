@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from core.money import Exact, split
+from journals.facts import AttemptEnded, AttemptStarted
 from ledger.allocation import entry_id
 from ledger.claims import Share
 from ledger.entries import Bucket, Entry, Period, Quality, Unpriced
-from ledger.facts import AttemptEnded, AttemptStarted
 from ledger.prices import Meter, PriceBook, PriceRow
 from ledger.wants import Wants
 

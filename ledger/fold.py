@@ -11,11 +11,11 @@ from types import MappingProxyType
 
 from core.errors import SegueError
 from core.money import MoneyError
+from journals.facts import AttemptEnded, Fact, JobWant, SessionOpened
 from ledger.allocation import Allocation
 from ledger.billing import BilledSession, Rate, bill_session, find_rates, find_terms
 from ledger.claims import Claims, Made
 from ledger.entries import Bucket, Entry, Period, Residual, Unpriced
-from ledger.facts import AttemptEnded, Fact, JobWant, SessionOpened
 from ledger.fees import Fees
 from ledger.life import Life, gather
 from ledger.prices import PriceBook

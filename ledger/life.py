@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ledger.billing import SessionEnd
-from ledger.facts import (
+from journals.facts import (
     AttemptEnded,
     AttemptStarted,
     Beat,
@@ -19,6 +18,7 @@ from ledger.facts import (
     SessionClosed,
     SessionOpened,
 )
+from ledger.billing import SessionEnd
 
 #: A worker that has missed so many beats is taken for dead.
 BEATS_MISSED = 3

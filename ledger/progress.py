@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from journals.facts import AttemptEnded, AttemptStarted
 from ledger.claims import Made
-from ledger.facts import AttemptEnded, AttemptStarted
 from ledger.life import Life
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ledger.facts import JobWant, UnitUse
+from journals.facts import JobWant, UnitUse
 
 
 class Wants:

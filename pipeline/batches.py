@@ -18,11 +18,11 @@ from core.keys import Key
 from engines.transcribe.interface import Clip, ClipFailure, ClipSegment, LanguageGuess, Transcriber, Transcript
 from engines.transcribe.words import in_order
 from engines.translate.interface import StoppableTranslator, TaskFailure, TaskLeft, Translation, Translator, Usage
+from journals.attempts import AttemptJournal
 from pipeline import records
 from pipeline.analysis import open_audio, window_samples
-from pipeline.attempts import AttemptJournal
 from pipeline.job import Plan
-from pipeline.stages import Stage, Unit
+from pipeline.stages import Stage, Unit, estimated_usage
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,8 @@ def run_units(
     store.require_space(len(calls.inputs) * 64 * 1024)
     computed = [wanted[Key(item.id)][0] for item in calls.inputs]
     remote = bool(getattr(engine, "remote", False))
-    begun = journal.start(stage, computed, engine.spec, remote=remote)
+    estimated = estimated_usage(stage, computed) if remote else None
+    begun = journal.start(stage, computed, engine.spec, estimated)
     _take_effort(engine)
     started, committer, halt = time.monotonic(), Committer(store, settle), _Halt(stopping)
     fate = _Fate({Key(item.id) for item in calls.inputs}, remote, calls.stoppable)

@@ -1,70 +1,21 @@
-"""The most that jobs may cost: at the cap no new work is taken, what is finished stays, and it can be continued.
+"""What a run asks of a budget before it begins a batch, and how it stands to it in the end.
 
-The cap holds for the jobs, not for one run of them: what earlier runs paid for the same jobs counts. A batch is begun
-only if it is expected to end within the cap, at the pace of this run's batches of its stage so far (of this store's
-where it has had none), with the loading of its engine; an API's calls count as estimated. One that is not is halved
-until it is, and only where a single unit would go past the cap the run ends. What was never measured is
-begun while anything is left, and a batch that takes longer than its kind did is finished: by so much a job may cost
-more than its cap.
+The account itself is `accounting.budget`: this room knows no prices.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from core.errors import UsageError
-from core.money import CurrencyError, Money, quote, settle
+from core.money import Money
 from core.specs import EngineSpec
-from ledger.billing import HOUR_MS
-from ledger.facts import AttemptEnded, AttemptStarted, EngineLoaded, UnitUse, parse_attempt_fact
-from pipeline.attempts import estimated_usage
-from pipeline.pace import Pace
-from pipeline.spending import Prices, Spending, now_ms, weights_of
 from pipeline.stages import Stage, Unit
 
-if TYPE_CHECKING:
-    from pipeline.runtime import Runtime
-
-#: Of budgets that say no currency, where no price says one either.
-USUAL_CURRENCY = "USD"
 #: Decimals of amounts that people are shown.
 PLACES = 4
-
-
-def parse_budget(text: str, currency: str) -> Money:
-    """``2.50 EUR``, or ``2.50`` of ``currency``, as an amount above 0. Raises MoneyError, UsageError."""
-    cap = Money.parse(text if len(text.split()) != 1 else f"{text} {currency}")
-    if cap.nano <= 0:
-        raise UsageError(f"a budget of {cap} buys nothing", "give an amount above 0, such as --budget 2.50")
-    return cap
-
-
-def budget_of(text: str, node_rate: str, currency: str = USUAL_CURRENCY) -> Money:
-    """The cap that ``--budget`` says; without a currency it is in that of the machine's price, else in ``currency``.
-
-    Raises MoneyError, UsageError.
-    """
-    return parse_budget(text, quote(node_rate)[1] if node_rate else currency)
-
-
-def check_node_rate(text: str, cap: Money) -> None:
-    """Refuses what cannot be set against the cap. Raises UsageError, MoneyError."""
-    if not text:
-        raise UsageError(
-            "a budget needs a price: nobody says what this machine costs an hour",
-            f"say --node-rate '0.526 {cap.currency}' (or SEGUE_NODE_PRICE); '0 {cap.currency}' if it costs nothing",
-        )
-    _, currency = quote(text)
-    if currency != cap.currency:
-        raise CurrencyError(
-            f"the budget is in {cap.currency} and the machine's price in {currency}",
-            "give both in the same currency",
-        )
 
 
 @dataclass(frozen=True)
@@ -112,148 +63,33 @@ class BudgetEnd:
         return f"budget {self.cap}: spent {self.spent.amount(PLACES)} {currency}{earlier}{left}"
 
 
-class RunBudget:
-    """An embedded run's cap and its account: the machine from `begin` on, and what APIs charge. Thread-safe."""
-
-    def __init__(self, cap: Money, node_rate: str, prices: Prices, spending: Spending) -> None:
-        check_node_rate(node_rate, cap)
-        self.cap = cap
-        self._node_rate, self._spending, self._meter = node_rate, spending, prices.meter()
-        self._price, _ = quote(node_rate)
-        self._lock = threading.Lock()
-        self._jobs: set[str] = set()
-        #: Nanoseconds that only go forward.
-        self.clock: Callable[[], int] = time.monotonic_ns
-        self._earlier = 0
-        self._fees: dict[str, int] = {}
-        self._open: dict[str, AttemptStarted] = {}
-        #: When each batch under way is expected to be through, on the same clock.
-        self._due: dict[str, int] = {}
-        #: Of this run's batches.
-        self._pace = Pace()
-        self._ahead: Money | None = None
-        self._begun: int | None = None
-        #: Why the account cannot be trusted, in one line; empty while it can.
-        self.trouble = ""
-
-    @classmethod
-    def open(cls, cap: Money, runtime: Runtime, prices: Prices, *, translates: bool) -> RunBudget:
-        """The account of a run that is about to begin. ``translates``: it will need the translator.
-
-        Raises UsageError where anything that will be used has no price: unknown is not 0.
-        """
-        budget = cls(cap, runtime.settings.node_price, prices, Spending(runtime.store, prices))
-        if translates and runtime.translates_remotely:
-            spec = runtime.translator_spec
-            why = budget._meter.unpriced(spec.provider, spec.describe())
-            if why:
-                raise UsageError(
-                    f"a budget needs a price: {why}",
-                    f"add a row with 'segue prices import FILE', or for an endpoint of your own set SEGUE_OWN_ENGINES="
-                    f"'{spec.describe()}', or leave out --budget",
-                )
-        budget._spending.refresh()
-        return budget
+class Budget(Protocol):
+    """An embedded run's cap and its account. Thread-safe."""
 
     def include(self, job_id: str) -> None:
         """Counts what earlier runs paid for a job; once is enough. Raises StoreError."""
-        with self._lock:
-            if job_id in self._jobs:
-                return
-            self._jobs.add(job_id)
-            found = self._spending.of([job_id], self.cap.currency, self._node_rate)
-            self._earlier += found.nano
-            if found.unknown:
-                self.trouble = f"earlier work on these jobs has no price that a budget can count: {found.unknown[0]}"
 
     def begin(self) -> None:
         """From now on the machine is paid for."""
-        with self._lock:
-            if self._begun is None:
-                self._begun = self.clock()
 
     def take(self, raw: Mapping[str, Any]) -> None:
-        """A fact that this run's own journal was given: an API's call counts as estimated until its usage is known."""
-        fact = parse_attempt_fact("", raw)
-        with self._lock:
-            if isinstance(fact, AttemptStarted):
-                self._open[fact.attempt] = fact
-                self._due[fact.attempt] = self.clock() + self._predicted_ns(fact)
-                if fact.remote:
-                    self._charge(fact, None)
-            elif isinstance(fact, AttemptEnded) and fact.attempt in self._open:
-                started = self._open.pop(fact.attempt)
-                self._due.pop(fact.attempt)
-                self._pace.note_batch(started, fact)
-                if started.remote:
-                    self._charge(started, fact)
-            elif isinstance(fact, EngineLoaded):
-                self._pace.note_load(fact)
+        """A fact that this run's own journal was given."""
 
     def fits(self, stage: Stage, units: Sequence[Unit], engine: EngineSpec, *, remote: bool) -> bool:
-        """Whether a batch may be begun: it is expected to end within the cap, or nothing says when it will end.
-
-        An engine that this run has not used yet is loaded first, which counts too.
-        """
-        with self._lock:
-            uses = tuple(UnitUse(unit.key, unit.audio_ms, unit.job_id) for unit in units)
-            usage = estimated_usage(stage, units) if remote else {}
-            batch = AttemptStarted(
-                "", "", str(stage), now_ms(), engine.describe(), engine.provider, False, remote, uses, usage
-            )
-            fees, _ = self._meter.charge(batch, None, weights_of(batch))
-            fee = sum(amount.nano for _, amount in fees)
-            predicted = self._predicted_ns(batch)
-            until = max([self.clock() + predicted, *self._due.values()])
-            ahead = self._nano(until) + fee
-            if ahead <= self.cap.nano or (not predicted and not fee):
-                self._ahead = None
-                return True
-            self._ahead = Money(ahead, self.cap.currency)
-            return False
-
-    def _predicted_ns(self, batch: AttemptStarted) -> int:
-        """How long a batch will keep the machine before it can be left; 0 where nothing was measured."""
-        known = self._spending.pace
-        ms = self._pace.batch_ms(batch)
-        ms = known.batch_ms(batch) if ms is None else ms
-        loading = 0 if self._pace.loaded(batch.engine) or batch.remote else known.load_ms(batch.engine)
-        return ((ms or 0) + loading) * 1_000_000
-
-    def _charge(self, started: AttemptStarted, ended: AttemptEnded | None) -> None:
-        fees, unpriced = self._meter.charge(started, ended, weights_of(started))
-        strange = [fee.currency for _, fee in fees if fee.currency != self.cap.currency]
-        if unpriced or strange:
-            why = (
-                unpriced[0][1] if unpriced else f"an API charges in {strange[0]}, the budget is in {self.cap.currency}"
-            )
-            self.trouble = self.trouble or f"a budget needs a price: {why}"
-        self._fees[started.attempt] = sum(fee.nano for _, fee in fees if fee.currency == self.cap.currency)
+        """Whether a batch may be begun."""
 
     def state(self) -> BudgetEnd:
         """The account as it is now."""
-        with self._lock:
-            currency = self.cap.currency
-            spent, earlier = Money(self._nano(self.clock()), currency), Money(self._earlier, currency)
-            return BudgetEnd(self.cap, spent, earlier, trouble=self.trouble, ahead=self._ahead)
-
-    def _nano(self, until: int) -> int:
-        """What the jobs will have cost at an instant of the clock, if nothing else is begun."""
-        began = until if self._begun is None else self._begun
-        ms = Fraction(until - began, 1_000_000)
-        return settle(ms / HOUR_MS, self._price) + sum(self._fees.values()) + self._earlier
 
     @property
     def exhausted(self) -> bool:
         """True when no new work may be taken."""
-        state = self.state()
-        return bool(state.trouble) or state.spent >= self.cap
 
 
 class BudgetGate:
     """Ends a run when its budget forbids new work; what has no budget passes. Thread-safe."""
 
-    def __init__(self, budget: RunBudget | None, stop: Callable[[], None]) -> None:
+    def __init__(self, budget: Budget | None, stop: Callable[[], None]) -> None:
         """``stop`` ends the run as if it were asked to."""
         self._budget, self._stop = budget, stop
         self._lock = threading.Lock()

@@ -20,16 +20,18 @@ from core.conditions import condition_of, reason_of
 from core.errors import EngineError, MediaError, SegueError, StoreError, UsageError
 from engines.transcribe.interface import Transcriber
 from engines.translate.interface import Translator
-from pipeline.attempts import AttemptJournal
+from journals.attempts import AttemptJournal
+from journals.demand import JobWants
+from journals.node_session import NodeSession, local_facts
+from journals.witnesses import Witness
 from pipeline.batches import Outcome, run_units
 from pipeline.board import Board, EngineNeed, OpenJob
-from pipeline.budget import BudgetGate, RunBudget
+from pipeline.budget import Budget, BudgetGate
 from pipeline.delivery import Delivery
 from pipeline.engines_pool import EnginePool
 from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder, note_refused
 from pipeline.left_behind import left_by
-from pipeline.node_session import NodeSession, local_facts
 from pipeline.plan_queue import PlanQueue, PutOffError, StoppedError
 from pipeline.planning import PlanRequest, ensure_audio, plan_job
 from pipeline.progress import Watcher
@@ -37,8 +39,6 @@ from pipeline.report import FileResult, JobState, RunReport, left_of, tally_of
 from pipeline.results import deliver_job
 from pipeline.runtime import Runtime
 from pipeline.stages import Stage, Unit
-from pipeline.wants import JobWants
-from pipeline.witnesses import Witness
 from pipeline.work import JobWork
 
 #: Speech that may wait, planned, for the engines: enough to keep them busy, little enough to keep memory flat.
@@ -65,7 +65,7 @@ class Executor:
     """One run over several inputs. `run` may be called once; `stop` from any thread or signal handler."""
 
     def __init__(
-        self, runtime: Runtime, entries: Sequence[Entry], watcher: Watcher, budget: RunBudget | None = None
+        self, runtime: Runtime, entries: Sequence[Entry], watcher: Watcher, budget: Budget | None = None
     ) -> None:
         self._runtime, self._entries, self._watcher, self._budget = runtime, entries, watcher, budget
         self._store = runtime.store

@@ -12,13 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from cache.names import JOBS
 from cache.store import Stamp
 from core.errors import StoreError
 from core.keys import Key, canonical_json, digest_bytes, digest_value
 from core.version import VERSION
 from pipeline.assemble import assemble_job
 from pipeline.job import Plan
-from pipeline.jobs import JOBS, JobFolder
+from pipeline.jobs import JobFolder
 from pipeline.report import JobState, count_units
 from pipeline.stages import STAGE_VERSIONS, Stage
 from pipeline.work import JobWork

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cache.names import JOBS
 from cache.store import Store
 from core.errors import UsageError
 from core.keys import Key, canonical_json, digest_bytes
@@ -20,7 +21,6 @@ from pipeline.job import JOB_ID_LENGTH, Plan
 from pipeline.report import FileResult, JobState, Tally
 from pipeline.stages import Unit
 
-JOBS = "jobs"
 #: Where the jobs of the latest run are noted.
 LAST = ("state", "last.state")
 _HEX = frozenset("0123456789abcdef")

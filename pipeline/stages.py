@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -22,6 +23,11 @@ class Stage(StrEnum):
 
 #: Raised when a stage's meaning or payload changes; old records are then simply not found.
 STAGE_VERSIONS = {Stage.DETECT: 1, Stage.TRANSCRIBE: 1, Stage.TRANSLATE: 1}
+
+#: Tokens of instructions around a request's lines, and characters to a token: for usage that nobody reported because
+#: the process died. Chosen high, since what an API may have charged counts as spent until proved otherwise.
+_PROMPT_TOKENS = 400
+_CHARACTERS_A_TOKEN = 2
 
 
 @dataclass(frozen=True)
@@ -76,3 +82,17 @@ def translate_key(spec: EngineSpec, task: TranslationTask) -> Key:
         "glossary": task.glossary,
     }
     return make_key(Stage.TRANSLATE, STAGE_VERSIONS[Stage.TRANSLATE], **parts)
+
+
+def estimated_usage(stage: Stage, units: Sequence[Unit]) -> dict[str, int]:
+    """What a remote engine may use for these units, by meter."""
+    if stage is not Stage.TRANSLATE:
+        return {"requests": len(units), "audio_ms": sum(unit.audio_ms for unit in units)}
+    characters = sum(len(line.text) for unit in units if unit.task for line in unit.task.lines)
+    tokens = characters // _CHARACTERS_A_TOKEN
+    return {
+        "requests": len(units),
+        "input_tokens": tokens + _PROMPT_TOKENS * len(units),
+        "output_tokens": tokens,
+        "characters": characters,
+    }

@@ -10,9 +10,9 @@ from typing import Any
 
 from core.errors import SegueError
 from core.keys import Key, is_digest
+from jobs.submissions import Priority
 from pipeline.lookup import UnitRef
 from pipeline.stages import Stage
-from pipeline.submissions import Priority
 
 #: Version of the message; a worker refuses every other one, and the coordinator sends the units again to somebody else.
 MESSAGE_VERSION = 1

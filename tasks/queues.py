@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from core.keys import digest_value
 from core.specs import EngineSpec
+from jobs.submissions import Priority
 from pipeline.stages import STAGE_VERSIONS, Stage
-from pipeline.submissions import Priority
 
 #: Raised when workers of this version and older ones must not share queues.
 _SCHEME = "segue1"

@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from core.errors import StoreError
+from jobs.queue_view import read_view
 from pipeline.jobs import JobFolder
 from pipeline.lookup import UnitRef
-from pipeline.queue_view import read_view
 from pipeline.report import JobState
 from pipeline.stages import Unit
 from tasks.broker import BrokerAwayError

@@ -16,10 +16,10 @@ from dataclasses import replace
 from typing import IO, Any
 
 from core.environment import segue_environment
+from journals.node_session import NodeSession
+from journals.witnesses import family_of, process_name
 from pipeline.lookup import UnitRef
-from pipeline.node_session import NodeSession
 from pipeline.stages import Stage
-from pipeline.witnesses import family_of, process_name
 from worker.engine_process import Orders
 from worker.protocol import Command, Event, Gone, dump_line, dump_ref, load_event
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from cache.faults import BlobDamagedError
 from core.conditions import condition_of
 from core.errors import DeviceError, DiskFullError, EndpointAwayError, EngineError, MachineError, SegueError, StoreError
-from pipeline.attempts import AttemptJournal, ProcessCard
+from journals.attempts import AttemptJournal, ProcessCard
 from pipeline.batches import Outcome, Ran, run_units, try_engine
 from pipeline.engines_pool import EnginePool
 from pipeline.job import Plan

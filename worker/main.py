@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from core.conditions import reason_of
 from core.errors import SettingsError, StoreError, UsageError
 from core.version import VERSION
-from pipeline.checkup import Finding, Health, examine_worker
-from pipeline.node_session import NodeFacts, NodeSession
-from pipeline.presence import broker_url
+from jobs.checkup import Finding, Health, examine_worker
+from jobs.presence import broker_url
+from journals.node_session import NodeFacts, NodeSession
 from pipeline.runtime import Runtime
 from pipeline.stages import Stage
 from tasks.broker import Broker, BrokerAwayError

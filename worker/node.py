@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from pipeline.node_session import NodeFacts, local_facts
+from journals.node_session import NodeFacts, local_facts
 from worker.notices.aws import AwsMetadata
 from worker.notices.azure import AzureMetadata
 from worker.notices.detection import detect_cloud

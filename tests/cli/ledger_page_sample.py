@@ -5,13 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from core.money import Money
-from ledger.api import Basis, Counterfactual, Workload, counterfactuals
-from ledger.entries import Bucket, Entry, Quality, Unpriced
-from ledger.loss import value_of_resumability
-from ledger.price_files import instant, shipped_book
-from ledger.verdict import Grounds, Range, StageFigures, Uncertainty, paid_range, verdicts
-from pipeline.books_report import (
+from accounting.report import (
     Avoided,
     JobReport,
     JobVerdict,
@@ -22,6 +16,12 @@ from pipeline.books_report import (
     Spent,
     Standing,
 )
+from core.money import Money
+from ledger.api import Basis, Counterfactual, Workload, counterfactuals
+from ledger.entries import Bucket, Entry, Quality, Unpriced
+from ledger.loss import value_of_resumability
+from ledger.price_files import instant, shipped_book
+from ledger.verdict import Grounds, Range, StageFigures, Uncertainty, paid_range, verdicts
 
 AT = instant("2026-11-20T08:00:00Z")
 JOB = "0123456789abcdef01234567"

@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 from spoken import SPEECH
 
+from accounting.estimate import estimate
+from accounting.estimate_report import Estimate
+from accounting.rates import Rates, Spread, hardware_here, measure_rates
+from accounting.spending import Prices
 from cache.store import Store
 from cli.estimate import _amount, _print_here, _time
 from core.errors import UsageError
 from core.specs import EngineSpec
 from engines.translate.interface import Line, TranslationTask
+from journals.attempts import AttemptJournal, ProcessCard
+from journals.node_session import NodeFacts, local_facts
 from ledger.price_files import shipped_book
-from pipeline.attempts import AttemptJournal, ProcessCard
-from pipeline.estimate import estimate
-from pipeline.estimate_report import Estimate
-from pipeline.node_session import NodeFacts, local_facts
-from pipeline.rates import Rates, Spread, hardware_here, measure_rates
 from pipeline.requests import RunOptions, gather
 from pipeline.runtime import Runtime, Settings
-from pipeline.spending import Prices
-from pipeline.stages import Stage, Unit
+from pipeline.stages import Stage, Unit, estimated_usage
 
 WHISPER = EngineSpec("faster-whisper", "tiny", "r1", "int8")
 LLAMA = EngineSpec("llama", "small", "r1")
@@ -59,7 +59,7 @@ def measured(
     task = TranslationTask("", "en", "es", (Line("0", "x" * 20),)) if stage is Stage.TRANSLATE else None
     for number, (audio_ms, engine_ms) in enumerate(batches):
         unit = Unit(stage, "job", 0, f"{number:064x}", audio_ms, task=task)  # type: ignore[arg-type]
-        begun = journal.start(stage, [unit], spec, remote=bool(tokens))
+        begun = journal.start(stage, [unit], spec, estimated_usage(stage, [unit]) if tokens else None)
         usage = {"input_tokens": 4 * tokens, "output_tokens": tokens} if tokens else {}
         journal.end(begun.attempt, engine_ms / 1000, 1, usage)
     return measure_rates(store)
@@ -198,7 +198,7 @@ def test_a_batch_that_was_broken_off_measures_nothing(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "home")
     journal = AttemptJournal(store)
     units = [Unit(Stage.TRANSCRIBE, "job", place, f"{place:064x}", 1000) for place in range(2)]  # type: ignore[arg-type]
-    journal.end(journal.start(Stage.TRANSCRIBE, units, WHISPER, remote=False).attempt, 0.5, 1, {})
+    journal.end(journal.start(Stage.TRANSCRIBE, units, WHISPER, None).attempt, 0.5, 1, {})
     assert measure_rates(store).time == {}
 
 

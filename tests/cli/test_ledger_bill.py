@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
+from accounting.bill import MachineCheck, Reconciliation
+from accounting.bill_file import OtherCost
 from cli.ledger_bill import print_reconciliation
 from ledger.entries import Period
-from pipeline.books_bill import MachineCheck, Reconciliation
-from pipeline.books_bill_file import OtherCost
 
 CENT = 10_000_000
 

@@ -11,11 +11,11 @@ from html.parser import HTMLParser
 import pytest
 from ledger_page_sample import report
 
+from accounting.money import spent_of
+from accounting.report import MediaSpan, SpanStatus
 from cli.ledger_page import render_page
 from cli.ledger_page_charts import Bar, bars_svg, timeline_svg
 from ledger.entries import Bucket, Unpriced
-from pipeline.books_money import spent_of
-from pipeline.books_report import MediaSpan, SpanStatus
 
 #: Elements without an end.
 _VOID = {"meta", "br", "hr", "img", "link", "input"}

@@ -11,7 +11,7 @@ from spoken import SPEECH
 
 import pipeline.batches
 from engines.translate.interface import Usage
-from ledger.facts import believable_counts
+from journals.facts import believable_counts
 
 CLAIMED = {"input_tokens": 10**30, "output_tokens": -7}
 CAPTIONS = (

@@ -19,13 +19,13 @@ from spoken import SPEECH
 from cache.store import Store
 from cli import follow
 from core.keys import canonical_json
+from jobs.presence import note_coordinator
+from jobs.queue_view import Priority, QueueView, write_view
+from jobs.submissions import OrderKind, file_order, pending_orders
+from jobs.webhooks import OUTBOX, EventEnd, EventOutcome, make_event_id, write_outcome
 from pipeline.incidents import Death, Incidents
 from pipeline.job import PLAN_VERSION
-from pipeline.presence import note_coordinator
-from pipeline.queue_view import Priority, QueueView, write_view
 from pipeline.report import JobState
-from pipeline.submissions import OrderKind, file_order, pending_orders
-from pipeline.webhooks import OUTBOX, EventEnd, EventOutcome, make_event_id, write_outcome
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def apply_orders(store: Store) -> list[OrderKind]:
 
 def show(store: Store, job_id: str, state: JobState, **changes: object) -> QueueView:
     """The view of a job as a coordinator would write it."""
-    from pipeline.queue_listing import job_view
+    from jobs.queue_listing import job_view
 
     apply_orders(store)
     view = job_view(store, job_id, ())

@@ -19,10 +19,10 @@ from spoken import SPEECH
 
 from cache.store import Store
 from core.keys import canonical_json
+from jobs.presence import RUN_GONE_S, run_sign
+from jobs.status import standing_of
+from journals.node_session import boot_id
 from pipeline.jobs import JobFolder, list_jobs
-from pipeline.node_session import boot_id
-from pipeline.presence import RUN_GONE_S, run_sign
-from pipeline.standing import standing_of
 
 JOB = "ab" * 12
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)

@@ -18,7 +18,7 @@ from spoken import SPEECH
 from cache.store import Store
 from cli.children import Child, ChildSpec, restart_pause_s, stop_children
 from cli.up import _listen
-from pipeline.presence import note_coordinator
+from jobs.presence import note_coordinator
 
 PATIENCE_S = 60.0
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 from theatre import Theatre
 
-from pipeline.attempts import AttemptJournal, ProcessCard
+from jobs.submissions import OrderKind, Priority, give_order, open_jobs
+from journals.attempts import AttemptJournal, ProcessCard
+from journals.node_session import NodeFacts, NodeSession
 from pipeline.jobs import JobFolder
 from pipeline.lookup import UnitRef
-from pipeline.node_session import NodeFacts, NodeSession
 from pipeline.report import JobState
 from pipeline.stages import Stage, Unit
-from pipeline.submissions import OrderKind, Priority, give_order, open_jobs
 from tasks.messages import BatchMessage
 
 #: A unit of currency for each millisecond.
@@ -36,7 +36,7 @@ def begin(theatre: Theatre, refs: tuple[UnitRef, ...], node: str = "n1") -> tupl
     """What a worker writes before it computes units."""
     journal = AttemptJournal(theatre.store, ProcessCard(node, "w1"))
     units = [Unit(Stage.TRANSCRIBE, ref.job_id, ref.window, ref.key, 1000) for ref in refs]
-    return journal, journal.start(Stage.TRANSCRIBE, units, theatre.runtime.transcriber_spec, remote=False).attempt
+    return journal, journal.start(Stage.TRANSCRIBE, units, theatre.runtime.transcriber_spec, None).attempt
 
 
 def work(theatre: Theatre, message: BatchMessage, ms: int, *, node: str = "n1") -> None:

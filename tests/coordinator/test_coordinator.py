@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from theatre import Theatre
 
+from jobs.submissions import OrderKind, Priority, give_order, open_jobs, order_names
 from pipeline.report import JobState
 from pipeline.stages import Stage
-from pipeline.submissions import OrderKind, Priority, give_order, open_jobs, order_names
 
 
 def finish_everything(theatre: Theatre, *jobs: str) -> None:

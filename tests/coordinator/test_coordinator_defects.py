@@ -18,12 +18,12 @@ from coordinator.snapshot import StatusBoard
 from coordinator.views import Views
 from core.errors import StoreError
 from core.keys import canonical_json
-from pipeline.job_log import read_job_log
+from jobs.history import read_job_log
+from jobs.queue_listing import job_view
+from jobs.submissions import OrderKind, Priority, Wanted, give_order, open_jobs, read_view
+from journals.demand import JobWants
 from pipeline.jobs import JobFolder
-from pipeline.queue_listing import job_view
 from pipeline.report import JobState
-from pipeline.submissions import OrderKind, Priority, Wanted, give_order, open_jobs, read_view
-from pipeline.wants import JobWants
 from pipeline.work import JobWork
 
 NO_PAUSES = (0.05, 0.05, 0.05)

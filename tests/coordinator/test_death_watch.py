@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from accounting.verify import verify_store
 from cache.store import Store
 from coordinator import witnessing
 from coordinator.witnessing import DeathWatch
 from core.errors import StoreError
-from pipeline.books_verify import verify_store
-from pipeline.sealed import SealedJournal
-from pipeline.witnesses import WITNESSES, Witness, process_name
+from journals.sealed import SealedJournal
+from journals.witnesses import WITNESSES, Witness, process_name
 
 
 @pytest.fixture

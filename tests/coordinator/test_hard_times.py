@@ -14,10 +14,10 @@ from coordinator import intake, register
 from coordinator.main import LEAD_MS, _Leadership
 from core.errors import StoreError
 from core.keys import canonical_json
-from pipeline.presence import other_coordinator
+from jobs.presence import other_coordinator
+from jobs.submissions import OrderKind, Priority, give_order, open_jobs
+from jobs.webhooks import OUTBOX
 from pipeline.report import JobState
-from pipeline.submissions import OrderKind, Priority, give_order, open_jobs
-from pipeline.webhooks import OUTBOX
 
 
 def finish(theatre: Theatre, *jobs: str) -> None:
@@ -100,7 +100,7 @@ def test_an_owner_who_once_had_the_fleet_alone_is_level_with_others_later(theatr
 
 
 def intake_orders(theatre: Theatre) -> list[Any]:
-    from pipeline.submissions import file_order, pending_orders
+    from jobs.submissions import file_order, pending_orders
 
     orders = list(pending_orders(theatre.store))
     for order in orders:

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
+from accounting.verify import verify_store
 from cache.journal import encode_line
 from cache.store import Store
 from coordinator import witnessing
 from coordinator.witnessing import DeathWatch
 from core.specs import EngineSpec
-from pipeline import sealed
-from pipeline.attempts import AttemptJournal, ProcessCard
-from pipeline.books_verify import verify_store
+from journals import sealed
+from journals.attempts import AttemptJournal, ProcessCard
+from journals.demand import JobWants
+from journals.node_session import NodeFacts, NodeSession
+from journals.witnesses import Witness, family_of, process_name
 from pipeline.jobs import JobFolder
-from pipeline.node_session import NodeFacts, NodeSession
 from pipeline.stages import Stage
-from pipeline.wants import JobWants
-from pipeline.witnesses import Witness, family_of, process_name
 
 ENGINE = EngineSpec("fake", "fake", "1")
 #: More writes than the life below has.

@@ -16,7 +16,7 @@ from loopback_receiver import SECRET, Receiver
 from cache.store import Store
 from coordinator.outbox import Outbox, OutboxRules, sign
 from core.errors import UsageError
-from pipeline.webhooks import EventEnd, check_webhook, make_event_id, outcomes, shown_webhook, waiting_events
+from jobs.webhooks import EventEnd, check_webhook, make_event_id, outcomes, shown_webhook, waiting_events
 
 JOB = "ab" * 12
 FAST = OutboxRules(first_pause_s=0.01, longest_pause_s=0.02, connect_timeout_s=2.0, answer_timeout_s=2.0)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 from theatre import Theatre
 
+from jobs.submissions import Priority
 from pipeline.job import Plan
 from pipeline.jobs import JobFolder
 from pipeline.planning import PlanRequest, plan_job
 from pipeline.report import JobState
-from pipeline.submissions import Priority
 
 HOUR_MS = 3_600_000
 

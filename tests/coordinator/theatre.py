@@ -15,11 +15,11 @@ from planned_jobs import JobMaker, fake_runtime
 from cache.envelope import Record
 from coordinator.coordinator import Coordinator
 from engines.transcribe.interface import Transcript
+from jobs.submissions import QueueView, read_view
 from pipeline import records
 from pipeline.jobs import JobFolder
 from pipeline.lookup import UnitRef
 from pipeline.stages import Stage
-from pipeline.submissions import QueueView, read_view
 from tasks.broker import Broker
 from tasks.messages import BatchMessage, parse_message
 from tasks.queues import queue_name, step_keys

@@ -15,7 +15,7 @@ from fleet_claims import await_holder, idle_workers
 from queue_bench import QUEUE, STORE, QueueBench, wait_until
 from segue_process import ROOT
 
-from pipeline.submissions import Priority
+from jobs.submissions import Priority
 from tasks.broker import Broker
 
 UNITS = 10

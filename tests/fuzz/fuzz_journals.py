@@ -10,8 +10,8 @@ from fuzzing import Target, expect_told
 from hypothesis import strategies as st
 
 from cache.journal import decode_lines, encode_line
-from ledger.chain import Chain, verify_file
-from ledger.facts import FactError, parse_attempt_fact, parse_node_fact, parse_opening
+from journals.chain import Chain, verify_file
+from journals.facts import FactError, parse_attempt_fact, parse_node_fact, parse_opening
 
 _AT = "2026-11-21T23:16:42.123+00:00"
 _FACTS: list[dict[str, Any]] = [

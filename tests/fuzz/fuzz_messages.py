@@ -11,9 +11,9 @@ from fuzzing import Target, expect_told
 from hypothesis import strategies as st
 
 from core.keys import Key
+from jobs.submissions import Priority
 from pipeline.lookup import UnitRef
 from pipeline.stages import Stage
-from pipeline.submissions import Priority
 from tasks.envelope import TASK, batch_of, open_envelope
 from tasks.messages import BatchMessage, MessageRefusedError, parse_message
 

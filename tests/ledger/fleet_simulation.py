@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from ledger.facts import (
+from journals.facts import (
     AttemptEnded,
     AttemptStarted,
     Beat,

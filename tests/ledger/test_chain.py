@@ -12,7 +12,7 @@ import pytest
 
 from cache.journal import decode_lines, encode_line
 from core.keys import digest_bytes
-from ledger.chain import Anchor, Chain, FileCheck, Flaw, Problem, body_of, hash_of, join_checks, verify, verify_file
+from journals.chain import Anchor, Chain, FileCheck, Flaw, Problem, body_of, hash_of, join_checks, verify, verify_file
 
 FILE = "attempts/p1.jsonl"
 ATTEMPT = "p1/transcribe/1"

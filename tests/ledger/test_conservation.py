@@ -10,8 +10,8 @@ import pytest
 from fleet_oracle import expected_bill, possible_ends
 from fleet_simulation import MONTH_EDGE, VLLM, Fleet, price_book, row, simulate
 
+from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, EngineTried, Fact, ProcessStarted
 from ledger.entries import Bucket, Period
-from ledger.facts import AttemptEnded, AttemptStarted, EngineLoaded, EngineTried, Fact, ProcessStarted
 from ledger.fold import Books, FoldRules, fold
 from ledger.life import gather
 from ledger.prices import Meter

@@ -12,8 +12,7 @@ import pytest
 from fleet_simulation import HOUR, MINUTE, price_book
 
 from core.money import NANO
-from ledger.entries import Bucket, Entry, Period, Quality
-from ledger.facts import (
+from journals.facts import (
     AttemptEnded,
     AttemptStarted,
     Beat,
@@ -28,6 +27,7 @@ from ledger.facts import (
     SessionOpened,
     UnitUse,
 )
+from ledger.entries import Bucket, Entry, Period, Quality
 from ledger.fold import Books, FoldRules, fold
 from ledger.totals import Dimension
 from ledger.wants import Wants

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ledger.facts import (
+from journals.facts import (
     AttemptEnded,
     AttemptStarted,
     Beat,

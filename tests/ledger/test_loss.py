@@ -7,7 +7,7 @@ import random
 import pytest
 from fleet_simulation import BEAT_MS, HOUR, price_book
 
-from ledger.facts import (
+from journals.facts import (
     AttemptEnded,
     AttemptStarted,
     Beat,

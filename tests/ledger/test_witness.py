@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cache.journal import encode_line
-from ledger.chain import Anchor, Chain, Flaw, read_file, verify_file
-from ledger.witness import anchor_in, claims_of, seen_fact, with_anchor
+from journals.chain import Anchor, Chain, Flaw, read_file, verify_file
+from journals.positions import anchor_in, claims_of, seen_fact, with_anchor
 
 HEAD = "ab" * 32
 END = Anchor("attempts/p.jsonl", 3, HEAD)

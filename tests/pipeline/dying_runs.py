@@ -19,10 +19,10 @@ sys.path[:0] = [str(_TESTS.parent), str(_TESTS / "support"), str(_TESTS / "pipel
 from cache.store import Store  # noqa: E402
 from core.keys import Key, digest_value  # noqa: E402
 from core.specs import EngineSpec  # noqa: E402
-from pipeline.attempts import AttemptJournal, ProcessCard  # noqa: E402
-from pipeline.node_session import NodeFacts, NodeSession  # noqa: E402
+from journals.attempts import AttemptJournal, ProcessCard  # noqa: E402
+from journals.node_session import NodeFacts, NodeSession  # noqa: E402
+from journals.witnesses import family_of, process_name  # noqa: E402
 from pipeline.stages import Stage, Unit  # noqa: E402
-from pipeline.witnesses import family_of, process_name  # noqa: E402
 
 ENGINE = EngineSpec("fake", "fake", "1")
 BEAT_S = 0.05
@@ -38,9 +38,9 @@ def attempts(store: Store, session: NodeSession, worker: str) -> AttemptJournal:
     card = ProcessCard(session.session, worker)
     journal = AttemptJournal(store, card, session=process_name(family_of(session.beats)))
     journal.engine_loaded(Stage.TRANSCRIBE, ENGINE, 0.5)
-    first = journal.start(Stage.TRANSCRIBE, [_unit(worker, 1)], ENGINE, remote=False)
+    first = journal.start(Stage.TRANSCRIBE, [_unit(worker, 1)], ENGINE, None)
     journal.end(first.attempt, 0.2, 1, {"audio_ms": 900})
-    journal.start(Stage.TRANSCRIBE, [_unit(worker, 2)], ENGINE, remote=False)
+    journal.start(Stage.TRANSCRIBE, [_unit(worker, 2)], ENGINE, None)
     return journal
 
 

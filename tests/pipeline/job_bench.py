@@ -10,7 +10,7 @@ from typing import Any
 from spoken import SPEECH
 
 from cache.store import Store
-from pipeline.attempts import read_attempts
+from journals.attempts import read_attempts
 from pipeline.executor import Executor
 from pipeline.progress import Silence
 from pipeline.report import FileResult, RunReport

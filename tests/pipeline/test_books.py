@@ -13,19 +13,19 @@ from ledger_journals import Journals, job
 from segue_process import FAKES, Place, run_segue
 from spoken import SAMPLE, SPEECH
 
+from accounting.avoided import ENCODER_PART
+from accounting.books import BookRules, FleetBooks, read_books
+from accounting.job import ReportRules, job_report
+from accounting.people import PeopleRules
+from accounting.report import JobReport, SpanStatus, Standing
+from accounting.verify import verify_store
 from cache.store import Store
 from core.money import Conversion, Money
+from jobs.purging import purge
 from ledger.entries import Bucket, Entry, Period
 from ledger.price_files import shipped_book
 from ledger.prices import PriceBook
 from ledger.totals import Dimension
-from pipeline.books import BookRules, FleetBooks, read_books
-from pipeline.books_avoided import ENCODER_PART
-from pipeline.books_job import ReportRules, job_report
-from pipeline.books_people import PeopleRules
-from pipeline.books_report import JobReport, SpanStatus, Standing
-from pipeline.books_verify import verify_store
-from pipeline.purging import purge
 
 NO_PRICES = PriceBook(())
 ANNA, BERT = job("anna"), job("bert")
@@ -99,7 +99,7 @@ def test_a_machine_without_a_price_is_unpriced_and_not_free(bench: Bench) -> Non
 
 
 def test_the_ledger_says_cpu_where_there_is_no_gpu(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.node_session.read_gpus", list)
+    monkeypatch.setattr("journals.node_session.read_gpus", list)
     result = bench.run_one()
     assert [node.hardware for node in report_of(bench, result.job_id).nodes] == ["cpu"]
 

@@ -6,13 +6,13 @@ import pytest
 from job_bench import Bench
 from spoken import SPEECH
 
+from accounting.avoided import Computed, Measured, encoder_pass
+from accounting.job import job_report
+from accounting.silence import windows_without_skipping
 from cache.store import Store
 from core.money import Money
-from ledger.facts import AttemptEnded, AttemptStarted, UnitUse
+from journals.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.prices import PriceBook
-from pipeline.books_avoided import Computed, Measured, encoder_pass
-from pipeline.books_job import job_report
-from pipeline.books_silence import windows_without_skipping
 
 
 def test_without_a_measure_the_encoders_part_of_a_window_is_assumed() -> None:

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from ledger_journals import Journals
 
+from accounting.bill import MachineCheck, Reconciliation, keep_reconciliation, reconcile, reconciled_sessions
+from accounting.bill_file import Bill, read_bill
+from accounting.bill_lines import Machine
+from accounting.books import BookRules
+from accounting.months import close_month, read_period
+from accounting.report import Standing
 from core.errors import UsageError
 from ledger.entries import Period
 from ledger.price_files import parse_toml
 from ledger.prices import PriceBook
-from pipeline.books import BookRules
-from pipeline.books_bill import MachineCheck, Reconciliation, keep_reconciliation, reconcile, reconciled_sessions
-from pipeline.books_bill_file import Bill, read_bill
-from pipeline.books_bill_lines import Machine
-from pipeline.books_months import close_month, read_period
-from pipeline.books_report import Standing
 
 OCTOBER = datetime(2026, 10, 10, tzinfo=UTC)
 NO_PRICES = PriceBook(())

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from ledger_journals import Journals, job
 
+from accounting.books import BookRules
+from accounting.focus import COLUMNS, FOCUS_COLUMNS, OWN_COLUMNS, FocusSource, focus_rows
+from accounting.job import ReportRules, job_report
+from accounting.months import read_period, with_people
+from accounting.people import PeopleRules
 from cli.ledger_focus import job_focus, period_focus, write_focus
 from core.money import Money
 from ledger.entries import Period
 from ledger.price_files import shipped_book
-from pipeline.books import BookRules
-from pipeline.books_focus import COLUMNS, FOCUS_COLUMNS, OWN_COLUMNS, FocusSource, focus_rows
-from pipeline.books_job import ReportRules, job_report
-from pipeline.books_months import read_period, with_people
-from pipeline.books_people import PeopleRules
 
 ANNA, BERT = job("anna"), job("bert")
 RULES = BookRules(now=4_000_000_000_000)

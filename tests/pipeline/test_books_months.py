@@ -10,21 +10,21 @@ import pytest
 from job_bench import Bench
 from ledger_journals import Journals, job
 
+from accounting.bill import keep_reconciliation, reconcile, reconciled_sessions
+from accounting.bill_file import read_bill
+from accounting.books import BookRules, read_books
+from accounting.closing import closed_months, closed_people, read_closed
+from accounting.job import ReportRules, job_report
+from accounting.months import close_month, read_period, replay_month, with_people
+from accounting.people import PeopleRules, people_notes
+from accounting.report import Standing
+from accounting.verify import verify_store
 from cache.store import Store
 from core.errors import UsageError
-from ledger.chain import Flaw
+from journals.chain import Flaw
+from journals.facts import parse_instant
 from ledger.entries import Bucket, Period
-from ledger.facts import parse_instant
 from ledger.prices import PriceBook
-from pipeline.books import BookRules, read_books
-from pipeline.books_bill import keep_reconciliation, reconcile, reconciled_sessions
-from pipeline.books_bill_file import read_bill
-from pipeline.books_closing import closed_months, closed_people, read_closed
-from pipeline.books_job import ReportRules, job_report
-from pipeline.books_months import close_month, read_period, replay_month, with_people
-from pipeline.books_people import PeopleRules, people_notes
-from pipeline.books_report import Standing
-from pipeline.books_verify import verify_store
 
 NO_PRICES = PriceBook(())
 ANNA = job("anna")

@@ -9,12 +9,12 @@ import pytest
 from job_bench import Bench
 from spoken import SPEECH
 
+from accounting.facts import FactReader, LedgerFacts
+from accounting.job import ReportRules, job_report
+from accounting.people import PeopleRules
 from cache.store import Store
-from ledger.facts import AttemptStarted
+from journals.facts import AttemptStarted
 from ledger.price_files import shipped_book
-from pipeline.books_facts import FactReader, LedgerFacts
-from pipeline.books_job import ReportRules, job_report
-from pipeline.books_people import PeopleRules
 
 
 def test_stage_table_job_total_and_verdict_agree_on_people_to_the_nano_unit(bench: Bench) -> None:

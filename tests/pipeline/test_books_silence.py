@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from job_bench import Bench
 from long_speech import SAMPLE
 
+from accounting.job import job_report
+from accounting.report import Avoided, SpanStatus
+from accounting.silence import Effort, Heard, hearing_ms, measured_effort, tokens_within
 from cache.store import Store
 from core.money import Money
 from engines.transcribe.fake import FakeTranscriber
 from ledger.prices import PriceBook
-from pipeline.books_job import job_report
-from pipeline.books_report import Avoided, SpanStatus
-from pipeline.books_silence import Effort, Heard, hearing_ms, measured_effort, tokens_within
 
 SHAPE = {"workers": 2, "batch_clips": 4, "call_clips": 16}
 HEARD = {

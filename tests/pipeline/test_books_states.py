@@ -8,15 +8,15 @@ from job_bench import Bench
 from ledger_journals import Journals, job
 from spoken import SAMPLE
 
+from accounting.books import BookRules
+from accounting.budget import RunBudget, budget_of
+from accounting.job import ReportRules, job_report
+from accounting.spending import Prices
 from cache.store import Store
 from ledger.prices import PriceBook
-from pipeline.books import BookRules
-from pipeline.books_job import ReportRules, job_report
-from pipeline.budget import RunBudget, budget_of
 from pipeline.executor import Executor
 from pipeline.progress import Silence
 from pipeline.requests import RunOptions, gather, make_entries
-from pipeline.spending import Prices
 
 ANNA = job("anna")
 NO_PRICES = PriceBook(())

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from accounting.report import JobVerdict, People
+from accounting.verdict import Reference, judge
 from core.money import Money
 from ledger.api import Basis, Counterfactual
 from ledger.entries import Bucket, Entry, Quality, Unpriced
 from ledger.verdict import Outcome, Range
-from pipeline.books_report import JobVerdict, People
-from pipeline.books_verdict import Reference, judge
 
 CENT = 10_000_000
 SET = People(Range.exactly(Money(0, "USD")), "0 hours a month")

@@ -11,23 +11,24 @@ import pytest
 from job_bench import Bench
 from spoken import SAMPLE, SPEECH
 
+from accounting.budget import RunBudget, budget_of
+from accounting.spending import FeeMeter, Prices, Spending
 from core.errors import UsageError
 from core.keys import Key, digest_value
 from core.money import CurrencyError, Money, MoneyError
 from core.specs import EngineSpec
-from ledger.facts import AttemptEnded, AttemptStarted, UnitUse
+from jobs.status import standing_of
+from journals.attempts import AttemptJournal, read_attempts
+from journals.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.price_files import parse_toml, shipped_book
 from ledger.prices import PriceBook
-from pipeline.attempts import AttemptJournal, read_attempts
-from pipeline.budget import BudgetGate, RunBudget, budget_of
+from pipeline.budget import BudgetGate
 from pipeline.executor import Executor
 from pipeline.jobs import JobFolder
 from pipeline.progress import Silence
 from pipeline.report import JobState, RunReport
 from pipeline.requests import RunOptions, gather, make_entries
-from pipeline.spending import FeeMeter, Prices, Spending
 from pipeline.stages import Stage, Unit
-from pipeline.standing import standing_of
 
 #: A machine so dear that a second of it costs a unit of currency.
 DEAR = "3600 USD"
@@ -229,7 +230,7 @@ def account(bench: Bench, cap: str) -> tuple[RunBudget, UnitClock]:
 def worked(bench: Bench, stage: Stage, seconds: float, tell: Callable[[Mapping[str, Any]], None]) -> None:
     """A second of speech took so long."""
     journal = AttemptJournal(bench.runtime().store, tell=tell)
-    begun = journal.start(stage, windows(1, stage), WHISPER, remote=False)
+    begun = journal.start(stage, windows(1, stage), WHISPER, None)
     journal.end(begun.attempt, seconds, 1, {})
 
 
@@ -270,7 +271,7 @@ def test_a_run_whose_full_batch_is_too_dear_does_it_in_halves(bench: Bench, tmp_
     # In a store that knows no more than that a second of speech takes a second, a little less than both would cost.
     other = Bench(tmp_path / "other")
     journal, spec = AttemptJournal(other.runtime().store), other.runtime().transcriber_spec
-    journal.end(journal.start(Stage.TRANSCRIBE, windows(1), spec, remote=False).attempt, 1, 1, {})
+    journal.end(journal.start(Stage.TRANSCRIBE, windows(1), spec, None).attempt, 1, 1, {})
     report = run(other, f"{Decimal(speech_ms - 1) / 1000}", batch_size=4)
     assert report.files[0].state is JobState.DONE
     assert report.budget is not None

@@ -16,9 +16,9 @@ from core.speech import Segment, Segmentation, Span, Window
 from core.text import Word
 from engines.transcribe.interface import ClipSegment, Transcript
 from engines.transcribe.words import in_order, spread_words
+from jobs.status import assembly_of, standing_of
 from pipeline.job import PlannedWindow
 from pipeline.jobs import JobFolder
-from pipeline.standing import assembly_of, standing_of
 from pipeline.timeline import window_cues
 from pipeline.vote import decide_language
 from segmenter.params import SegmenterParams

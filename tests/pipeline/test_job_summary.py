@@ -15,18 +15,19 @@ from job_bench import Bench
 
 from cache.envelope import Record
 from cache.filesystem import Filesystem
+from cache.names import JOBS
 from cache.store import Store
 from core.errors import StoreError
 from core.text import Word
 from engines.transcribe.interface import Transcript
+from jobs.retention import collect
+from jobs.status import Standing, standing_of
 from pipeline import records
 from pipeline.assemble import assemble_job
 from pipeline.job_summary import JobSummary, summary_of
-from pipeline.jobs import JOBS, JobFolder, list_jobs
+from pipeline.jobs import JobFolder, list_jobs
 from pipeline.report import JobState, count_units
-from pipeline.retention import collect
 from pipeline.stages import Stage
-from pipeline.standing import Standing, standing_of
 from pipeline.work import JobWork
 
 NAME = "summary.state"

@@ -17,13 +17,13 @@ from cache.removal import DAY_S
 from cache.store import Store
 from core.errors import StoreError
 from core.keys import canonical_json
-from pipeline import retention
+from jobs import retention
+from jobs.retention import collect
+from jobs.submissions import OrderKind, file_order, give_order, order_parts, pending_orders
 from pipeline.analysis import ANALYSIS
 from pipeline.assemble import assemble_job
 from pipeline.job import PLAN_VERSION
 from pipeline.jobs import JobFolder, list_jobs
-from pipeline.retention import collect
-from pipeline.submissions import OrderKind, file_order, give_order, order_parts, pending_orders
 from pipeline.work import JobWork
 
 

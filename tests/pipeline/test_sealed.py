@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 
+from accounting import verify as books_verify
+from accounting.verify import verify_store
+from cache.names import JOBS
 from cache.store import Store
 from core.errors import StoreError
-from ledger.chain import Anchor, Problem, read_file
-from ledger.witness import anchor_in, claims_of
-from pipeline import books_verify, sealed
-from pipeline.books_verify import verify_store
-from pipeline.jobs import JOBS, JobFolder
-from pipeline.sealed import SealedJournal
-from pipeline.wants import JobWants
-from pipeline.witnesses import Witness, read_end
+from journals import sealed
+from journals.chain import Anchor, Problem, read_file
+from journals.demand import JobWants
+from journals.positions import anchor_in, claims_of
+from journals.sealed import SealedJournal
+from journals.witnesses import Witness, read_end
+from pipeline.jobs import JobFolder
 
 PARTS = ("attempts", "p.jsonl")
 PLACE, ANCHORS = "attempts/p.jsonl", "ledger/anchors/p.jsonl"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from accounting.spending import Prices, Spending, Spent
 from cache.store import Store
 from ledger.price_files import parse_toml
 from ledger.prices import PriceBook
-from pipeline.spending import Prices, Spending, Spent
 
 #: 3.60 an hour is a thousandth of a unit a second: 1,000 nano-units a millisecond.
 RATE = "3.60 USD"

@@ -13,16 +13,11 @@ from spoken import SPEECH
 from cache.store import Store
 from core.errors import StoreError, UsageError
 from core.keys import canonical_json, digest_value
-from pipeline.delivery import Delivery
-from pipeline.job import JOB_ID_LENGTH, JobSettings
-from pipeline.jobs import JobFolder
-from pipeline.presence import broker_url, coordinator_lives, note_broker, note_coordinator
-from pipeline.purging import jobs_of_owner, purge
-from pipeline.queue_listing import NOT_TAKEN_UP, job_view, job_views, latest_order, view_of
-from pipeline.queue_view import QueueView, read_view
-from pipeline.report import FileResult, JobState
-from pipeline.requests import RunOptions, gather
-from pipeline.submissions import (
+from jobs.presence import broker_url, coordinator_lives, note_broker, note_coordinator
+from jobs.purging import jobs_of_owner, purge
+from jobs.queue_listing import NOT_TAKEN_UP, job_view, job_views, latest_order, view_of
+from jobs.queue_view import QueueView, read_view
+from jobs.submissions import (
     Order,
     OrderKind,
     Priority,
@@ -40,7 +35,12 @@ from pipeline.submissions import (
     wanted_of,
     write_view,
 )
-from pipeline.submitting import submission_of
+from jobs.submitting import submission_of
+from pipeline.delivery import Delivery
+from pipeline.job import JOB_ID_LENGTH, JobSettings
+from pipeline.jobs import JobFolder
+from pipeline.report import FileResult, JobState
+from pipeline.requests import RunOptions, gather
 
 SETTINGS = JobSettings("en", ("es",), "", None, None, {})
 

@@ -14,21 +14,21 @@ import pytest
 from dying_runs import BEAT_S, attempts
 from job_bench import Bench
 
+from accounting.books import BookRules
+from accounting.facts import FactReader
+from accounting.months import close_month
+from accounting.typed_facts import Process
+from accounting.verify import verify_store
+from cache.names import JOBS
 from cache.store import Store
 from coordinator import witnessing
 from coordinator.witnessing import DeathWatch
 from core.errors import StoreError
-from ledger.facts import ProcessEnded, ProcessStarted
+from jobs.purging import jobs_of_owner, purge
+from journals.facts import ProcessEnded, ProcessStarted
+from journals.node_session import NodeFacts, NodeSession
+from journals.witnesses import JOURNAL, WITNESSES, Witness, process_name
 from ledger.prices import PriceBook
-from pipeline.books import BookRules
-from pipeline.books_facts import FactReader
-from pipeline.books_journals import Process
-from pipeline.books_months import close_month
-from pipeline.books_verify import verify_store
-from pipeline.jobs import JOBS
-from pipeline.node_session import NodeFacts, NodeSession
-from pipeline.purging import jobs_of_owner, purge
-from pipeline.witnesses import JOURNAL, WITNESSES, Witness, process_name
 
 HERE = Path(__file__).resolve().parent
 #: Flipped bytes in each line.

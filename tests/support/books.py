@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cache.store import Store
-from pipeline.attempts import FOLDER
+from journals.attempts import FOLDER
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from broker_server import BrokerServer
 from segue_process import COMMAND, FAKES, Ended, Place, SegueProcess, run_segue
 
 from cache.store import Store
-from pipeline.attempts import read_attempts
+from jobs.submissions import QueueView, read_view
+from journals.attempts import read_attempts
 from pipeline.report import JobState
-from pipeline.submissions import QueueView, read_view
 
 ENDED = frozenset({JobState.DONE, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED})
 #: For a fleet to finish what it is given, on a machine that is busy with other things too.

@@ -12,7 +12,7 @@ from planned_jobs import JobMaker, fake_runtime
 from segue_process import SegueProcess
 
 from cache.store import Store
-from pipeline.attempts import read_attempts
+from journals.attempts import read_attempts
 
 
 @dataclass(frozen=True)

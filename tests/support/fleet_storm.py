@@ -200,7 +200,7 @@ class FleetStorm:
         next_kill = time.monotonic() + self._gap()
         end = time.monotonic() + plan.patience_s
         with fleet.store() as store:
-            from pipeline.submissions import open_jobs, order_names
+            from jobs.submissions import open_jobs, order_names
 
             while time.monotonic() < end:
                 left = len(open_jobs(store)) + len(order_names(store))

@@ -24,10 +24,10 @@ from cache.envelope import Record  # noqa: E402
 from coordinator.coordinator import Coordinator  # noqa: E402
 from coordinator.intake import MOST_ACTIVE  # noqa: E402
 from engines.transcribe.interface import Transcript  # noqa: E402
+from jobs.submissions import open_jobs, order_names  # noqa: E402
 from pipeline import records  # noqa: E402
 from pipeline.runtime import Runtime  # noqa: E402
 from pipeline.stages import Stage  # noqa: E402
-from pipeline.submissions import open_jobs, order_names  # noqa: E402
 from tasks.broker import Broker  # noqa: E402
 from tasks.envelope import open_envelope  # noqa: E402
 from tasks.queues import queue_name, step_keys  # noqa: E402

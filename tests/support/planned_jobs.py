@@ -19,12 +19,12 @@ from engines.transcribe.factory import freeze as freeze_transcriber
 from engines.transcribe.interface import TranscriberChoice
 from engines.translate.factory import freeze as freeze_translator
 from engines.translate.interface import TranslatorChoice
+from jobs.submissions import OrderKind, Priority, Submission, give_order
 from media.sources import media_digest
 from pipeline.delivery import Delivery
 from pipeline.job import JobSettings, MediaFacts, Plan, PlannedWindow
 from pipeline.jobs import JobFolder
 from pipeline.runtime import Runtime, Settings
-from pipeline.submissions import OrderKind, Priority, Submission, give_order
 
 WINDOW_MS = 1000
 

@@ -9,9 +9,9 @@ from types import TracebackType
 
 from core.keys import Key
 from core.specs import EngineSpec
+from jobs.submissions import Priority
 from pipeline.lookup import UnitRef
 from pipeline.stages import Stage
-from pipeline.submissions import Priority
 from tasks.app import make_app, serve
 from tasks.broker import Broker
 from tasks.messages import BatchMessage, make_batch_id

@@ -18,7 +18,7 @@ from fleet import Fleet, FleetAttempt
 from fleet_claims import AttemptWatch, HeldBatch, await_holder, idle_workers, planner
 from segue_process import SegueProcess
 
-from pipeline.submissions import QueueView
+from jobs.submissions import QueueView
 from worker.emulator import MetadataEmulator
 from worker.notices.metadata import Cloud
 

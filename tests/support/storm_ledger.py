@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from own_model_server import ENGINE
 from storm_bills import BEAT_MS, CURRENCY, MachinePapers, expected_bill, read_papers, storm_prices
 
+from accounting.books import BookRules, FleetBooks, read_books
+from accounting.verify import verify_store
 from cache.store import Store
+from journals.facts import AttemptEnded, AttemptStarted, ProcessStarted
 from ledger.entries import Bucket, Entry, Period
-from ledger.facts import AttemptEnded, AttemptStarted, ProcessStarted
 from ledger.loss import lost_work, value_of_resumability
 from ledger.prices import PriceBook
 from ledger.totals import Dimension
-from pipeline.books import BookRules, FleetBooks, read_books
-from pipeline.books_verify import verify_store
 
 _RULES = BookRules(own_engines=frozenset({ENGINE}))
 _WORK = frozenset({Bucket.BUSY, Bucket.LOST, Bucket.DUPLICATE})

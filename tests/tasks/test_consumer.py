@@ -13,8 +13,8 @@ from broker_server import BrokerServer
 from celery import Celery
 from queue_bench import PATIENCE_S, QUEUE, SPEC, STORE, QueueBench, make_message, wait_until
 
+from jobs.submissions import Priority
 from pipeline.stages import Stage
-from pipeline.submissions import Priority
 from tasks.app import make_app, serve
 from tasks.broker import Broker
 from tasks.messages import BatchMessage

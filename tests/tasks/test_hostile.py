@@ -13,7 +13,7 @@ from broker_server import BrokerServer
 from celery import Celery
 from queue_bench import QUEUE, STORE, QueueBench, make_message, wait_until
 
-from pipeline.submissions import Priority
+from jobs.submissions import Priority
 from tasks.envelope import batch_of
 from tasks.messages import MAX_MESSAGE_BYTES
 from tasks.queues import step_keys

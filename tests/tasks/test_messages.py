@@ -11,10 +11,10 @@ from queue_bench import QUEUE, SPEC, STORE, make_message
 
 from core.keys import Key
 from core.specs import EngineSpec
+from jobs.submissions import Priority
 from pipeline import stages
 from pipeline.lookup import UnitRef
 from pipeline.stages import Stage
-from pipeline.submissions import Priority
 from tasks.envelope import open_envelope
 from tasks.messages import (
     MAX_MESSAGE_BYTES,

@@ -16,7 +16,7 @@ from notice_box import wait_until
 
 from cache.store import Store
 from core.version import VERSION
-from pipeline.node_session import NodeFacts, NodeSession
+from journals.node_session import NodeFacts, NodeSession
 from worker.emulator import EmulatorPlan, MetadataEmulator, Scenario
 from worker.node import read_node
 from worker.notices import Cloud
@@ -231,7 +231,7 @@ def test_a_damaged_opening_is_written_anew(tmp_path: Path) -> None:
 def test_a_killed_process_leaves_its_beats_and_no_end(tmp_path: Path) -> None:
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom cache.store import Store\n"
-        "from pipeline.node_session import NodeFacts, NodeSession\n"
+        "from journals.node_session import NodeFacts, NodeSession\n"
         "NodeSession.open(Store.open(Path(sys.argv[1])), NodeFacts(boot_id='b', host='h'), '', interval=0.02)\n"
         "print('open', flush=True)\ntime.sleep(600)\n"
     )

@@ -11,10 +11,10 @@ import pytest
 from own_model_server import OwnModelServer
 from worker_bench import WorkerBench, keys_of, struck, wait_until
 
+from accounting.facts import FactReader
+from accounting.verify import verify_store
 from engines.transcribe.fake import DEATH_STATUS
-from ledger.facts import ProcessEnded
-from pipeline.books_facts import FactReader
-from pipeline.books_verify import verify_store
+from journals.facts import ProcessEnded
 from pipeline.jobs import JobFolder
 
 

@@ -26,13 +26,13 @@ from core.specs import EngineSpec
 from core.speech import Segment, Span, Window
 from engines.transcribe.fake import clip_digest, is_chosen
 from engines.transcribe.interface import Clip
-from pipeline.attempts import read_attempts
+from jobs.submissions import Priority
+from journals.attempts import read_attempts
 from pipeline.job import JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
 from pipeline.jobs import JobFolder
 from pipeline.lookup import ref_of
 from pipeline.runtime import Runtime, Settings
 from pipeline.stages import Stage, Unit
-from pipeline.submissions import Priority
 from pipeline.work import JobWork
 from tasks.broker import Broker
 from tasks.messages import BatchMessage, make_batch_id

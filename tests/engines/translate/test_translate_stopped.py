@@ -21,15 +21,15 @@ from engines.translate import openai
 from engines.translate.chat import ChatClient, Patience, RequestTally, StoppedError
 from engines.translate.interface import Line, TaskFailure, TaskLeft, Translation, TranslationTask, TranslatorChoice
 from engines.translate.retry import RetryPolicy
+from journals.attempts import AttemptJournal, read_attempts
+from journals.facts import AttemptEnded, AttemptStarted, parse_attempt_fact
 from ledger.claims import Share
 from ledger.entries import Bucket, Entry, Quality
-from ledger.facts import AttemptEnded, AttemptStarted, parse_attempt_fact
 from ledger.fees import Fees
 from ledger.price_files import parse_toml
 from ledger.prices import PriceBook
 from ledger.wants import Wants
 from pipeline import batches
-from pipeline.attempts import AttemptJournal, read_attempts
 from pipeline.batches import Outcome, run_units
 from pipeline.job import Plan
 from pipeline.stages import Stage, Unit

@@ -1,0 +1,1 @@
+"""From journals, records and prices to reports, estimates, budgets, bills and closings."""

@@ -1,0 +1,113 @@
+"""Who pays for what no unit caused: loading, and the idle time of a run. Pure; every amount is divided, none is made.
+
+* Loading is charged to the jobs that the engine's stage worked for on that machine, by their node time there.
+* The session of an embedded run (`segue run`) exists for its jobs: they pay all of it, by their node time.
+* Idle, boot and the provider's increments of a fleet's machine stay with the fleet: no job caused them.
+
+Weights are of the machine's whole life, whatever period is asked for, so that months sum to the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from core.money import split
+from journals.facts import JobWant
+from ledger.allocation import entry_id
+from ledger.entries import Bucket, Entry, Unpriced
+
+#: Job, stage, whether a fake engine did it.
+Payer = tuple[str, str, bool]
+_NODE_TIME = "node_ms"
+
+
+@dataclass
+class Weights:
+    """Node time of each payer on each machine."""
+
+    #: Session -> payer -> ms.
+    by_session: dict[str, dict[Payer, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry], unpriced: Iterable[Unpriced]) -> Weights:
+        """The node time that jobs had, priced or not."""
+        found = cls()
+        for entry in entries:
+            if entry.job:
+                found._add(entry.session, (entry.job, entry.stage, entry.fake), entry.unit_ms)
+        for usage in unpriced:
+            if usage.job and usage.meter == _NODE_TIME:
+                found._add(usage.session, (usage.job, usage.stage, usage.fake), usage.quantity)
+        return found
+
+    def _add(self, session: str, payer: Payer, ms: int) -> None:
+        if ms > 0:
+            payers = self.by_session.setdefault(session, {})
+            payers[payer] = payers.get(payer, 0) + ms
+
+
+class Charging:
+    """Divides what has no job among the jobs of its machine."""
+
+    def __init__(self, weights: Weights, embedded: Mapping[str, Sequence[str]], wants: Iterable[JobWant]) -> None:
+        self._weights, self._embedded = weights.by_session, embedded
+        self._owners = {want.job: want.owner for want in wants}
+
+    def entries(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """The same amounts; their sum is the same for each machine."""
+        for entry in entries:
+            payers = self._payers(entry)
+            if not payers:
+                yield entry
+                continue
+            shares = list(payers.values())
+            parts = zip(payers, split(entry.nano, shares), split(entry.unit_ms, shares), strict=True)
+            for (job, stage, fake), nano, ms in parts:
+                if nano or ms:
+                    yield replace(
+                        entry,
+                        id=entry_id(entry.id, job, stage, str(fake)),
+                        job=job,
+                        owner=self._owners.get(job, ""),
+                        stage=entry.stage or stage,
+                        nano=nano,
+                        unit_ms=ms,
+                        fake=entry.fake or fake,
+                    )
+
+    def unpriced(self, unpriced: Iterable[Unpriced]) -> Iterator[Unpriced]:
+        """As `entries`, for usage without a price."""
+        for usage in unpriced:
+            payers = self._payers(usage)
+            if not payers:
+                yield usage
+                continue
+            parts = zip(payers, split(usage.quantity, list(payers.values())), strict=True)
+            for (job, stage, fake), quantity in parts:
+                if quantity:
+                    yield replace(
+                        usage,
+                        id=entry_id(usage.id, job, stage, str(fake)),
+                        job=job,
+                        owner=self._owners.get(job, ""),
+                        stage=usage.stage or stage,
+                        quantity=quantity,
+                        fake=usage.fake or fake,
+                    )
+
+    def _payers(self, each: Entry | Unpriced) -> dict[Payer, int]:
+        """Who pays, in a stable order; nobody for what has a job, and for what stays with the fleet."""
+        if each.job:
+            return {}
+        embedded = self._embedded.get(each.session)
+        if embedded is None and each.bucket is not Bucket.LOAD:
+            return {}
+        working = self._weights.get(each.session, {})
+        if each.bucket is Bucket.LOAD:
+            same = {payer: ms for payer, ms in working.items() if payer[1] == each.stage}
+            working = same or working
+        if not working and embedded:
+            # Nothing was begun yet: whoever was waited for.
+            working = {(job, each.stage, each.fake): 1 for job in embedded}
+        return dict(sorted(working.items()))

@@ -1,0 +1,277 @@
+"""Before spending: what media would take here and at each API, as ranges. Decodes and finds the speech; runs no model.
+
+Engine time comes from what this store has measured, and from nowhere else: what was never measured is not guessed.
+Tokens and characters of text that does not exist yet are measured on earlier text, or assumed, and said to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+from accounting.estimate_report import ApiEstimate, Estimate, FileEstimate, StageEstimate
+from accounting.rates import ELSEWHERE, Measure, Rates, Spread, hardware_here, measure_rates
+from accounting.spending import Prices, now_ms
+from cache.store import Store
+from core.errors import SegueError, StoreError, UsageError
+from core.money import Money, quote, settle
+from core.specs import EngineSpec
+from journals.attempts import FAKE
+from journals.facts import AttemptStarted
+from ledger.api import Counterfactual, Workload, counterfactuals
+from ledger.billing import HOUR_MS
+from ledger.prices import PriceBook
+from pipeline.job import Plan
+from pipeline.jobs import JobFolder
+from pipeline.planning import draft_plan
+from pipeline.requests import Request, plan_request
+from pipeline.runtime import Runtime
+from pipeline.stages import Stage
+from pipeline.work import JobWork
+
+NEVER_MEASURED = "was never measured here"
+#: Assumed for a second of speech where nothing was measured: people say 2 to 3 words of about 5 letters a second, and
+#: tokenizers make 1 to 2 tokens of a word in Latin letters, more in others.
+ASSUMED_CHARACTERS = (10, 14, 20)
+ASSUMED_OUTPUT_TOKENS = (3, 5, 10)
+#: The text, the lines around it, and what a request says beside its lines.
+ASSUMED_INPUT_TOKENS = (4, 8, 16)
+ASSUMED_PROMPT_TOKENS = (150, 300, 500)
+
+
+def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices, hardware: str = "") -> Estimate:
+    """Estimates all inputs together, for ``hardware`` that the store knows (empty: this machine).
+
+    Raises SettingsError, EngineError, StoreError, UsageError for hardware that nothing was measured on; a bad file is
+    its own problem.
+    """
+    rates = measure_rates(runtime.store)
+    runs_on = _hardware(hardware, rates)
+    files = tuple(_estimate_file(request, runtime) for request in requests)
+    usable = [file for file in files if not file.problem]
+    specs: dict[Stage, EngineSpec] = {}
+    if any(not file.captions for file in usable):
+        specs = {Stage.DETECT: runtime.transcriber_spec, Stage.TRANSCRIBE: runtime.transcriber_spec}
+    if any(file.translations for file in usable):
+        specs[Stage.TRANSLATE] = runtime.translator_spec
+    stages = tuple(
+        _estimate_stage(stage, spec, usable, rates, runs_on)
+        for stage, spec in specs.items()
+        if any(stage in (file.units or {}) for file in usable)
+    )
+    translator = specs.get(Stage.TRANSLATE)
+    usage, rests_on = _usage(usable, translator, rates) if translator else ({}, "")
+    remote = translator if translator is not None and runtime.translates_remotely else None
+    rate = runtime.settings.node_price
+    here, currency, unpriced = _here(stages, rate, _fee(remote, usable, usage, prices, rate), remote is not None)
+    apis = _apis(usable, usage, prices.book)
+    return Estimate(files, stages, apis, usage, rests_on, rate, here, currency, unpriced, runs_on)
+
+
+def _hardware(wanted: str, rates: Rates) -> str:
+    """The hardware that was asked for, by its name or a part of it that no other has."""
+    if not wanted:
+        return hardware_here()
+    found = [name for name in rates.hardware if wanted.lower() in name.lower()]
+    exact = [name for name in found if name.lower() == wanted.lower()]
+    if len(exact or found) != 1:
+        known = ", ".join(rates.hardware) or "nothing yet: run a short file there first"
+        raise UsageError(f"'{wanted}' is not what engines were measured on here", f"measured on {known}")
+    return (exact or found)[0]
+
+
+def _estimate_file(request: Request, runtime: Runtime) -> FileEstimate:
+    media = request.file.path
+    try:
+        wanted = plan_request(request, runtime)
+        plan = JobFolder(runtime.store, wanted.job_id).read_plan() or draft_plan(wanted, runtime.store)
+    except StoreError:
+        raise
+    except SegueError as error:
+        return FileEstimate(media, str(error))
+    return _measure_plan(media, plan, runtime.store)
+
+
+def _measure_plan(media: Path, plan: Plan, store: Store) -> FileEstimate:
+    work = JobWork.open(plan, store, {})
+    # How much speech detection hears is known of its units only.
+    detected_ms = sum(unit.audio_ms for unit in work.ready() if unit.stage is Stage.DETECT)
+    units = {
+        str(stage): (
+            count.total,
+            count.total - count.done,
+            detected_ms if stage is Stage.DETECT else count.total_ms - count.done_ms,
+        )
+        for stage in Stage
+        if (count := work.counts[stage]).total
+    }
+    found = plan.segmentation
+    return FileEstimate(
+        media,
+        duration_ms=found.duration_ms,
+        speech_ms=found.speech_ms,
+        segments=tuple(segment.duration_ms for segment in found.segments),
+        windows=tuple(planned.window.audio_ms for planned in plan.windows),
+        units=units,
+        captions=plan.settings.transcriber is None,
+        translations=work.counts[Stage.TRANSLATE].total,
+    )
+
+
+def _estimate_stage(
+    stage: Stage, spec: EngineSpec, files: Sequence[FileEstimate], rates: Rates, hardware: str
+) -> StageEstimate:
+    engine = spec.describe()
+    left = [(file.units or {}).get(stage, (0, 0, 0)) for file in files]
+    audio_ms, fake = sum(each[2] for each in left), spec.provider == FAKE
+    if not any(each[1] for each in left):
+        return StageEstimate(str(stage), engine, audio_ms, Spread(0, 0, 0), Spread(0, 0, 0), 0, fake)
+    measured = rates.time_on(hardware, stage, engine)
+    load = rates.load_on(hardware, stage, engine)
+    # Detection runs on the engine that transcription loads, and what others run is loaded already.
+    loads = stage is not Stage.DETECT and not (load is None and measured is not None and measured.hardware == ELSEWHERE)
+    return StageEstimate(
+        str(stage),
+        engine,
+        audio_ms,
+        None if measured is None else measured.times(audio_ms),
+        Spread(0, 0, 0) if not loads else None if load is None else load.times(1),
+        0 if measured is None else measured.batches,
+        fake,
+        "" if measured is None else measured.hardware,
+        measured is not None and measured.hardware not in (hardware, ELSEWHERE),
+    )
+
+
+# -- text that does not exist yet ----------------------------------------------------------------------------
+
+
+def _usage(files: Sequence[FileEstimate], spec: EngineSpec, rates: Rates) -> tuple[dict[str, Spread], str]:
+    """Tokens and characters of the whole translation, and where they are from."""
+    audio_ms = sum(_translated_ms(file) for file in files)
+    requests = sum(file.translations for file in files)
+    assumed = {
+        "input_tokens": tuple(
+            text * audio_ms // 1000 + prompt * requests
+            for text, prompt in zip(ASSUMED_INPUT_TOKENS, ASSUMED_PROMPT_TOKENS, strict=True)
+        ),
+        "output_tokens": tuple(each * audio_ms // 1000 for each in ASSUMED_OUTPUT_TOKENS),
+        "characters": tuple(each * audio_ms // 1000 for each in ASSUMED_CHARACTERS),
+    }
+    usage: dict[str, Spread] = {}
+    notes: dict[str, list[str]] = {}
+    for meter, (low, point, high) in assumed.items():
+        found = rates.usage_of(spec.describe(), meter)
+        if found is None:
+            usage[meter] = Spread(low, point, high)
+            said = "assumed, never measured here"
+        else:
+            measure, engine = found
+            usage[meter] = measure.times(audio_ms)
+            said = f"measured on {_batches(measure)} of {engine}"
+        notes.setdefault(said, []).append(meter.replace("_", " "))
+    return usage, "; ".join(f"{', '.join(meters)}: {said}" for said, meters in notes.items())
+
+
+def _batches(measure: Measure) -> str:
+    return "1 batch" if measure.batches == 1 else f"{measure.batches:,} batches"
+
+
+def _translated_ms(file: FileEstimate) -> int:
+    """Speech to translate, once for each language, found translations included."""
+    return sum(file.windows) * file.translations // len(file.windows) if file.windows else 0
+
+
+# -- money ---------------------------------------------------------------------------------------------------
+
+
+def _here(
+    stages: Sequence[StageEstimate], rate: str, fee: Spread | str, remote: bool
+) -> tuple[Spread | None, str, tuple[str, ...]]:
+    why = [f"{stage.stage} by {stage.engine} {NEVER_MEASURED}" for stage in stages if stage.engine_ms is None]
+    if not rate:
+        why.append("nobody says what this machine costs an hour: --node-rate '0.526 USD'")
+    if isinstance(fee, str):
+        why.append(fee)
+    if why or isinstance(fee, str):
+        return None, "", tuple(why)
+    price, currency = quote(rate)
+    total = Spread(0, 0, 0)
+    for stage in stages:
+        for part in (stage.engine_ms, stage.load_ms):
+            if part is not None:
+                total = total + Spread(*(_cost(ms, price) for ms in (part.low, part.point, part.high)))
+    return (total + fee if remote else total), currency, ()
+
+
+def _cost(ms: int, price: Decimal) -> int:
+    return settle(Fraction(ms, HOUR_MS), price)
+
+
+def _fee(
+    spec: EngineSpec | None, files: Sequence[FileEstimate], usage: Mapping[str, Spread], prices: Prices, rate: str
+) -> Spread | str:
+    """What the job's own remote translator charges for what is left, in the currency of the machine's ``rate``.
+
+    Why that cannot be told, in words.
+    """
+    if spec is None:
+        return Spread(0, 0, 0)
+    left = sum((file.units or {}).get(Stage.TRANSLATE, (0, 0, 0))[1] for file in files)
+    total = sum(file.translations for file in files)
+    meter, amounts = prices.meter(), []
+    for end in ("low", "point", "high"):
+        counts = {name: getattr(spread, end) * left // max(total, 1) for name, spread in usage.items()}
+        started = AttemptStarted(
+            "", "", "translate", now_ms(), spec.describe(), spec.provider, False, True, (), {"requests": left, **counts}
+        )
+        fees, unpriced = meter.charge(started, None, {"": 1})
+        if unpriced:
+            return unpriced[0][1]
+        strange = {fee.currency for _, fee in fees} - {quote(rate)[1]} if rate else set()
+        if strange:
+            return f"an API charges in {min(strange)}, the machine is priced in {quote(rate)[1]}"
+        amounts.append(sum(fee.nano for _, fee in fees))
+    return Spread(*amounts)
+
+
+def _apis(files: Sequence[FileEstimate], usage: Mapping[str, Spread], book: PriceBook) -> tuple[ApiEstimate, ...]:
+    """Each API's charge for all files: the sum over the files, at the low, likely and high end of the text."""
+    whole_ms = sum(_translated_ms(file) for file in files)
+    sums: dict[tuple[str, ...], dict[str, Money | None]] = {}
+    like: dict[tuple[str, ...], Counterfactual] = {}
+    at = now_ms()
+    for file in files:
+        for end in ("low", "point", "high"):
+            for one in counterfactuals(_workload(file, usage, end, whole_ms), book, at):
+                if file.captions and one.stage == Stage.TRANSCRIBE:
+                    continue
+                key: tuple[str, ...] = (one.stage, one.basis.value, one.provider, one.model, one.price_row)
+                ends = sums.setdefault(key, {})
+                before = ends.get(end, one.amount and Money(0, one.amount.currency))
+                ends[end] = None if before is None or one.amount is None else before + one.amount
+                if end == "point":
+                    like.setdefault(key, one)
+    found = []
+    for key, ends in sums.items():
+        amounts = [ends.get(end) for end in ("low", "point", "high")]
+        known = [amount.nano for amount in amounts if amount is not None]
+        found.append(ApiEstimate(like[key], Spread(*known) if len(known) == len(amounts) else None))
+    return tuple(found)
+
+
+def _workload(file: FileEstimate, usage: Mapping[str, Spread], end: str, whole_ms: int) -> Workload:
+    mine = _translated_ms(file)
+    counts = {meter: getattr(spread, end) * mine // max(whole_ms, 1) for meter, spread in usage.items()}
+    return Workload(
+        file_ms=file.duration_ms,
+        speech_ms=file.speech_ms,
+        segments=file.segments,
+        windows=file.windows,
+        input_tokens=counts.get("input_tokens"),
+        output_tokens=counts.get("output_tokens"),
+        characters=counts.get("characters"),
+        requests=file.translations,
+    )

@@ -1,0 +1,154 @@
+"""What can be said of media before anything is spent, ready to be shown: times, amounts and where they are from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from accounting.rates import Spread
+from ledger.api import Counterfactual
+
+
+@dataclass(frozen=True)
+class FileEstimate:
+    """One media file."""
+
+    media: Path
+    #: Why nothing can be said of it; empty when it can.
+    problem: str = ""
+    duration_ms: int = 0
+    speech_ms: int = 0
+    segments: tuple[int, ...] = ()
+    #: Speech of each window.
+    windows: tuple[int, ...] = ()
+    #: Stage -> (units, units to compute, speech of these in ms).
+    units: Mapping[str, tuple[int, int, int]] | None = None
+    #: Whether captions were given, so that nothing is transcribed.
+    captions: bool = False
+    #: Units of translation, found ones included: windows times languages.
+    translations: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Lengths in ms."""
+        units = self.units or {}
+        return {
+            "media": str(self.media),
+            "problem": self.problem,
+            "duration_ms": self.duration_ms,
+            "speech_ms": self.speech_ms,
+            "skipped_ms": self.duration_ms - self.speech_ms,
+            "segments": len(self.segments),
+            "windows": len(self.windows),
+            "units": {stage: {"total": each[0], "compute": each[1]} for stage, each in units.items()},
+        }
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """What one stage takes here."""
+
+    stage: str
+    engine: str
+    #: Speech to compute, once for each language.
+    audio_ms: int
+    #: Engine time in ms; None when this engine was never measured here.
+    engine_ms: Spread | None
+    #: Loading the engine once, in ms; None when that was never measured.
+    load_ms: Spread | None
+    #: Batches it was measured on.
+    batches: int
+    fake: bool
+    #: What it was measured on; empty when it never was, and where nothing is left to compute.
+    measured_on: str = ""
+    #: Whether that is not what it will run on: the range is then as wide as with one batch.
+    other_hardware: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Times in ms; null where nothing was measured."""
+        return {
+            "stage": self.stage,
+            "engine": self.engine,
+            "fake": self.fake,
+            "audio_ms": self.audio_ms,
+            "engine_ms": None if self.engine_ms is None else self.engine_ms.as_json(),
+            "load_ms": None if self.load_ms is None else self.load_ms.as_json(),
+            "measured_batches": self.batches,
+            "measured_on": self.measured_on,
+            "other_hardware": self.other_hardware,
+        }
+
+
+@dataclass(frozen=True)
+class ApiEstimate:
+    """One API's charge for one stage, sent in one way."""
+
+    #: With the figure to show.
+    like: Counterfactual
+    #: Nano-units; None where it is unpriced.
+    amount: Spread | None
+
+    def as_json(self) -> dict[str, Any]:
+        """As a counterfactual of the ledger, with a range for its amount."""
+        return {**self.like.as_json(), "amount": None if self.amount is None else self.amount.as_json()}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Everything that can be said before anything is spent."""
+
+    files: tuple[FileEstimate, ...]
+    stages: tuple[StageEstimate, ...]
+    apis: tuple[ApiEstimate, ...]
+    #: Meter of translation -> range; empty when nothing is translated.
+    usage: Mapping[str, Spread]
+    #: Where the usage is from, in words.
+    usage_rests_on: str
+    #: ``0.149 USD`` an hour; empty when nobody says.
+    node_rate: str
+    #: What the work costs here in nano-units of `currency`: busy and loading time, and API fees; None: unpriced.
+    here: Spread | None
+    #: ISO 4217 code; empty while `here` is None.
+    currency: str
+    #: Why `here` is None; one line each.
+    unpriced: tuple[str, ...]
+    #: What will run it: a GPU's name, or ``cpu`` and which machine's.
+    hardware: str = ""
+
+    @property
+    def usable(self) -> tuple[FileEstimate, ...]:
+        """Files that can be run."""
+        return tuple(file for file in self.files if not file.problem)
+
+    @property
+    def unmeasured_loads(self) -> tuple[str, ...]:
+        """Engines whose loading was never measured, so that `here` is without it."""
+        return tuple(each.engine for each in self.stages if each.engine_ms is not None and each.load_ms is None)
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """What `here` is without: loading where an engine's was never measured, and what is never in it."""
+        return (*(("loading",) if self.unmeasured_loads else ()), "idle", "boot", "people")
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `segue estimate --json` prints; amounts in nano-units."""
+        files = self.usable
+        return {
+            "media": [file.as_json() for file in self.files],
+            "duration_ms": sum(file.duration_ms for file in files),
+            "speech_ms": sum(file.speech_ms for file in files),
+            "skipped_ms": sum(file.duration_ms - file.speech_ms for file in files),
+            "stages": [stage.as_json() for stage in self.stages],
+            "usage": {meter: spread.as_json() for meter, spread in self.usage.items()},
+            "usage_rests_on": self.usage_rests_on,
+            "here": {
+                "hardware": self.hardware,
+                "node_rate": self.node_rate,
+                "currency": self.currency,
+                "amount": None if self.here is None else self.here.as_json(),
+                "unpriced": list(self.unpriced),
+                "without": list(self.without),
+            },
+            "apis": [api.as_json() for api in self.apis],
+        }

@@ -1,0 +1,266 @@
+"""One job's ledger: what it cost, what it avoided, what APIs would charge, and which was cheaper."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from accounting.avoided import Computed, avoided_by
+from accounting.books import BookRules, FleetBooks, fold_facts
+from accounting.facts import FactReader, openings
+from accounting.in_progress import under_way_of
+from accounting.money import convert_entries, spent_of
+from accounting.people import Busy, JobPeople, PeopleRules, job_people, useful_by_month
+from accounting.periods import month_of, now_ms
+from accounting.report import Avoided, JobReport, JobVerdict, NodeUse, Standing
+from accounting.typed_facts import describe_node
+from accounting.verdict import Reference, judge
+from accounting.workload import Fates, JobContent, read_content, timeline, workload
+from cache.store import Store
+from core.money import Conversion
+from jobs.status import standing_of
+from journals.facts import AttemptEnded, AttemptStarted
+from ledger.api import Counterfactual, counterfactuals
+from ledger.billing import OWN_PRICE, SAID_PRICE, BilledSession
+from ledger.entries import Entry
+from ledger.loss import value_of_resumability
+from ledger.prices import PriceBook
+from ledger.wants import Wants
+from pipeline.jobs import JobFolder
+from pipeline.stages import Stage
+
+PURGED, UNPLANNED = "purged", "unplanned"
+DEFAULT_CURRENCY = "USD"
+
+
+@dataclass(frozen=True)
+class ReportRules:
+    """How a report is made, beside the price book."""
+
+    #: How facts are priced.
+    books: BookRules = field(default_factory=BookRules)
+    #: ISO 4217 code of every amount; empty: that of the entries where they agree, else USD.
+    currency: str = ""
+    #: Dated rates into that currency.
+    conversions: tuple[Conversion, ...] = ()
+    #: Hours and rate of the people.
+    people: PeopleRules = field(default_factory=PeopleRules)
+    #: APIs to compare with, as ``provider/model``; empty: the cheapest whose price was read at its source.
+    against: tuple[str, ...] = ()
+    #: Months that are closed, by their first instant.
+    closed: frozenset[int] = frozenset()
+    #: Machines that were checked against the provider's bill.
+    reconciled: frozenset[str] = frozenset()
+
+
+def job_report(store: Store, job_id: str, book: PriceBook, rules: ReportRules | None = None) -> JobReport:
+    """Everything the ledger says of a job, also of one whose folder is gone. Raises StoreError, ConservationError."""
+    chosen = rules or ReportRules()
+    reader = FactReader(store)
+    content = read_content(JobFolder(store, job_id)) if job_id in reader.cards else None
+    wanted = reader.wants.get(job_id, ())
+    keys = frozenset[str]().union(*(want.keys for want in wanted), content.keys if content else ())
+    reader.keep_usage(keys)
+    facts = reader.facts(reader.sessions_of(job_id, keys))
+    books = fold_facts(facts, book, replace(chosen.books, now=chosen.books.now or now_ms()))
+    return _Builder(reader, job_id, book, chosen, books, content, keys).report()
+
+
+class _Builder:
+    """Puts one report together."""
+
+    def __init__(
+        self,
+        reader: FactReader,
+        job_id: str,
+        book: PriceBook,
+        rules: ReportRules,
+        books: FleetBooks,
+        content: JobContent | None,
+        keys: Collection[str],
+    ) -> None:
+        self._reader, self._job, self._book, self._rules = reader, job_id, book, rules
+        self._books, self._content, self._keys = books, content, frozenset(keys)
+        mine = [entry for entry in books.entries if entry.job == job_id]
+        self._currency = rules.currency or _common_currency(mine)
+        self._entries = convert_entries(mine, self._currency, rules.conversions)
+        self._unpriced = tuple(usage for usage in books.unpriced if usage.job == job_id)
+        started = [fact for fact in books.facts.facts if isinstance(fact, AttemptStarted)]
+        ended = {fact.attempt: fact for fact in books.facts.facts if isinstance(fact, AttemptEnded)}
+        self._attempts = {attempt.attempt: attempt for attempt in started}
+        self._computed = Computed(
+            self._attempts, ended, convert_entries(books.entries, self._currency, rules.conversions)
+        )
+        self._wants = Wants(books.facts.wants)
+        self._fates = self._find_fates()
+
+    def report(self) -> JobReport:
+        """The whole of it."""
+        state, media, engines = self._standing()
+        # A job that waits, was cancelled or failed early has no plan either, and only a person can purge it.
+        why = "was purged" if state == PURGED else f"is {state} and has no plan"
+        without_plan = JobVerdict(None, f"the job {why}: nothing to compare with")
+        content, rules, facts = self._content, self._rules, self._books.facts
+        spent_before = spent_of(self._entries, self._currency)
+        people = self._people()
+        entries = (*self._entries, *people.entries)
+        at = max((entry.end for entry in self._entries), default=0) or now_ms()
+        invoices = self._invoices(content, at, None) if content else []
+        reference = Reference(
+            invoices=invoices,
+            computed=self._invoices(content, at, self._fates.paid) if content and self._fates.cached else invoices,
+            entries=self._entries,
+            unpriced=self._unpriced,
+            elsewhere=spent_before.elsewhere,
+            currency=self._currency,
+            people=people.people,
+            against=rules.against,
+            finished=content is not None and content.work.finished and not content.work.has_failures,
+            partly_cached=bool(self._fates.cached),
+        )
+        card = facts.cards.get(self._job)
+        nodes = self._nodes()
+        return JobReport(
+            job_id=self._job,
+            owner=card.owner if card else "",
+            labels=card.labels if card else {},
+            media=media,
+            state=state,
+            engines=engines,
+            currency=self._currency,
+            duration_ms=content.plan.media.duration_ms if content else 0,
+            speech_ms=content.plan.segmentation.speech_ms if content else 0,
+            spent=spent_of(entries, self._currency),
+            avoided=self._avoided(),
+            counterfactuals=tuple(invoices),
+            verdict=judge(reference) if content else without_plan,
+            verdict_whole_file=judge(replace(reference, whole_file=True)) if content else without_plan,
+            people=people.people,
+            unpriced=self._unpriced,
+            entries=tuple(sorted(entries, key=lambda entry: (entry.start, entry.session, entry.attempt, entry.id))),
+            timeline=timeline(content, self._fates) if content else (),
+            nodes=nodes,
+            standing=self._final(nodes),
+            fake=any(one.fake for one in self._entries) or any(usage.fake for usage in self._unpriced),
+            resumability=value_of_resumability(self._entries),
+            fleet_idle=self._fleet_idle(nodes),
+            book=self._book.digest,
+            errors=self._books.errors,
+            under_way=under_way_of(self._entries, self._unpriced, self._books.folded.under_way),
+        )
+
+    def _people(self) -> JobPeople:
+        """Only where somebody said hours and rate: every machine of the store has to be read for it."""
+        rules, facts = self._rules, self._books.facts
+        by_month: Mapping[int, Busy] = {}
+        months = {month_of(entry.start).start for entry in self._entries}
+        said = [rules.people, *(rules.people.of(start) for start in months)]
+        if any(each.monthly(self._currency) is not None for each in said):
+            everything = self._reader.facts(self._reader.sessions())
+            by_month = useful_by_month(fold_facts(everything, self._book, self._books.rules))
+        owners = {job: card.owner for job, card in facts.cards.items()}
+        return job_people(self._job, by_month, rules.people, self._currency, owners)
+
+    def _standing(self) -> tuple[str, tuple[str, ...], str]:
+        """State, media names and engines; of a purged job only what the journals say."""
+        # A job that nobody has taken up has no folder: how it stands says its order.
+        standing = standing_of(JobFolder(self._reader.store, self._job))
+        if standing is not None:
+            return str(standing.state), tuple(path.name for path in standing.media), standing.engines
+        engines = {entry.engine for entry in self._entries if entry.engine}
+        state = UNPLANNED if self._job in self._reader.cards else PURGED
+        return state, (), ", ".join(sorted(engines))
+
+    def _find_fates(self) -> Fates:
+        """What became of each unit: paid for by this job, there before, taken by a death."""
+        made_by, paid, lost = self._books.facts.made_by, set(), set()
+        for key in self._keys:
+            attempt = self._attempts.get(made_by.get(key, ""))
+            if attempt is not None:
+                own = next((unit.job for unit in attempt.units if unit.key == key), "")
+                if self._job in self._wants.jobs(key, attempt.at, own):
+                    paid.add(key)
+        ended = self._computed.ended
+        for attempt in self._attempts.values():
+            if attempt.attempt not in ended:
+                lost |= {
+                    unit.key
+                    for unit in attempt.units
+                    if made_by.get(unit.key) != attempt.attempt
+                    and self._job in self._wants.jobs(unit.key, attempt.at, unit.job)
+                }
+        there = {key for key in self._keys if key in made_by}
+        return Fates(frozenset(paid), frozenset(there - paid), frozenset(lost & self._keys))
+
+    def _invoices(self, content: JobContent, at: int, only: Collection[str] | None) -> list[Counterfactual]:
+        found = counterfactuals(
+            workload(content, self._books.facts.used, only), self._book, at, conversions=self._conversions()
+        )
+        ran = {Stage.TRANSCRIBE.value} if content.plan.settings.transcriber is not None else set()
+        ran |= {Stage.TRANSLATE.value} if content.translated else set()
+        return [one for one in found if one.stage in ran]
+
+    def _conversions(self) -> list[Conversion]:
+        return [each for each in self._rules.conversions if each.to_currency == self._currency]
+
+    def _avoided(self) -> tuple[Avoided, ...]:
+        if self._content is None:
+            return ()
+        resumed = self._reader.resumed.get(self._job, ())
+        return avoided_by(
+            self._content, self._fates, self._computed, self._books.facts.made_by, resumed, self._currency
+        )
+
+    def _nodes(self) -> tuple[NodeUse, ...]:
+        """The machines that this job pays for."""
+        opened = openings(self._books.facts.facts)
+        mine = {entry.session for entry in self._entries} | {usage.session for usage in self._unpriced}
+        found = []
+        for bill in self._books.folded.bills:
+            if bill.session in mine:
+                opening = opened.get(bill.session)
+                found.append(
+                    NodeUse(
+                        session=bill.session,
+                        embedded=bill.session in self._books.facts.embedded,
+                        gpus=opening.gpu if opening else (),
+                        description=describe_node(self._reader.node(bill.session).opening),
+                        price=_price(bill, opening.price if opening else "", self._rules.books.node_rate),
+                        start=bill.start,
+                        end=bill.billed_until,
+                        estimated_end=bill.end.estimated,
+                        billed=bill.totals(),
+                        cloud=opening.cloud if opening else "",
+                        size=opening.size if opening else "",
+                        region=opening.region if opening else "",
+                        spot=opening.spot if opening else None,
+                    )
+                )
+        return tuple(found)
+
+    def _final(self, nodes: Sequence[NodeUse]) -> Standing:
+        if nodes and all(node.session in self._rules.reconciled for node in nodes):
+            return Standing.RECONCILED
+        months = {month_of(entry.start).start for entry in self._entries}
+        return Standing.CLOSED if months and months <= self._rules.closed else Standing.PROVISIONAL
+
+    def _fleet_idle(self, nodes: Iterable[NodeUse]) -> Mapping[str, int]:
+        sessions = {node.session for node in nodes if not node.embedded}
+        found: dict[str, int] = {}
+        for entry in self._books.entries:
+            if entry.session in sessions and not entry.job:
+                found[entry.currency] = found.get(entry.currency, 0) + entry.nano
+        return found
+
+
+def _common_currency(entries: Iterable[Entry]) -> str:
+    """That of the entries where they agree, else the default."""
+    found = {entry.currency for entry in entries}
+    return found.pop() if len(found) == 1 else DEFAULT_CURRENCY
+
+
+def _price(bill: BilledSession, own: str, node_rate: str) -> str:
+    """Where a machine's price is from, in words."""
+    words = {OWN_PRICE: f"{own}/h, as the machine said", SAID_PRICE: f"{node_rate}/h, as given"}
+    rows = [words.get(segment.price_row, segment.price_row) or "unpriced" for segment in bill.segments]
+    return ", ".join(dict.fromkeys(rows)) or "unpriced"

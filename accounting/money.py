@@ -1,0 +1,68 @@
+"""Sums of entries in one currency. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from accounting.report import Spent
+from core.money import Conversion, Money, split
+from ledger.entries import Bucket, Entry
+
+
+def convert_entries(entries: Iterable[Entry], currency: str, conversions: Sequence[Conversion]) -> tuple[Entry, ...]:
+    """The entries in ``currency`` where a dated rate leads to it; the others as they are.
+
+    The sum of each foreign currency is converted once and then divided, so that parts sum to the whole.
+    """
+    found = list(entries)
+    rates = {each.from_currency: each for each in conversions if each.to_currency == currency}
+    for foreign, rate in rates.items():
+        for sign in (1, -1):
+            places = [place for place, entry in enumerate(found) if entry.currency == foreign and entry.nano * sign > 0]
+            weights = [found[place].nano * sign for place in places]
+            whole = rate.convert(Money(sum(weights), foreign)).nano
+            row = f"{rate.rate} {currency} of {rate.date.isoformat()}"
+            for place, nano in zip(places, split(whole, weights), strict=True):
+                entry = found[place]
+                found[place] = replace(
+                    entry, nano=nano * sign, currency=currency, price_row=f"{entry.price_row} at {row}"
+                )
+        found = [
+            replace(entry, currency=currency) if entry.currency == foreign and not entry.nano else entry
+            for entry in found
+        ]
+    return tuple(found)
+
+
+def spent_of(entries: Iterable[Entry], currency: str) -> Spent:
+    """What these entries sum to; other currencies apart."""
+    total = 0
+    cells: dict[tuple[str, str], int] = {}
+    times: dict[str, int] = {}
+    elsewhere: dict[str, int] = {}
+    for entry in entries:
+        bucket = entry.bucket.value
+        times[bucket] = times.get(bucket, 0) + entry.unit_ms
+        if entry.currency != currency:
+            elsewhere[entry.currency] = elsewhere.get(entry.currency, 0) + entry.nano
+            continue
+        total += entry.nano
+        cells[bucket, entry.stage] = cells.get((bucket, entry.stage), 0) + entry.nano
+    buckets = [bucket.value for bucket in Bucket if any(name == bucket.value for name, _ in cells)]
+    stages = sorted({stage for _, stage in cells})
+    return Spent(
+        total=Money(total, currency),
+        by_bucket={name: _sum(cells, 0, name, currency) for name in buckets},
+        by_stage={stage: _sum(cells, 1, stage, currency) for stage in stages},
+        by_bucket_and_stage={
+            name: {stage: Money(cells[name, stage], currency) for stage in stages if (name, stage) in cells}
+            for name in buckets
+        },
+        ms_by_bucket={bucket.value: times[bucket.value] for bucket in Bucket if times.get(bucket.value)},
+        elsewhere=tuple(Money(nano, name) for name, nano in sorted(elsewhere.items())),
+    )
+
+
+def _sum(cells: Mapping[tuple[str, str], int], place: int, name: str, currency: str) -> Money:
+    return Money(sum(nano for cell, nano in cells.items() if cell[place] == name), currency)

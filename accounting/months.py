@@ -1,0 +1,240 @@
+"""Months of the books: what a period cost, and closing a month so that it stays as it is.
+
+What is learned of a closed month later is entered, as a difference, into the first open month after it, and is frozen
+with that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from accounting.bill import reconciled_sessions
+from accounting.books import BookRules, FleetBooks, fold_facts
+from accounting.closing import ClosedMonth, all_closed, read_book, read_closed, stands_for, write_closed
+from accounting.facts import FactReader, LedgerFacts
+from accounting.people import PeopleRules, period_people, useful_by_month, whole_months
+from accounting.periods import instant_text, month_after, month_of, month_text, now_ms
+from accounting.report import Standing
+from accounting.verify import verify_store
+from cache.store import Store
+from core.errors import StoreError, UsageError
+from journals.facts import parse_instant
+from journals.witnesses import keep_documents
+from ledger.closing import Closing, close_period, extended, late_entries
+from ledger.entries import Entry, Period
+from ledger.prices import PriceBook
+from ledger.totals import Totals
+
+# -- reading a period ----------------------------------------------------------------------------------------
+
+
+def read_period(store: Store, book: PriceBook, rules: BookRules, period: Period) -> FleetBooks:
+    """The fleet's books of a period: closed months as they were closed, the rest as the facts say now.
+
+    A period that cuts a closed month shows that part as the facts say now.
+    """
+    reader = FactReader(store)
+    facts = reader.facts(reader.sessions())
+    closed = all_closed(store)
+    if not closed:
+        books = fold_facts(facts, book, rules, period)
+        return replace(books, standing=_standing(store, books.entries, period, {(rules.node_rate, book.digest)}, book))
+    frozen = {each.period: each for each in closed}
+    pieces = [(piece, frozen.get(piece)) for piece in _pieces(period, frozen)]
+    parts = [fold_facts(facts, book, rules, piece) for piece, month in pieces if month is None]
+    kept = [month for _, month in pieces if month is not None]
+    late = tuple(entry for found in _late(store, facts, closed, period).values() for entry in found.entries)
+    base = parts[0] if parts else fold_facts(facts, book, rules, Period(period.start, period.start))
+    entries = [entry for part in parts for entry in part.entries] + list(late)
+    entries += [entry for month in kept for entry in (*month.closing.entries.values(), *month.late)]
+    ordered = tuple(sorted(entries, key=lambda entry: (entry.session, entry.start, entry.attempt, entry.id)))
+    said = {(month.rules.node_rate, month.closing.book) for month in kept}
+    said |= {(rules.node_rate, book.digest)} if parts else set()
+    return replace(
+        base,
+        entries=ordered,
+        totals=Totals.of(ordered),
+        unpriced=(
+            *(usage for part in parts for usage in part.unpriced),
+            *(usage for month in kept for usage in month.unpriced),
+        ),
+        residuals=tuple(each for part in parts for each in part.residuals),
+        period=period,
+        late=late,
+        standing=_standing(store, ordered, period, said, None if len(kept) == len(pieces) else book),
+        errors=tuple(sorted({line for part in (base, *parts) for line in part.errors})),
+    )
+
+
+def with_people(books: FleetBooks, rules: PeopleRules, currency: str) -> FleetBooks:
+    """The same books with the people of each month that is wholly in the period. Raises MoneyError, UsageError."""
+    months = () if books.period is None else whole_months(books.period)
+    if books.period is None or all(rules.of(month.start).monthly(currency) is None for month in months):
+        return books
+    owners = {job: card.owner for job, card in books.facts.cards.items()}
+    people = tuple(period_people(books.period, useful_by_month(books), rules, currency, owners))
+    entries = (*books.entries, *people)
+    return replace(books, entries=entries, totals=Totals.of(entries))
+
+
+def _pieces(period: Period, frozen: Mapping[Period, ClosedMonth]) -> Iterator[Period]:
+    """The period's months; neighbours that are open are one piece."""
+    open_from: int | None = None
+    at = period.start
+    while at < period.end:
+        month = month_of(at)
+        end = min(month.end, period.end)
+        if month in frozen and at == month.start and end == month.end:
+            if open_from is not None:
+                yield Period(open_from, at)
+                open_from = None
+            yield month
+        elif open_from is None:
+            open_from = at
+        at = end
+    if open_from is not None:
+        yield Period(open_from, period.end)
+
+
+@dataclass(frozen=True)
+class _Late:
+    """What a closed month is found to have been, beyond what is in the books of it."""
+
+    #: The differences, at the first instant of an open month.
+    entries: tuple[Entry, ...]
+    #: What the month stood for until now.
+    stood: Closing
+    #: What it stands for with them.
+    stands: Closing
+
+    def correction(self) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+        """(entries that are other or new, ids that are gone)."""
+        before, now = self.stood.entries, self.stands.entries
+        changed = tuple(entry for name, entry in now.items() if before.get(name) != entry)
+        return changed, tuple(sorted(before.keys() - now.keys()))
+
+
+def _late(store: Store, facts: LedgerFacts, closed: Sequence[ClosedMonth], period: Period) -> dict[str, _Late]:
+    """By closed month, for those whose first open month begins in ``period``; each under its own price book."""
+    taken = {each.period.start for each in closed}
+    found = {}
+    for month in closed:
+        following = month_after(month.period)
+        while following.start in taken:
+            following = month_after(following)
+        if not period.start <= following.start < period.end:
+            continue
+        stood = stands_for(month, closed)
+        rules = replace(month.rules, now=now_ms())
+        now = fold_facts(facts, read_book(store, stood.book), rules, month.period).entries
+        late = tuple(late_entries(stood, now, following))
+        if late:
+            found[month.month] = _Late(late, stood, extended(stood, now))
+    return found
+
+
+def _standing(
+    store: Store, entries: Sequence[Entry], period: Period, said: Collection[tuple[str, str]], book: PriceBook | None
+) -> Standing:
+    """``said``: what the entries' books were told of machines of no known price, and their price books' digests.
+
+    ``book``: that of the part that is not closed; None where all of it is.
+    """
+    sessions = {entry.session for entry in entries if entry.session}
+    # Books are long; without bills none is read.
+    if sessions and sessions <= reconciled_sessions(store, period):
+        books = {digest: book if book and book.digest == digest else _kept_book(store, digest) for _, digest in said}
+        if all(sessions <= reconciled_sessions(store, period, rate, books[digest]) for rate, digest in said):
+            return Standing.RECONCILED
+    return Standing.CLOSED if book is None else Standing.PROVISIONAL
+
+
+def _kept_book(store: Store, digest: str) -> PriceBook:
+    """A closing's price book; one that says nothing where it is gone."""
+    try:
+        return read_book(store, digest)
+    except StoreError:
+        return PriceBook(())
+
+
+def _nobody(_entries: Sequence[Entry]) -> None:
+    """No hours are said."""
+
+
+def close_month(
+    store: Store,
+    text: str,
+    book: PriceBook,
+    rules: BookRules,
+    people: Callable[[Sequence[Entry]], PeopleRules | None] = _nobody,
+) -> ClosedMonth:
+    """Freezes a month as the facts say now. Raises UsageError for one that is not over or is closed already.
+
+    ``people``: `PeopleRules.frozen`, given the month's entries.
+    """
+    period = Period.month(text)
+    now = now_ms()
+    if period.end > now:
+        raise UsageError(f"{text} is not over", f"the last month that can be closed is {_before(now)}")
+    if read_closed(store, text) is not None:
+        raise UsageError(f"{text} is closed already", "what is learned of it later goes into the first open month")
+    reader = FactReader(store)
+    facts = reader.facts(reader.sessions())
+    books = fold_facts(facts, book, replace(rules, now=now), period)
+    late = _late(store, facts, all_closed(store), period)
+    closing = close_period(period, books.entries, book.digest)
+    checked = verify_store(store)
+    month = ClosedMonth(
+        month=text,
+        at=instant_text(now),
+        closing=closing,
+        digest=closing.digest,
+        rules=rules,
+        unpriced=books.unpriced,
+        late=tuple(entry for each in late.values() for entry in each.entries),
+        corrections={name: each.correction() for name, each in late.items()},
+        heads=facts.heads,
+        anchors={anchor.file: (anchor.lines, anchor.head) for anchor in checked.heads},
+        people=people(books.entries),
+    )
+    write_closed(store, month, book)
+    keep_documents(store)
+    return read_closed(store, text) or month
+
+
+def _before(at: int) -> str:
+    return month_text(month_of(at).start - 1)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A closed month priced again."""
+
+    #: The month.
+    month: ClosedMonth
+    #: The entries as they come out now.
+    entries: tuple[Entry, ...]
+    #: The book they were priced with.
+    book: str
+    #: Digest over them.
+    digest: str
+
+    @property
+    def same(self) -> bool:
+        """Whether every byte that the closing's digest is over came out again."""
+        return self.digest == self.month.digest
+
+
+def replay_month(store: Store, text: str, book: PriceBook | None, rules: BookRules | None = None) -> Replay:
+    """The month from the facts that its closing knew, under its own price book or another. Raises UsageError."""
+    month = read_closed(store, text)
+    if month is None:
+        raise UsageError(f"{text} is not closed", f"close it first: segue ledger close {text}")
+    used = book or read_book(store, month.closing.book)
+    reader = FactReader(store, month.heads)
+    facts = reader.facts(reader.sessions())
+    chosen = replace(rules or month.rules, now=parse_instant(month.at))
+    books = fold_facts(facts, used, chosen, month.period)
+    closing = close_period(month.period, books.entries, used.digest)
+    return Replay(month, books.entries, used.digest, closing.digest)

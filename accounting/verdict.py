@@ -1,0 +1,194 @@
+"""Which was cheaper for a job: its entries against the invoices of one API a stage. See `ledger.verdict` for the rules.
+
+A stage's side of ours is everything that it was charged: useful, load, idle, lost, duplicate, boot, fees. Deciding the
+language belongs to transcription, as it does at an API. People are what they are in the job's spending, stage by stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from accounting.report import JobVerdict, People, unpriced_lines
+from core.money import Money
+from ledger.api import Basis, Counterfactual
+from ledger.entries import Bucket, Entry, Quality, Unpriced
+from ledger.verdict import (
+    Grounds,
+    Outcome,
+    Range,
+    StageFigures,
+    Uncertainty,
+    Verdict,
+    Verdicts,
+    paid_range,
+    verdicts,
+    weakest,
+)
+from pipeline.stages import Stage
+
+#: How far off idle time and estimated amounts may be, as shares of themselves: half, either way. See docs/ledger.md.
+UNCERTAINTY = Uncertainty(idle=Fraction(1, 2), estimated=Fraction(1, 2))
+#: Which stage of an API's does the work of ours.
+_AS_STAGE = {Stage.DETECT.value: Stage.TRANSCRIBE.value}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a verdict is made from."""
+
+    #: Invoices for the whole job.
+    invoices: Sequence[Counterfactual]
+    #: Invoices for what was computed for this job; the same where nothing came from the cache.
+    computed: Sequence[Counterfactual]
+    #: The job's entries, people not among them.
+    entries: Sequence[Entry]
+    #: Its usage without a price.
+    unpriced: Sequence[Unpriced]
+    #: Amounts in other currencies.
+    elsewhere: Sequence[Money]
+    #: Of the report.
+    currency: str
+    #: The people.
+    people: People
+    #: APIs to compare with, ``provider/model``.
+    against: Sequence[str]
+    #: Whether every unit of the job is there.
+    finished: bool
+    #: Whether some units were there before the job wanted them.
+    partly_cached: bool
+    #: Compare with the whole file as it is, else with silence skipped.
+    whole_file: bool = False
+
+
+def judge(reference: Reference) -> JobVerdict:
+    """The verdict of one form of sending."""
+    if reference.whole_file and reference.partly_cached:
+        return JobVerdict(None, "some of the units came from the cache: what was paid is not for the whole file")
+    stages = _stages(reference)
+    if not stages:
+        return JobVerdict(None, "nothing was computed for this job")
+    figures, against = [], {}
+    for stage in stages:
+        invoice = _chosen(stage, reference)
+        if invoice is not None:
+            against[stage] = invoice
+        figures.append(_figures(stage, invoice, reference))
+    found = verdicts(figures, _people(reference.people))
+    if not reference.finished:
+        found = _unfinished(found)
+    return JobVerdict(found, "", against, {figure.stage: figure.paid for figure in figures})
+
+
+def _stages(reference: Reference) -> list[str]:
+    names = {_stage(entry) for entry in reference.entries} | {_stage(usage) for usage in reference.unpriced}
+    return [stage.value for stage in Stage if stage.value in names]
+
+
+def _stage(each: Entry | Unpriced) -> str:
+    return _AS_STAGE.get(each.stage, each.stage)
+
+
+def _people(people: People) -> dict[str, Range] | None:
+    if people.amount is None:
+        return None
+    found: dict[str, Range] = {}
+    for name, share in people.by_stage.items():
+        stage = _AS_STAGE.get(name, name)
+        found[stage] = found[stage] + share if stage in found else share
+    return found
+
+
+def _chosen(stage: str, reference: Reference) -> Counterfactual | None:
+    """The API that the person named, else the cheapest whose price was read at its source; in the report's currency."""
+    basis = Basis.WHOLE_FILE if reference.whole_file else Basis.SPEECH_ONLY
+    offered = [
+        one for one in reference.computed if one.stage == stage and one.basis is basis and one.amount is not None
+    ]
+    priced = [one for one in offered if one.amount is not None and one.amount.currency == reference.currency]
+    if any(_is_named(one, reference) for one in offered):
+        # Another one's price is no answer to who asked for this one.
+        choice = [one for one in priced if _is_named(one, reference)]
+    else:
+        choice = [one for one in priced if one.verified] or priced
+    return min(choice, key=_amount_and_name, default=None)
+
+
+def _is_named(one: Counterfactual, reference: Reference) -> bool:
+    return f"{one.provider}/{one.model}" in reference.against
+
+
+def _amount_and_name(one: Counterfactual) -> tuple[int, str, str]:
+    return (one.amount.nano if one.amount else 0), one.provider, one.model
+
+
+def _figures(stage: str, invoice: Counterfactual | None, reference: Reference) -> StageFigures:
+    entries = [entry for entry in reference.entries if _stage(entry) == stage]
+    amounts: dict[tuple[Bucket, Quality], int] = {}
+    for entry in entries:
+        if entry.currency == reference.currency and not entry.fake:
+            place = entry.bucket, entry.quality
+            amounts[place] = amounts.get(place, 0) + entry.nano
+    unpriced = [*unpriced_lines(usage for usage in reference.unpriced if _stage(usage) == stage)]
+    unpriced += [f"{amount} has no dated rate to {reference.currency}" for amount in reference.elsewhere]
+    fake = any(entry.fake for entry in entries) or any(
+        usage.fake for usage in reference.unpriced if _stage(usage) == stage
+    )
+    grounds = Grounds(
+        people_set=reference.people.amount is not None,
+        quality=weakest(entry.quality for entry in entries),
+        unpriced=tuple(unpriced),
+        fake=fake,
+        ran=_ran(entries),
+        rests_on=tuple(_rests_on(stage, invoice, reference)),
+    )
+    api = None if invoice is None else _api_range(invoice, reference)
+    return StageFigures(stage, paid_range(amounts, UNCERTAINTY, reference.currency), api, grounds)
+
+
+def _ran(entries: Iterable[Entry]) -> Outcome:
+    """By fees alone, by machines alone, or by both: machines that only wait for an API are not why it is dear."""
+    work = [entry for entry in entries if entry.bucket in (Bucket.BUSY, Bucket.API_FEE)]
+    fees = any(entry.bucket is Bucket.API_FEE for entry in work)
+    return Outcome.HYBRID if fees else Outcome.SELF_HOSTED
+
+
+def _api_range(invoice: Counterfactual, reference: Reference) -> Range:
+    """The invoice, as wide as the ways of sending the same audio: in one recording, or window by window."""
+    assert invoice.amount is not None
+    others = []
+    if not reference.whole_file:
+        others = [
+            one.amount
+            for one in reference.computed
+            if (one.stage, one.provider, one.model) == (invoice.stage, invoice.provider, invoice.model)
+            and one.basis is Basis.PER_WINDOW
+            and one.amount is not None
+        ]
+    return Range.spanning(invoice.amount, others)
+
+
+def _rests_on(stage: str, invoice: Counterfactual | None, reference: Reference) -> Iterable[str]:
+    if invoice is None:
+        yield f"{stage}: no API has a price in {reference.currency}"
+        return
+    form = "the whole file" if reference.whole_file else "silence skipped on both sides"
+    how = "the cheapest verified price" if invoice.verified else "the cheapest price known"
+    if _is_named(invoice, reference):
+        how = "named"
+    yield f"{stage}: {invoice.provider} {invoice.model} ({how}), {form}"
+    if reference.partly_cached:
+        yield "only what was computed for this job is compared; what came from the cache is on neither side"
+    yield "idle and estimated amounts: they may be half off either way"
+    yield f"people: {reference.people.basis}"
+
+
+def _unfinished(found: Verdicts) -> Verdicts:
+    """A job that is not through has not paid for what the API would do."""
+    why = "the job is not finished, or some of it failed"
+    return Verdicts(_undecided(found.job, why), {stage: _undecided(one, why) for stage, one in found.by_stage.items()})
+
+
+def _undecided(one: Verdict, why: str) -> Verdict:
+    return replace(one, outcome=Outcome.UNDECIDED, undecided_because=(*one.undecided_because, why))

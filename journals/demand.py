@@ -1,0 +1,98 @@
+"""When a job wanted its units: facts for the ledger, since units that several jobs wanted at once are paid by all.
+
+Each process has its own journal in a job's folder. Its lines are chained, and their ends are noted in the process's
+own journal as a witness: a file of anchors for each job would be one too many.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from cache.names import JOBS
+from cache.store import Store
+from core.errors import StoreError
+from journals.chain import Anchor, Chain
+from journals.witnesses import JOURNAL, RECENT, WANTS, Witness, journals_of_run, read_end
+
+
+class JobPlace(Protocol):
+    """Where a job lies: a store and its id in it."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def job_id(self) -> str: ...
+
+
+class JobWants:
+    """What one process notes of its jobs' wants. Safe for several threads."""
+
+    def __init__(self, witness: Witness) -> None:
+        self._witness = witness
+        self._lock = threading.Lock()
+        #: Of journals whose last line may not be whole, by name.
+        self._doubtful: dict[str, Chain] = {}
+        #: Ends that the witness has still to note.
+        self._unnoted: list[Anchor] = []
+        #: Processes that had to do with one of our jobs before, and their wants, once they were looked at.
+        self._met: set[str] = set()
+
+    def wanted(self, folder: JobPlace) -> None:
+        """The job's units are wanted from now on. Raises StoreError."""
+        self._append(folder, {"fact": "job_wanted", "job": folder.job_id, "at": _now()})
+        self._meet(folder)
+
+    def ended(self, folder: JobPlace, keys: Collection[str]) -> None:
+        """The job wants nothing more; ``keys`` are the units it wanted. Raises StoreError."""
+        self._append(folder, {"fact": "job_ended", "job": folder.job_id, "at": _now(), "keys": sorted(keys)})
+        # A run that was killed before it could say so may have left nothing to want.
+        self._meet(folder)
+
+    def _append(self, folder: JobPlace, fact: Mapping[str, Any]) -> None:
+        parts = (JOBS, folder.job_id, f"{WANTS}{self._witness.name}{JOURNAL}")
+        name = "/".join(parts)
+        with self._lock:
+            chain = self._doubtful.pop(name, None)
+            if chain is None:
+                end = read_end(folder.store, name)
+                chain = Chain(name, end.anchor if end else None)
+            sealed = chain.seal(fact)
+            try:
+                folder.store.append(parts, [sealed], durable=True)
+            except BaseException:
+                chain.doubt()
+                self._doubtful[name] = chain
+                raise
+            self._unnoted.append(chain.anchor)
+            # The want itself is written: what the disk refuses now is noted with the next one.
+            with suppress(StoreError):
+                self._witness.note(self._unnoted)
+                self._unnoted = []
+
+    def _meet(self, folder: JobPlace) -> None:
+        """Notes the ends of processes that wanted this job before: whoever takes it up again knows that they are over.
+
+        What the disk refuses is done when the next job is wanted.
+        """
+        names = folder.store.children((JOBS, folder.job_id))
+        writers = {name.removeprefix(WANTS).removesuffix(JOURNAL) for name in names if name.startswith(WANTS)}
+        # Their names begin with when they did: who came before the last few was looked at by one of those.
+        for writer in sorted(writers - {self._witness.name})[-RECENT:]:
+            wants = f"{JOBS}/{folder.job_id}/{WANTS}{writer}{JOURNAL}"
+            if wants in self._met:
+                continue
+            try:
+                of_writer = [] if writer in self._met else journals_of_run(folder.store, writer)
+                self._witness.see([wants, *of_writer])
+            except StoreError:
+                return
+            self._met.update((wants, writer))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,371 @@
+"""A node's session in the store, from boot to end: what the machine is, and signs of life from each of its processes.
+
+A session is one VM, whatever the number of processes on it; an embedded run is a session of its own. Its facts are
+written once by the first process; each process appends its own beats, so that the time that was paid for can be told
+later from the disk alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cache.store import Store
+from core.errors import StoreError
+from core.keys import digest_bytes, digest_value
+from core.version import VERSION
+from journals.positions import seen_fact
+from journals.sealed import SealedJournal
+from journals.witnesses import ends_of, journal_of_process, read_end
+
+#: Folder under the store's home, one folder a session in it.
+FOLDER = "nodes"
+OPENED = "opened.json"
+BEAT_SECONDS = 10.0
+#: Of so many beats one is durable.
+DURABLE_EVERY = 6
+
+#: A process that has missed so many beats is taken for dead.
+_BEATS_MISSED = 3
+
+_SESSION_DIGITS = 24
+_OPENING_TRIES = 3
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What is known of the machine; empty where nobody says."""
+
+    #: azure, aws or gcp; empty outside of them.
+    cloud: str = ""
+    #: As the cloud writes it.
+    instance_id: str = ""
+    #: The VM's name (AWS: its local host name).
+    name: str = ""
+    #: Such as Standard_NC4as_T4_v3, g4dn.xlarge, g2-standard-4.
+    size: str = ""
+    region: str = ""
+    zone: str = ""
+    #: Whether it is a spot machine; None when nobody says.
+    spot: bool | None = None
+    #: A name for each GPU, in the driver's order.
+    gpu_names: tuple[str, ...] = ()
+    #: Memory of each GPU in MiB.
+    gpu_memory_mib: tuple[int, ...] = ()
+    #: Host name; a container's own in a container.
+    host: str = ""
+    #: New at each boot of the machine; the same in all its containers.
+    boot_id: str = ""
+
+    @property
+    def session(self) -> str:
+        """The session's id: 24 hexadecimal digits, the same for every process of this boot of this machine."""
+        return digest_value([self.boot_id, self.instance_id or self.host])[:_SESSION_DIGITS]
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "gpu_names": list(self.gpu_names), "gpu_memory_mib": list(self.gpu_memory_mib)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> NodeFacts:
+        """The facts of `as_json`; unknown names are left out, so that a later version's can be read."""
+        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        for name in ("gpu_names", "gpu_memory_mib"):
+            known[name] = tuple(known.get(name, ()))
+        return cls(**known)
+
+    def describe(self) -> str:
+        """One short line for people: ``azure Standard_NC4as_T4_v3 westeurope spot, 1 x Tesla T4``."""
+        kind = {True: "spot", False: "on demand", None: ""}[self.spot]
+        place = " ".join(part for part in (self.cloud, self.size, self.zone or self.region, kind) if part)
+        gpus = f"{len(self.gpu_names)} x {self.gpu_names[0]}" if self.gpu_names else "no GPU"
+        return f"{place or self.host}, {gpus}"
+
+
+def local_facts() -> NodeFacts:
+    """What this machine knows of itself, without asking any cloud."""
+    gpus = read_gpus()
+    return NodeFacts(
+        gpu_names=tuple(name for name, _ in gpus),
+        gpu_memory_mib=tuple(memory for _, memory in gpus),
+        host=socket.gethostname(),
+        boot_id=boot_id(),
+    )
+
+
+def boot_id() -> str:
+    """New at each boot: the kernel's own id, else the second of the boot."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    import psutil
+
+    return f"booted-{int(psutil.boot_time())}"
+
+
+def read_gpus() -> list[tuple[str, int]]:
+    """(name, MiB) of each GPU that the driver sees; empty without a driver."""
+    meter = GpuMeter()
+    try:
+        return meter.gpus()
+    finally:
+        meter.close()
+
+
+@dataclass(frozen=True)
+class GpuSample:
+    """How busy the GPUs are at one moment."""
+
+    #: Mean utilization in percent; None without a GPU, or when the driver does not say.
+    util_percent: int | None = None
+    #: Memory in use on all of them, in MiB; None as above.
+    memory_mib: int | None = None
+
+
+class GpuMeter:
+    """Asks NVIDIA's driver; harmless where there is none."""
+
+    def __init__(self) -> None:
+        import pynvml
+
+        self._nvml = pynvml
+        self._handles: list[Any] = []
+        self._open = False
+        try:
+            pynvml.nvmlInit()
+            self._open = True
+            self._handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        except pynvml.NVMLError:
+            self._handles = []
+
+    def gpus(self) -> list[tuple[str, int]]:
+        """(name, MiB) of each GPU."""
+        found = []
+        for handle in self._handles:
+            try:
+                name = self._nvml.nvmlDeviceGetName(handle)
+                memory = int(self._nvml.nvmlDeviceGetMemoryInfo(handle).total) // 2**20
+            except self._nvml.NVMLError:
+                continue
+            found.append((name.decode() if isinstance(name, bytes) else str(name), memory))
+        return found
+
+    def sample(self) -> GpuSample:
+        """The GPUs now; a value that the driver does not know (as on shared ones) is None."""
+        utils, memories = [], []
+        for handle in self._handles:
+            with suppress(self._nvml.NVMLError):
+                utils.append(int(self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu))
+            with suppress(self._nvml.NVMLError):
+                memories.append(int(self._nvml.nvmlDeviceGetMemoryInfo(handle).used) // 2**20)
+        return GpuSample(round(sum(utils) / len(utils)) if utils else None, sum(memories) if memories else None)
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._handles = []
+            with suppress(self._nvml.NVMLError):
+                self._nvml.nvmlShutdown()
+
+
+class NodeSession:
+    """This process's part of the node's session. `open` it once, `close` it when leaving."""
+
+    def __init__(self, store: Store, facts: NodeFacts, opened: dict[str, Any], worker: str, interval: float) -> None:
+        #: 24 hexadecimal digits, or the name of an embedded run's process.
+        self.session = str(opened["session"])
+        #: The session's opening as the first process of this VM wrote it.
+        self.opened = opened
+        #: This machine's facts as this process read them.
+        self.facts = facts
+        self._store, self._worker, self._interval = store, worker, interval
+        self._name = f"beats-{os.getpid()}-{os.urandom(4).hex()}.jsonl"
+        self._journal = SealedJournal(store, (FOLDER, self.session, self._name))
+        self._beats = 0
+        #: Engine processes that are over, and when; what is noted of them goes.
+        self._ends: list[tuple[str, str]] = []
+        self._ends_lock = threading.Lock()
+        #: Whether the last line has been written.
+        self._over = False
+        #: What this process was told that the machine costs, until that is known to be what its journals say.
+        self._price = ""
+        self._meter = GpuMeter()
+        self._left = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._say: Callable[[str], None] = lambda _line: None
+
+    @classmethod
+    def open(
+        cls,
+        store: Store,
+        facts: NodeFacts,
+        price: str,
+        *,
+        name: str = "",
+        worker: str = "",
+        interval: float = BEAT_SECONDS,
+        say: Callable[[str], None] = lambda _line: None,
+    ) -> NodeSession:
+        """Writes the opening, or reads the one of the VM's first process, and begins to beat.
+
+        ``price`` is the text of the setting; one that is not the price in force is a step, noted with the first beat.
+        ``worker`` is the id of this worker, ``name`` the session's where it is not that of the machine's boot. Raises
+        StoreError.
+        """
+        session = cls(store, facts, _opening(store, facts, price, name or facts.session, worker), worker, interval)
+        session._say, session._price = say, price
+        session._thread = threading.Thread(target=session._beat_on, name="segue-node-beats", daemon=True)
+        session._thread.start()
+        return session
+
+    def close(self, reason: str) -> None:
+        """Ends the beats and notes durably why this process leaves; once is enough. Raises StoreError."""
+        if self._left.is_set():
+            return
+        self._left.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5.0)
+        self._meter.close()
+        with suppress(StoreError):  # A coordinator sees them when this worker is gone.
+            self._note_ends()
+        fact = {"fact": "session_closed", "at": _now(), "reason": reason, "worker": self._worker}
+        with self._ends_lock:
+            self._over = True
+            self._journal.append([fact], durable=True)
+        self._journal.close()
+
+    @property
+    def beats(self) -> str:
+        """Path of this process's own journal below the store's home."""
+        return f"{FOLDER}/{self.session}/{self._name}"
+
+    def note_process_end(self, process: str) -> None:
+        """Notes that an engine process of this worker is over, now, and how far its journal has come.
+
+        What the disk refuses is tried again with each beat. Once the session is closed nothing is noted here any more.
+        """
+        with self._ends_lock:
+            self._ends.append((process, _now()))
+        try:
+            self._note_ends()
+        except StoreError as error:
+            self._say(f"the end of an engine process could not be noted yet: {error}")
+
+    def _note_ends(self) -> None:
+        with self._ends_lock:
+            while self._ends and not self._over:
+                process, at = self._ends[0]
+                name = journal_of_process(process)
+                end = read_end(self._store, name)
+                seen = ends_of(self._store, [name])
+                if end is not None and seen:
+                    over = [] if end.in_order else [{"fact": "process_ended", "at": at, "process": process}]
+                    self._journal.append([*over, seen_fact(seen, at)], durable=True)
+                del self._ends[0]
+
+    def others(self) -> int:
+        """How many other processes of this session are still at work: no end noted, and a beat not long ago.
+
+        Whoever speaks for the whole VM (an acknowledgement lets Azure end it) closes its own part first and then asks:
+        of several that leave together at least one sees nobody. Raises StoreError.
+        """
+        oldest = datetime.now(UTC) - timedelta(seconds=_BEATS_MISSED * self._interval)
+        alive = 0
+        for name in self._store.children((FOLDER, self.session)):
+            parts = (FOLDER, self.session, name)
+            if not name.startswith("beats-") or name == self._name:
+                continue
+            facts = self._store.read_journal(parts).entries
+            last = facts[-1] if facts else {"fact": "session_closed"}
+            alive += last["fact"] != "session_closed" and datetime.fromisoformat(last["at"]) >= oldest
+        return alive
+
+    def sample(self) -> GpuSample:
+        """How busy this node's GPUs are now, for metrics."""
+        return self._meter.sample()
+
+    def _beat_on(self) -> None:
+        said = False
+        while not self._left.is_set():
+            try:
+                self._beat()
+                self._note_ends()
+                said = False
+            except StoreError as error:
+                # The disk is full or away: the node still costs money, and the next beat says so.
+                if not said:
+                    self._say(f"a beat of this node could not be written: {error}")
+                said = True
+            self._left.wait(self._interval)
+
+    def _beat(self) -> None:
+        gpu = self._meter.sample()
+        fact: dict[str, Any] = {
+            "fact": "beat",
+            "at": _now(),
+            "worker": self._worker,
+            "gpu_util": gpu.util_percent,
+            "gpu_mem_mib": gpu.memory_mib,
+        }
+        steps: list[dict[str, Any]] = []
+        # The first beat knows the opening by its hash; a durable line now and then can be anchored.
+        if self._beats == 0:
+            fact["documents"] = {f"{FOLDER}/{self.session}/{OPENED}": digest_bytes(_dumped(self.opened))}
+            if self._price and self._price != self._price_in_force():
+                steps.append({"fact": "price_changed", "at": fact["at"], "price": self._price, "worker": self._worker})
+        self._journal.append([*steps, fact], durable=self._beats % DURABLE_EVERY == 0)
+        self._beats += 1
+
+    def _price_in_force(self) -> str:
+        """The last price that a process of this machine was started with. Raises StoreError."""
+        found = [(str(self.opened["at"]), str(self.opened.get("price", "")))]
+        for name in self._store.children((FOLDER, self.session)):
+            if name.startswith("beats-"):
+                entries = self._store.read_journal((FOLDER, self.session, name)).entries
+                found += [(raw["at"], raw["price"]) for raw in entries if raw.get("fact") == "price_changed"]
+        return max(found)[1]
+
+
+def _opening(store: Store, facts: NodeFacts, price: str, session: str, worker: str) -> dict[str, Any]:
+    """The opening in force: ours, or the one that another process of this VM wrote before."""
+    parts = (FOLDER, session, OPENED)
+    opening = {
+        "v": 1,
+        "session": session,
+        "at": _now(),
+        "version": VERSION,
+        "price": price,
+        "worker": worker,
+        **facts.as_json(),
+    }
+    if facts.cloud:
+        # A cloud bills from the machine's start, not from ours.
+        opening["booted"] = _booted()
+    for _ in range(_OPENING_TRIES):
+        store.write_once(parts, _dumped(opening))
+        # None: what was there was damaged, and is out of the way now.
+        payload = store.read_document(parts)
+        if payload is not None:
+            found: dict[str, Any] = json.loads(payload)
+            return found
+    raise StoreError(f"{'/'.join(parts)} is damaged whenever it is written", "check the disk that holds SEGUE_HOME")
+
+
+def _booted() -> str:
+    import psutil
+
+    return datetime.fromtimestamp(psutil.boot_time(), UTC).isoformat(timespec="milliseconds")
+
+
+def _dumped(opening: dict[str, Any]) -> bytes:
+    return json.dumps(opening, ensure_ascii=True, sort_keys=True).encode("ascii")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
