@@ -24,7 +24,7 @@ import av
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: Text files up to this size are kept whole.
-_WHOLE_BYTES = 2_000
+_WHOLE_BYTES = 900
 #: What a result says for programs and stays true however the program is built.
 _RESULT = ("state", "language", "duration_ms", "speech_ms", "skipped_ms", "missed_ms")
 _COUNTS = ("cues", "review", "dropped", "lint", "gaps")
@@ -69,7 +69,7 @@ def record(job: Job, folder: Path) -> str:
     parts: list[str] = []
     known = _files(work)
     for command in job.commands:
-        code, printed = _run(command, work, folder / "home")
+        code, printed = run(command, work, folder / "home")
         words = [f"{name}={value}" for name, value in command.settings]
         parts += ["$ " + " ".join([*words, "segue", *command.arguments]), f"exit {code}", *_results(printed)]
         now = _files(work)
@@ -91,7 +91,8 @@ def _files(work: Path) -> dict[str, str]:
     }
 
 
-def _run(command: Command, work: Path, home: Path) -> tuple[int, str]:
+def run(command: Command, work: Path, home: Path) -> tuple[int, str]:
+    """A command's exit code and what it printed."""
     settings = {
         "SEGUE_HOME": str(home),
         "SEGUE_TRANSCRIBER": "fake",

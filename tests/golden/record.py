@@ -1,4 +1,4 @@
-"""Writes the golden results again: ``python tests/golden/record.py [JOB...]``. Never done by a test.
+"""Writes the golden results again: ``python tests/golden/record.py [JOB... | ledger]``. Never done by a test.
 
 Do it only to explain each difference that ``git diff tests/golden/expected`` then shows.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
+from golden_entries import all_entries, command_amounts  # noqa: E402
 from golden_files import EXPECTED, SAMPLES, samples_of  # noqa: E402
 from golden_jobs import JOBS  # noqa: E402
 from golden_recorder import record  # noqa: E402
@@ -20,7 +21,11 @@ from golden_recorder import record  # noqa: E402
 
 def main(names: list[str]) -> None:
     samples = json.loads(SAMPLES.read_text(encoding="ascii")) if SAMPLES.exists() else {}
-    for name in names or JOBS:
+    if not names or "ledger" in names:
+        with tempfile.TemporaryDirectory() as folder:
+            (EXPECTED / "entries.json").write_text(all_entries(), encoding="ascii")
+            (EXPECTED / "ledger.json").write_text(command_amounts(Path(folder)), encoding="ascii")
+    for name in [name for name in names if name != "ledger"] if names else JOBS:
         with tempfile.TemporaryDirectory() as folder:
             text = record(JOBS[name], Path(folder))
             (EXPECTED / f"{name}.txt").write_bytes(text.encode())
