@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.context import HomeFlag, JsonFlag, open_runtime, print_json
 from cli.exits import Exit
 from cli.options import (
-    FromFlag,
     MediaArgument,
-    NodeRateFlag,
-    OwnerFlag,
-    ToFlag,
-    TrackFlag,
-    TranscriberFlag,
-    TranscriberModelFlag,
-    TranslatorFlag,
-    TranslatorModelFlag,
-    TranslatorUrlFlag,
     gather_media,
     options_from,
 )
@@ -54,17 +44,8 @@ _TABLES = (
 
 def estimate_command(
     media: MediaArgument,
-    to: ToFlag = None,
-    source: FromFlag = None,
-    track: TrackFlag = None,
-    transcriber: TranscriberFlag = None,
-    transcriber_model: TranscriberModelFlag = None,
-    translator: TranslatorFlag = None,
-    translator_model: TranslatorModelFlag = None,
-    translator_url: TranslatorUrlFlag = None,
-    node_rate: NodeRateFlag = None,
+    said: dict[str, Any],
     on: OnFlag = "",
-    owner: OwnerFlag = None,
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> int:
@@ -78,21 +59,7 @@ def estimate_command(
     from accounting.estimate import estimate
     from accounting.spending import Prices
 
-    runtime = open_runtime(
-        {
-            "to": to,
-            "source": source,
-            "track": track,
-            "transcriber": transcriber,
-            "transcriber_model": transcriber_model,
-            "translator": translator,
-            "translator_model": translator_model,
-            "translator_url": translator_url,
-            "node_price": node_rate,
-            "owner": owner,
-            "home": home,
-        }
-    )
+    runtime = open_runtime({**said, "home": home})
     if runtime.settings.node_price:
         from core.money import quote
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -34,6 +35,7 @@ from cli import (
 )
 from cli.context import print_error
 from cli.exits import Exit, report_crash, report_error
+from cli.options import OUTPUT_OPTIONS, PRICE_OPTIONS, WORK_OPTIONS, JobOption, with_job_options
 from core.conditions import condition_of
 from core.errors import SegueError
 from core.version import VERSION
@@ -41,48 +43,60 @@ from core.version import VERSION
 #: What typer makes of a KeyboardInterrupt: 128 and the number of SIGINT.
 _TYPER_INTERRUPTED = 130
 
-app = typer.Typer(
-    name="segue",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    help=(
-        "Media in, localized subtitles out; resumable at every segment.\n\n"
-        "[bold]Start here:[/bold]  segue run talk.mp4 --to es,ja\n\n"
-        "[bold]With a queue:[/bold]  segue up   and elsewhere   segue submit talk.mp4 --to es,ja --watch\n\n"
-        "Whatever stops it, the same command again continues from the finished segments and pays for nothing twice. "
-        "Settings come from flags, then SEGUE_* variables, then segue.toml in ~/.config/segue, then (harmless ones) "
-        "segue.toml in this folder; 'segue settings' lists them and 'segue doctor' checks this machine.\n\n"
-        "Exit codes: 0 done, 2 bad usage, 3 finished with something failed or partial, 75 interrupted but resumable."
-    ),
+_HELP = (
+    "Media in, localized subtitles out; resumable at every segment.\n\n"
+    "[bold]Start here:[/bold]  segue run talk.mp4 --to es,ja\n\n"
+    "[bold]With a queue:[/bold]  segue up   and elsewhere   segue submit talk.mp4 --to es,ja --watch\n\n"
+    "Whatever stops it, the same command again continues from the finished segments and pays for nothing twice. "
+    "Settings come from flags, then SEGUE_* variables, then segue.toml in ~/.config/segue, then (harmless ones) "
+    "segue.toml in this folder; 'segue settings' lists them and 'segue doctor' checks this machine.\n\n"
+    "Exit codes: 0 done, 2 bad usage, 3 finished with something failed or partial, 75 interrupted but resumable."
 )
 _HERE, _QUEUE, _FLEET, _MONEY, _CARE = "On this machine", "Queue", "Fleet", "Money", "Care"
-app.command("run", rich_help_panel=_HERE)(run.run_command)
-app.command("plan", rich_help_panel=_HERE)(plan.plan_command)
-app.command("status", rich_help_panel=_HERE)(status.status_command)
-app.command("export", rich_help_panel=_HERE)(export.export_command)
-app.command("submit", rich_help_panel=_QUEUE)(submit.submit_command)
-app.command("jobs", rich_help_panel=_QUEUE)(jobs.jobs_command)
-app.command("watch", rich_help_panel=_QUEUE)(follow.watch_command)
-app.command("wait", rich_help_panel=_QUEUE)(follow.wait_command)
-app.command("cancel", rich_help_panel=_QUEUE)(orders.cancel_command)
-app.command("retry", rich_help_panel=_QUEUE)(orders.retry_command)
-app.command("reprioritise", rich_help_panel=_QUEUE)(orders.reprioritise_command)
-app.command("logs", rich_help_panel=_QUEUE)(logs.logs_command)
-app.command("up", rich_help_panel=_FLEET)(up.up_command)
-app.command("coordinator", rich_help_panel=_FLEET)(coordinator.coordinator_command)
-app.command("worker", rich_help_panel=_FLEET)(worker.worker_command)
-app.command("workers", rich_help_panel=_FLEET)(workers.workers_command)
-app.command("emulate-metadata", rich_help_panel=_FLEET)(emulate.emulate_command)
-app.add_typer(ledger.app, name="ledger", rich_help_panel=_MONEY)
-app.add_typer(prices.app, name="prices", rich_help_panel=_MONEY)
-app.command("estimate", rich_help_panel=_MONEY)(estimate.estimate_command)
-app.command("breakeven", rich_help_panel=_MONEY)(breakeven.breakeven_command)
-app.command("decide", rich_help_panel=_MONEY)(decide.decide_command)
-app.command("doctor", rich_help_panel=_CARE)(doctor.doctor_command)
-app.command("settings", rich_help_panel=_CARE)(settings.settings_command)
-app.add_typer(cache_commands.app, name="cache", rich_help_panel=_CARE)
+
+
+def make_app(stage_options: Sequence[JobOption] = ()) -> typer.Typer:
+    """All commands; those about a job also take ``stage_options``, the settings that its stages declare."""
+    work, outputs = (*WORK_OPTIONS, *stage_options), OUTPUT_OPTIONS
+    commands: list[tuple[str, str, Callable[..., int | None]]] = [
+        (_HERE, "run", with_job_options(run.run_command, (*work, *outputs, *PRICE_OPTIONS))),
+        (_HERE, "plan", with_job_options(plan.plan_command, work)),
+        (_HERE, "status", status.status_command),
+        (_HERE, "export", export.export_command),
+        (_QUEUE, "submit", with_job_options(submit.submit_command, (*work, *outputs))),
+        (_QUEUE, "jobs", jobs.jobs_command),
+        (_QUEUE, "watch", follow.watch_command),
+        (_QUEUE, "wait", follow.wait_command),
+        (_QUEUE, "cancel", orders.cancel_command),
+        (_QUEUE, "retry", orders.retry_command),
+        (_QUEUE, "reprioritise", orders.reprioritise_command),
+        (_QUEUE, "logs", logs.logs_command),
+        (_FLEET, "up", up.up_command),
+        (_FLEET, "coordinator", coordinator.coordinator_command),
+        (_FLEET, "worker", worker.worker_command),
+        (_FLEET, "workers", workers.workers_command),
+        (_FLEET, "emulate-metadata", emulate.emulate_command),
+        (_MONEY, "estimate", with_job_options(estimate.estimate_command, (*work, *PRICE_OPTIONS))),
+        (_MONEY, "breakeven", breakeven.breakeven_command),
+        (_MONEY, "decide", decide.decide_command),
+        (_CARE, "doctor", doctor.doctor_command),
+        (_CARE, "settings", settings.settings_command),
+    ]
+    made = typer.Typer(
+        name="segue",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        help=_HELP,
+        callback=_options,
+    )
+    for panel, name, command in commands:
+        made.command(name, rich_help_panel=panel)(command)
+    made.add_typer(ledger.app, name="ledger", rich_help_panel=_MONEY)
+    made.add_typer(prices.app, name="prices", rich_help_panel=_MONEY)
+    made.add_typer(cache_commands.app, name="cache", rich_help_panel=_CARE)
+    return made
 
 
 def _print_version(wanted: bool) -> None:
@@ -91,13 +105,15 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: bool = typer.Option(
         False, "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
     ),
 ) -> None:
     """Options before the command."""
+
+
+app = make_app()
 
 
 def main() -> None:

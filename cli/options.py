@@ -1,10 +1,13 @@
-"""Options of commands that make jobs, and what they mean together: `run`, `submit` and `plan` share them."""
+"""Options of the commands about a job, declared once: `run`, `submit`, `plan` and `estimate` take what they need."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.requests import Requests, RunOptions
     from pipeline.runtime import Runtime
 
+Answer = TypeVar("Answer")
 MediaArgument = Annotated[
     list[Path],
     # Not typer's own check: a file that cannot be read must not cost the others.
@@ -24,45 +28,9 @@ MediaArgument = Annotated[
         readable=False,
     ),
 ]
-ToFlag = Annotated[str | None, typer.Option("--to", help="Target languages, BCP 47: es,ja,pt-BR. [SEGUE_TO]")]
-FromFlag = Annotated[
-    str | None, typer.Option("--from", help="Language spoken; 'auto' decides it by vote. [SEGUE_SOURCE]")
-]
-OutFlag = Annotated[
-    Path | None, typer.Option("--out", help="Folder for outputs; default: beside each media file. [SEGUE_OUT]")
-]
-TrackFlag = Annotated[
-    str | None, typer.Option("--track", help="Audio track: an index from 0, or a language. [SEGUE_TRACK]")
-]
-GlossaryFlag = Annotated[
-    Path | None, typer.Option("--glossary", help="CSV of terms: source,target[,language]. [SEGUE_GLOSSARY]")
-]
 TranscriptFlag = Annotated[
     Path | None,
-    typer.Option("--transcript", help="Captions to take as the transcript ; no transcriber runs."),
-]
-TranscriberFlag = Annotated[
-    str | None, typer.Option("--transcriber", help="Provider: faster-whisper or fake. [SEGUE_TRANSCRIBER]")
-]
-TranscriberModelFlag = Annotated[
-    str | None, typer.Option("--transcriber-model", help="Name, hub id or folder. [SEGUE_TRANSCRIBER_MODEL]")
-]
-TranslatorFlag = Annotated[
-    str | None, typer.Option("--translator", help="Provider: llama, openai or fake. [SEGUE_TRANSLATOR]")
-]
-TranslatorModelFlag = Annotated[
-    str | None, typer.Option("--translator-model", help="Name, hub id, folder or file. [SEGUE_TRANSLATOR_MODEL]")
-]
-TranslatorUrlFlag = Annotated[
-    str | None, typer.Option("--translator-url", help="OpenAI-compatible endpoint. [SEGUE_TRANSLATOR_URL]")
-]
-OwnerFlag = Annotated[str | None, typer.Option("--owner", help="Whom the jobs belong to. [SEGUE_OWNER]")]
-FormatFlag = Annotated[str | None, typer.Option("--format", help="Subtitle formats: srt,vtt,ass,ttml. [SEGUE_FORMAT]")]
-BilingualFlag = Annotated[
-    bool | None, typer.Option("--bilingual/--no-bilingual", help="Also stack source and translation.")
-]
-MuxFlag = Annotated[
-    bool | None, typer.Option("--mux/--no-mux", help="Also write a copy of the video with the subtitles in it.")
+    typer.Option("--transcript", help="Captions to take as the transcript; no transcriber runs."),
 ]
 BudgetFlag = Annotated[
     str,
@@ -71,12 +39,6 @@ BudgetFlag = Annotated[
         metavar="AMOUNT",
         help="The most these jobs may cost in all, e.g. 2.50 or '2.50 EUR'; at the cap no new work is taken.",
         show_default=False,
-    ),
-]
-NodeRateFlag = Annotated[
-    str | None,
-    typer.Option(
-        "--node-rate", metavar="PRICE", help="What this machine costs an hour, e.g. '0.149 USD'. [SEGUE_NODE_PRICE]"
     ),
 ]
 FleetRateFlag = Annotated[
@@ -89,6 +51,81 @@ FleetRateFlag = Annotated[
     ),
 ]
 ForceFlag = Annotated[bool, typer.Option("--force", help="Overwrite files that Segue did not write.")]
+
+
+@dataclass(frozen=True)
+class JobOption:
+    """A setting that the commands about a job take as a flag."""
+
+    #: The setting's name; the flag is the same with dashes.
+    name: str
+    #: What its value is: ``str``, ``bool`` or ``Path``. A ``bool`` can be said both ways.
+    type: type
+    #: What it means; the setting's name in the environment is added.
+    help: str
+    #: The flag, where it is not the name: ``--from``.
+    flag: str = ""
+    #: What stands for the value in the help.
+    metavar: str | None = None
+
+    @property
+    def parameter(self) -> Parameter:
+        """The parameter of a command that typer makes the flag of. Its default, None, is: not said."""
+        flag = self.flag or f"--{self.name.replace('_', '-')}"
+        spoken = f"{flag}/--no-{flag[2:]}" if self.type is bool else flag
+        option = typer.Option(spoken, metavar=self.metavar, help=f"{self.help} [SEGUE_{self.name.upper()}]")
+        annotation = Annotated[self.type | None, option]  # type: ignore[name-defined]
+        return Parameter(self.name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+#: What is to be done with media: it decides which units a job has, and what they cost.
+WORK_OPTIONS = (
+    JobOption("to", str, "Target languages, BCP 47: es,ja,pt-BR."),
+    JobOption("source", str, "Language spoken; 'auto' decides it by vote.", flag="--from"),
+    JobOption("track", str, "Audio track: an index from 0, or a language."),
+    JobOption("glossary", Path, "CSV of terms: source,target[,language]."),
+    JobOption("transcriber", str, "Provider: faster-whisper or fake."),
+    JobOption("transcriber_model", str, "Name, hub id or folder."),
+    JobOption("translator", str, "Provider: llama, openai or fake."),
+    JobOption("translator_model", str, "Name, hub id, folder or file."),
+    JobOption("translator_url", str, "OpenAI-compatible endpoint."),
+    JobOption("owner", str, "Whom the jobs belong to."),
+)
+#: Which files are written, and where.
+OUTPUT_OPTIONS = (
+    JobOption("out", Path, "Folder for outputs; default: beside each media file."),
+    JobOption("format", str, "Subtitle formats: srt,vtt,ass,ttml."),
+    JobOption("bilingual", bool, "Also stack source and translation."),
+    JobOption("mux", bool, "Also write a copy of the video with the subtitles in it."),
+)
+#: What the machine that the command runs on costs.
+PRICE_OPTIONS = (
+    JobOption(
+        "node_price", str, "What this machine costs an hour, e.g. '0.149 USD'.", flag="--node-rate", metavar="PRICE"
+    ),
+)
+
+
+def with_job_options(command: Callable[..., Answer], options: Iterable[JobOption]) -> Callable[..., Answer]:
+    """A command with a flag for each option in place of its parameter ``said``.
+
+    The command's ``said`` is a dict of what was given, by the names of settings; None where a flag was not said.
+    """
+    options = tuple(options)
+    parameters: list[Parameter] = []
+    for parameter in signature(command, eval_str=True).parameters.values():
+        own = [parameter.replace(kind=Parameter.KEYWORD_ONLY)]
+        parameters += [option.parameter for option in options] if parameter.name == "said" else own
+
+    def with_flags(**values: Any) -> Answer:
+        said = {option.name: values.pop(option.name) for option in options}
+        return command(said=said, **values)
+
+    with_flags.__doc__ = command.__doc__
+    # Both are how typer reads a command.
+    with_flags.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    with_flags.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_flags
 
 
 def options_from(runtime: Runtime, transcript: Path | None = None, *, force: bool = False) -> RunOptions:

@@ -9,16 +9,6 @@ import typer
 
 from cli.context import HomeFlag, JsonFlag, open_runtime, print_json
 from cli.options import (
-    FromFlag,
-    GlossaryFlag,
-    OwnerFlag,
-    ToFlag,
-    TrackFlag,
-    TranscriberFlag,
-    TranscriberModelFlag,
-    TranslatorFlag,
-    TranslatorModelFlag,
-    TranslatorUrlFlag,
     options_from,
 )
 from core.errors import MediaError
@@ -31,19 +21,10 @@ if TYPE_CHECKING:
 
 def plan_command(
     media: Annotated[Path, typer.Argument(metavar="MEDIA", help="A media file.", show_default=False)],
+    said: dict[str, Any],
     diff: Annotated[
         bool, typer.Option("--diff", help="Say what a run with these settings would compute and what it would keep.")
     ] = False,
-    to: ToFlag = None,
-    source: FromFlag = None,
-    track: TrackFlag = None,
-    glossary: GlossaryFlag = None,
-    transcriber: TranscriberFlag = None,
-    transcriber_model: TranscriberModelFlag = None,
-    translator: TranslatorFlag = None,
-    translator_model: TranslatorModelFlag = None,
-    translator_url: TranslatorUrlFlag = None,
-    owner: OwnerFlag = None,
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> None:
@@ -52,21 +33,7 @@ def plan_command(
     With --diff, also what a change of model, glossary or settings would compute again, e.g.
     [bold]segue plan talk.mp4 --to es --glossary terms.csv --diff[/bold]
     """
-    runtime = open_runtime(
-        {
-            "to": to,
-            "source": source,
-            "track": track,
-            "glossary": glossary,
-            "transcriber": transcriber,
-            "transcriber_model": transcriber_model,
-            "translator": translator,
-            "translator_model": translator_model,
-            "translator_url": translator_url,
-            "owner": owner,
-            "home": home,
-        }
-    )
+    runtime = open_runtime({**said, "home": home})
     analysis = _analyse(media, runtime)
     found = analysis.segmentation
     value: dict[str, Any] = {

@@ -13,25 +13,10 @@ from typing import TYPE_CHECKING, Any
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.exits import Exit
 from cli.options import (
-    BilingualFlag,
     BudgetFlag,
     ForceFlag,
-    FormatFlag,
-    FromFlag,
-    GlossaryFlag,
     MediaArgument,
-    MuxFlag,
-    NodeRateFlag,
-    OutFlag,
-    OwnerFlag,
-    ToFlag,
-    TrackFlag,
-    TranscriberFlag,
-    TranscriberModelFlag,
     TranscriptFlag,
-    TranslatorFlag,
-    TranslatorModelFlag,
-    TranslatorUrlFlag,
     gather_media,
     options_from,
 )
@@ -44,24 +29,10 @@ if TYPE_CHECKING:
 
 def run_command(
     media: MediaArgument,
-    to: ToFlag = None,
-    source: FromFlag = None,
-    out: OutFlag = None,
-    format: FormatFlag = None,  # noqa: A002
+    said: dict[str, Any],
     transcript: TranscriptFlag = None,
-    glossary: GlossaryFlag = None,
-    track: TrackFlag = None,
-    bilingual: BilingualFlag = None,
-    mux: MuxFlag = None,
     force: ForceFlag = False,
     budget: BudgetFlag = "",
-    node_rate: NodeRateFlag = None,
-    transcriber: TranscriberFlag = None,
-    transcriber_model: TranscriberModelFlag = None,
-    translator: TranslatorFlag = None,
-    translator_model: TranslatorModelFlag = None,
-    translator_url: TranslatorUrlFlag = None,
-    owner: OwnerFlag = None,
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> int:
@@ -74,26 +45,7 @@ def run_command(
     Examples: [bold]segue run talk.mp4 --to es,ja[/bold] - [bold]segue run season1/ --to pt-BR --out subs/[/bold] -
     [bold]segue run list.csv[/bold] (columns media, to, from, out, track, transcript, glossary)
     """
-    runtime = open_runtime(
-        {
-            "to": to,
-            "source": source,
-            "out": out,
-            "format": format,
-            "glossary": glossary,
-            "track": track,
-            "bilingual": bilingual,
-            "mux": mux,
-            "transcriber": transcriber,
-            "transcriber_model": transcriber_model,
-            "translator": translator,
-            "translator_model": translator_model,
-            "translator_url": translator_url,
-            "owner": owner,
-            "home": home,
-            "node_price": node_rate,
-        }
-    )
+    runtime = open_runtime({**said, "home": home})
     return run_media(media, runtime, options_from(runtime, transcript, force=force), as_json=json, budget=budget)
 
 

@@ -14,25 +14,11 @@ import typer
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.exits import Exit
 from cli.options import (
-    BilingualFlag,
     BudgetFlag,
     FleetRateFlag,
     ForceFlag,
-    FormatFlag,
-    FromFlag,
-    GlossaryFlag,
     MediaArgument,
-    MuxFlag,
-    OutFlag,
-    OwnerFlag,
-    ToFlag,
-    TrackFlag,
-    TranscriberFlag,
-    TranscriberModelFlag,
     TranscriptFlag,
-    TranslatorFlag,
-    TranslatorModelFlag,
-    TranslatorUrlFlag,
     gather_media,
     options_from,
 )
@@ -51,7 +37,7 @@ _PLAIN_EVERY_S = 15.0
 
 def submit_command(
     media: MediaArgument,
-    to: ToFlag = None,
+    said: dict[str, Any],
     priority: Annotated[PriorityName, typer.Option("--priority", help="How soon: low, normal or rush.")] = (
         PriorityName.NORMAL
     ),
@@ -62,23 +48,10 @@ def submit_command(
     watch: Annotated[
         bool, typer.Option("--watch", help="Stay until the jobs have ended; the exit code says how, as with 'wait'.")
     ] = False,
-    source: FromFlag = None,
-    out: OutFlag = None,
-    format: FormatFlag = None,  # noqa: A002
     transcript: TranscriptFlag = None,
-    glossary: GlossaryFlag = None,
-    track: TrackFlag = None,
-    bilingual: BilingualFlag = None,
-    mux: MuxFlag = None,
     force: ForceFlag = False,
     budget: BudgetFlag = "",
     node_rate: FleetRateFlag = "",
-    transcriber: TranscriberFlag = None,
-    transcriber_model: TranscriberModelFlag = None,
-    translator: TranslatorFlag = None,
-    translator_model: TranslatorModelFlag = None,
-    translator_url: TranslatorUrlFlag = None,
-    owner: OwnerFlag = None,
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> int:
@@ -98,25 +71,7 @@ def submit_command(
     from jobs.submitting import Submitter
     from jobs.webhooks import check_webhook
 
-    runtime = open_runtime(
-        {
-            "to": to,
-            "source": source,
-            "out": out,
-            "format": format,
-            "glossary": glossary,
-            "track": track,
-            "bilingual": bilingual,
-            "mux": mux,
-            "transcriber": transcriber,
-            "transcriber_model": transcriber_model,
-            "translator": translator,
-            "translator_model": translator_model,
-            "translator_url": translator_url,
-            "owner": owner,
-            "home": home,
-        }
-    )
+    runtime = open_runtime({**said, "home": home})
     labels = parse_labels(label)
     if notify:
         check_webhook(notify)
