@@ -16,13 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from accounting.pace import Pace
 from accounting.spending import Prices, Spending, now_ms, weights_of
 from core.errors import UsageError
 from core.money import CurrencyError, Money, quote, settle
 from core.specs import EngineSpec
 from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, UnitUse, parse_attempt_fact
 from ledger.billing import HOUR_MS
+from ledger.speed import RECENT, Speeds, measured_ms
 from pipeline.budget import BudgetEnd
 from pipeline.stages import Stage, Unit, estimated_usage
 
@@ -81,8 +81,8 @@ class RunBudget:
         self._open: dict[str, AttemptStarted] = {}
         #: When each batch under way is expected to be through, on the same clock.
         self._due: dict[str, int] = {}
-        #: Of this run's batches.
-        self._pace = Pace()
+        #: As in `Spending`, of this run alone.
+        self._batches, self._loads = Speeds[tuple[str, str]](RECENT), Speeds[str](RECENT)
         self._ahead: Money | None = None
         self._begun: int | None = None
         #: Why the account cannot be trusted, in one line; empty while it can.
@@ -136,11 +136,12 @@ class RunBudget:
             elif isinstance(fact, AttemptEnded) and fact.attempt in self._open:
                 started = self._open.pop(fact.attempt)
                 self._due.pop(fact.attempt)
-                self._pace.note_batch(started, fact)
+                place = started.stage, started.engine
+                self._batches.note(place, fact.engine_ms, measured_ms(started, fact))
                 if started.remote:
                     self._charge(started, fact)
             elif isinstance(fact, EngineLoaded):
-                self._pace.note_load(fact)
+                self._loads.note(fact.engine, fact.seconds_ms, 1)
 
     def fits(self, stage: Stage, units: Sequence[Unit], engine: EngineSpec, *, remote: bool) -> bool:
         """Whether a batch may be begun: it is expected to end within the cap, or nothing says when it will end.
@@ -166,11 +167,12 @@ class RunBudget:
 
     def _predicted_ns(self, batch: AttemptStarted) -> int:
         """How long a batch will keep the machine before it can be left; 0 where nothing was measured."""
-        known = self._spending.pace
-        ms = self._pace.batch_ms(batch)
-        ms = known.batch_ms(batch) if ms is None else ms
-        loading = 0 if self._pace.loaded(batch.engine) or batch.remote else known.load_ms(batch.engine)
-        return ((ms or 0) + loading) * 1_000_000
+        place, audio_ms = (batch.stage, batch.engine), _indivisible_ms(batch)
+        ms = self._batches.predict(place, audio_ms)
+        ms = self._spending.batches.predict(place, audio_ms) if ms is None else ms
+        loaded = batch.remote or batch.engine in self._loads
+        loading = 0 if loaded else self._spending.loads.predict(batch.engine, 1)
+        return ((ms or 0) + (loading or 0)) * 1_000_000
 
     def _charge(self, started: AttemptStarted, ended: AttemptEnded | None) -> None:
         fees, unpriced = self._meter.charge(started, ended, weights_of(started))
@@ -200,3 +202,9 @@ class RunBudget:
         """True when no new work may be taken."""
         state = self.state()
         return bool(state.trouble) or state.spent >= self.cap
+
+
+def _indivisible_ms(batch: AttemptStarted) -> int:
+    """The speech that is through before a batch can be left: a local translator can be left after each unit."""
+    lengths = [unit.audio_ms for unit in batch.units]
+    return sum(lengths) if batch.remote or batch.stage != Stage.TRANSLATE else max(lengths, default=0)

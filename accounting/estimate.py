@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from accounting.estimate_report import ApiEstimate, Estimate, FileEstimate, StageEstimate
-from accounting.rates import ELSEWHERE, Measure, Rates, Spread, hardware_here, measure_rates
+from accounting.rates import ELSEWHERE, Rates, hardware_here, measure_rates
 from accounting.spending import Prices, now_ms
 from cache.store import Store
 from core.errors import SegueError, StoreError, UsageError
@@ -23,6 +23,7 @@ from journals.facts import AttemptStarted
 from ledger.api import Counterfactual, Workload, counterfactuals
 from ledger.billing import HOUR_MS
 from ledger.prices import PriceBook
+from ledger.speed import Measure, Spread
 from pipeline.job import Plan
 from pipeline.jobs import JobFolder
 from pipeline.planning import draft_plan

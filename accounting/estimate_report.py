@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accounting.rates import Spread
 from ledger.api import Counterfactual
+from ledger.speed import Spread
 
 
 @dataclass(frozen=True)

@@ -1,77 +1,26 @@
 """How fast this store's engines were, by the hardware they ran on, and what they used: from finished attempts.
 
-A range here is what lies between the slowest and the fastest batches (a tenth at either end left out), and then wider
-by one part in the square root of their number: from half to twice with one batch, from two thirds to one and a half
-with four, a tenth more either way with a hundred. Other media differ from what was measured, and few batches say
-little of how much.
+The journals are read here; what is made of the measured batches is `ledger.speed`.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 from accounting.typed_facts import read_processes
 from cache.store import Store
-from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, Fact
+from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded
 from journals.node_session import FOLDER as NODES
 from journals.node_session import OPENED, local_facts
+from ledger.speed import Measure, Speeds, measured_ms
 
-#: The range leaves out so many percent of the batches at either end.
-_TAIL = 10
 #: Hardware of engines that are called over the network: whose it is, nobody here knows.
 ELSEWHERE = "the network"
 #: Hardware of attempts whose machine left no description.
 UNKNOWN = "a machine not described"
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A range of integers, and the figure to show."""
-
-    low: int
-    point: int
-    high: int
-
-    def __add__(self, other: Spread) -> Spread:
-        return Spread(self.low + other.low, self.point + other.point, self.high + other.high)
-
-    def as_json(self) -> dict[str, int]:
-        """The three."""
-        return {"low": self.low, "point": self.point, "high": self.high}
-
-
-@dataclass(frozen=True)
-class Measure:
-    """So much of something for each millisecond of speech (of one loading, for loads), and how sure that is."""
-
-    low: Fraction
-    #: All of it over all speech.
-    point: Fraction
-    high: Fraction
-    #: Attempts (loadings) it was measured on.
-    batches: int
-    #: Where it was measured.
-    hardware: str = ""
-
-    def times(self, audio_ms: int) -> Spread:
-        """For so much speech."""
-        return Spread(math.floor(self.low * audio_ms), round(self.point * audio_ms), math.ceil(self.high * audio_ms))
-
-    def elsewhere(self) -> Measure:
-        """The same as a guess for other hardware: as wide as if it were of one batch."""
-        now, one = _widening(self.batches), _widening(1)
-        return Measure(self.low * now / one, self.point, self.high / now * one, self.batches, self.hardware)
-
-
-def _widening(batches: int) -> Fraction:
-    """By what a range of so many batches is divided and multiplied: 2 for one, 1 1/2 for four, 1 1/10 for 100."""
-    return 1 + Fraction(1000, math.isqrt(batches * 1_000_000))
 
 
 #: Hardware, stage and the engine's line.
@@ -120,23 +69,6 @@ def _on(measures: Mapping[Place, Measure], hardware: str, stage: str, engine: st
     return None if best is None else best.elsewhere()
 
 
-def _measure(pairs: Iterable[tuple[int, int]], hardware: str = "") -> Measure | None:
-    """Of (amount, speech in ms) of each attempt."""
-    known = [(amount, audio_ms) for amount, audio_ms in pairs if audio_ms > 0]
-    if not known:
-        return None
-    ratios = sorted(Fraction(amount, audio_ms) for amount, audio_ms in known)
-    point = Fraction(sum(amount for amount, _ in known), sum(audio_ms for _, audio_ms in known))
-    low, high = min(_rank(ratios, _TAIL), point), max(_rank(ratios, 100 - _TAIL), point)
-    wider = _widening(len(known))
-    return Measure(low / wider, point, high * wider, len(known), hardware)
-
-
-def _rank(ordered: Sequence[Any], percent: int) -> Any:
-    """The nearest-rank percentile."""
-    return ordered[max(math.ceil(len(ordered) * percent / 100) - 1, 0)]
-
-
 # -- hardware ------------------------------------------------------------------------------------------------
 
 
@@ -161,28 +93,30 @@ def hardware_here() -> str:
 
 def measure_rates(store: Store) -> Rates:
     """Reads every journal of attempts once. Raises StoreError."""
-    times, loads = defaultdict[Place, list[tuple[int, int]]](list), defaultdict[Place, list[tuple[int, int]]](list)
-    usage = defaultdict[tuple[str, str], list[tuple[int, int]]](list)
+    times, loads, usage = Speeds[Place](), Speeds[Place](), Speeds[tuple[str, str]]()
     machines: dict[str, str] = {}
     # `segue ledger` names and counts lines that cannot be read; an estimate goes on without them.
     for process in read_processes(store, []):
         if process.session not in machines:
             machines[process.session] = hardware_of(_opening(store, process.session))
         hardware = machines[process.session]
-        for begun, ended in _whole(process.facts):
-            audio_ms = sum(unit.audio_ms for unit in begun.units)
-            where = ELSEWHERE if begun.remote else hardware
-            times[where, begun.stage, begun.engine].append((ended.engine_ms, audio_ms))
-            for meter, amount in _text_usage(begun, ended).items():
-                usage[begun.engine, meter].append((amount, audio_ms))
+        begun: dict[str, AttemptStarted] = {}
         for fact in process.facts:
-            if isinstance(fact, EngineLoaded):
-                loads[hardware, fact.stage, fact.engine].append((fact.seconds_ms, 1))
-    rates = Rates()
-    rates.time = {place: one for place, pairs in times.items() if (one := _measure(pairs, place[0])) is not None}
-    rates.load = {place: one for place, pairs in loads.items() if (one := _measure(pairs, place[0])) is not None}
-    rates.usage = {place: one for place, pairs in usage.items() if (one := _measure(pairs)) is not None}
-    return rates
+            if isinstance(fact, AttemptStarted):
+                begun[fact.attempt] = fact
+            elif isinstance(fact, EngineLoaded):
+                loads.note((hardware, fact.stage, fact.engine), fact.seconds_ms, 1)
+            elif isinstance(fact, AttemptEnded) and (started := begun.pop(fact.attempt, None)) is not None:
+                audio_ms = measured_ms(started, fact)
+                where = ELSEWHERE if started.remote else hardware
+                times.note((where, started.stage, started.engine), fact.engine_ms, audio_ms)
+                for meter, amount in _text_usage(started, fact).items():
+                    usage.note((started.engine, meter), amount, audio_ms)
+    return Rates(
+        {place: times.measure(place, place[0]) for place in times},
+        {place: loads.measure(place, place[0]) for place in loads},
+        {place: usage.measure(place) for place in usage},
+    )
 
 
 def _opening(store: Store, session: str) -> Mapping[str, Any] | None:
@@ -192,18 +126,6 @@ def _opening(store: Store, session: str) -> Mapping[str, Any] | None:
     except ValueError:
         # A damaged description is the ledger's to name; what ran there was still measured.
         return None
-
-
-def _whole(facts: Iterable[Fact]) -> Iterable[tuple[AttemptStarted, AttemptEnded]]:
-    """Attempts that came to their end; of one that was broken off the time is not that of its units."""
-    started: dict[str, AttemptStarted] = {}
-    for fact in facts:
-        if isinstance(fact, AttemptStarted):
-            started[fact.attempt] = fact
-        elif isinstance(fact, AttemptEnded):
-            begun = started.pop(fact.attempt, None)
-            if begun is not None and fact.yielded >= len(begun.units):
-                yield begun, fact
 
 
 def _text_usage(begun: AttemptStarted, ended: AttemptEnded) -> dict[str, int]:

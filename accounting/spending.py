@@ -15,7 +15,6 @@ from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from accounting.pace import Pace
 from cache.store import Store
 from core.money import Money, settle
 from journals import attempts, node_session
@@ -41,6 +40,7 @@ from ledger.entries import Bucket, Entry, Unpriced
 from ledger.fees import Fees
 from ledger.price_files import PROJECT_FILE, load_book, read_rows
 from ledger.prices import PriceBook
+from ledger.speed import RECENT, Speeds, measured_ms
 from ledger.sweep import Sharing
 from ledger.wants import Wants
 
@@ -167,8 +167,8 @@ class Spending:
 
     def __init__(self, store: Store, prices: Prices) -> None:
         self._store, self._meter, self._book = store, prices.meter(), prices.book
-        #: Of every batch on this store.
-        self.pace = Pace()
+        #: Engine time of the latest batches on this store, by stage and engine, and of loading, by engine.
+        self.batches, self.loads = Speeds[tuple[str, str]](RECENT), Speeds[str](RECENT)
         self._offsets: dict[str, int] = {}
         self._processes: dict[str, ProcessStarted] = {}
         self._process_ends: dict[str, int] = {}
@@ -248,7 +248,7 @@ class Spending:
         elif isinstance(fact, ProcessEnded):
             self._process_ends[process] = fact.at
         elif isinstance(fact, EngineLoaded):
-            self.pace.note_load(fact)
+            self.loads.note(fact.engine, fact.seconds_ms, 1)
         elif isinstance(fact, AttemptStarted) and fact.attempt not in self._uses:
             card = self._processes.get(process)
             session = card.session if card is not None and card.session else process
@@ -262,7 +262,8 @@ class Spending:
         elif isinstance(fact, AttemptEnded):
             ended = self._uses.get(fact.attempt)
             if ended is not None and ended.started is not None:
-                self.pace.note_batch(ended.started, fact)
+                place = ended.started.stage, ended.started.engine
+                self.batches.note(place, fact.engine_ms, measured_ms(ended.started, fact))
                 ended.weights = weights_of(ended.started, fact)
                 ended.fees, ended.unpriced = self._meter.charge(ended.started, fact, ended.weights)
                 ended.end, ended.started = max(fact.at, ended.start), None

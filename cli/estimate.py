@@ -18,7 +18,7 @@ from core.errors import summed_up
 
 if TYPE_CHECKING:
     from accounting.estimate_report import ApiEstimate, Estimate, StageEstimate
-    from accounting.rates import Spread
+    from ledger.speed import Spread
 
 OnFlag = Annotated[
     str,

@@ -2,57 +2,58 @@
 
 from __future__ import annotations
 
-import json
+import msgspec
 
 from cache.store import Store
-from core.keys import canonical_json
+from ledger.speed import RECENT, Speeds
 from pipeline.stages import Stage
 
-_STATE = ("state", "rates.state")
+_STATE = ("state", "speeds.state")
 #: Engine milliseconds for 1,000 ms of speech, until something has been measured: careful, so that first batches are
 #: short rather than long.
 _GUESSES = {Stage.DETECT: 100, Stage.TRANSCRIBE: 500, Stage.TRANSLATE: 500}
-#: Weight of the newest measurement, in percent.
-_NEWEST = 30
-#: No engine that anybody waits for takes a quarter of an hour for a second of speech. Hints come from the broker, where
-#: anybody may have written them: a rate without bounds would make batches that no worker accepts.
-_SLOWEST = 1_000_000
+#: Bounds of a batch's engine time, in ms for 1,000 ms of speech: no engine that anybody waits for takes a quarter of an
+#: hour for a second of it. Hints come from the broker, where anybody may have written them: a speed without bounds
+#: would make batches that no worker accepts.
+_FASTEST, _SLOWEST = 1, 1_000_000
+#: No batch has a day of speech; whoever says so would outweigh all the others.
+_MOST_AUDIO_MS = 86_400_000
 #: Queues that are remembered; a year of engine upgrades makes a few dozen.
 _MOST_QUEUES = 256
 
 
 class Rates:
-    """Engine milliseconds per 1,000 ms of speech, by queue."""
+    """Engine time by queue, of its latest batches."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._speeds = Speeds[str](RECENT, _MOST_QUEUES)
         data = store.read_state(_STATE)
-        kept = json.loads(data) if data else {}
-        self._rates: dict[str, int] = {name: min(max(int(rate), 1), _SLOWEST) for name, rate in kept.items()}
+        kept = msgspec.json.decode(data, type=dict[str, list[tuple[int, int]]]) if data else {}
+        for queue, pairs in kept.items():
+            for engine_ms, audio_ms in pairs:
+                self.note(queue, audio_ms, engine_ms)
         self._dirty = False
 
     def note(self, queue: str, audio_ms: int, engine_ms: int) -> None:
         """Takes a measured batch into account."""
-        if audio_ms <= 0 or engine_ms < 0:
-            return
-        seen = min(max(engine_ms * 1000 // audio_ms, 1), _SLOWEST)
-        # What was measured last is kept longest.
-        old = self._rates.pop(queue, None)
-        self._rates[queue] = seen if old is None else max((old * (100 - _NEWEST) + seen * _NEWEST) // 100, 1)
-        while len(self._rates) > _MOST_QUEUES:
-            del self._rates[next(iter(self._rates))]
-        self._dirty = True
+        if engine_ms >= 0 and audio_ms <= _MOST_AUDIO_MS:
+            least, most = audio_ms * _FASTEST // 1000, audio_ms * _SLOWEST // 1000
+            self._speeds.note(queue, min(max(engine_ms, least), most), audio_ms)
+            self._dirty = True
 
     def predict(self, queue: str, stage: Stage, audio_ms: int) -> int:
         """Engine milliseconds that so much speech will take."""
-        return audio_ms * self._rates.get(queue, _GUESSES[stage]) // 1000
+        found = self._speeds.predict(queue, audio_ms)
+        return audio_ms * _GUESSES[stage] // 1000 if found is None else found
 
     def is_measured(self, queue: str) -> bool:
         """Whether a prediction for this queue is more than a guess."""
-        return queue in self._rates
+        return queue in self._speeds
 
     def keep(self) -> None:
         """Writes what was learnt, so that a new coordinator starts with it."""
         if self._dirty:
             self._dirty = False
-            self._store.replace_state(_STATE, canonical_json(self._rates))
+            kept = {queue: self._speeds.pairs(queue) for queue in self._speeds}
+            self._store.replace_state(_STATE, msgspec.json.encode(kept))

@@ -11,7 +11,7 @@ from spoken import SPEECH
 
 from accounting.estimate import estimate
 from accounting.estimate_report import Estimate
-from accounting.rates import Rates, Spread, hardware_here, measure_rates
+from accounting.rates import Rates, hardware_here, measure_rates
 from accounting.spending import Prices
 from cache.store import Store
 from cli.estimate import _amount, _print_here, _time
@@ -21,6 +21,7 @@ from engines.translate.interface import Line, TranslationTask
 from journals.attempts import AttemptJournal, ProcessCard
 from journals.node_session import NodeFacts, local_facts
 from ledger.price_files import shipped_book
+from ledger.speed import Spread
 from pipeline.requests import RunOptions, gather
 from pipeline.runtime import Runtime, Settings
 from pipeline.stages import Stage, Unit, estimated_usage

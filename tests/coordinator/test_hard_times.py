@@ -18,6 +18,7 @@ from jobs.presence import other_coordinator
 from jobs.submissions import OrderKind, Priority, give_order, open_jobs
 from jobs.webhooks import OUTBOX
 from pipeline.report import JobState
+from pipeline.stages import Stage
 
 
 def finish(theatre: Theatre, *jobs: str) -> None:
@@ -37,15 +38,17 @@ def test_a_stranger_s_cards_and_hints_end_nothing_and_teach_nothing(theatre: The
     queue = theatre.queue()
     theatre.broker.hint({"fact": "batch_done", "queue": "evil", "audio_ms": 1, "engine_ms": 5})
     theatre.broker.hint({"fact": "batch_done", "queue": queue, "audio_ms": 1, "engine_ms": 10**30})
+    theatre.broker.hint({"fact": "batch_done", "queue": queue, "audio_ms": 10**30, "engine_ms": 0})
     theatre.broker.hint({"fact": "batch_done", "queue": [queue], "audio_ms": 1, "engine_ms": 1, "batch": {}})
     theatre.broker.hint({"fact": "audio_damaged", "jobs": [["x"], 5, None]})
     job = theatre.maker.submit("talk", 4)
     finish(theatre, job)
     assert theatre.view(job).state is JobState.DONE
-    kept = json.loads(theatre.store.read_state(("state", "rates.state")) or b"{}")
+    kept = json.loads(theatre.store.read_state(("state", "speeds.state")) or b"{}")
     assert "evil" not in kept
     # Whatever was claimed, a batch of it is one that workers accept.
-    assert kept[queue] <= 1_000_000
+    assert all(0 <= engine_ms <= audio_ms * 1_000 and audio_ms < 10**8 for engine_ms, audio_ms in kept[queue])
+    assert theatre.coordinator.floor.rates.predict(queue, Stage.TRANSCRIBE, 1) <= 1_000
 
 
 def test_jobs_that_nobody_serves_do_not_keep_others_from_being_opened(
