@@ -1,6 +1,6 @@
 # One command each. Needs Python 3.11 or newer and make; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint check docs bench storm fuzz gpu release lock clean distclean
+.PHONY: help setup demo test test-all lint check docs bench storm fuzz gpu release lock clean distclean
 
 # The first of these that is 3.11 or newer is used; `make setup PYTHON=/path/to/python` chooses another.
 PYTHON ?=
@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Processes that the tests are spread over; the tests of one file stay together.
 WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Passed on to pytest, the benchmarks or the storm: make test ARGS='-k resume'
 ARGS ?=
 # The measurements that `make bench` makes, in this order.
@@ -24,7 +25,7 @@ SECONDS ?= 60
 ISOLATION := $(if $(shell grep -s '^setuptools==' requirements.lock),--no-build-isolation)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(READY) ## .venv with everything that Segue and its local engines need
 
@@ -61,8 +62,11 @@ demo: setup ## the main job on a real sample with real models: subtitles in Span
 	$(BIN)/segue run demo/sample.mp4 --to es,ja --out demo/out
 	@echo "the demo keeps to a store of its own; to look into it:  export SEGUE_HOME='$(CURDIR)/demo/out/.segue'"
 
-test: setup ## the tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+test: setup ## the tests, every behaviour once
+	$(PYTEST) -m "not long" $(ARGS)
+
+test-all: setup ## the tests that `make test` leaves out: whole fleets, storms of kills, every repetition
+	$(PYTEST) -m long $(ARGS)
 
 lint: setup ## ruff, mypy in strict mode, import contracts, docs against --help, the price book
 	$(BIN)/ruff check .

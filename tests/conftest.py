@@ -1,4 +1,4 @@
-"""What is missing skips a test on somebody's machine, and fails it in continuous integration."""
+"""What holds for every test: a package that is missing, a machine that is busy, and which files are begun first."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+#: A busy machine draws and runs an example slowly, which says nothing about what the test is about.
+settings.register_profile("segue", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("segue")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -25,10 +30,12 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 #: Rooms whose files take longest: begun first, so that no worker is left alone with one of them at the end.
-LONG = ("tests/fleet/", "tests/crash/", "tests/worker/", "tests/ledger/", "tests/contract/")
+SLOW_ROOMS = ("tests/fleet/", "tests/crash/", "tests/worker/", "tests/ledger/", "tests/contract/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the long files first; a stable sort, so that tests of one file stay in their order."""
-    ranks = {room: rank for rank, room in enumerate(LONG)}
-    items.sort(key=lambda item: next((rank for room, rank in ranks.items() if item.nodeid.startswith(room)), len(LONG)))
+    """Puts the files of these rooms first; a stable sort, so that tests of one file stay in their order."""
+    ranks = {room: rank for rank, room in enumerate(SLOW_ROOMS)}
+    items.sort(
+        key=lambda item: next((rank for room, rank in ranks.items() if item.nodeid.startswith(room)), len(SLOW_ROOMS))
+    )

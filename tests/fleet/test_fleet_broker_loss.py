@@ -34,6 +34,7 @@ def waiting_messages(fleet: Fleet) -> dict[str, list[bytes]]:
     return {name: messages for name, messages in lists.items() if messages}
 
 
+@pytest.mark.long
 def test_the_broker_is_away_for_longer_than_claims_last(work: PlannedWork) -> None:
     job = work.submit("away", 60, ("es",))
     await_holder(work.fleet, spare=False)
@@ -51,6 +52,7 @@ def test_the_broker_forgets_everything(work: PlannedWork) -> None:
     assert work.finish(job, "flushed", 60).recomputed_units() == 0
 
 
+@pytest.mark.long
 def test_a_message_comes_several_times(work: PlannedWork) -> None:
     job = work.submit("twice", 60)
     seen: set[tuple[str, bytes]] = set()
@@ -74,6 +76,7 @@ def test_a_message_comes_several_times(work: PlannedWork) -> None:
     assert work.finish(job, "twice", 60).recomputed_units() == 0
 
 
+@pytest.mark.long
 def test_messages_vanish_from_the_queue(work: PlannedWork) -> None:
     job = work.submit("lost", 60)
     client = work.fleet.broker.client()

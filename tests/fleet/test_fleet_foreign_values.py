@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from conftest import PlannedWork
 from fleet import Fleet
 from planned_jobs import fake_runtime
@@ -49,6 +50,7 @@ def spoil(client: Any, names: set[str], turn: int) -> None:
         PUT[(place + turn) % len(PUT)](client, name)
 
 
+@pytest.mark.long
 def test_a_fleet_replaces_whatever_a_stranger_puts_under_its_names(tmp_path: Path) -> None:
     with Fleet(tmp_path / "fleet", SETTINGS) as fleet:
         client = fleet.broker.client()

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from broker_server import BrokerServer
 from conftest import PlannedWork
 from fleet import Fleet
@@ -18,7 +19,8 @@ from segue_process import ROOT
 from jobs.submissions import Priority
 from tasks.broker import Broker
 
-UNITS = 10
+#: Claim periods, and as many time-outs of a message, that the work takes.
+PERIODS = (4, pytest.param(10, marks=pytest.mark.long))
 SETTINGS = {
     "SEGUE_CLAIM_SECONDS": "1",
     "SEGUE_FAKE_DELAY_MS": "1100",
@@ -38,20 +40,22 @@ serve(app, (QUEUE,), lambda message: print(message.batch, flush=True), name="oth
 """
 
 
-def test_a_batch_of_ten_claim_periods_runs_once_beside_an_idle_worker(tmp_path: Path) -> None:
+@pytest.mark.parametrize("periods", PERIODS)
+def test_a_batch_of_many_claim_periods_runs_once_beside_an_idle_worker(tmp_path: Path, periods: int) -> None:
     with Fleet(tmp_path / "fleet", SETTINGS) as fleet:
         work = PlannedWork(fleet, tmp_path)
         fleet.start(2)
         fleet.until(lambda: len(idle_workers(fleet)) == 2, "two workers are ready")
-        job = work.submit("long", UNITS)
-        held = await_holder(fleet, units=UNITS)
-        books = work.finish(job, "long", UNITS)
+        job = work.submit("long", periods)
+        held = await_holder(fleet, units=periods)
+        books = work.finish(job, "long", periods)
         assert set(books.attempts[0].units) == set(held.keys)
         assert len(books.attempts) == 1
         assert books.recomputed_units() == 0
 
 
-def test_a_message_in_hand_is_nobody_elses_however_long_it_takes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("periods", PERIODS)
+def test_a_message_in_hand_is_nobody_elses_however_long_it_takes(tmp_path: Path, periods: int) -> None:
     with BrokerServer() as server:
         broker = Broker.connect(server.url, STORE, 1000)
         with QueueBench(broker, server.url) as bench:
@@ -67,8 +71,8 @@ def test_a_message_in_hand_is_nobody_elses_however_long_it_takes(tmp_path: Path)
                 other = subprocess.Popen([sys.executable, "-c", OTHER_CONSUMER, server.url], stdout=out, env=others)
             try:
                 wait_until(lambda: log.read_text().startswith("ready"))
-                # Ten visibility time-outs.
-                time.sleep(10)
+                # A visibility time-out is a second.
+                time.sleep(periods)
                 assert broker.waiting(QUEUE) == []
                 assert not [name for name in server.client().scan_iter() if name.startswith(b"unacked")]
                 (second,) = bench.send(Priority.NORMAL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from fleet import Fleet
 from fleet_storm import undisturbed
 from long_speech import write_speech
@@ -29,6 +30,7 @@ def poison(home: Path, job: str) -> str:
     return f"kill:{int(digest[:8], 16)}"
 
 
+@pytest.mark.long
 def test_a_clip_that_kills_engines_fails_alone_and_retry_clears_it(tmp_path: Path) -> None:
     bad = write_speech(tmp_path / "bad.wav", 2)
     good = [write_speech(tmp_path / f"good {number}.wav", 1, 0.9 - 0.1 * number) for number in range(2)]

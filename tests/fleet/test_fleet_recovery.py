@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from fleet import FleetBooks
 from planned_reference import reference_outputs
 from recovery import NOTICES, Blow, RecoveryFleet, RecoveryPlan
@@ -12,13 +13,14 @@ from segue_process import read_outputs
 from pipeline.report import JobState
 
 
-def test_a_batch_moves_on_when_its_holder_is_killed_or_told_to_go(tmp_path: Path) -> None:
-    plan = RecoveryPlan(kills=3, notices=3, unit_ms=4000, claim_seconds=2)
+@pytest.mark.parametrize(("kills", "notices"), [(1, 1), pytest.param(3, 3, marks=pytest.mark.long)])
+def test_a_batch_moves_on_when_its_holder_is_killed_or_told_to_go(tmp_path: Path, kills: int, notices: int) -> None:
+    plan = RecoveryPlan(kills=kills, notices=notices, unit_ms=4000, claim_seconds=2)
     with RecoveryFleet(plan, tmp_path) as storm:
         storm.run()
         assert {blow: len(seconds) for blow, seconds in storm.seconds.items()} == {
-            Blow.KILL: 3,
-            **dict.fromkeys(NOTICES, 1),
+            Blow.KILL: kills,
+            **dict.fromkeys(NOTICES[:notices], 1),
         }
         view = storm.finish()
         assert view.state is JobState.DONE, storm.fleet.report(str(view))

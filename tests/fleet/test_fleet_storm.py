@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from fleet_storm import FleetStorm, StormPlan
 
 
+@pytest.mark.long
 def test_a_fleet_under_fire_loses_batches_in_flight_and_nothing_else(tmp_path: Path) -> None:
     plan = StormPlan(
         seed=20,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from conftest import PlannedWork
 from fleet import Fleet, FleetBooks
 from fleet_claims import RecordWatch, attempt_owners, await_holder, freeze, session_of
@@ -11,6 +12,7 @@ from fleet_claims import RecordWatch, attempt_owners, await_holder, freeze, sess
 SETTINGS = {"SEGUE_CLAIM_SECONDS": "2", "SEGUE_FAKE_DELAY_MS": "500"}
 
 
+@pytest.mark.long
 def test_a_frozen_worker_wakes_up_too_late_to_make_a_record(tmp_path: Path) -> None:
     with Fleet(tmp_path / "fleet", SETTINGS) as fleet, fleet.store() as store:
         work = PlannedWork(fleet, tmp_path)

@@ -23,7 +23,7 @@ def same(one: object, other: object) -> bool:
     return repr(one) == repr(other)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_VALUES, st.booleans())
 def test_every_value_is_read_as_the_standard_library_reads_it(value: object, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":")).encode(errors="surrogatepass")

@@ -19,7 +19,7 @@ from ledger.totals import Totals
 BOOK = price_book()
 RULES = FoldRules(own_engines=frozenset({VLLM}))
 SEEDS = st.integers(0, 10**6)
-SEARCH = settings(max_examples=60, deadline=None)
+SEARCH = settings(max_examples=60)
 
 
 def books_of(fleet: Fleet, period: Period | None = None) -> Books:

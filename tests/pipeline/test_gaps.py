@@ -116,7 +116,7 @@ SPEECH = st.lists(st.tuples(st.integers(1, 20_000), st.integers(160, 28_000)), m
 
 
 @given(SPEECH, st.data(), st.sampled_from(["en", "ja", "th"]))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_every_word_of_every_transcript_is_in_exactly_one_cue(
     speech: list[tuple[int, int]], data: st.DataObject, language: str
 ) -> None:

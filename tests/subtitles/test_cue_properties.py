@@ -55,7 +55,7 @@ def squeezed(text: str) -> str:
     return "".join(text.split())
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(_TIMED, st.sampled_from(LANGUAGES), st.lists(st.integers(0, 30_000), max_size=4))
 def test_no_word_is_lost_or_moved(timed: list[tuple[str, int, int]], language: str, breaks: list[int]) -> None:
     words = words_of(timed)
@@ -70,7 +70,7 @@ def test_no_word_is_lost_or_moved(timed: list[tuple[str, int, int]], language: s
     assert all(cue.text == cue.text.strip() and "  " not in cue.text and cue.text for cue in cues)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(_TIMED, st.sampled_from(LANGUAGES))
 def test_a_cue_fits_into_two_lines_unless_it_is_one_word(timed: list[tuple[str, int, int]], language: str) -> None:
     rules = rules_for(language)
@@ -82,7 +82,7 @@ def test_a_cue_fits_into_two_lines_unless_it_is_one_word(timed: list[tuple[str, 
             assert fits(cue.text, rules)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_TIMED, st.sampled_from(LANGUAGES), st.integers(0, 10**7))
 def test_the_same_words_later_give_the_same_cues(timed: list[tuple[str, int, int]], language: str, shift: int) -> None:
     words = words_of(timed)
@@ -95,7 +95,7 @@ def test_the_same_words_later_give_the_same_cues(timed: list[tuple[str, int, int
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_TIMED, st.sampled_from(LANGUAGES))
 def test_cue_texts_do_not_depend_on_the_frame_rate(timed: list[tuple[str, int, int]], language: str) -> None:
     words = words_of(timed)
@@ -103,7 +103,7 @@ def test_cue_texts_do_not_depend_on_the_frame_rate(timed: list[tuple[str, int, i
     assert film == build_cues(words, language, (), rules_for(language, 60.0))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.sampled_from("".join(_ALPHABETS) + "    "), max_size=200), st.sampled_from(LANGUAGES))
 def test_breaking_lines_keeps_every_character(text: str, language: str) -> None:
     rules = rules_for(language)
@@ -133,7 +133,7 @@ def cues_of(raw: list[tuple[int, int, bool, str]]) -> tuple[Cue, ...]:
     return tuple(cues)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_CUES, st.integers(0, 40_000), st.sampled_from((None, 23.976, 60.0)))
 def test_polished_cues_never_overlap_and_stay_inside_the_media(
     raw: list[tuple[int, int, bool, str]], duration: int, fps: float | None
@@ -154,7 +154,7 @@ def test_polished_cues_never_overlap_and_stay_inside_the_media(
         assert not broken & {Rule.OVERLAP, Rule.GAP_TOO_SMALL, Rule.BAD_ORDER, Rule.TOO_LONG}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_CUES, st.integers(0, 40_000))
 def test_polishing_twice_changes_nothing(raw: list[tuple[int, int, bool, str]], duration: int) -> None:
     rules = rules_for("en")
@@ -162,7 +162,7 @@ def test_polishing_twice_changes_nothing(raw: list[tuple[int, int, bool, str]], 
     assert polish_times(once, rules, duration) == once
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_TIMED, st.sampled_from(LANGUAGES))
 def test_polishing_moves_a_cue_little_from_its_speech(timed: list[tuple[str, int, int]], language: str) -> None:
     rules = rules_for(language)

@@ -91,7 +91,7 @@ def test_what_was_written_in_a_code_page_comes_back_when_the_language_is_known(l
         assert not decoded.doubt or encoding != alphabets_of(language)[0].encodings[0], decoded.doubt
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_any_of_what_was_said_comes_back_in_any_encoding(data: st.DataObject) -> None:
     language = data.draw(st.sampled_from(list(SAID)))

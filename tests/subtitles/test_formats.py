@@ -125,7 +125,7 @@ _LINE = st.text(
 ).map(lambda text: "".join(char for char in text if char.isprintable()).strip())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(_LINE.filter(bool), min_size=1, max_size=3), st.sampled_from(sorted(FORMATS)))
 def test_any_printable_text_comes_back(lines: list[str], format_name: str) -> None:
     event = SubtitleEvent(1_000, 2_000, tuple(lines))

@@ -345,7 +345,7 @@ def test_a_file_is_read_and_a_missing_one_is_named(tmp_path: Path) -> None:
 _WELL = [text.encode() for _, text, _, _ in FILES] + [srt("Hi").encode("utf-16"), srt("はい").encode("cp932")]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(_WELL), st.lists(st.tuples(st.integers(0, 2_000), st.binary(max_size=4)), max_size=6))
 def test_a_damaged_file_is_read_or_refused_but_never_a_crash(data: bytes, wounds: list[tuple[int, bytes]]) -> None:
     for place, wound in wounds:
