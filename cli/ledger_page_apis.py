@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
+from markupsafe import Markup
+
 from accounting.report import JobReport, NodeUse
-from cli.ledger_page_charts import Bar, amount_with_currency, bars_svg, shown
+from cli.ledger_page_charts import Bar, amount_with_currency, bars_svg
 from core.money import NANO, Money
 from ledger.api import Basis, Counterfactual
 from ledger.breakeven import SweepInputs, sweep
@@ -15,9 +17,9 @@ from ledger.compare import WorkUnit
 from ledger.entries import Bucket
 
 
-def api_section(report: JobReport) -> str:
+def api_bars(report: JobReport) -> dict[str, Markup]:
     """Bars by stage: paid here, and each API in both ways of sending. Empty where nothing can be compared."""
-    parts = []
+    drawn = {}
     for stage in dict.fromkeys(one.stage for one in report.counterfactuals):
         found = [one for one in report.counterfactuals if one.stage == stage]
         ways: dict[tuple[str, str], dict[Basis, Counterfactual]] = {}
@@ -26,21 +28,8 @@ def api_section(report: JobReport) -> str:
         groups = [_own_bar(report, stage)]
         ordered = sorted(ways.items(), key=lambda way: _order(way[1], report.currency))
         groups += [_api_bars(f"{provider} {model}", way, report.currency) for (provider, model), way in ordered]
-        drawn = bars_svg(groups, f"{stage}: paid here, and what APIs would charge")
-        parts.append(f'<h3>{shown(stage)}</h3><div class="scroll">{drawn}</div>')
-    if not parts:
-        return ""
-    keys = (("bar-paid", "paid here"), ("bar-speech", "API, silence skipped"), ("bar-whole", "API, whole file"))
-    swatches = "".join(
-        f'<span><svg width="16" height="14" aria-hidden="true"><rect class="{kind}" x="1" y="2" width="14" height="10" '
-        f'rx="2"/></svg>{words}</span>'
-        for kind, words in keys
-    )
-    return (
-        f'<section><h2>Paid here, and what APIs would charge</h2><div class="legend">{swatches}</div>{"".join(parts)}'
-        '<p class="soft small">People are in none of these bars. Bars are drawn in '
-        f"{shown(report.currency)}; amounts in other currencies are written only.</p></section>"
-    )
+        drawn[stage] = bars_svg(groups, f"{stage}: paid here, and what APIs would charge")
+    return drawn
 
 
 def _own(stage: str) -> tuple[str, ...]:
@@ -89,12 +78,10 @@ def _order(ways: dict[Basis, Counterfactual], currency: str) -> tuple[bool, bool
     return not amounts, foreign, min((amount.nano for amount in amounts), default=0)
 
 
-def break_even_section(report: JobReport) -> str:
+def break_even_charts(report: JobReport) -> list[Markup]:
     """A chart for each stage that was compared; none for fake engines, whose speed means nothing."""
     charts = [] if report.fake else [_chart(report, stage, one) for stage, one in report.verdict.against.items()]
-    drawn = "".join(chart for chart in charts if chart)
-    note = '<p class="soft small">The middle curve is the machine of this job, the others half and twice its price.</p>'
-    return f"<section><h2>Break-even</h2>{drawn}{note}</section>" if drawn else ""
+    return [Markup(chart) for chart in charts if chart]
 
 
 def _chart(report: JobReport, stage: str, api: Counterfactual) -> str:

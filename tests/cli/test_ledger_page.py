@@ -95,7 +95,7 @@ def test_nothing_is_fetched_and_no_script_is_needed() -> None:
 
 
 def test_text_from_anywhere_is_text() -> None:
-    evil = "<script>alert(1)</script>\"'&<b>\x1b[31m\u202e"
+    evil = "<script>alert(1)</script>\"'&<b>\x1b[31m\u202e{{ 7 * 191 }}{% include 'x' %}"
     found = replace(report(), media=(evil,), owner=evil, labels={evil: evil}, engines=evil, errors=(evil,), state=evil)
     found = replace(
         found,
@@ -113,6 +113,8 @@ def test_text_from_anywhere_is_text() -> None:
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "<script>alert(1)</script>" in page.text
+    assert "{{ 7 * 191 }}{% include 'x' %}" in page.text
+    assert "1337" not in text
 
 
 def test_the_timeline_has_rectangles_of_every_status_and_a_legend() -> None:

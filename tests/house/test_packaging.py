@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROOMS = (
-    *("cache", "cli", "coordinator", "core", "engines", "ledger", "media", "pipeline", "segmenter", "subtitles"),
-    *("tasks", "worker"),
+    *("accounting", "cache", "cli", "coordinator", "core", "engines", "jobs", "journals", "ledger", "media"),
+    *("pipeline", "segmenter", "subtitles", "tasks", "worker"),
 )
 
 
@@ -70,3 +71,18 @@ print(sorted(touched), sorted(heavy))
         check=True,
     )
     assert done.stdout.strip() == "[] []"
+
+
+def test_every_file_of_a_room_is_in_the_package() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    packages = {ROOT.joinpath(*name.split(".")): name for name in declared["packages"]}
+    left_out = []
+    for room in ROOMS:
+        for file in (ROOT / room).rglob("*"):
+            if file.is_dir() or "__pycache__" in file.parts:
+                continue
+            package = next(folder for folder in file.parents if folder in packages)
+            patterns = ["*.py", *declared["package-data"].get(packages[package], ())]
+            if not any(file.relative_to(package).match(pattern) for pattern in patterns):
+                left_out.append(str(file.relative_to(ROOT)))
+    assert left_out == []
