@@ -23,7 +23,7 @@ from engines.transcribe.interface import Clip, ClipSegment, Transcriber  # noqa:
 from pipeline import engines_pool  # noqa: E402
 from pipeline.analysis import open_audio, window_samples  # noqa: E402
 from pipeline.executor import Executor  # noqa: E402
-from pipeline.job import Plan  # noqa: E402
+from pipeline.job import SPEECH, Plan  # noqa: E402
 from pipeline.jobs import JobFolder  # noqa: E402
 from pipeline.planning import draft_plan  # noqa: E402
 from pipeline.progress import Silence  # noqa: E402
@@ -104,7 +104,7 @@ def _pair(media: Path, folder: Path, first: Runtime, engine: Transcriber, *, run
 
 def _clips(plan: Plan, runtime: Runtime) -> list[Clip]:
     clips = []
-    with open_audio(runtime.store, plan.audio) as audio:
+    with open_audio(runtime.store, plan.view(SPEECH)) as audio:
         for each in plan.windows:
             segments = tuple(ClipSegment(*span) for span in each.layout())
             clips.append(Clip(str(each.index), window_samples(audio, each.window), segments, "en"))

@@ -32,7 +32,7 @@ from journals.sealed import SealedJournal
 from journals.witnesses import Witness
 from pipeline import records
 from pipeline.delivery import Delivery
-from pipeline.job import JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
+from pipeline.job import SPEECH, JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
 from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder
 from pipeline.report import JobState, count_units
@@ -177,7 +177,7 @@ class _Job:
         analysis = digest_value(["analysis", job_id])
         self._store.put(Record(analysis, "analysis", _json({"windows": [w.audio for w in windows]}), {}))
         facts = MediaFacts(digest, self._windows * step, None)
-        return Plan(job_id, "bench", facts, settings, analysis, writer.digest, segments, windows)
+        return Plan(job_id, "bench", facts, settings, analysis, {SPEECH: writer.digest}, segments, windows)
 
     def _compute(self, folder: JobFolder, work: JobWork, most: int, fails: bool) -> None:
         engines = {Stage.TRANSCRIBE: work.plan.settings.transcriber, Stage.TRANSLATE: work.plan.settings.translator}

@@ -10,9 +10,10 @@ from core.errors import MediaError, UsageError
 from core.keys import canonical_json
 from jobs.submissions import Submission, Wanted, filed_orders, wanted_of
 from media.claims import is_thin
+from pipeline.job import SPEECH
 from pipeline.jobs import JobFolder
 from pipeline.plan_queue import PutOffError, StoppedError
-from pipeline.planning import PlanRequest, ensure_audio, plan_job
+from pipeline.planning import PlanRequest, ensure_views, plan_job
 from pipeline.report import FileResult
 from pipeline.runtime import Runtime
 from pipeline.sources import known_digest
@@ -71,7 +72,7 @@ def open_job(
     plan = plan_job(request, folder, on_decoded)
     work = JobWork.open(plan, store, folder.failures())
     if any(unit.stage in _AUDIO_STAGES for unit in work.ready()):
-        restored = ensure_audio(request, plan, folder, on_decoded)
+        restored = ensure_views(request, plan, folder, (SPEECH,), on_decoded)
         work = work if restored is plan else JobWork.open(restored, store, folder.failures())
     return Opened(wanted, folder, request, work, folder.round())
 
@@ -91,7 +92,7 @@ def _leaving(request: PlanRequest, stopping: Callable[[], bool], *, alone: bool)
 def restore_audio(opened: Opened, stopping: Callable[[], bool], *, alone: bool) -> Opened:
     """Decodes a job's audio again, which turned out to be damaged on disk. Raises as `open_job` does."""
     on_decoded = _leaving(opened.request, stopping, alone=alone)
-    plan = ensure_audio(opened.request, opened.work.plan, opened.folder, on_decoded, damaged=True)
+    plan = ensure_views(opened.request, opened.work.plan, opened.folder, (SPEECH,), on_decoded, damaged=True)
     return replace(opened, work=JobWork.open(plan, opened.folder.store, opened.folder.failures()))
 
 

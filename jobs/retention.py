@@ -35,8 +35,8 @@ class _Held:
     """What one job's plan refers to, as far as its records are known."""
 
     keys: frozenset[str]
-    #: Its decoded audio; empty without one.
-    audio: str
+    #: Blobs of its views.
+    views: frozenset[str]
     #: Whether nothing is left to be computed.
     finished: bool
 
@@ -50,13 +50,13 @@ def _held(folder: JobFolder, stamps: Stamps | None = None) -> _Held | None:
         failures = folder.failures()
         summary = summary_of(folder, data, failures, stamps)
         plan = json.loads(data)
-        analysis, audio = Plan.held_in(plan)
+        analysis, views = Plan.held_in(plan)
         keys = {*summary.keys, *([analysis] if analysis else [])}
         there = (stamps or folder.store.stamps)(failures) if failures else ()
         if there:
             # What was translated beside a failed window has another key than it has once that is mended.
             keys |= JobWork.open(Plan.from_json(plan), folder.store, {}).keys
-        return _Held(frozenset(keys), audio, summary.finished)
+        return _Held(frozenset(keys), frozenset(views.values()), summary.finished)
 
 
 def references(store: Store, folders: Iterable[JobFolder]) -> References:
@@ -67,7 +67,7 @@ def references(store: Store, folders: Iterable[JobFolder]) -> References:
 def _all_of(held: Iterable[_Held | None]) -> References:
     found = [each for each in held if each is not None]
     keys = frozenset(chain.from_iterable(each.keys for each in found))
-    return References(keys, frozenset(each.audio for each in found if each.audio))
+    return References(keys, frozenset(chain.from_iterable(each.views for each in found)))
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _is_leftover(file: RemovedFile, store: Store) -> bool:
 
 
 def _unplanned(listing: Listing, jobs: Mapping[JobFolder, _Held | None], queued: Collection[str]) -> set[str]:
-    """Jobs that wait for a plan, have lost theirs, or whose audio is gone, so that they may be planned anew.
+    """Jobs that wait for a plan, have lost theirs, or a view of which is gone, so that they may be planned anew.
 
     They may want anything. A job that ended without ever having had a plan wants nothing.
     """
@@ -171,7 +171,7 @@ def _unplanned(listing: Listing, jobs: Mapping[JobFolder, _Held | None], queued:
             found |= {folder.job_id} if _was_planned(folder) else set()
             continue
         found.discard(folder.job_id)
-        if held.audio and held.audio not in listing.blobs and not held.finished:
+        if not (held.views <= listing.blobs.keys() or held.finished):
             found.add(folder.job_id)
     return found
 

@@ -21,7 +21,7 @@ from engines.translate.interface import StoppableTranslator, TaskFailure, TaskLe
 from journals.attempts import AttemptJournal
 from pipeline import records
 from pipeline.analysis import open_audio, window_samples
-from pipeline.job import Plan
+from pipeline.job import SPEECH, Plan
 from pipeline.stages import Stage, Unit, estimated_usage
 
 
@@ -297,7 +297,7 @@ def _load_clips(wanted: dict[Key, list[Unit]], plans: Callable[[str], Plan], sto
         unit = same[0]
         plan = plans(unit.job_id)
         planned = plan.windows[unit.window]
-        with open_audio(store, plan.audio) as audio:
+        with open_audio(store, plan.view(SPEECH)) as audio:
             samples = window_samples(audio, planned.window)
         segments = tuple(ClipSegment(*span) for span in planned.layout())
         clips.append(Clip(key, samples, segments, unit.source.split("-", 1)[0]))

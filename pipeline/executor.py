@@ -29,11 +29,12 @@ from pipeline.board import Board, EngineNeed, OpenJob
 from pipeline.budget import Budget, BudgetGate
 from pipeline.delivery import Delivery
 from pipeline.engines_pool import EnginePool
+from pipeline.job import SPEECH
 from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder, note_refused
 from pipeline.left_behind import left_by
 from pipeline.plan_queue import PlanQueue, PutOffError, StoppedError
-from pipeline.planning import PlanRequest, ensure_audio, plan_job
+from pipeline.planning import PlanRequest, ensure_views, plan_job
 from pipeline.progress import Watcher
 from pipeline.report import FileResult, JobState, RunReport, left_of, tally_of
 from pipeline.results import deliver_job
@@ -202,7 +203,7 @@ class Executor:
         folder.clear_failures()
         work = JobWork.open(plan, self._store, {})
         if any(unit.stage in _AUDIO_STAGES for unit in work.ready()):
-            restored = ensure_audio(request, plan, folder, partial(self._on_decoded, number))
+            restored = ensure_views(request, plan, folder, (SPEECH,), partial(self._on_decoded, number))
             work = work if restored is plan else JobWork.open(restored, self._store, {})
         self._watcher.opened(delivery.media, work)
         job = OpenJob(folder, request, work, [(number, delivery)])
@@ -299,7 +300,7 @@ class Executor:
             self._restored.add(job_id)
             self._watcher.note(f"{job.request.path.name}: {damage.message}; decoding it again")
             try:
-                restored = ensure_audio(job.request, job.work.plan, job.folder, damaged=True)
+                restored = ensure_views(job.request, job.work.plan, job.folder, (SPEECH,), damaged=True)
             except MediaError as error:
                 # The media has gone as well: what needs its audio fails, everything else goes on.
                 for unit in (unit for unit in batch if unit.job_id == job_id):

@@ -14,7 +14,9 @@ from core.speech import Segment, Segmentation, Span, Window
 from media.tracks import Lost
 
 #: Version of plan.json; a plan of another version is refused by name, never guessed at.
-PLAN_VERSION = 2
+PLAN_VERSION = 3
+#: The view that engines hear: the decoded audio, 16 kHz mono signed 16-bit, little endian, no header.
+SPEECH = "speech"
 JOB_ID_LENGTH = 24
 
 
@@ -180,10 +182,19 @@ class Plan:
     settings: JobSettings
     #: Key of the analysis record that this plan was made from; empty when captions were given.
     analysis: str
-    #: Digest of the decoded audio's blob; empty when captions were given.
-    audio: str
+    #: Name -> blob of each form of the media that units read; empty when captions were given.
+    views: Mapping[str, Digest]
     segments: tuple[Segment, ...]
     windows: tuple[PlannedWindow, ...]
+
+    def view(self, name: str) -> Digest:
+        """The blob of a view. Raises StoreError when the job was planned without it."""
+        if name not in self.views:
+            raise StoreError(
+                f"job {self.job_id[:12]} was planned without the view '{name}'",
+                "please report it; what has been computed is kept",
+            )
+        return self.views[name]
 
     @property
     def segmentation(self) -> Segmentation:
@@ -205,7 +216,7 @@ class Plan:
             },
             "settings": self.settings.as_json(),
             "analysis": self.analysis,
-            "audio": self.audio,
+            "views": dict(self.views),
             "segments": [[s.start_ms, s.end_ms, s.score] for s in self.segments],
             "windows": [
                 {
@@ -236,7 +247,7 @@ class Plan:
             ),
             settings=JobSettings.from_json(value["settings"]),
             analysis=value["analysis"],
-            audio=value["audio"],
+            views={name: Digest(digest) for name, digest in value["views"].items()},
             segments=segments,
             windows=tuple(
                 PlannedWindow(
@@ -259,7 +270,7 @@ class Plan:
         return str(value["owner"])
 
     @staticmethod
-    def held_in(value: Mapping[str, Any]) -> tuple[Key, Digest]:
-        """Analysis and audio in what `as_json` wrote, empty where there are none. Raises StoreError as above."""
+    def held_in(value: Mapping[str, Any]) -> tuple[Key, dict[str, Digest]]:
+        """Analysis and views in what `as_json` wrote, empty where there are none. Raises StoreError as above."""
         _check_version(value)
-        return Key(value["analysis"]), Digest(value["audio"])
+        return Key(value["analysis"]), {name: Digest(digest) for name, digest in value["views"].items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from core.keys import Digest
 from core.speech import Segment, Window
 from media.probe import probe
 from pipeline.analysis import Analysis, AnalysisRequest, analyse
-from pipeline.job import Caption, JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
+from pipeline.job import SPEECH, Caption, JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
 from pipeline.jobs import JobFolder
 from segmenter.params import SegmenterParams
 
@@ -54,22 +54,25 @@ def plan_job(
     return folder.write_plan(_plan_audio(request, _analyse(request, folder.store, on_decoded)))
 
 
-def ensure_audio(
+def ensure_views(
     request: PlanRequest,
     plan: Plan,
     folder: JobFolder,
+    names: Collection[str],
     on_decoded: Callable[[int, int], None] = lambda done_ms, total_ms: None,
     *,
     damaged: bool = False,
 ) -> Plan:
-    """The plan, with its decoded audio in the store: decoded again when it was collected or is ``damaged``.
+    """The plan, with the views of these ``names`` in the store: decoded again when collected or ``damaged``.
 
     Another decoder may give other samples; the job is then planned anew, and only what is missing is computed.
+    Raises StoreError for a view that the job was planned without.
     """
-    if folder.store.has_blob(Digest(plan.audio)) and not damaged:
+    wanted = [plan.view(name) for name in names]
+    if all(folder.store.has_blob(digest) for digest in wanted) and not damaged:
         return plan
     analysis = _analyse(request, folder.store, on_decoded)
-    return plan if analysis.audio == plan.audio else folder.write_plan(_plan_audio(request, analysis))
+    return plan if _views_of(analysis) == plan.views else folder.write_plan(_plan_audio(request, analysis))
 
 
 def draft_plan(request: PlanRequest, store: Store) -> Plan:
@@ -86,6 +89,10 @@ def _analyse(
     return analyse(wanted, store, on_decoded)
 
 
+def _views_of(analysis: Analysis) -> dict[str, Digest]:
+    return {SPEECH: analysis.audio}
+
+
 def _plan_audio(request: PlanRequest, analysis: Analysis) -> Plan:
     windows = tuple(PlannedWindow(window, digest) for window, digest in analysis.windows)
     return Plan(
@@ -96,7 +103,7 @@ def _plan_audio(request: PlanRequest, analysis: Analysis) -> Plan:
         ),
         settings=request.settings,
         analysis=analysis.key,
-        audio=analysis.audio,
+        views=_views_of(analysis),
         segments=analysis.segments,
         windows=windows,
     )
@@ -118,7 +125,7 @@ def _plan_captions(request: PlanRequest) -> Plan:
         media=MediaFacts(request.digest, max(info.duration_ms, ends_ms), info.frame_rate, (*request.notes, *late)),
         settings=request.settings,
         analysis="",
-        audio="",
+        views={},
         segments=segments,
         windows=windows,
     )

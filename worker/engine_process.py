@@ -191,10 +191,14 @@ class EngineProcess:
         self._store.close()
 
     def damaged_jobs(self, refs: Sequence[UnitRef]) -> tuple[str, ...]:
-        """Jobs of a chunk whose audio is not in the store any more: what was damaged is in quarantine by now."""
+        """Jobs of a chunk whose views are not in the store any more: what was damaged is in quarantine by now."""
         jobs = dict.fromkeys(ref.job_id for ref in refs)
         plans = [(job_id, self._lookup.plan(job_id)) for job_id in jobs]
-        gone = [job_id for job_id, plan in plans if plan is not None and not self._store.has_blob(plan.audio)]
+        gone = [
+            job_id
+            for job_id, plan in plans
+            if plan is not None and not all(map(self._store.has_blob, plan.views.values()))
+        ]
         return tuple(gone or jobs)
 
     def _spec(self, stage: Stage) -> Any:

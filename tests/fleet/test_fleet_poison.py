@@ -15,6 +15,7 @@ from cache.store import Store
 from engines.transcribe.fake import clip_digest
 from engines.transcribe.interface import Clip
 from pipeline.analysis import open_audio, window_samples
+from pipeline.job import SPEECH
 from pipeline.jobs import JobFolder
 from pipeline.report import JobState
 
@@ -24,7 +25,7 @@ def poison(home: Path, job: str) -> str:
     with Store.open(home, create=False) as store:
         plan = JobFolder(store, job).read_plan()
         assert plan is not None
-        with open_audio(store, plan.audio) as audio:
+        with open_audio(store, plan.view(SPEECH)) as audio:
             samples = window_samples(audio, plan.windows[1].window)
     digest = clip_digest(Clip("", np.asarray(samples), (), ""))
     return f"kill:{int(digest[:8], 16)}"

@@ -22,7 +22,7 @@ from jobs.retention import collect
 from jobs.submissions import OrderKind, file_order, give_order, order_parts, pending_orders
 from pipeline.analysis import ANALYSIS
 from pipeline.assemble import assemble_job
-from pipeline.job import PLAN_VERSION
+from pipeline.job import PLAN_VERSION, SPEECH
 from pipeline.jobs import JobFolder, list_jobs
 from pipeline.work import JobWork
 
@@ -115,10 +115,10 @@ def test_a_finished_job_that_is_asked_for_again_keeps_its_audio(shop: Shop) -> N
     assert plan is not None
     order = give_order(shop.store, OrderKind.RETRY, folder.job_id)
     assert collect(shop.store, dry_run=False, audio=True).unfinished == 1
-    assert shop.store.has_blob(plan.audio)
+    assert shop.store.has_blob(plan.view(SPEECH))
     shop.store.remove(order_parts(order))
     assert collect(shop.store, dry_run=False, audio=True).unfinished == 0
-    assert not shop.store.has_blob(plan.audio)
+    assert not shop.store.has_blob(plan.view(SPEECH))
 
 
 def test_what_comes_of_age_during_a_collection_stays(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +153,7 @@ def test_a_job_that_a_run_plans_during_a_collection_keeps_what_it_found(
     plan = came[0].read_plan()
     assert plan is not None
     assert complete(came[0]) == []
-    assert shop.store.has_blob(plan.audio)
+    assert shop.store.has_blob(plan.view(SPEECH))
 
 
 def test_a_job_that_failed_before_it_had_a_plan_keeps_nothing_back(shop: Shop) -> None:
@@ -169,7 +169,7 @@ def test_a_job_whose_audio_has_gone_keeps_what_it_may_be_planned_anew_by(shop: S
     folder = shop.job("film", 3)
     plan = folder.read_plan()
     assert plan is not None
-    shop.store.purge(blobs=[plan.audio], dry_run=False)
+    shop.store.purge(blobs=[plan.view(SPEECH)], dry_run=False)
     blob, loose = shop.blob(), shop.loose(ANALYSIS)
     shop.age()
     done = collect(shop.store, dry_run=False, audio=False)

@@ -22,7 +22,7 @@ from engines.translate.interface import TranslatorChoice
 from jobs.submissions import OrderKind, Priority, Submission, give_order
 from media.sources import media_digest
 from pipeline.delivery import Delivery
-from pipeline.job import JobSettings, MediaFacts, Plan, PlannedWindow
+from pipeline.job import SPEECH, JobSettings, MediaFacts, Plan, PlannedWindow
 from pipeline.jobs import JobFolder
 from pipeline.runtime import Runtime, Settings
 
@@ -117,4 +117,13 @@ class JobMaker:
             for i in range(count)
         )
         facts = MediaFacts(Digest(submission.digest), count * 2 * WINDOW_MS, None)
-        return Plan(submission.job_id, submission.owner, facts, submission.settings, "", self._audio, segments, windows)
+        return Plan(
+            submission.job_id,
+            submission.owner,
+            facts,
+            submission.settings,
+            "",
+            {SPEECH: Digest(self._audio)},
+            segments,
+            windows,
+        )

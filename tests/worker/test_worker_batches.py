@@ -10,6 +10,7 @@ import pytest
 from worker_bench import WorkerBench, keys_of, struck, wait_until
 
 from core.keys import Key
+from pipeline.job import SPEECH
 from pipeline.jobs import JobFolder
 from pipeline.stages import Stage
 
@@ -117,7 +118,7 @@ def test_messages_of_another_store_or_of_no_known_job_harm_nothing(bench: Worker
 
 def test_damaged_audio_is_reported_and_other_jobs_go_on(bench: WorkerBench):
     damaged, sound = bench.plan(3, seed=1), bench.plan(3, seed=2)
-    path = bench.home / "blobs" / damaged.audio
+    path = bench.home / "blobs" / damaged.view(SPEECH)
     data = bytearray(path.read_bytes())
     data[1000:1010] = b"\0" * 10
     path.write_bytes(data)

@@ -28,7 +28,7 @@ from engines.transcribe.fake import clip_digest, is_chosen
 from engines.transcribe.interface import Clip
 from jobs.submissions import Priority
 from journals.attempts import read_attempts
-from pipeline.job import JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
+from pipeline.job import SPEECH, JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
 from pipeline.jobs import JobFolder
 from pipeline.lookup import ref_of
 from pipeline.runtime import Runtime, Settings
@@ -199,7 +199,7 @@ class WorkerBench:
         )
         facts = MediaFacts(media, windows * WINDOW_MS, None)
         job_id = make_job_id("tester", media, settings)
-        plan = Plan(job_id, "tester", facts, settings, "", str(writer.digest), segments, planned)
+        plan = Plan(job_id, "tester", facts, settings, "", {SPEECH: Digest(str(writer.digest))}, segments, planned)
         return JobFolder(self.store, job_id).write_plan(plan)
 
     def ready(self, plan: Plan) -> tuple[Unit, ...]:
