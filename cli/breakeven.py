@@ -106,8 +106,8 @@ def breakeven_command(
     [bold]segue breakeven --gpu-price 0.149 --api-price-per-hour 0.36 --rtfx 30[/bold]
     [bold]segue breakeven --stage translate --api openai/gpt-4o-mini --output-share 0.4 --speed 1500[/bold]
     """
+    from cli.break_even_chart import break_even_svg
     from ledger.breakeven import sweep
-    from ledger.charts import break_even_svg
 
     given = _Given(
         stage, currency, unit, gpu_price, node, api_price, api, output_share, speed, utilization, hours, hourly, prices
@@ -301,7 +301,7 @@ def _people(
 
 def _as_json(found: Sweep, question: _Question) -> dict[str, Any]:
     """Ratios as decimal text: JSON's numbers are floats to most who read them."""
-    from ledger.charts import number
+    from cli.break_even_chart import number
 
     def text(value: Fraction | None) -> str | None:
         return None if value is None else number(value, 9).replace(",", "")
@@ -337,8 +337,8 @@ def _as_json(found: Sweep, question: _Question) -> dict[str, Any]:
 def _print(found: Sweep, question: _Question, svg: Path | None) -> None:
     from rich.console import Console
 
+    from cli.break_even_chart import break_even_text, number, speed_text
     from cli.wording import one_line, printable
-    from ledger.charts import break_even_text, number, speed_text
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     unit, currency = question.unit, question.currency
@@ -355,7 +355,7 @@ def _print(found: Sweep, question: _Question, svg: Path | None) -> None:
 
 
 def _print_table(console: Console, found: Sweep, question: _Question) -> None:
-    from ledger.charts import number, percent_of
+    from cli.break_even_chart import number, percent_of
 
     heads = "".join(f"{number(price) + ' ' + question.currency + '/h':>20}" for price in question.gpu_prices)
     console.print(f"{question.unit.speed_name + ' needed':<20}{heads}")
@@ -371,7 +371,7 @@ def _print_table(console: Console, found: Sweep, question: _Question) -> None:
 
 def _print_needs(console: Console, found: Sweep, question: _Question) -> None:
     """The last lines: how busy at the measured speed, and how much work pays the people."""
-    from ledger.charts import number, percent_of
+    from cli.break_even_chart import number, percent_of
 
     for price, needed, last in zip(question.gpu_prices, found.needed, found.rows[-1], strict=True):
         if question.speed is None:

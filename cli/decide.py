@@ -168,7 +168,7 @@ def _stage_of(tables: dict[str, Any], stage: str | None) -> str:
 
 
 def _as_json(found: Recommendation, profile: WorkloadProfile) -> dict[str, Any]:
-    from ledger.charts import number
+    from cli.break_even_chart import number
     from ledger.decide import State
 
     def nano(amount: Money | None) -> int | None:
@@ -237,8 +237,8 @@ def _print(found: Recommendation, profile: WorkloadProfile) -> None:
 
 
 def _print_costs(console: Console, found: Recommendation, profile: WorkloadProfile) -> None:
+    from cli.break_even_chart import percent_of
     from cli.wording import printable
-    from ledger.charts import percent_of
 
     def shown(amount: Money | None) -> str:
         return "unknown" if amount is None else amount.amount(2)

@@ -8,11 +8,11 @@ from fractions import Fraction
 from markupsafe import Markup
 
 from accounting.report import JobReport, NodeUse
+from cli.break_even_chart import break_even_svg
 from cli.ledger_page_charts import Bar, amount_with_currency, bars_svg
 from core.money import NANO, Money
 from ledger.api import Basis, Counterfactual
 from ledger.breakeven import SweepInputs, sweep
-from ledger.charts import break_even_svg
 from ledger.compare import WorkUnit
 from ledger.entries import Bucket
 
@@ -81,10 +81,10 @@ def _order(ways: dict[Basis, Counterfactual], currency: str) -> tuple[bool, bool
 def break_even_charts(report: JobReport) -> list[Markup]:
     """A chart for each stage that was compared; none for fake engines, whose speed means nothing."""
     charts = [] if report.fake else [_chart(report, stage, one) for stage, one in report.verdict.against.items()]
-    return [Markup(chart) for chart in charts if chart]
+    return [chart for chart in charts if chart]
 
 
-def _chart(report: JobReport, stage: str, api: Counterfactual) -> str:
+def _chart(report: JobReport, stage: str, api: Counterfactual) -> Markup:
     """The machines of this job against the API it was compared with, at the speed that was measured on it."""
     price = _hourly(report.nodes, report.currency)
     busy_ms = sum(one.unit_ms for one in report.entries if one.stage in _own(stage) and one.bucket is Bucket.BUSY)
@@ -96,7 +96,7 @@ def _chart(report: JobReport, stage: str, api: Counterfactual) -> str:
     if not used and (used := api.usage.get("characters", 0)):
         unit, count = WorkUnit.MILLION_CHARACTERS, Fraction(used)
     if not price or not count or not busy_ms or api.amount is None or api.amount.currency != report.currency:
-        return ""
+        return Markup()
     inputs = SweepInputs(
         stage=stage,
         unit=unit,

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from cli.break_even_chart import break_even_svg, break_even_text, number
 from cli.breakeven import breakeven_command
 from core.errors import SegueError, UsageError
 from core.money import Money
@@ -29,7 +30,6 @@ from ledger.breakeven import (
     sweep,
     usage_that_pays_people,
 )
-from ledger.charts import break_even_svg, break_even_text, number
 from ledger.compare import Cheaper, WorkUnit
 from ledger.price_files import parse_toml
 from ledger.prices import PriceBook
@@ -180,7 +180,7 @@ def test_the_svg_is_one_self_contained_element_for_light_and_dark() -> None:
     style = next(element.text or "" for element in root.iter() if element.tag.endswith("style"))
     # In a page the style must not reach anything but the chart.
     assert all(
-        rule.lstrip("}").startswith(".segue-breakeven")
+        rule.lstrip("}\n").startswith(".segue-breakeven")
         for rule in re.findall(r"[^{}]+(?=\{[^{}]*:)", style)
         if "@media" not in rule
     )

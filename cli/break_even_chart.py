@@ -7,10 +7,14 @@ the measured speed, the own GPU is cheaper than the API, people not counted.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from html import escape
+from typing import Any
 
+from markupsafe import Markup
+
+from cli.rendering import render
 from ledger.breakeven import Sweep, SweepInputs, break_even_speed
 from ledger.compare import WorkUnit
 
@@ -19,8 +23,7 @@ _FIRST, _LAST = 5, 100
 #: SVG: whole size, and the plot's edges within it.
 _WIDTH, _HEIGHT = 800, 396
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 590, 44, 326
-#: Curves in a light and in a dark page, and dashes, so that colour is not the only difference.
-_COLOURS = (("#1d6fb8", "#6cb6ff"), ("#b4530a", "#f0a05a"), ("#2b7d4b", "#67c98f"), ("#8a3fa0", "#cf94e3"))
+#: Curves differ in more than their colours.
 _DASHES = ("", "8 3", "2 3", "10 3 2 3")
 #: Text: what curves are drawn with.
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -148,83 +151,58 @@ def _no_curves(inputs: SweepInputs) -> str:
     return "no chart: the GPU is free, any speed is enough"
 
 
-def break_even_svg(sweep: Sweep, title: str = "", machine: str = "GPU") -> str:
+@dataclass(frozen=True)
+class _Polyline:
+    """A curve as SVG draws it."""
+
+    #: Which colour and dashes.
+    style: int
+    #: ``x,y x,y ...``.
+    points: str
+    #: What a pointer on it is told.
+    tip: str
+
+
+def break_even_svg(sweep: Sweep, title: str = "", machine: str = "GPU") -> Markup:
     """One self-contained ``<svg>`` element, readable on light and dark pages, to write to a file or into HTML.
 
     ``machine``: what the curves are called, where it is no GPU. No script, no font, no link, no id; its styles are
     scoped to its own class.
     """
     inputs = sweep.inputs
-    heading = title or f"{inputs.stage}: speed at which an own {machine} costs as much as the API"
     curves = _curves(inputs)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="segue-breakeven" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'width="{_WIDTH}" height="{_HEIGHT}" aria-label="{escape(heading)}">',
-        f"<style>{_style()}</style>",
-        f'<rect class="page" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>',
-        f'<text class="head" x="16" y="26">{escape(heading)}</text>',
-    ]
-    if curves:
-        parts += _plot(inputs, curves, machine)
-    else:
-        parts.append(f'<text x="{_LEFT}" y="{_HEIGHT // 2}">{escape(_no_curves(inputs))}</text>')
-    return "\n".join([*parts, "</svg>"])
-
-
-def _style() -> str:
-    light = "".join(f"--c{place}:{colours[0]};" for place, colours in enumerate(_COLOURS))
-    dark = "".join(f"--c{place}:{colours[1]};" for place, colours in enumerate(_COLOURS))
-    own = ".segue-breakeven"
-    curves = "".join(
-        f"{own} .k{place}{{stroke:var(--c{place})}}{own} .t{place}{{fill:var(--c{place})}}"
-        for place in range(len(_COLOURS))
-    )
-    return (
-        f"{own}{{--page:#ffffff;--ink:#1f2328;--soft:#59636e;--grid:#e3e6ea;{light}"
-        "max-width:100%;height:auto;font:13px system-ui,sans-serif}"
-        f"@media (prefers-color-scheme:dark){{{own}{{"
-        f"--page:#161b22;--ink:#e6edf3;--soft:#9ea7b3;--grid:#30363d;{dark}}}}}"
-        f"{own} .page{{fill:var(--page)}}{own} text{{fill:var(--ink)}}{own} .head{{font-weight:600;font-size:15px}}"
-        f"{own} .tick{{fill:var(--soft);font-size:12px}}{own} .grid{{stroke:var(--grid)}}"
-        f"{own} .curve{{fill:none;stroke-width:2.2}}"
-        f"{own} .speed{{stroke:var(--ink);stroke-width:1.6;stroke-dasharray:6 4}}"
-        f"{curves}"
+    frame = {"width": _WIDTH, "height": _HEIGHT, "left": _LEFT, "right": _RIGHT, "bottom": _BOTTOM, "dashes": _DASHES}
+    return render(
+        "break_even.svg",
+        **frame,
+        title=title or f"{inputs.stage}: speed at which an own {machine} costs as much as the API",
+        machine=machine,
+        no_curves="" if curves else _no_curves(inputs),
+        **(_plot(inputs, curves, machine) if curves else {}),
     )
 
 
-def _plot(inputs: SweepInputs, curves: list[tuple[str, list[tuple[int, Fraction]]]], machine: str) -> list[str]:
+def _plot(inputs: SweepInputs, curves: list[tuple[str, list[tuple[int, Fraction]]]], machine: str) -> dict[str, Any]:
+    """Where everything stands that is inside the frame."""
     # In tenths of a pixel, so that curves are smooth.
     scale = _Scale(_values(inputs, curves), 10 * (_BOTTOM - _TOP))
-    parts = []
-    for tick in scale.ticks():
-        y = _BOTTOM - scale.at(tick) // 10
-        parts.append(f'<line class="grid" x1="{_LEFT}" y1="{y}" x2="{_RIGHT}" y2="{y}"/>')
-        parts.append(f'<text class="tick" x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{number(tick)}</text>')
-    for percent in (5, 20, 40, 60, 80, 100):
-        x = _x(percent)
-        parts.append(f'<text class="tick" x="{x}" y="{_BOTTOM + 18}" text-anchor="middle">{percent} %</text>')
-    middle = (_LEFT + _RIGHT) // 2
-    parts.append(
-        f'<text class="tick" x="{middle}" y="{_BOTTOM + 38}" text-anchor="middle">'
-        f"utilization of paid {escape(machine)} time; speed in {escape(inputs.unit.speed_name)}</text>"
-    )
-    ends = []
+    lines, ends = [], []
     for place, (label, points) in enumerate(curves):
-        style = place % len(_COLOURS)
+        style = place % len(_DASHES)
         path = " ".join(f"{_x(percent)},{_tenths(10 * _BOTTOM - scale.at(needed))}" for percent, needed in points)
-        dash = f' stroke-dasharray="{_DASHES[style]}"' if _DASHES[style] else ""
-        tip = f"{machine} at {label}: {speed_text(points[-1][1], inputs.unit)} at {_LAST} %"
-        parts.append(f'<polyline class="curve k{style}"{dash} points="{path}"><title>{escape(tip)}</title></polyline>')
+        lines.append(_Polyline(style, path, f"{label}: {speed_text(points[-1][1], inputs.unit)} at {_LAST} %"))
         ends.append((_BOTTOM - scale.at(points[-1][1]) // 10, f"t{style}", f"{machine} {label}"))
-    if inputs.speed:
-        y = _BOTTOM - scale.at(inputs.speed) // 10
-        parts.append(f'<line class="speed" x1="{_LEFT}" y1="{y}" x2="{_RIGHT}" y2="{y}"/>')
-        parts.append(
-            f'<text class="tick" x="{middle}" y="{_BOTTOM + 56}" text-anchor="middle">'
-            f"below the measured speed the own {escape(machine)} is cheaper, people not counted</text>"
-        )
-        ends.append((y, "", f"measured {speed_text(inputs.speed, inputs.unit)}"))
-    return parts + _labels(ends)
+    measured = _BOTTOM - scale.at(inputs.speed) // 10 if inputs.speed else None
+    if inputs.speed and measured is not None:
+        ends.append((measured, "", f"measured {speed_text(inputs.speed, inputs.unit)}"))
+    return {
+        "speeds": [(_BOTTOM - scale.at(tick) // 10, number(tick)) for tick in scale.ticks()],
+        "shares": [(_x(percent), percent) for percent in (5, 20, 40, 60, 80, 100)],
+        "speed_name": inputs.unit.speed_name,
+        "curves": lines,
+        "measured": measured,
+        "names": _moved_apart(ends),
+    }
 
 
 def _tenths(value: int) -> str:
@@ -235,11 +213,10 @@ def _x(percent: int) -> int:
     return _LEFT + round(Fraction((percent - _FIRST) * (_RIGHT - _LEFT), _LAST - _FIRST))
 
 
-def _labels(ends: list[tuple[int, str, str]]) -> list[str]:
-    """The names at the right edge, moved apart where they would overlap."""
-    parts, free = [], _TOP - _LABEL_STEP
+def _moved_apart(ends: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
+    """The names at the right edge, moved down where they would overlap."""
+    placed, free = [], _TOP - _LABEL_STEP
     for y, style, text in sorted(ends):
         free = max(y, free + _LABEL_STEP)
-        kind = f' class="{style}"' if style else ""
-        parts.append(f'<text{kind} x="{_RIGHT + 8}" y="{free + 4}">{escape(text)}</text>')
-    return parts
+        placed.append((free + 4, style, text))
+    return placed
