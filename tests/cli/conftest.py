@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from segue_cli import Segue
+from segue_cli import SegueHere
+
+from engines.translate import openai
 
 
 @pytest.fixture
-def segue(tmp_path: Path) -> Segue:
-    return Segue(tmp_path)
+def segue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> SegueHere:
+    return SegueHere(tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that nobody answers at is asked as often as ever, without the pauses between."""
+    retry = replace(openai._FREEZE_PATIENCE.retry, backoff_ms=1)
+    monkeypatch.setattr(openai, "_FREEZE_PATIENCE", replace(openai._FREEZE_PATIENCE, retry=retry))

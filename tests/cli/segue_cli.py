@@ -71,11 +71,12 @@ class SegueHere(Segue):
         with self._patch.context() as patch:
             for name in [name for name in os.environ if name.startswith("SEGUE_")]:
                 patch.delenv(name)
-            for name, text in (settings | env).items():
+            for name, text in (settings | self.env | env).items():
                 patch.setenv(name, text)
             patch.chdir(self.folder)
             patch.setattr(sys, "argv", ["segue", *map(str, arguments)])
             with pytest.raises(SystemExit) as left:
                 main()
         said = self._capsys.readouterr()
+        assert "Traceback" not in said.err, said.err
         return Finished(int(left.value.code or 0), said.out, said.err)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from own_model_server import OwnModelServer
-from segue_cli import Segue
+from segue_cli import SegueHere
 from spoken import SPEECH
 
 
-def test_what_was_translated_before_is_written_again_without_its_endpoint_and_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_what_was_translated_before_is_written_again_without_its_endpoint_and_nothing_else(
+    segue: SegueHere, tmp_path: Path
+) -> None:
     with OwnModelServer(0.0) as server:
-        segue = Segue(tmp_path, server.settings)
+        segue.env.update(server.settings)
         asked = ("run", SPEECH, "--to", "es", "--from", "en", "--out", "out")
         assert segue(*asked).code == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}

@@ -52,11 +52,6 @@ def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
 COMMANDS = dict(walk(typer.main.get_command(app)))
 
 
-@pytest.fixture
-def segue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> SegueHere:
-    return SegueHere(tmp_path, monkeypatch, capsys)
-
-
 def test_every_command_has_help_and_json(segue: SegueHere) -> None:
     for path, command in COMMANDS.items():
         assert segue(*path, "--help").code == 0

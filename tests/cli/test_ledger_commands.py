@@ -10,17 +10,25 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from segue_cli import Segue
+from segue_cli import Segue, SegueHere
 from spoken import SAMPLE, SPEECH
 
 PRICED = {"SEGUE_NODE_PRICE": "0.30 USD", "SEGUE_FAKE_DELAY_MS": "20"}
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Segue, str]:
-    """A store with a finished job, which nobody changes, and the job's id."""
-    segue = Segue(tmp_path_factory.mktemp("ledger"))
-    return segue, run_job(segue)
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of a store with a finished job, which nobody changes, and the job's id."""
+    folder = tmp_path_factory.mktemp("ledger")
+    return folder, run_job(Segue(folder))
+
+
+@pytest.fixture
+def kept(
+    finished: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[Segue, str]:
+    folder, job = finished
+    return SegueHere(folder, monkeypatch, capsys), job
 
 
 def run_job(segue: Segue) -> str:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from segue_cli import ROOT, Segue, SegueHere
+from segue_cli import ROOT, Segue
 from spoken import SPEECH
 
 from cache.store import Store
@@ -26,11 +26,6 @@ from jobs.webhooks import OUTBOX, EventEnd, EventOutcome, make_event_id, write_o
 from pipeline.incidents import Death, Incidents
 from pipeline.job import PLAN_VERSION
 from pipeline.report import JobState
-
-
-@pytest.fixture
-def segue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Segue:
-    return SegueHere(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -29,11 +29,6 @@ NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def segue(tmp_path: Path) -> Segue:
-    return Segue(tmp_path)
-
-
-@pytest.fixture
 def begin(tmp_path: Path) -> Callable[[], subprocess.Popen[bytes]]:
     """Begins a `segue run` that takes its time."""
     shutil.copy(SPEECH, tmp_path / "talk.flac")

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
 from segue_cli import Segue
 from spoken import SPEECH
 
@@ -36,6 +37,7 @@ def test_flags_win_over_environment_over_file(segue: Segue, tmp_path: Path) -> N
     assert {Path(path).name for path in job["outputs"]} >= {"tickets.de.srt"}
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_secret_comes_from_a_file_and_is_never_shown(segue: Segue, tmp_path: Path) -> None:
     secret = tmp_path / "key"
     secret.write_text("sk-very-secret\n", encoding="utf-8")
@@ -130,6 +132,7 @@ def test_a_misspelt_name_is_pointed_out(segue: Segue) -> None:
     assert "SEGUE_TRANSLATR" in segue("settings", SEGUE_TRANSLATR="x").stderr
 
 
+@pytest.mark.usefixtures("impatient")
 def test_an_unreachable_translator_is_named_before_anything_is_spent(segue: Segue) -> None:
     done = segue("run", SPEECH, "--to", "es", "--out", "out", "--json", **endpoint("http://127.0.0.1:9/v1"))
     assert done.code == 2

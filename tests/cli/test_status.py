@@ -11,11 +11,6 @@ from spoken import SPEECH
 from cli.wording import told_apart
 
 
-@pytest.fixture
-def segue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> SegueHere:
-    return SegueHere(tmp_path, monkeypatch, capsys)
-
-
 def test_jobs_are_listed_by_date_with_files_of_one_name_told_apart(segue: SegueHere, tmp_path: Path) -> None:
     for folder in ("day2", "day1"):
         (tmp_path / folder).mkdir()
