@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from theatre import Theatre
 
+from coordinator import dispatch
 from tasks.embedded import EmbeddedBroker
 
 
@@ -19,6 +20,12 @@ def broker_url() -> Iterator[str]:
         yield broker.url
     finally:
         broker.stop()
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that nobody claims is lost after a second, as long as claims last here."""
+    monkeypatch.setattr(dispatch, "UNCLAIMED_S", 1.0)
 
 
 @pytest.fixture

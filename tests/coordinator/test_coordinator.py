@@ -46,6 +46,7 @@ def test_a_job_that_nobody_serves_is_not_handed_out_and_says_so(theatre: Theatre
     theatre.until(lambda: theatre.take())
 
 
+@pytest.mark.usefixtures("soon")
 def test_a_message_that_vanished_is_sent_again(theatre: Theatre) -> None:
     theatre.show_worker()
     theatre.maker.submit("talk", 4)
@@ -57,6 +58,7 @@ def test_a_message_that_vanished_is_sent_again(theatre: Theatre) -> None:
     assert set(theatre.coordinator.floor.desk.taken) == lost
 
 
+@pytest.mark.usefixtures("soon")
 def test_a_batch_is_handed_out_again_when_its_claims_run_out_and_not_before(theatre: Theatre) -> None:
     theatre.show_worker()
     theatre.maker.submit("talk", 4)
@@ -65,7 +67,7 @@ def test_a_batch_is_handed_out_again_when_its_claims_run_out_and_not_before(thea
     assert message is not None
     keys = [ref.key for ref in message.units]
     # Held for far longer than any grace.
-    end = time.monotonic() + 6
+    end = time.monotonic() + 3
     while time.monotonic() < end:
         theatre.broker.renew(keys, "holder")
         theatre.step()
@@ -77,6 +79,7 @@ def test_a_batch_is_handed_out_again_when_its_claims_run_out_and_not_before(thea
         again = theatre.take()
 
 
+@pytest.mark.usefixtures("soon")
 def test_the_broker_losing_its_memory_costs_nothing_but_a_claim_period(theatre: Theatre) -> None:
     theatre.show_worker()
     job = theatre.maker.submit("talk", 40)
@@ -90,7 +93,7 @@ def test_the_broker_losing_its_memory_costs_nothing_but_a_claim_period(theatre: 
     theatre.broker.renew(keys, "holder")
     theatre.show_worker()
     theatre.until(lambda: any("lost its memory" in line for line in theatre.said))
-    end = time.monotonic() + 8
+    end = time.monotonic() + 3
     while time.monotonic() < end:
         # The holder renews all the time: what it holds must not be handed out to anybody else.
         theatre.broker.renew(keys, "holder")
@@ -283,6 +286,7 @@ def test_a_job_with_speech_that_nobody_wrote_down_ends_once_and_is_not_computed_
     assert (result.state, result.tally.missed_ms) == (JobState.FAILED, 6_000)
 
 
+@pytest.mark.usefixtures("soon")
 def test_workers_that_return_nothing_do_not_keep_a_unit_going_round_for_ever(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:

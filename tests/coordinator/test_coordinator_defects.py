@@ -261,6 +261,7 @@ def test_a_defect_of_no_job_is_waited_out_and_ends_the_process_when_it_stays(
         raise ZeroDivisionError("everybody's")
 
     monkeypatch.setattr(budgets.Budgets, "enforce", broken)
+    monkeypatch.setattr(theatre.broker, "hints", lambda _wait_s: [])
     monkeypatch.setattr("coordinator.main._LONGEST_PAUSE_S", 0.01)
     leadership = _Leadership(theatre.broker, threading.Event(), theatre.said.append)
     with pytest.raises(ZeroDivisionError):
@@ -311,6 +312,7 @@ def test_what_the_machine_lacks_is_waited_for_and_called_no_defect(
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(budgets.Budgets, "enforce", lacking)
+    monkeypatch.setattr(theatre.broker, "hints", lambda _wait_s: [])
     monkeypatch.setattr("coordinator.main._STANDBY_S", 0.01)
     leadership.lost.clear()
     _lead(theatre.runtime, theatre.broker, leadership, StatusBoard(), theatre.said.append)

@@ -21,6 +21,8 @@ from net_host import NetHost, may_network
 from private_mount import PRIVATE, PrivateMount, may_mount
 from segue_process import COMMAND, SegueProcess
 
+#: Minutes of hosts, cut off one after the other.
+pytestmark = pytest.mark.long
 CLAIM_S = 2
 SETTINGS = {
     "SEGUE_CLAIM_SECONDS": str(CLAIM_S),
@@ -123,7 +125,7 @@ def disturb(hosts: Hosts, name: str, cut: Callable[[HeldBatch], Callable[[], Non
     assert held.worker.running
 
 
-@pytest.mark.parametrize("host", [pytest.param("network namespace", marks=pytest.mark.long), "wire"])
+@pytest.mark.parametrize("host", ["network namespace", "wire"])
 def test_a_host_without_the_broker_keeps_what_it_made_and_makes_nothing_twice(hosts: Hosts, host: str) -> None:
     if host == "network namespace" and not may_network():
         pytest.skip("needs root, for a network namespace")
@@ -152,7 +154,6 @@ def test_a_host_without_the_broker_keeps_what_it_made_and_makes_nothing_twice(ho
     assert held.worker.running
 
 
-@pytest.mark.long
 @pytest.mark.skipif(not may_mount(), reason="needs root, for mounts that one worker alone sees")
 def test_a_host_whose_disk_refuses_writes_pauses_until_it_takes_them_again(hosts: Hosts) -> None:
     def cut(held: HeldBatch) -> Callable[[], None]:
@@ -163,7 +164,6 @@ def test_a_host_whose_disk_refuses_writes_pauses_until_it_takes_them_again(hosts
     disturb(hosts, "read-only", cut)
 
 
-@pytest.mark.long
 @pytest.mark.skipif(not may_mount(), reason="needs root, for mounts that one worker alone sees")
 def test_a_host_whose_disk_is_gone_pauses_until_it_is_back(hosts: Hosts) -> None:
     def cut(held: HeldBatch) -> Callable[[], None]:

@@ -67,6 +67,8 @@ class OwnModelServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Headers and body go out at once, not 40 ms apart.
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 self._send({"data": [{"id": MODEL, "root": f"own/{MODEL}"}]})
