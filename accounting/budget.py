@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from accounting.spending import Prices, Spending, now_ms, weights_of
+from accounting.spending import Prices, Spending, now_ms
 from core.errors import UsageError
 from core.money import CurrencyError, Money, quote, settle
 from core.specs import EngineSpec
@@ -154,8 +154,7 @@ class RunBudget:
             batch = AttemptStarted(
                 "", "", str(stage), now_ms(), engine.describe(), engine.provider, False, remote, uses, usage
             )
-            fees, _ = self._meter.charge(batch, None, weights_of(batch))
-            fee = sum(amount.nano for _, amount in fees)
+            fee = sum(amount.nano for amount in self._meter.charge(batch)[0])
             predicted = self._predicted_ns(batch)
             until = max([self.clock() + predicted, *self._due.values()])
             ahead = self._nano(until) + fee
@@ -175,14 +174,12 @@ class RunBudget:
         return ((ms or 0) + (loading or 0)) * 1_000_000
 
     def _charge(self, started: AttemptStarted, ended: AttemptEnded | None) -> None:
-        fees, unpriced = self._meter.charge(started, ended, weights_of(started))
-        strange = [fee.currency for _, fee in fees if fee.currency != self.cap.currency]
+        fees, unpriced = self._meter.charge(started, ended)
+        strange = [fee.currency for fee in fees if fee.currency != self.cap.currency]
         if unpriced or strange:
-            why = (
-                unpriced[0][1] if unpriced else f"an API charges in {strange[0]}, the budget is in {self.cap.currency}"
-            )
+            why = unpriced[0] if unpriced else f"an API charges in {strange[0]}, the budget is in {self.cap.currency}"
             self.trouble = self.trouble or f"a budget needs a price: {why}"
-        self._fees[started.attempt] = sum(fee.nano for _, fee in fees if fee.currency == self.cap.currency)
+        self._fees[started.attempt] = sum(fee.nano for fee in fees if fee.currency == self.cap.currency)
 
     def state(self) -> BudgetEnd:
         """The account as it is now."""

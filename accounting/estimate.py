@@ -228,13 +228,13 @@ def _fee(
         started = AttemptStarted(
             "", "", "translate", now_ms(), spec.describe(), spec.provider, False, True, (), {"requests": left, **counts}
         )
-        fees, unpriced = meter.charge(started, None, {"": 1})
+        fees, unpriced = meter.charge(started)
         if unpriced:
-            return unpriced[0][1]
-        strange = {fee.currency for _, fee in fees} - {quote(rate)[1]} if rate else set()
+            return unpriced[0]
+        strange = {fee.currency for fee in fees} - {quote(rate)[1]} if rate else set()
         if strange:
             return f"an API charges in {min(strange)}, the machine is priced in {quote(rate)[1]}"
-        amounts.append(sum(fee.nano for _, fee in fees))
+        amounts.append(sum(fee.nano for fee in fees))
     return Spread(*amounts)
 
 

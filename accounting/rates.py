@@ -5,16 +5,14 @@ The journals are read here; what is made of the measured batches is `ledger.spee
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from accounting.typed_facts import read_processes
+from accounting.typed_facts import read_opening, read_processes
 from cache.store import Store
-from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded
-from journals.node_session import FOLDER as NODES
-from journals.node_session import OPENED, local_facts
+from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, FactError
+from journals.node_session import local_facts
 from ledger.speed import Measure, Speeds, measured_ms
 
 #: Hardware of engines that are called over the network: whose it is, nobody here knows.
@@ -120,10 +118,9 @@ def measure_rates(store: Store) -> Rates:
 
 
 def _opening(store: Store, session: str) -> Mapping[str, Any] | None:
-    data = store.read_document((NODES, session, OPENED))
     try:
-        return None if data is None else json.loads(data)
-    except ValueError:
+        return read_opening(store, session)
+    except FactError:
         # A damaged description is the ledger's to name; what ran there was still measured.
         return None
 

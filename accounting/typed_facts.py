@@ -117,6 +117,16 @@ class NodeJournal:
         return max((fact.at for fact in self.facts if isinstance(fact, SessionClosed)), default=None)
 
 
+def read_opening(store: Store, session: str) -> dict[str, Any] | None:
+    """The opening document of a machine as it lies there; None when there is none. Raises FactError, StoreError."""
+    data = store.read_document((NODES, session, OPENED))
+    try:
+        found: dict[str, Any] | None = None if data is None else dict(json.loads(data))
+    except (ValueError, TypeError) as error:
+        raise FactError(str(error)) from error
+    return found
+
+
 def read_node(store: Store, session: str, errors: list[str], limits: Mapping[str, int] | None = None) -> NodeJournal:
     """One machine's facts; empty where it has no folder."""
     facts: list[Fact] = []
@@ -125,14 +135,13 @@ def read_node(store: Store, session: str, errors: list[str], limits: Mapping[str
     if limits is not None and not any(f"{NODES}/{session}/{name}" in limits for name in names):
         # Nobody knew of this machine then.
         return NodeJournal(None, (), {})
-    data = store.read_document((NODES, session, OPENED))
     opening: dict[str, Any] | None = None
-    if data is not None:
-        try:
-            opening = json.loads(data)
-            facts.append(parse_opening(opening or {}))
-        except (ValueError, FactError) as error:
-            errors.append(f"{NODES}/{session}/{OPENED}: {error}")
+    try:
+        opening = read_opening(store, session)
+        if opening is not None:
+            facts.append(parse_opening(opening))
+    except FactError as error:
+        errors.append(f"{NODES}/{session}/{OPENED}: {error}")
     for name in names:
         entries, damaged = _entries(store, (NODES, session, name), limits)
         heads[f"{NODES}/{session}/{name}"] = len(entries)

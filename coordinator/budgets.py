@@ -33,6 +33,8 @@ from pipeline.stages import Unit
 LOOK_S = 2.0
 #: The same while a job waits for nothing else than its account.
 STARVED_S = 0.2
+#: And never sooner than after so many times what the last look took: what was handed out since then is reserved.
+LOOK_SHARE = 10
 
 
 class Budgets:
@@ -41,7 +43,7 @@ class Budgets:
     def __init__(self, floor: Floor, intake: Intake, ending: Ending) -> None:
         self._floor, self._intake, self._ending = floor, intake, ending
         self._spending: Spending | None = None
-        self._looked = 0.0
+        self._looked = self._took = 0.0
         #: Jobs whose account has been looked at since they were opened.
         self._known: dict[str, ActiveJob] = {}
         #: Workers as of the last look: which queues each serves, and for what price.
@@ -57,11 +59,13 @@ class Budgets:
         now = time.monotonic()
         fresh = [job for job in jobs if job.job_id not in self._known]
         pause = STARVED_S if any(self._starved(job) for job in jobs) else LOOK_S
+        pause = max(pause, LOOK_SHARE * self._took)
         # A worker that has come since may cost more than those that were reckoned with, or nobody knows what.
         came = self._workers() - self._priced if jobs else frozenset()
         if fresh or came or (jobs and now - self._looked >= pause):
             self._looked, self._priced = now, self._workers()
             self._look([job for job in jobs if not job.halted])
+            self._took = time.monotonic() - now
             self._known = {job.job_id: job for job in jobs}
         for job in jobs:
             if job.purse is not None:

@@ -104,6 +104,7 @@ def test_what_is_in_flight_is_finished_before_the_job_ends(theatre: Theatre) -> 
     message = next_message(theatre)
     assert len(message.units) == 4
     keys = [ref.key for ref in message.units]
+    session = NodeSession.open(theatre.store, NodeFacts(host="there", boot_id="b"), "", name="n1", worker="w1")
     begin(theatre, message.units)
 
     def halted() -> bool:
@@ -113,6 +114,7 @@ def test_what_is_in_flight_is_finished_before_the_job_ends(theatre: Theatre) -> 
     theatre.until(halted)
     theatre.step(3)
     assert halted()
+    session.close("done")
     theatre.compute(message.units)
     theatre.done(message)
     theatre.until(lambda: theatre.view(job).state in (JobState.DONE, JobState.BUDGET_STOPPED))

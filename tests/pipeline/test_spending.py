@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+from accounting import spending
+from accounting.books import read_books
 from accounting.spending import Prices, Spending, Spent
 from cache.store import Store
+from core.keys import digest_value
 from ledger.price_files import parse_toml
 from ledger.prices import PriceBook
+from ledger.totals import Dimension
 
 #: 3.60 an hour is a thousandth of a unit a second: 1,000 nano-units a millisecond.
 RATE = "3.60 USD"
@@ -24,12 +28,17 @@ def at(ms: int) -> str:
     return (ZERO + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")
 
 
+def key(name: str, place: int) -> str:
+    return digest_value([name, place])
+
+
 class Scene:
     """Writes journals as processes and machines do."""
 
     def __init__(self, home: Path) -> None:
         self.store = Store.open(home)
         self.spending = Spending(self.store, Prices(PriceBook(())))
+        self.began: dict[str, int] = {}
 
     def fact(self, process: str, **fact: Any) -> None:
         self.store.append(("attempts", f"{process}.jsonl"), [fact], durable=False)
@@ -38,7 +47,8 @@ class Scene:
         self.fact(process, fact="process_started", session=process, node=node, worker=worker, pid=1, at=at(began))
 
     def begin(self, process: str, name: str, start: int, *jobs: str, remote: dict[str, int] | None = None) -> None:
-        units = [{"key": f"{name}-{place}", "audio_ms": 1000} for place in range(len(jobs))]
+        units = [{"key": key(name, place), "audio_ms": 1000} for place in range(len(jobs))]
+        self.began[f"{process}/{name}"] = start
         engine = {"engine": "openai words", "provider": "openai", "remote": True, "estimated": remote}
         self.fact(
             process,
@@ -53,8 +63,9 @@ class Scene:
 
     def end(self, process: str, name: str, end: int, **usage: int) -> None:
         attempt = f"{process}/{name}"
+        took = f"{(end - self.began[attempt]) / 1000:.3f}"
         self.fact(
-            process, fact="attempt_ended", attempt=attempt, at=at(end), engine_seconds="1", yielded=1, usage=usage
+            process, fact="attempt_ended", attempt=attempt, at=at(end), engine_seconds=took, yielded=1, usage=usage
         )
 
     def work(self, process: str, name: str, start: int, end: int, *jobs: str) -> None:
@@ -121,7 +132,8 @@ def test_only_what_is_new_is_read_and_a_line_in_the_making_waits(scene: Scene) -
     before = scene.of("job").nano
     path.write_bytes(whole)
     assert scene.of("job").nano == 3000 * NANO_A_MS
-    assert before > 3000 * NANO_A_MS  # Open, and its worker was last seen alive: it counts until a beat after that.
+    # Open, last seen at 1500, and at the speed of the first its result was due at 2000: it counts until halfway.
+    assert before == 1750 * NANO_A_MS
 
 
 def test_an_attempt_that_never_ended_counts_until_its_worker_was_last_seen(scene: Scene) -> None:
@@ -129,7 +141,7 @@ def test_an_attempt_that_never_ended_counts_until_its_worker_was_last_seen(scene
     scene.process("p", "n")
     scene.begin("p", "1", 0, "job")
     scene.sign("n", 7000)
-    assert scene.of("job") == Spent(17_000 * NANO_A_MS)
+    assert scene.of("job") == Spent(12_000 * NANO_A_MS)
     scene.sign("n", 9000, "session_closed", reason="signal")
     assert scene.of("job") == Spent(9000 * NANO_A_MS)
     scene.process("p2", "n", began=4000)
@@ -199,7 +211,42 @@ def test_units_that_the_engine_was_stopped_before_have_no_part_in_what_their_bat
         engine_seconds="1",
         yielded=1,
         usage={},
-        left=["1-1", "1-2", "1-3"],
+        left=[key("1", place) for place in (1, 2, 3)],
     )
     assert scene.of("a") == Spent(1000 * NANO_A_MS)
     assert scene.of("b") == Spent(0)
+
+
+def test_a_budget_counts_to_the_nano_unit_what_the_ledger_says(scene: Scene) -> None:
+    scene.node("n", price="0.37 USD")
+    scene.process("p", "n", "w1")
+    scene.process("q", "n", "w2")
+    scene.fact("p", fact="engine_loaded", stage="translate", engine="llama", at=at(7001), seconds="6.789")
+    scene.work("p", "1", 7013, 11_017, "a", "b", "b")
+    scene.work("q", "1", 9001, 16_003, "b", "c", "c")
+    scene.begin("q", "2", 17_000, "a", "c")
+    scene.sign("n", 18_001, worker="w1")
+    scene.sign("n", 19_001, worker="w2")
+    scene.node("run", price="0.91 USD")
+    scene.process("run", "run", "")
+    scene.work("run", "1", 1003, 2007, "a", "c")
+    scene.sign("run", 5001, "session_closed", worker="", reason="done")
+    books = read_books(scene.store, PriceBook(()))
+    for job in ("a", "b", "c"):
+        (amount,) = (sums["USD"].nano for name, sums in books.by(Dimension.JOB).items() if name == job)
+        assert scene.of(job) == Spent(amount)
+        assert amount > 0
+
+
+def test_facts_that_nobody_asks_for_any_more_leave_memory_and_are_read_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.node("n")
+    scene.process("p", "n")
+    scene.work("p", "1", 0, 1000, "job")
+    assert scene.of("job").nano == 1000 * NANO_A_MS
+    monkeypatch.setattr(spending, "_KEPT_S", -1.0)
+    scene.spending.refresh()
+    assert scene.spending._machines == {}
+    scene.work("p", "2", 1000, 1500, "job")
+    assert scene.of("job").nano == 1500 * NANO_A_MS
