@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from cache import names
-from cache.envelope import check_kind
+from cache.envelope import BlobRef, Retention, check_kind
 from cache.faults import UNREADABLE, BlobDamagedError, Damage, faults, store_error
 from cache.filesystem import Filesystem
 from cache.publish import PutOutcome
@@ -98,6 +98,12 @@ class BlobWriter:
         while len(self._buffer) >= CHUNK_BYTES:
             self._write_chunk(bytes(self._buffer[:CHUNK_BYTES]))
             del self._buffer[:CHUNK_BYTES]
+
+    def ref(self, name: str, retention: Retention) -> BlobRef:
+        """How a record names the blob, once it is published."""
+        if self.digest is None:
+            raise RuntimeError("a record names a blob that is published")
+        return BlobRef(name, self.digest, self._size, retention)
 
     def _write_chunk(self, chunk: bytes) -> None:
         if self._pending is None:

@@ -15,7 +15,7 @@ from cache.publish import UNSUPPORTED, PublishMethod, place
 from core.errors import StoreError
 from core.keys import canonical_json, digest_value
 
-FORMAT = 1
+FORMAT = 2
 #: Mounts whose rename does not itself promise not to replace.
 UNFENCED = ("fuse", "cifs", "smb3", "9p")
 

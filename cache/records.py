@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
 from cache import names
 from cache.checked import read_checked, settle
-from cache.envelope import Record, RecordHead, decode_head, decode_record, encode_record
+from cache.envelope import BlobRef, Record, RecordHead, Retention, decode_head, decode_record, encode_record
 from cache.faults import Damage
 from cache.publish import PutOutcome
 from cache.volume import Pending, Volume
-from core.keys import is_digest
+from core.errors import StoreError
+from core.keys import Digest, is_digest
 
 #: A record's size and when it was last written, in nanoseconds: another one under the same name has another stamp.
 Stamp = tuple[int, int]
@@ -55,15 +56,47 @@ class Records:
         return found
 
     def get(self, key: str) -> Record | None:
-        return read_checked(self._volume, self.parts(key), partial(decode_record, key=key))
+        return read_checked(self._volume, self.parts(key), partial(self._decode, key=key))
+
+    def _decode(self, data: bytes, key: str) -> Record:
+        """The record in a whole file. Raises Damage for other bytes, and for one whose result is not all there."""
+        record = decode_record(data, key)
+        for ref in record.blobs:
+            if ref.retention is Retention.RESULT and not self._has_blob(ref.digest):
+                self._volume.confirm()
+                raise Damage(f"its {ref.name}, blob {ref.digest[:12]}, has gone")
+        return record
+
+    def _has_blob(self, digest: Digest) -> bool:
+        return self._volume.filesystem.exists(self._volume.path((names.BLOBS, digest)))
 
     def put_many(self, records: Sequence[Record]) -> list[PutOutcome]:
         files = [(self.parts(record.key), encode_record(record)) for record in records]
         self._volume.confirm()
+        self._require_blobs({ref.digest: ref for record in records for ref in record.blobs}.values())
         outcomes: list[PutOutcome] = []
         for start in range(0, len(files), GROUP_FILES):
             outcomes += self._put_group(files[start : start + GROUP_FILES])
         return outcomes
+
+    def _require_blobs(self, refs: Collection[BlobRef]) -> None:
+        """Raises StoreError for a blob that is not there: no record is published before its blobs."""
+        for ref in refs:
+            path = self._volume.path((names.BLOBS, ref.digest))
+            try:
+                # One call that looks, and keeps a gc that runs now from taking it for an old one.
+                self._volume.filesystem.touch(path)
+            except FileNotFoundError:
+                there = False
+            except OSError:  # Another user's, or a disk that does not let us.
+                there = self._has_blob(ref.digest)
+            else:
+                there = True
+            if not there:
+                raise StoreError(
+                    f"the {ref.name} of a record, blob {ref.digest[:12]}, is not in the store",
+                    "run the same command again: it is made anew",
+                )
 
     def _put_group(self, files: Sequence[tuple[tuple[str, str, str], bytes]]) -> list[PutOutcome]:
         pendings: list[Pending] = []
@@ -85,7 +118,7 @@ class Records:
         return outcomes
 
     def _settle(self, pending: Pending) -> bool:
-        return settle(self._volume, pending, partial(decode_record, key=pending.parts[-1]))
+        return settle(self._volume, pending, partial(self._decode, key=pending.parts[-1]))
 
     def keys(self) -> Iterator[str]:
         """Every key present, in order."""
@@ -113,9 +146,9 @@ class Records:
             filesystem.close(fd)
 
     def is_sound(self, path: str, key: str) -> bool:
-        """True when the file at ``path`` is the record ``key``; nothing is moved."""
+        """True when the file at ``path`` is the record ``key`` and its result is there; nothing is moved."""
         try:
-            decode_record(self._volume.filesystem.read(path), key)
+            self._decode(self._volume.filesystem.read(path), key)
         except Damage:
             return False
         return True

@@ -16,7 +16,7 @@ from typing import Any, Self
 from cache import names, removal, survey
 from cache.blobs import BlobReader, BlobWriter, open_blob, verify_blob
 from cache.documents import Documents, document_parts
-from cache.envelope import Record
+from cache.envelope import BlobRef, Record, RecordHead, Retention
 from cache.faults import FULL_HINT, faults
 from cache.filesystem import Filesystem
 from cache.identity import Identity
@@ -31,12 +31,14 @@ from core.keys import Digest
 
 __all__ = [
     "Ages",
+    "BlobRef",
     "Identity",
     "Journal",
     "Listing",
     "PutOutcome",
     "Record",
     "Removal",
+    "Retention",
     "Stamp",
     "Store",
     "StoreStats",
@@ -103,7 +105,10 @@ class Store:
     # Records
 
     def has(self, key: str) -> bool:
-        """True when a record of that name is there: for scheduling only, `get` decides whether it can be used."""
+        """True when a record of that name is there: for scheduling only, `get` decides whether it can be used.
+
+        Neither this nor `missing` nor `stamps` opens a record, so they do not know of its blobs.
+        """
         with faults("looking for a record", self._volume.home):
             return self._records.has(key)
 
@@ -117,14 +122,18 @@ class Store:
         with faults("looking for records", self._volume.home):
             return self._records.stamps(keys)
 
-    def kind(self, key: str) -> str | None:
-        """What a record says it is, its payload unread; None when it is missing or its head is damaged."""
+    def head(self, key: str) -> RecordHead | None:
+        """What a record says about itself, its payload unread; None when it is missing or its head is damaged."""
         with faults("reading a record", self._volume.home):
-            head = self._records.head(key)
-            return head.kind if head else None
+            return self._records.head(key)
 
     def get(self, key: str) -> Record | None:
-        """The record, every byte checked; None when it is missing, or was damaged and is now in quarantine."""
+        """The record, every byte checked; None when it is missing, or was damaged and is now in quarantine.
+
+        One that names a blob as its result, and whose blob has gone, counts as damaged; so does one whose blob was
+        found damaged by whoever read it, for that moves the blob away. Only records that name blobs are looked at
+        twice. Views and scratch may be missing: whoever wants them asks for them.
+        """
         with faults("reading a record", self._volume.home):
             return self._records.get(key)
 
@@ -137,6 +146,7 @@ class Store:
 
         When one cannot be written, the others of its group that can be are still committed before the error is
         raised: `missing` tells which. A record whose key has a sound record already is dropped (LOST_RACE).
+        Raises StoreError, before anything is written, when one names a blob that is not in the store.
         """
         if not records:
             return []

@@ -194,20 +194,21 @@ def verify_all(volume: Volume, records: Records, documents: Documents, progress:
     keys, blobs, named = list(records.keys()), list(blob_names(volume)), list(all_named_parts(volume))
     total = len(keys) + len(blobs) + len(named)
     done = 0
-    for key in keys:
-        if records.get(key) is not None:
-            report.records_ok += 1
-        else:
-            report.records_damaged += 1
-            report.stuck += _is_there(volume, records.parts(key))
-        done += 1
-        progress(done, total)
     for digest in blobs:
         if verify_blob(volume, digest):
             report.blobs_ok += 1
         else:
             report.blobs_damaged += 1
             report.stuck += _is_there(volume, (names.BLOBS, digest))
+        done += 1
+        progress(done, total)
+    # After the blobs: a record whose result was damaged goes with it.
+    for key in keys:
+        if records.get(key) is not None:
+            report.records_ok += 1
+        else:
+            report.records_damaged += 1
+            report.stuck += _is_there(volume, records.parts(key))
         done += 1
         progress(done, total)
     for parts in named:

@@ -157,7 +157,8 @@ def _is_leftover(file: RemovedFile, store: Store) -> bool:
     folder, _, name = file.place.rpartition("/")
     if folder == BLOBS:
         return True
-    return store.kind(name) == ANALYSIS
+    head = store.head(name)
+    return head is not None and head.kind == ANALYSIS
 
 
 def _unplanned(listing: Listing, jobs: Mapping[JobFolder, _Held | None], queued: Collection[str]) -> set[str]:

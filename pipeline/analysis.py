@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cache.blobs import BlobReader
-from cache.envelope import Record
+from cache.envelope import BlobRef, Record, Retention
 from cache.faults import BlobDamagedError
 from cache.store import Store
 from core.audio import BYTES_PER_SAMPLE, ms_to_samples
@@ -25,11 +25,12 @@ from media.decode import decode_pcm, decoder_id
 from media.probe import probe
 from media.tracks import AudioTrack, Lost, MediaInfo, select_track
 from pipeline import records
+from pipeline.job import SPEECH
 from segmenter.detection import Segmenter
 from segmenter.params import SegmenterParams
 from segmenter.windows import pack_windows, windows_end_to_end, with_pauses
 
-ANALYSIS_VERSION = 2
+ANALYSIS_VERSION = 3
 #: Kind of its record.
 ANALYSIS = "analysis"
 #: Beyond this, decoding is what the detectors wait for.
@@ -130,8 +131,8 @@ def analyse(
         return found
     info = probe(request.path)
     track = select_track(info, request.track)
-    analysis = _decode_and_segment(request, info, track, store, on_decoded)
-    store.put(Record(request.key(), ANALYSIS, canonical_json(analysis.as_json()), {}))
+    analysis, speech = _decode_and_segment(request, info, track, store, on_decoded)
+    store.put(Record(request.key(), ANALYSIS, canonical_json(analysis.as_json()), {}, (speech,)))
     return analysis
 
 
@@ -150,7 +151,7 @@ def _decode_and_segment(
     track: AudioTrack,
     store: Store,
     on_decoded: Callable[[int, int], None],
-) -> Analysis:
+) -> tuple[Analysis, BlobRef]:
     samples = 0
     store.require_space(ms_to_samples(expected_ms(info)) * BYTES_PER_SAMPLE)
     threads = min(cpu_threads(), MOST_SEGMENTER_THREADS)
@@ -162,18 +163,17 @@ def _decode_and_segment(
             samples += len(block)
             on_decoded(samples // ms_to_samples(1), info.duration_ms)
         segmentation = segmenter.finish()
-    digest = writer.digest
-    assert digest is not None, "the block above published the blob"
+    speech = writer.ref(SPEECH, Retention.VIEW)
     if request.params.whole_media:
         segmentation = with_pauses(segmentation, request.params)
         packed = windows_end_to_end(segmentation, request.params)
     else:
         packed = pack_windows(segmentation, request.params)
-    with open_audio(store, digest) as audio:
+    with open_audio(store, speech.digest) as audio:
         windows = tuple((window, digest_chunks(_joined(audio, window))) for window in packed)
-    return Analysis(
+    analysis = Analysis(
         key=request.key(),
-        audio=digest,
+        audio=speech.digest,
         duration_ms=segmentation.duration_ms,
         fps=info.frame_rate,
         segments=segmentation.segments,
@@ -181,6 +181,7 @@ def _decode_and_segment(
         warnings=stream.report.warnings,
         lost=stream.report.lost,
     )
+    return analysis, speech
 
 
 def _joined(audio: BlobReader, window: Window) -> Iterator[bytes]:

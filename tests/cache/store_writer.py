@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from cache.store import Record, Store
+from cache.store import BlobRef, Record, Retention, Store
 from core.keys import make_key
 
 BLOB_KIND = "audio"
@@ -20,6 +20,10 @@ BLOB_KIND = "audio"
 def numbered_record(number: int) -> Record:
     payload = random.Random(number).randbytes(1500).hex().encode()
     return Record(make_key("kill", 1, number=number), "kill", payload, {"attempt": f"a{number}"})
+
+
+def voiced_record(number: int, ref: BlobRef) -> Record:
+    return Record(make_key("voiced", 1, number=number), "voiced", b"{}", {}, (ref,))
 
 
 def blob_content(number: int) -> bytes:
@@ -47,6 +51,9 @@ def write_on(home: Path, first: int, seed: int) -> None:
             with store.blob_writer(BLOB_KIND) as writer:
                 writer.write(blob_content(number))
             say(f"blob {number} {writer.digest}")
+            record = voiced_record(number, writer.ref("voice", Retention.RESULT))
+            store.put(record)
+            say(f"voiced {record.key} {writer.digest}")
         if chance.random() < 0.2:
             store.write_once(("jobs", f"j{number}", "plan.json"), b"%d" % number)
             say(f"document {number}")

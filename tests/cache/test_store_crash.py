@@ -16,7 +16,7 @@ from crash_simulator import Disk, RecordingFilesystem, Survival
 from cache import blobs, names
 from cache.filesystem import Filesystem
 from cache.publish import PublishMethod
-from cache.store import Record, Store
+from cache.store import Record, Retention, Store
 from core.keys import Key
 
 SHARDS = ("00", "5a", "ab", "ff")
@@ -56,6 +56,8 @@ def record(number: int) -> Record:
 
 
 RECORDS = {record(number).key: record(number) for number in range(12)}
+#: The record of the blob.
+VOICED = Key("ff" + hashlib.sha256(b"voiced").hexdigest()[2:])
 CONTENT = hashlib.sha256(b"blob").hexdigest().encode() * 10
 FACT_COUNT = 6
 STATES = (b"state one", b"state two")
@@ -80,6 +82,8 @@ def work(store: Store, recorder: RecordingFilesystem) -> None:
         for start in range(0, len(CONTENT), 100):
             writer.write(CONTENT[start : start + 100])
     promise("blob", writer.digest)
+    store.put(Record(VOICED, "test", b"{}", {}, (writer.ref("voice", Retention.RESULT),)))
+    promise("voiced")
     store.replace_state(STATE, STATES[0])
     promise("state", 0)
     store.append(FACTS, [{"fact": 3}])
@@ -117,6 +121,7 @@ def check_survivors(store: Store, disk: Disk, *, purged_forever: bool = True) ->
             assert found is None, "what was purged came back"
         elif ("record", key) in promised:
             assert found == wanted, "a finished record is lost"
+    check_voiced(store, promised=("voiced",) in promised)
     for parts, payload in ((PLAN, b"the plan"), (LATE_PLAN, b"a late plan")):
         assert store.read_document(parts) == payload or ("document", parts) not in promised
         assert store.read_document(parts) in (None, payload)
@@ -132,6 +137,19 @@ def check_survivors(store: Store, disk: Disk, *, purged_forever: bool = True) ->
         assert reader is not None
         with reader:
             assert reader.read(0, 1 << 20) == CONTENT
+
+
+def check_voiced(store: Store, *, promised: bool) -> None:
+    """A record is there only with the blob that it names."""
+    there = store.has(VOICED)
+    voiced = store.get(VOICED)
+    assert (voiced is not None) == there, "a record was published before its blob"
+    assert there or not promised
+    for ref in voiced.blobs if voiced else ():
+        reader = store.open_blob(ref.digest)
+        assert reader is not None
+        with reader:
+            assert reader.read(0, ref.size) == CONTENT
 
 
 def check_no_half_file(store: Store) -> None:

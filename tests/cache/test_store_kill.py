@@ -76,5 +76,9 @@ def check(store: Store, first: int, lines: list[str]) -> None:
                 assert reader is not None
                 with reader:
                     assert reader.read(0, reader.size) == blob_content(int(number))
+            case "voiced", key, digest:
+                voiced = store.get(key)
+                assert voiced is not None
+                assert [ref.digest for ref in voiced.blobs] == [digest]
             case _:
                 raise AssertionError(line)

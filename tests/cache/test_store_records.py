@@ -207,6 +207,6 @@ def test_a_temporary_read_error_of_a_network_disk_is_not_damage(home: Path, make
 def test_a_record_can_be_read_by_a_person(store: Store, make_record: MakeRecord) -> None:
     store.put(make_record(3))
     first, header, payload = path_of(store, make_record(3).key).read_bytes().rstrip(b"\n").split(b"\n")
-    assert first.startswith(b"segue-record/1 ")
+    assert first.startswith(b"segue-record/2 ")
     assert digest_bytes(make_record(3).payload).encode() in header
     assert payload == make_record(3).payload
