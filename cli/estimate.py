@@ -11,7 +11,6 @@ from cli.exits import Exit
 from cli.options import (
     MediaArgument,
     gather_media,
-    options_from,
 )
 from cli.wording import clock, one_line, percent, printable
 from core.errors import summed_up
@@ -64,7 +63,7 @@ def estimate_command(
         from core.money import quote
 
         quote(runtime.settings.node_price)
-    requests = gather_media(media, options_from(runtime))
+    requests = gather_media(media, runtime)
     found = estimate(requests.requests, runtime, Prices.of(runtime.settings), on)
     problems = [
         {"media": str(problem.media), "problem": problem.reason.removeprefix(f"{problem.media}: ")}

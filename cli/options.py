@@ -128,7 +128,7 @@ def with_job_options(command: Callable[..., Answer], options: Iterable[JobOption
     return with_flags
 
 
-def options_from(runtime: Runtime, transcript: Path | None = None, *, force: bool = False) -> RunOptions:
+def _options_from(runtime: Runtime, transcript: Path | None, *, force: bool) -> RunOptions:
     """What holds for every file unless a manifest says otherwise. Raises UsageError."""
     from pipeline.languages import parse_source, parse_targets
     from pipeline.requests import RunOptions, parse_formats
@@ -152,12 +152,14 @@ def options_from(runtime: Runtime, transcript: Path | None = None, *, force: boo
     )
 
 
-def gather_media(media: list[Path], options: RunOptions) -> Requests:
-    """All inputs of a command. Raises UsageError when there is none at all."""
+def gather_media(
+    media: list[Path], runtime: Runtime, transcript: Path | None = None, *, force: bool = False
+) -> Requests:
+    """All inputs of a command, with what holds for each. Raises UsageError when there is none at all."""
     from cli.context import note
     from pipeline.requests import gather
 
-    requests = gather(media, options)
+    requests = gather(media, _options_from(runtime, transcript, force=force))
     if not requests.requests and not requests.problems:
         raise UsageError(f"there is no media in {', '.join(map(str, media))}", "name files, or a folder with some")
     for line in requests.notes:

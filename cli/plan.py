@@ -9,7 +9,7 @@ import typer
 
 from cli.context import HomeFlag, JsonFlag, open_runtime, print_json
 from cli.options import (
-    options_from,
+    gather_media,
 )
 from core.errors import MediaError
 
@@ -76,9 +76,9 @@ def _analyse(media: Path, runtime: Runtime) -> Analysis:
 def _changes(media: Path, runtime: Runtime) -> tuple[StageChange, ...]:
     from jobs.inspection import what_would_run
     from pipeline.jobs import JobFolder
-    from pipeline.requests import gather, plan_request
+    from pipeline.requests import plan_request
 
-    request = plan_request(gather([media], options_from(runtime)).requests[0], runtime)
+    request = plan_request(gather_media([media], runtime).requests[0], runtime)
     return what_would_run(request, JobFolder(runtime.store, request.job_id))
 
 

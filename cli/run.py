@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +17,11 @@ from cli.options import (
     MediaArgument,
     TranscriptFlag,
     gather_media,
-    options_from,
 )
 
 if TYPE_CHECKING:
     from pipeline.executor import Executor
-    from pipeline.requests import RunOptions
+    from pipeline.requests import Requests
     from pipeline.runtime import Runtime
 
 
@@ -46,10 +44,10 @@ def run_command(
     [bold]segue run list.csv[/bold] (columns media, to, from, out, track, transcript, glossary)
     """
     runtime = open_runtime({**said, "home": home})
-    return run_media(media, runtime, options_from(runtime, transcript, force=force), as_json=json, budget=budget)
+    return _run(gather_media(media, runtime, transcript, force=force), runtime, as_json=json, budget=budget)
 
 
-def run_media(media: list[Path], runtime: Runtime, options: RunOptions, *, as_json: bool, budget: str = "") -> int:
+def _run(requests: Requests, runtime: Runtime, *, as_json: bool, budget: str) -> int:
     """Runs over all inputs and prints how each ended; returns the exit code."""
     from cli.budgets import open_budget
     from cli.progress import make_watcher
@@ -59,7 +57,6 @@ def run_media(media: list[Path], runtime: Runtime, options: RunOptions, *, as_js
     from pipeline.report import RunReport
     from pipeline.requests import make_entries
 
-    requests = gather_media(media, options)
     report = RunReport(())
     for problem in requests.problems:
         note_refused(runtime.store, runtime.settings.owner, problem)

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
@@ -20,7 +19,6 @@ from cli.options import (
     MediaArgument,
     TranscriptFlag,
     gather_media,
-    options_from,
 )
 from cli.queue_options import LabelsFlag, PriorityName, parse_labels, remark_on_coordinator
 from cli.wording import near, one_line, printable
@@ -28,7 +26,7 @@ from core.errors import StoreError, summed_up
 
 if TYPE_CHECKING:
     from jobs.submitting import Submitted, Submitter
-    from pipeline.requests import RunOptions
+    from pipeline.requests import Requests
     from pipeline.runtime import Runtime
 
 #: Seconds between two plain lines of progress.
@@ -77,18 +75,15 @@ def submit_command(
         check_webhook(notify)
     cap = submitted_budget(budget, node_rate, runtime)
     submitter = Submitter(runtime, Priority(priority.value), labels, notify, cap, node_rate if cap else "")
-    options = options_from(runtime, transcript, force=force)
-    return _submit(media, runtime, options, submitter, watch=watch, as_json=json)
+    requests = gather_media(media, runtime, transcript, force=force)
+    return _submit(requests, runtime, submitter, watch=watch, as_json=json)
 
 
-def _submit(
-    media: list[Path], runtime: Runtime, options: RunOptions, submitter: Submitter, *, watch: bool, as_json: bool
-) -> int:
+def _submit(requests: Requests, runtime: Runtime, submitter: Submitter, *, watch: bool, as_json: bool) -> int:
     from jobs.submitting import Submitted
     from pipeline.jobs import note_refused
     from pipeline.report import FileResult, JobState
 
-    requests = gather_media(media, options)
     found = [Submitted(problem.media, problem.state, reason=problem.reason) for problem in requests.problems]
     for request in requests.requests:
         # What no file could do without is found missing before the first order.
