@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.context import DryRunFlag, HomeFlag, JsonFlag, note, open_runtime, open_whole_store, print_json
+from cli.context import (
+    DryRunFlag,
+    HomeFlag,
+    JsonFlag,
+    OptionalJobArgument,
+    note,
+    open_runtime,
+    open_whole_store,
+    print_json,
+)
 from cli.exits import Exit
 from cli.purge_screen import print_purge, purge_json
 from cli.wording import count, size
@@ -116,9 +125,7 @@ def gc_command(
 
 @app.command("purge")
 def purge_command(
-    job: Annotated[
-        str, typer.Argument(metavar="[JOB]", help="A job's id, the start of one, a media file's name, or 'last'.")
-    ] = "",
+    job: OptionalJobArgument = "",
     owner: Annotated[
         str, typer.Option("--owner", help="All jobs of this owner; unless SEGUE_OWNER is set, that is the user's name.")
     ] = "",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.completion import complete_job
 from cli.wording import printable
 from core.errors import LISTED
 
@@ -25,9 +26,9 @@ HomeFlag = Annotated[
     typer.Option("--home", help="Where jobs, records and audio live. [SEGUE_HOME]", show_default=False),
 ]
 DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted; delete nothing.")]
-JobArgument = Annotated[
-    str, typer.Argument(metavar="JOB", help="A job's id, the start of one, a media file's name, or 'last'.")
-]
+_A_JOB = "A job's id, the start of one, a media file's name, or 'last'."
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help=_A_JOB, autocompletion=complete_job)]
+OptionalJobArgument = Annotated[str, typer.Argument(metavar="[JOB]", help=_A_JOB, autocompletion=complete_job)]
 
 
 def open_runtime(flags: Mapping[str, Any]) -> Runtime:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.completion import complete_formats
 from cli.context import HomeFlag, JobArgument, JsonFlag, open_runtime, print_json
 from cli.wording import printable
 from core.errors import UsageError
@@ -15,7 +16,10 @@ from core.errors import UsageError
 def export_command(
     job: JobArgument,
     format: Annotated[  # noqa: A002
-        str, typer.Option("--format", help="Formats, separated by commas: srt,vtt,ass,ttml,json.")
+        str,
+        typer.Option(
+            "--format", help="Formats, separated by commas: srt,vtt,ass,ttml,json.", autocompletion=complete_formats
+        ),
     ] = "srt,vtt,json",
     out: Annotated[Path | None, typer.Option("--out", help="Folder; default: where the job's outputs are.")] = None,
     bilingual: Annotated[bool, typer.Option("--bilingual", help="Also stack source and translation.")] = False,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import ledger_care
+from cli.completion import complete_job
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.default_command import DefaultCommandGroup
 from cli.ledger_options import AgainstFlag, FocusFlag, LedgerFlags, NodeRateFlag, PriceFileFlag, rules_of
@@ -52,6 +53,7 @@ def show_command(
         typer.Argument(
             metavar="[JOB]",
             help="A job's id, the start of one, a media file's name, or 'last'; without one, everything in a period.",
+            autocompletion=complete_job,
             show_default=False,
         ),
     ] = "",

@@ -42,6 +42,8 @@ from core.version import VERSION
 
 #: What typer makes of a KeyboardInterrupt: 128 and the number of SIGINT.
 _TYPER_INTERRUPTED = 130
+#: What typer leaves with when it knows no completion for the shell, or cannot tell which shell it is.
+_TYPER_REFUSED = 1
 
 _HELP = (
     "Media in, localized subtitles out; resumable at every segment.\n\n"
@@ -85,7 +87,7 @@ def make_app(stage_options: Sequence[JobOption] = ()) -> typer.Typer:
     made = typer.Typer(
         name="segue",
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
         help=_HELP,
@@ -163,6 +165,8 @@ def _run() -> int:
             print_error("interrupted", "the same command continues")
         print("segue: interrupted; the same command continues", file=sys.stderr)
         return Exit.INTERRUPTED
+    if result == _TYPER_REFUSED:
+        return Exit.USAGE
     return result if isinstance(result, int) else Exit.DONE
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from cli.completion import complete_formats, complete_language, complete_languages
 from core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,21 +68,28 @@ class JobOption:
     flag: str = ""
     #: What stands for the value in the help.
     metavar: str | None = None
+    #: What a shell offers for it, as typer calls it.
+    complete: Callable[..., list[str]] | None = None
 
     @property
     def parameter(self) -> Parameter:
         """The parameter of a command that typer makes the flag of. Its default, None, is: not said."""
         flag = self.flag or f"--{self.name.replace('_', '-')}"
         spoken = f"{flag}/--no-{flag[2:]}" if self.type is bool else flag
-        option = typer.Option(spoken, metavar=self.metavar, help=f"{self.help} [SEGUE_{self.name.upper()}]")
+        option = typer.Option(
+            spoken,
+            metavar=self.metavar,
+            help=f"{self.help} [SEGUE_{self.name.upper()}]",
+            autocompletion=self.complete,
+        )
         annotation = Annotated[self.type | None, option]  # type: ignore[name-defined]
         return Parameter(self.name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 #: What is to be done with media: it decides which units a job has, and what they cost.
 WORK_OPTIONS = (
-    JobOption("to", str, "Target languages, BCP 47: es,ja,pt-BR."),
-    JobOption("source", str, "Language spoken; 'auto' decides it by vote.", flag="--from"),
+    JobOption("to", str, "Target languages, BCP 47: es,ja,pt-BR.", complete=complete_languages),
+    JobOption("source", str, "Language spoken; 'auto' decides it by vote.", flag="--from", complete=complete_language),
     JobOption("track", str, "Audio track: an index from 0, or a language."),
     JobOption("glossary", Path, "CSV of terms: source,target[,language]."),
     JobOption("transcriber", str, "Provider: faster-whisper or fake."),
@@ -94,7 +102,7 @@ WORK_OPTIONS = (
 #: Which files are written, and where.
 OUTPUT_OPTIONS = (
     JobOption("out", Path, "Folder for outputs; default: beside each media file."),
-    JobOption("format", str, "Subtitle formats: srt,vtt,ass,ttml."),
+    JobOption("format", str, "Subtitle formats: srt,vtt,ass,ttml.", complete=complete_formats),
     JobOption("bilingual", bool, "Also stack source and translation."),
     JobOption("mux", bool, "Also write a copy of the video with the subtitles in it."),
 )

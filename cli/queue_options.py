@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.completion import complete_job
 from cli.context import note
 from core.errors import UsageError
 
@@ -24,7 +25,12 @@ LabelsFlag = Annotated[
 ]
 JobsArgument = Annotated[
     list[str],
-    typer.Argument(metavar="JOB...", help="Ids, starts of ids, media files' names, or 'last'.", show_default=False),
+    typer.Argument(
+        metavar="JOB...",
+        help="Ids, starts of ids, media files' names, or 'last'.",
+        show_default=False,
+        autocompletion=complete_job,
+    ),
 ]
 
 

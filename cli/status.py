@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from cli.context import HomeFlag, JsonFlag, open_runtime, open_whole_store, print_json
+from cli.context import HomeFlag, JsonFlag, OptionalJobArgument, open_runtime, open_whole_store, print_json
 from cli.queue_options import remark_on_coordinator
 from core.errors import UsageError
 
@@ -25,9 +23,7 @@ SHOW_AT_MOST = 30
 
 
 def status_command(
-    job: Annotated[
-        str, typer.Argument(metavar="[JOB]", help="A job's id, the start of one, a media file's name, or 'last'.")
-    ] = "",
+    job: OptionalJobArgument = "",
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> None:
