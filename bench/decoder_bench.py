@@ -41,14 +41,14 @@ def main() -> int:
     options = parser.parse_args()
     from long_speech import sample_pcm
 
+    from engines.roles import open_engine
     from engines.transcribe.decoding import WhisperDecoder
-    from engines.transcribe.factory import open_transcriber
 
     samples = sample_pcm().astype(np.float32) / 32768
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
         settings = Settings(home=Path(folder), transcriber_model=options.model, device="cpu", threads=1)
         runtime = Runtime(settings, lambda _line: None)
-        engine = open_transcriber(runtime.transcriber_spec, runtime.resources)
+        engine = open_engine("transcriber", runtime.transcriber_spec, runtime.resources)
         decoder: WhisperDecoder = engine._decoder  # type: ignore[attr-defined]
         heard = decoder.encode([samples[start * 16_000 : (start + length) * 16_000] for start, length in STRETCHES])
         took_s = dict.fromkeys(TOGETHER, float("inf"))

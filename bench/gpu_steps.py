@@ -27,11 +27,12 @@ from bench.gpu_model import LARGE_V3, TINY, Shape, write_model
 from core.errors import EngineError, SegueError
 from core.specs import EngineSpec
 from engines.device import detect_device
+from engines.engine import EngineChoice, Result
 from engines.gpu_memory import free_gpu_bytes
 from engines.resources import EngineResources
 from engines.transcribe import batching, faster_whisper
 from engines.transcribe.batching import BatchLimit
-from engines.transcribe.interface import Clip, ClipFailure, ClipSegment, TranscriberChoice, Transcript
+from engines.transcribe.interface import Clip, ClipSegment, Transcript
 
 GIB = 1 << 30
 _CLIP_SECONDS = 25
@@ -75,7 +76,7 @@ class Surroundings:
         return EngineResources(self.work / "models", device=self.profile.device, offline=True)
 
     def spec(self, compute_type: str) -> EngineSpec:
-        choice = TranscriberChoice("faster-whisper", str(self.model), compute_type)
+        choice = EngineChoice("faster-whisper", str(self.model), compute_type)
         return faster_whisper.freeze(choice, self.resources)
 
     def left_s(self) -> float:
@@ -124,9 +125,9 @@ def start(around: Surroundings) -> dict[str, Any]:
     write_model(small, TINY, around.work / "tokenizer.json")
     for compute_type in around.profile.compute_types:
         began = time.monotonic()
-        spec = faster_whisper.freeze(TranscriberChoice("faster-whisper", str(small), compute_type), around.resources)
+        spec = faster_whisper.freeze(EngineChoice("faster-whisper", str(small), compute_type), around.resources)
         engine = faster_whisper.FasterWhisperTranscriber(spec, around.resources)
-        results = list(engine.transcribe(clips(1)))
+        results = list(engine.run(clips(1)))
         engine.close()
         found[f"{compute_type}_first_s"] = round(time.monotonic() - began, 2)
         found[f"{compute_type}_result"] = _kind(results[0])
@@ -145,7 +146,7 @@ def build(around: Surroundings) -> dict[str, Any]:
             after = free_gpu_bytes()
             for call in ("cold_s", "warm_s"):
                 began = time.monotonic()
-                list(engine.transcribe(clips(1)))
+                list(engine.run(clips(1)))
                 loaded[call] = round(time.monotonic() - began, 2)
         if free is not None and after is not None:
             loaded["model_gib"] = _gib(free - after) or 0.0
@@ -159,7 +160,7 @@ def batches(around: Surroundings) -> dict[str, Any]:
     left_out: list[str] = []
     for compute_type in around.profile.compute_types:
         with opened(around, compute_type, max(around.profile.batches)) as engine:
-            list(engine.transcribe(clips(1)))
+            list(engine.run(clips(1)))
             longest = 0.0
             for size in around.profile.batches:
                 for turn in (1, 2):
@@ -178,12 +179,12 @@ def _batch(engine: Any, compute_type: str, size: int, turn: int) -> dict[str, An
     for clip in given:
         engine._engine()._features(clip.samples)
     features_s = time.monotonic() - began
-    engine.take_effort()
+    engine.usage()
     with LoadMeter() as meter:
         began = time.monotonic()
-        results = list(engine.transcribe(given))
+        results = list(engine.run(given))
         seconds = time.monotonic() - began
-    effort = engine.take_effort()
+    effort = engine.usage()
     row = {
         "compute_type": compute_type,
         "clips": size,
@@ -196,7 +197,7 @@ def _batch(engine: Any, compute_type: str, size: int, turn: int) -> dict[str, An
         **{
             name: effort[name] for name in ("encoder_ms", "decoder_ms", "aligner_ms", "decoder_steps") if name in effort
         },
-        "transcripts": sum(isinstance(result, Transcript) for result in results),
+        "transcripts": sum(isinstance(result.value, Transcript) for result in results),
     }
     return row | meter.told(size)
 
@@ -229,12 +230,12 @@ def _squeezed(engine: Any, count: int) -> dict[str, Any]:
 
     batching.classify = listening
     try:
-        results = list(engine.transcribe(clips(count)))
+        results = list(engine.run(clips(count)))
     except EngineError as error:
         return {"ended_by": f"{type(error).__name__}: {error}"[:300], "errors": errors}
     finally:
         batching.classify = classify
-    failed = [result.reason for result in results if isinstance(result, ClipFailure)]
+    failed = [result.reason for result in results if result.reason]
     return {"clips": count, "transcripts": count - len(failed), "limit": engine._limit.clips, "errors": errors}
 
 
@@ -291,8 +292,8 @@ def _gib(size: int | None) -> float | None:
     return None if size is None else round(size / GIB, 2)
 
 
-def _kind(result: object) -> str:
-    return result.reason if isinstance(result, ClipFailure) else type(result).__name__
+def _kind(result: Result) -> str:
+    return result.reason or type(result.value).__name__
 
 
 def steps() -> Mapping[str, Callable[[Surroundings], dict[str, Any]]]:

@@ -18,9 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from engines.transcribe.factory import open_transcriber  # noqa: E402
-from engines.transcribe.interface import Clip, ClipSegment, Transcriber  # noqa: E402
-from pipeline import engines_pool  # noqa: E402
+from engines import roles  # noqa: E402
+from engines.engine import Engine  # noqa: E402
+from engines.transcribe.interface import Clip, ClipSegment  # noqa: E402
 from pipeline.analysis import open_audio, window_samples  # noqa: E402
 from pipeline.executor import Executor  # noqa: E402
 from pipeline.job import SPEECH, Plan  # noqa: E402
@@ -44,9 +44,9 @@ def main() -> None:
     ratios = []
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as scratch:
         first = _runtime(Path(scratch) / "models-home", options.model)
-        engine = open_transcriber(first.transcriber_spec, first.resources)
+        engine = roles.open_engine("transcriber", first.transcriber_spec, first.resources)
         # Both sides use this engine, already loaded.
-        engines_pool.open_transcriber = lambda _spec, _resources: _Kept(engine)
+        roles.open_engine = lambda _role, _spec, _resources: _Kept(engine)
         for number in range(options.rounds + 1):
             pair = _pair(media, Path(scratch) / str(number), first, engine, run_first=number % 2 == 1)
             if number:
@@ -60,10 +60,10 @@ def main() -> None:
 class _Kept:
     """An engine that outlives the runs that close it."""
 
-    def __init__(self, engine: Transcriber) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.spec, self.batch_size = engine.spec, engine.batch_size
-        self.detect_languages, self.transcribe = engine.detect_languages, engine.transcribe
+        self.remote, self.run, self.usage = engine.remote, engine.run, engine.usage
 
     def close(self) -> None:
         """Left open."""
@@ -74,7 +74,7 @@ def _runtime(home: Path, model: str) -> Runtime:
     return Runtime(settings, lambda line: None)
 
 
-def _pair(media: Path, folder: Path, first: Runtime, engine: Transcriber, *, run_first: bool) -> float:
+def _pair(media: Path, folder: Path, first: Runtime, engine: Engine, *, run_first: bool) -> float:
     runtime = _runtime(folder / "home", first.settings.transcriber_model)
     runtime.__dict__["transcriber_spec"] = first.transcriber_spec
     request = gather([media], RunOptions(source_language="en", out=folder / "out")).requests[0]
@@ -92,7 +92,7 @@ def _pair(media: Path, folder: Path, first: Runtime, engine: Transcriber, *, run
         clips = _clips(plan, runtime)
         started = time.perf_counter()
         for at in range(0, len(clips), engine.batch_size):
-            list(engine.transcribe(clips[at : at + engine.batch_size]))
+            list(engine.run(clips[at : at + engine.batch_size]))
         return time.perf_counter() - started
 
     if run_first:

@@ -212,8 +212,8 @@ class _Job:
     def _payload(self, unit: Unit) -> bytes:
         if unit.task is not None:
             lines = tuple(TranslatedLine("", " ".join(reversed(line.text.split()))) for line in unit.task.lines)
-            return records.dump_translation(Translation("", lines))
-        return records.dump_transcript(Transcript("", self._words()))
+            return records.dump_translation(Translation(lines))
+        return records.dump_transcript(Transcript(self._words()))
 
     def _words(self) -> tuple[Word, ...]:
         step, found = WINDOW_MS // WORDS, []

@@ -49,6 +49,7 @@ from accounting.workload import JobContent  # noqa: E402
 from bench.quiet_clock import Batch, QuietPool, makespan_s  # noqa: E402
 from cache.store import Store  # noqa: E402
 from core.speech import Segment, Span, Window  # noqa: E402
+from engines.engine import Result, Stopping, never  # noqa: E402
 from journals.attempts import AttemptJournal  # noqa: E402
 from journals.demand import JobWants  # noqa: E402
 from journals.witnesses import Witness  # noqa: E402
@@ -87,17 +88,17 @@ class Metered:
     def batch_size(self) -> int:
         return int(self.engine.batch_size)
 
-    def detect_languages(self, clips: Any) -> Any:
-        with self._measured():
-            return self.engine.detect_languages(clips)
+    @property
+    def remote(self) -> bool:
+        return False
 
-    def transcribe(self, clips: Any) -> Iterator[Any]:
+    def run(self, requests: Any, stopping: Stopping = never) -> Iterator[Result]:
         with self._measured():
-            found = list(self.engine.transcribe(clips))
+            found = list(self.engine.run(requests, stopping))
         return iter(found)
 
-    def take_effort(self) -> Mapping[str, int]:
-        found: Mapping[str, int] = self.engine.take_effort()
+    def usage(self) -> Mapping[str, int]:
+        found: Mapping[str, int] = self.engine.usage()
         self.efforts.append(found)
         return found
 
@@ -183,17 +184,17 @@ class Bench:
     """One engine, and a new store for every hearing."""
 
     def __init__(self, options: argparse.Namespace, scratch: Path) -> None:
-        from engines.transcribe.factory import open_transcriber
+        from engines.roles import open_engine
 
         self.options, self.scratch = options, scratch
         self._count = 0
         runtime = self._runtime(scratch / "first")
-        engine = open_transcriber(runtime.transcriber_spec, runtime.resources)
+        engine = open_engine("transcriber", runtime.transcriber_spec, runtime.resources)
         pool = QuietPool(engine.meter) if options.clock == "quiet" else None
         if pool is not None:
             # One batch at a time: what the process takes meanwhile is the batch's.
             engine._pool, engine.meter.clock = pool, time.process_time  # type: ignore[attr-defined]
-        self.engine = Metered(engine, pool, engine.take_effort()["workers"])  # type: ignore[attr-defined]
+        self.engine = Metered(engine, pool, engine.usage()["workers"])
 
     def hear(self, media: Path, *, whole: bool) -> Hearing:
         """Transcribes a file in a store of its own."""

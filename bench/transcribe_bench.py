@@ -33,8 +33,8 @@ sys.path.insert(0, str(ROOT))
 from core.audio import ms_to_samples  # noqa: E402
 from core.speech import Window  # noqa: E402
 from engines.resources import EngineResources  # noqa: E402
-from engines.transcribe.factory import freeze, open_transcriber  # noqa: E402
-from engines.transcribe.interface import Clip, ClipSegment, TranscriberChoice, Transcript  # noqa: E402
+from engines.roles import freeze, open_engine  # noqa: E402
+from engines.transcribe.interface import Clip, ClipSegment, EngineChoice, Transcript  # noqa: E402
 from segmenter.detection import find_speech  # noqa: E402
 from segmenter.params import SegmenterParams  # noqa: E402
 from segmenter.windows import pack_windows  # noqa: E402
@@ -97,17 +97,17 @@ def run_ours(engine: Any, programs: Sequence[Program], params: SegmenterParams) 
         results = [
             result
             for start in range(0, len(clips), engine.batch_size)
-            for result in engine.transcribe(clips[start : start + engine.batch_size])
+            for result in engine.run(clips[start : start + engine.batch_size])
         ]
         by_name = {clip.id: clip for clip in clips}
-        words = [word for result in results for word in media_words(by_name[result.clip_id], result)]
+        words = [word for result in results for word in media_words(by_name[result.id], result.value)]
         tally.words[program.language] = sorted(words)
         tally.texts[program.language] = "".join(text for _start, text in sorted(words))
         tally.notes["windows"] += len(clips)
         for result in results:
-            tally.notes["failed"] += not isinstance(result, Transcript)
-            tally.notes["retried"] += "retried" in getattr(result, "flags", ())
-            tally.notes["dropped"] += len(getattr(result, "dropped", ()))
+            tally.notes["failed"] += not isinstance(result.value, Transcript)
+            tally.notes["retried"] += "retried" in getattr(result.value, "flags", ())
+            tally.notes["dropped"] += len(getattr(result.value, "dropped", ()))
     tally.seconds = time.perf_counter() - began
     return tally
 
@@ -161,7 +161,7 @@ def run_gated(engine: Any, clips: Sequence[Clip]) -> float:
     began = time.perf_counter()
     ordered = sorted(clips, key=lambda clip: -len(clip.samples))
     for start in range(0, len(ordered), engine.batch_size):
-        list(engine.transcribe(ordered[start : start + engine.batch_size]))
+        list(engine.run(ordered[start : start + engine.batch_size]))
     return time.perf_counter() - began
 
 
@@ -214,7 +214,9 @@ def measure(rounds: int, languages: Sequence[str], model_name: str, context_ms: 
     params = replace(SegmenterParams(), context_ms=context_ms)
     with tempfile.TemporaryDirectory() as folder:
         resources = EngineResources(models_dir=Path(folder), device="cpu", offline=True)
-        engine = open_transcriber(freeze(TranscriberChoice("faster-whisper", model_name), resources), resources)
+        engine = open_engine(
+            "transcriber", freeze("transcriber", EngineChoice("faster-whisper", model_name), resources), resources
+        )
         path = resolve_whisper(model_name, resources).path
         model = WhisperModel(str(path), device="cpu", compute_type="int8", cpu_threads=cpu_threads())
         ours, theirs = alternate(

@@ -23,9 +23,10 @@ from pathlib import Path
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from engines.engine import Engine, EngineChoice
 from engines.resources import EngineResources
-from engines.translate.factory import freeze, open_translator
-from engines.translate.interface import Line, TaskFailure, TranslatedLine, TranslationTask, Translator, TranslatorChoice
+from engines.roles import freeze, open_engine
+from engines.translate.interface import Line, TranslatedLine, TranslationTask
 
 ROOT = Path(__file__).resolve().parent.parent
 WINDOW = 6
@@ -83,19 +84,19 @@ def windows(lines: Sequence[str], language: str) -> list[TranslationTask]:
     ]
 
 
-def translate_all(engine: Translator, tasks: Sequence[TranslationTask]) -> tuple[list[TranslatedLine], float]:
+def translate_all(engine: Engine, tasks: Sequence[TranslationTask]) -> tuple[list[TranslatedLine], float]:
     """Every line, and the seconds that they took."""
     start = time.perf_counter()
     lines: list[TranslatedLine] = []
-    for result in engine.translate(tasks):
-        if isinstance(result, TaskFailure):
-            raise SystemExit(f"window {result.task_id} failed: {result.reason}")
-        lines.extend(result.lines)
+    for result in engine.run(tasks):
+        if result.reason:
+            raise SystemExit(f"window {result.id} failed: {result.reason}")
+        lines.extend(result.value.lines)
     return lines, time.perf_counter() - start
 
 
 @contextmanager
-def without_pinned_cache(engine: Translator) -> Iterator[None]:
+def without_pinned_cache(engine: Engine) -> Iterator[None]:
     """The same engine computing every prompt from its beginning: the other way to answers that do not depend."""
     call, pin = engine._call, engine._pin  # type: ignore[attr-defined]
     engine._pin = lambda *_: None  # type: ignore[attr-defined]
@@ -106,7 +107,7 @@ def without_pinned_cache(engine: Translator) -> Iterator[None]:
         engine._call, engine._pin = call, pin  # type: ignore[attr-defined]
 
 
-def measure(engine: Translator, language: str, lines: Sequence[str]) -> dict[str, object]:
+def measure(engine: Engine, language: str, lines: Sequence[str]) -> dict[str, object]:
     """One language's row."""
     tasks = windows(lines, language)
     translate_all(engine, tasks[:1])
@@ -138,7 +139,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="translate-bench-") as fresh:
         resources = EngineResources(models_dir=options.models_dir or Path(fresh), threads=options.threads)
         start = time.perf_counter()
-        engine = open_translator(freeze(TranslatorChoice("llama", options.model), resources), resources)
+        engine = open_engine(
+            "translator", freeze("translator", EngineChoice("llama", options.model), resources), resources
+        )
         loading = time.perf_counter() - start
         lines = bench_lines(options.lines)
         rows = {language: measure(engine, language, lines) for language in options.to.split(",")}

@@ -1,1 +1,1 @@
-"""The stages' engines: interface -> provider -> factory, one folder a stage."""
+"""What computes: one protocol (`engine`), one table of providers (`roles`), and a folder for each role."""

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,9 +15,9 @@ from cache.envelope import Record
 from cache.store import Store
 from core.errors import EngineError
 from core.keys import Key
-from engines.transcribe.interface import Clip, ClipFailure, ClipSegment, LanguageGuess, Transcriber, Transcript
+from engines.engine import Engine, Result, Stopping, never
+from engines.transcribe.interface import Clip, ClipSegment, LanguageQuestion, Transcript
 from engines.transcribe.words import in_order
-from engines.translate.interface import StoppableTranslator, TaskFailure, TaskLeft, Translation, Translator, Usage
 from journals.attempts import AttemptJournal
 from pipeline import records
 from pipeline.analysis import open_audio, window_samples
@@ -35,11 +35,6 @@ class Outcome:
 
 
 Settle = Callable[[Outcome], None]
-Stopping = Callable[[], bool]
-
-#: So long is waited, after a stop, for answers that are paid for anyway: less than the 25 s that a worker usually has
-#: after SIGTERM, so that there is time to commit them.
-IN_FLIGHT_GRACE_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -109,16 +104,16 @@ class Committer:
 def run_units(
     units: Sequence[Unit],
     plans: Callable[[str], Plan],
-    engine: Transcriber | Translator,
+    engine: Engine,
     store: Store,
     journal: AttemptJournal,
     settle: Settle,
-    stopping: Stopping = lambda: False,
+    stopping: Stopping = never,
 ) -> Ran:
     """Runs a batch of one stage. ``settle`` is told of each unit once, from this thread or from the commit thread.
 
     When ``stopping`` says so, what the engine has yielded is committed and the rest of the batch is left for later; of
-    requests under way, what is answered within `IN_FLIGHT_GRACE_S` is committed too, and what is not is noted as used.
+    requests under way elsewhere, what is answered in time is committed too, and what is not is noted as used.
     Units that are in the store already are settled without the engine; units with the same key are computed once.
     Raises EngineError or StoreError when the stage cannot go on; what was settled until then stays.
     """
@@ -126,44 +121,40 @@ def run_units(
     wanted = _missing(units, store, settle)
     if not wanted:
         return Ran()
-    calls = _prepare(wanted, plans, engine, store)
-    store.require_space(len(calls.inputs) * 64 * 1024)
-    computed = [wanted[Key(item.id)][0] for item in calls.inputs]
-    remote = bool(getattr(engine, "remote", False))
-    estimated = estimated_usage(stage, computed) if remote else None
+    requests = _requests(stage, wanted, plans, store)
+    store.require_space(len(requests) * 64 * 1024)
+    computed = [wanted[key][0] for key in requests]
+    estimated = estimated_usage(stage, computed) if engine.remote else None
     begun = journal.start(stage, computed, engine.spec, estimated)
-    _take_effort(engine)
+    engine.usage()  # From here on it counts for this batch.
     started, committer, halt = time.monotonic(), Committer(store, settle), _Halt(stopping)
-    fate = _Fate({Key(item.id) for item in calls.inputs}, remote, calls.stoppable)
+    fate = _Fate(set(requests), engine.remote)
     try:
-        for key, payload, reason, used in calls.results(halt):
-            if not fate.note(key, payload, reason, used):
+        for result in engine.run(list(requests.values()), halt):
+            if not fate.note(result):
                 continue
-            if payload is None:
-                _fail(wanted[key], reason, settle)
+            key = Key(result.id)
+            if result.value is None:
+                _fail(wanted[key], result.reason, settle)
             else:
+                payload = _payload(requests[key], result.value)
                 provenance = {
                     "attempt": begun.attempt,
                     "line": begun.line,
                     "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
                     "engine": engine.spec.describe(),
-                    **used,
+                    **result.usage,
                 }
                 committer.submit(Record(key, str(stage), payload, provenance), wanted[key])
-            # A transcriber computes its batch as a whole: what it has already paid for is worth the wait.
-            if stage is Stage.TRANSLATE and not calls.stoppable and halt():
-                fate.broken_off = True
-                break
-        else:
-            for key in () if calls.stoppable and halt.asked else fate.silent():
-                _fail(wanted[key], "the engine gave no result", settle)
+        for key in () if halt.told else fate.silent():
+            _fail(wanted[key], "the engine gave no result", settle)
     finally:
         engine_ms = _ms_since(started)
-        fate.usage.update(_take_effort(engine))
+        fate.usage.update(engine.usage())
         try:
             committer.finish()
         finally:
-            journal.end(begun.attempt, engine_ms / 1000, fate.yielded, dict(fate.usage), fate.unbegun())
+            journal.end(begun.attempt, engine_ms / 1000, fate.yielded, dict(fate.usage), fate.unbegun(halt.told))
     return Ran(begun.attempt, engine_ms, sum(unit.audio_ms for unit in computed), tuple(committer.commits_ms))
 
 
@@ -175,59 +166,54 @@ def _fail(units: Sequence[Unit], reason: str, settle: Settle) -> None:
 class _Fate:
     """What became of a batch's units, and what they used."""
 
-    def __init__(self, keys: set[Key], remote: bool, stoppable: bool) -> None:
-        self._waiting, self._dropped = keys, set[Key]()
-        self._remote, self._stoppable = remote, stoppable
+    def __init__(self, keys: set[Key], remote: bool) -> None:
+        self._waiting, self._left = keys, set[Key]()
+        self._remote = remote
         #: Results that the engine gave.
         self.yielded = 0
         #: By meter. That a remote engine reports no request says something: nothing is charged where nobody answers.
         self.usage = defaultdict[str, int](int, {"requests": 0} if remote else {})
-        #: True when an engine was left in the middle of its batch.
-        self.broken_off = False
 
-    def note(self, key: Key, payload: bytes | None, reason: str, used: dict[str, int]) -> bool:
-        """Takes what the engine said of a unit; False when that is no result."""
-        for meter, amount in used.items():
-            self.usage[meter] += amount
-        if payload is None and not reason:
-            self._dropped.add(key)
+    def note(self, result: Result) -> bool:
+        """Takes what the engine said of a unit; False when that settles nothing.
+
+        A second answer, or one to what nobody asked, is none: the unit that lacks its own has failed.
+        """
+        key = Key(result.id)
+        if key not in self._waiting:
             return False
+        for meter, amount in result.usage.items():
+            self.usage[meter] += amount
         self._waiting.discard(key)
+        if result.value is None and not result.reason:
+            self._left.add(key)
+            return False
         self.yielded += 1
         return True
 
-    def silent(self) -> set[Key]:
+    def silent(self) -> frozenset[Key]:
         """Units that the engine has said nothing of."""
-        return self._waiting - self._dropped
+        return frozenset(self._waiting)
 
-    def unbegun(self) -> frozenset[Key]:
-        """Units that the engine was stopped before, as far as that is known.
+    def unbegun(self, stopped: bool) -> frozenset[Key]:
+        """Units that the engine had not begun when it ended, as far as that is known.
 
-        A local translator does one unit after the other; a remote one may have begun the rest as well, unless it says
-        what it has.
+        One that was told to stop, or that works elsewhere, says which it has begun; one that broke does not.
         """
-        return frozenset(self.silent() if self._stoppable or (self.broken_off and not self._remote) else ())
+        return self.silent() if stopped or self._remote else frozenset()
 
 
-def try_engine(
-    unit: Unit, plans: Callable[[str], Plan], engine: Transcriber | Translator, store: Store
-) -> tuple[int, int]:
+def try_engine(unit: Unit, plans: Callable[[str], Plan], engine: Engine, store: Store) -> tuple[int, int]:
     """Computes a unit and keeps nothing of it: (speech given to the engine, time that it took), in milliseconds.
 
     For asking whether an engine works at all. Raises EngineError when it does not, StoreError as `run_units` does.
     """
-    calls = _prepare({unit.key: [unit]}, plans, engine, store)
+    requests = _requests(unit.stage, {unit.key: [unit]}, plans, store)
     began = time.monotonic()
-    for _key, payload, reason, _used in calls.results(lambda: False):
-        if payload is None:
-            raise EngineError(f"the engine does not compute what it has computed before: {reason}", "")
+    for result in engine.run(list(requests.values())):
+        if result.value is None:
+            raise EngineError(f"the engine does not compute what it has computed before: {result.reason}", "")
     return unit.audio_ms, _ms_since(began)
-
-
-def _take_effort(engine: Any) -> Mapping[str, int]:
-    """What the engine's parts did since they were last asked; nothing of an engine that does not say."""
-    take = getattr(engine, "take_effort", None)
-    return {} if take is None else take()
 
 
 def _ms_since(began: float) -> int:
@@ -249,83 +235,43 @@ def _missing(units: Sequence[Unit], store: Store, settle: Settle) -> dict[Key, l
 
 
 class _Halt:
-    """Remembers that it was asked to stop: a stop is final, and asking may cost something."""
+    """Remembers that the engine was told to stop: a stop is final, and asking may cost something."""
 
     def __init__(self, stopping: Stopping) -> None:
         self._stopping = stopping
-        self.asked = False
+        self.told = False
 
     def __call__(self) -> bool:
-        self.asked = self.asked or self._stopping()
-        return self.asked
+        self.told = self.told or self._stopping()
+        return self.told
 
 
-#: A unit's key, its payload, why there is none, and what it used. Neither payload nor reason: it was begun and left.
-Result = tuple[Key, bytes | None, str, dict[str, int]]
+def _requests(
+    stage: Stage, wanted: Mapping[Key, Sequence[Unit]], plans: Callable[[str], Plan], store: Store
+) -> dict[Key, Any]:
+    """What the engine is given, by key; the id of a request is its unit's key."""
+    if stage is Stage.TRANSLATE:
+        return {key: replace(same[0].task, id=key) for key, same in wanted.items() if same[0].task is not None}
+    return {key: _audio_request(stage, same[0], plans(same[0].job_id), store) for key, same in wanted.items()}
 
 
-@dataclass(frozen=True)
-class _Calls:
-    """Inputs of an engine, and how to get results of them; the id of an input is its unit's key."""
-
-    inputs: Sequence[Any]
-    results: Callable[[Stopping], Iterator[Result]]
-    #: Whether the engine itself asks if it is to stop, and says what was under way then.
-    stoppable: bool = False
-
-
-def _prepare(
-    wanted: dict[Key, list[Unit]],
-    plans: Callable[[str], Plan],
-    engine: Any,
-    store: Store,
-) -> _Calls:
-    stages = {same[0].stage for same in wanted.values()}
-    if Stage.TRANSLATE in stages:
-        tasks = [replace(same[0].task, id=key) for key, same in wanted.items() if same[0].task is not None]
-        stoppable = isinstance(engine, StoppableTranslator)
-        return _Calls(tasks, lambda stopping: _translations(engine, tasks, stopping), stoppable)
-    clips = _load_clips(wanted, plans, store)
-    if Stage.DETECT in stages:
-        return _Calls(clips, lambda _stopping: _guesses(engine, clips))
-    return _Calls(clips, lambda _stopping: _transcripts(engine, clips))
+def _audio_request(stage: Stage, unit: Unit, plan: Plan, store: Store) -> Clip | LanguageQuestion:
+    planned = plan.windows[unit.window]
+    with open_audio(store, plan.view(SPEECH)) as audio:
+        samples = window_samples(audio, planned.window)
+    if stage is Stage.DETECT:
+        return LanguageQuestion(unit.key, samples)
+    segments = tuple(ClipSegment(*span) for span in planned.layout())
+    return Clip(unit.key, samples, segments, unit.source.split("-", 1)[0])
 
 
-def _load_clips(wanted: dict[Key, list[Unit]], plans: Callable[[str], Plan], store: Store) -> list[Clip]:
-    clips: list[Clip] = []
-    for key, same in wanted.items():
-        unit = same[0]
-        plan = plans(unit.job_id)
-        planned = plan.windows[unit.window]
-        with open_audio(store, plan.view(SPEECH)) as audio:
-            samples = window_samples(audio, planned.window)
-        segments = tuple(ClipSegment(*span) for span in planned.layout())
-        clips.append(Clip(key, samples, segments, unit.source.split("-", 1)[0]))
-    return clips
-
-
-def _guesses(engine: Transcriber, clips: Sequence[Clip]) -> Iterator[Result]:
-    guesses: Iterable[LanguageGuess] = engine.detect_languages(clips)
-    asked = {clip.id for clip in clips}
-    for guess in guesses:
-        if guess.clip_id not in asked:
-            continue
-        asked.discard(guess.clip_id)
-        yield Key(guess.clip_id), records.dump_guess(guess), "", {}
-
-
-def _transcripts(engine: Transcriber, clips: Sequence[Clip]) -> Iterator[Result]:
-    lengths = {clip.id: len(clip.samples) // 16 for clip in clips}
-    for result in engine.transcribe(clips):
-        audio_ms = lengths.pop(result.clip_id, None)
-        if audio_ms is None:
-            continue  # A second answer, or one to what nobody asked: the clip that lacks its own has failed.
-        key = Key(result.clip_id)
-        if isinstance(result, ClipFailure):
-            reason = result.reason or "the transcriber failed and did not say why"
-            yield key, None, reason, {"audio_ms": audio_ms}
-        else:
-            yield key, records.dump_transcript(_promised(result, audio_ms)), "", {"audio_ms": audio_ms}
+def _payload(request: Any, value: Any) -> bytes:
+    """The record of what an engine answered."""
+    if isinstance(request, LanguageQuestion):
+        return records.dump_guess(value)
+    if isinstance(request, Clip):
+        return records.dump_transcript(_promised(value, len(request.samples) // 16))
+    return records.dump_translation(value)
 
 
 def _promised(transcript: Transcript, audio_ms: int) -> Transcript:
@@ -334,25 +280,3 @@ def _promised(transcript: Transcript, audio_ms: int) -> Transcript:
     if words == transcript.words:
         return transcript
     return replace(transcript, words=words, flags=(*transcript.flags, "times-mended"))
-
-
-def _translations(engine: Translator, tasks: Sequence[Any], stopping: Stopping) -> Iterator[Result]:
-    results: Iterable[Translation | TaskFailure | TaskLeft] = (
-        engine.translate_until(tasks, stopping, IN_FLIGHT_GRACE_S)
-        if isinstance(engine, StoppableTranslator)
-        else engine.translate(tasks)
-    )
-    for result in results:
-        key, meters = Key(result.task_id), _meters(result.usage)
-        if isinstance(result, TaskFailure):
-            yield key, None, result.reason or "the translator failed and did not say why", meters
-        elif isinstance(result, TaskLeft):
-            yield key, None, "", meters
-        else:
-            yield key, records.dump_translation(result), "", meters
-
-
-def _meters(used: Usage) -> dict[str, int]:
-    """How usage is named in journals and provenances."""
-    found = {"requests": used.requests, "input_tokens": used.input_tokens, "output_tokens": used.output_tokens}
-    return found | ({"unanswered": used.unanswered} if used.unanswered else {})

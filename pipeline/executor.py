@@ -18,8 +18,8 @@ from functools import partial
 from cache.faults import BlobDamagedError
 from core.conditions import condition_of, reason_of
 from core.errors import EngineError, MediaError, SegueError, StoreError, UsageError
-from engines.transcribe.interface import Transcriber
-from engines.translate.interface import Translator
+from core.specs import EngineSpec
+from engines.engine import Engine
 from journals.attempts import AttemptJournal
 from journals.demand import JobWants
 from journals.node_session import NodeSession, local_facts
@@ -39,7 +39,7 @@ from pipeline.progress import Watcher
 from pipeline.report import FileResult, JobState, RunReport, left_of, tally_of
 from pipeline.results import deliver_job
 from pipeline.runtime import Runtime
-from pipeline.stages import Stage, Unit
+from pipeline.stages import ROLES, Stage, Unit, loaded_for
 from pipeline.work import JobWork
 
 #: Speech that may wait, planned, for the engines: enough to keep them busy, little enough to keep memory flat.
@@ -58,10 +58,6 @@ class Entry:
     request: Callable[[], PlanRequest]
 
 
-def _is_remote(engine: Transcriber | Translator) -> bool:
-    return bool(getattr(engine, "remote", False))
-
-
 class Executor:
     """One run over several inputs. `run` may be called once; `stop` from any thread or signal handler."""
 
@@ -75,7 +71,7 @@ class Executor:
         )
         self._witness = Witness(runtime.store, self._journal.session)
         self._wants = JobWants(self._witness)
-        self._engines = EnginePool(runtime.resources, self._journal.engine_loaded)
+        self._engines = EnginePool(runtime.resources, self._engine_loaded)
         self._board = Board()
         self._courier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliver")
         self._results: dict[int, FileResult] = {}
@@ -198,7 +194,7 @@ class Executor:
                 self._finish(number, FileResult(delivery.media, JobState.FAILED, reason=dead))
                 return
             self._open_session()
-            self._engines.prefetch_transcriber(request.settings.transcriber)
+            self._engines.prefetch("transcriber", request.settings.transcriber)
         plan = plan_job(request, folder, partial(self._on_decoded, number))
         folder.clear_failures()
         work = JobWork.open(plan, self._store, {})
@@ -231,7 +227,7 @@ class Executor:
                     break
                 engine = self._open(need)
                 free = self._board.take(need, engine.batch_size)
-                batch = self._gate.affordable(free, engine.spec, _is_remote(engine))
+                batch = self._gate.affordable(free, engine.spec, engine.remote)
                 self._board.release(free[len(batch) :])
                 if batch:
                     self._run_batch(batch, engine)
@@ -263,15 +259,16 @@ class Executor:
                 board.changed.wait(0.2)
         return None
 
-    def _open(self, need: EngineNeed) -> Transcriber | Translator:
-        self._open_session()
-        if need.stage is Stage.TRANSLATE:
-            return self._engines.translator(need.spec)
-        return self._engines.transcriber(need.spec)
+    def _engine_loaded(self, role: str, spec: EngineSpec, seconds: float) -> None:
+        self._journal.engine_loaded(loaded_for(role), spec, seconds)
 
-    def _run_batch(self, batch: list[Unit], engine: Transcriber | Translator) -> None:
+    def _open(self, need: EngineNeed) -> Engine:
+        self._open_session()
+        return self._engines.open(ROLES[need.stage], need.spec)
+
+    def _run_batch(self, batch: list[Unit], engine: Engine) -> None:
         # Between two units of a local translator the account is asked again; other engines are through all at once.
-        divisible = batch if batch[0].stage is Stage.TRANSLATE and not _is_remote(engine) else []
+        divisible = batch if batch[0].stage is Stage.TRANSLATE and not engine.remote else []
         gate, spec = self._gate, engine.spec
         try:
             run_units(

@@ -44,10 +44,9 @@ def dump_transcript(transcript: Transcript) -> bytes:
 
 
 def load_transcript(payload: bytes) -> Transcript:
-    """The transcript in a payload; its clip id is empty."""
+    """The transcript in a payload."""
     value: Mapping[str, Any] = load(payload)
     return Transcript(
-        clip_id="",
         words=tuple(Word(*fields) for fields in value["words"]),
         dropped=tuple(Dropped(*fields) for fields in value["dropped"]),
         flags=tuple(value["flags"]),

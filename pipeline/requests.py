@@ -163,11 +163,11 @@ def _frozen_translator(requests: Sequence[Request], runtime: Runtime) -> EngineS
 
 def _check_transcriber(requests: Sequence[Request], runtime: Runtime, translator: EngineSpec | None) -> None:
     """Raises SettingsError when this machine cannot compute in the frozen type, and something is left to compute."""
-    from engines.transcribe.factory import check_here
+    from engines.roles import check_here
 
     try:
         if requests:
-            check_here(runtime.transcriber_spec, runtime.resources)
+            check_here("transcriber", runtime.transcriber_spec, runtime.resources)
     except SettingsError:
         if not all(_is_complete(request, runtime, translator) for request in requests):
             raise

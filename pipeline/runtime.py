@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from core.errors import SettingsError, StoreError, summed_up
 from core.keys import canonical_json, digest_bytes
 from core.specs import EngineSpec
+from engines import roles
+from engines.engine import EngineChoice
 from engines.resources import EngineResources
 from pipeline.settings_files import CONFIG_VARIABLE, GoesTo, Harmless, Trust, read_settings_files, refuse_leaks
 
@@ -49,11 +51,15 @@ class Settings(BaseSettings):
 
     home: Path = Field(default=Path("~/.segue"), description="where jobs, records and audio live")
     owner: str = Field(default="", description="whom new jobs belong to (default: the user's name)")
-    transcriber: str = Field(default="faster-whisper", description="provider: faster-whisper, fake")
+    transcriber: str = Field(
+        default="faster-whisper", description=f"provider: {', '.join(roles.providers('transcriber'))}"
+    )
     transcriber_model: str = Field(default="", description="name, hub id or folder (default: by device)")
     transcriber_compute_type: str = Field(default="", description="int8, int8_float16, float16 (default: by device)")
     translator: str = Field(
-        default="", description="provider: llama, openai, fake (default: openai when a URL is set, else llama)"
+        default="",
+        description=f"provider: {', '.join(roles.providers('translator'))} "
+        "(default: openai when a URL is set, else llama)",
     )
     translator_model: str = Field(default="", description="name, hub id, folder or .gguf file (default: by device)")
     translator_url: str = Field(default="", description="an OpenAI-compatible endpoint, e.g. http://127.0.0.1:8000/v1")
@@ -293,34 +299,44 @@ class Runtime:
         with suppress(StoreError):
             self.store.replace_state(note, canonical_json({"line": line}))
 
+    def provider(self, role: str) -> str:
+        """The provider asked for, or the one that the other settings mean. Raises EngineMissingError."""
+        return getattr(self.settings, role) or roles.default_provider(role, self.resources)
+
+    def is_remote(self, role: str) -> bool:
+        """True when the role's work happens elsewhere and can overlap with this machine's."""
+        return roles.is_remote(role, self.provider(role))
+
+    def engine_spec(self, role: str) -> EngineSpec:
+        """The engine that new jobs are frozen with. Raises SettingsError, EngineError."""
+        if role not in self._specs:
+            model, compute_type, revision = (
+                getattr(self.settings, f"{role}_{name}", "") for name in ("model", "compute_type", "revision")
+            )
+            choice = EngineChoice(self.provider(role), model, compute_type, revision)
+            self._specs[role] = roles.freeze(role, choice, self.resources)
+        return self._specs[role]
+
+    @cached_property
+    def _specs(self) -> dict[str, EngineSpec]:
+        return {}
+
     @property
     def translator_provider(self) -> str:
-        """The provider asked for, or the one that the other settings mean."""
-        return self.settings.translator or ("openai" if self.settings.translator_url else "llama")
+        """`provider` of the translator."""
+        return self.provider("translator")
 
     @property
     def translates_remotely(self) -> bool:
-        """True when translation happens elsewhere and can overlap with transcription."""
-        return self.translator_provider == "openai"
+        """`is_remote` of the translator."""
+        return self.is_remote("translator")
 
     @cached_property
     def transcriber_spec(self) -> EngineSpec:
-        """The transcriber that new jobs are frozen with. Raises SettingsError, EngineError."""
-        from engines.transcribe.factory import freeze
-        from engines.transcribe.interface import TranscriberChoice
-
-        settings = self.settings
-        choice = TranscriberChoice(settings.transcriber, settings.transcriber_model, settings.transcriber_compute_type)
-        return freeze(choice, self.resources)
+        """`engine_spec` of the transcriber."""
+        return self.engine_spec("transcriber")
 
     @cached_property
     def translator_spec(self) -> EngineSpec:
-        """The translator that new jobs are frozen with. Raises SettingsError, EngineError."""
-        from engines.translate.factory import freeze
-        from engines.translate.interface import TranslatorChoice
-
-        settings = self.settings
-        choice = TranslatorChoice(
-            self.translator_provider, settings.translator_model, revision=settings.translator_revision
-        )
-        return freeze(choice, self.resources)
+        """`engine_spec` of the translator."""
+        return self.engine_spec("translator")

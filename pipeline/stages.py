@@ -21,6 +21,15 @@ class Stage(StrEnum):
     TRANSLATE = "translate"
 
 
+#: The role of the engine that computes each stage (`engines.roles`).
+ROLES = {Stage.DETECT: "transcriber", Stage.TRANSCRIBE: "transcriber", Stage.TRANSLATE: "translator"}
+
+
+def loaded_for(role: str) -> Stage:
+    """The stage that an engine's loading is noted with: the last that it computes."""
+    return [stage for stage, needed in ROLES.items() if needed == role][-1]
+
+
 #: Raised when a stage's meaning or payload changes; old records are then simply not found.
 STAGE_VERSIONS = {Stage.DETECT: 1, Stage.TRANSCRIBE: 1, Stage.TRANSLATE: 1}
 

@@ -17,11 +17,13 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from cache.faults import BlobDamagedError
 from core.conditions import condition_of
 from core.errors import DeviceError, DiskFullError, EndpointAwayError, EngineError, MachineError, SegueError, StoreError
+from core.specs import EngineSpec
+from engines.engine import Engine
 from journals.attempts import AttemptJournal, ProcessCard
 from pipeline.batches import Outcome, Ran, run_units, try_engine
 from pipeline.engines_pool import EnginePool
@@ -29,7 +31,7 @@ from pipeline.job import Plan
 from pipeline.jobs import JobFolder
 from pipeline.lookup import UnitLookup, UnitRef
 from pipeline.runtime import Runtime, load_settings
-from pipeline.stages import Stage, Unit
+from pipeline.stages import ROLES, Stage, Unit, loaded_for
 from worker.protocol import (
     Broken,
     ChunkDone,
@@ -44,10 +46,6 @@ from worker.protocol import (
     dump_event,
     load_ref,
 )
-
-if TYPE_CHECKING:
-    from engines.transcribe.interface import Transcriber
-    from engines.translate.interface import Translator
 
 #: prctl's number for "send me this signal when my parent has died".
 _PR_SET_PDEATHSIG = 1
@@ -127,17 +125,15 @@ class EngineProcess:
         self._store = runtime.store
         self._lookup = UnitLookup(self._store)
         self._journal = AttemptJournal(self._store, ProcessCard(orders.node, orders.worker), session=orders.session)
-        self._pool = EnginePool(runtime.resources, self._journal.engine_loaded)
+        self._pool = EnginePool(runtime.resources, self._engine_loaded)
 
     def load(self, stages: Sequence[Stage]) -> None:
         """Opens the engines of these stages and says which they are."""
         wanted = {stage: self._spec(stage) for stage in stages}
-        if Stage.DETECT in wanted or Stage.TRANSCRIBE in wanted:
-            self._pool.prefetch_transcriber(self._runtime.transcriber_spec)
         served = []
         for stage, spec in wanted.items():
             engine = self._open(stage)
-            served.append(ServedEngine(stage, spec, engine.batch_size, bool(getattr(engine, "remote", False))))
+            served.append(ServedEngine(stage, spec, engine.batch_size, engine.remote))
         self._wire.tell(Ready(tuple(served)))
 
     def run(self, chunk: int, stage: Stage, refs: Sequence[UnitRef]) -> None:
@@ -201,12 +197,14 @@ class EngineProcess:
         ]
         return tuple(gone or jobs)
 
-    def _spec(self, stage: Stage) -> Any:
-        return self._runtime.translator_spec if stage is Stage.TRANSLATE else self._runtime.transcriber_spec
+    def _engine_loaded(self, role: str, spec: EngineSpec, seconds: float) -> None:
+        self._journal.engine_loaded(loaded_for(role), spec, seconds)
 
-    def _open(self, stage: Stage) -> Transcriber | Translator:
-        spec = self._spec(stage)
-        return self._pool.translator(spec) if stage is Stage.TRANSLATE else self._pool.transcriber(spec)
+    def _spec(self, stage: Stage) -> Any:
+        return self._runtime.engine_spec(ROLES[stage])
+
+    def _open(self, stage: Stage) -> Engine:
+        return self._pool.open(ROLES[stage], self._spec(stage))
 
     def _plan(self, job_id: str) -> Plan:
         plan = self._lookup.plan(job_id)

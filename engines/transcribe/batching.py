@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from core.errors import DeviceError, EngineError
+from engines.engine import Result
 from engines.faults import Fault, classify
-from engines.transcribe.interface import Clip, ClipFailure, Transcript
+from engines.transcribe.clips import audio_ms
+from engines.transcribe.interface import Clip, Transcript
 
-Result = Transcript | ClipFailure
 #: Computes one batch and yields one result a clip, in any order, each as soon as it is final.
 Compute = Callable[[Sequence[Clip]], Iterable[Result]]
 
@@ -59,6 +60,16 @@ class BatchLimit:
             self._clips = max(1, min(self._ceiling, max(room, self._fitted)))
 
 
+def heard(clip: Clip, transcript: Transcript) -> Result:
+    """The result of a clip that was transcribed."""
+    return Result(clip.id, transcript, usage={"audio_ms": audio_ms(clip)})
+
+
+def failed(clip: Clip, reason: str) -> Result:
+    """The result of a clip that could not be transcribed; the others of the batch are not concerned."""
+    return Result(clip.id, None, reason, {"audio_ms": audio_ms(clip)})
+
+
 def settle(clips: Sequence[Clip], compute: Compute, limit: BatchLimit) -> Iterator[Result]:
     """Exactly one result for each clip of ``clips``, whatever ``compute`` raises, except EngineError, which passes.
 
@@ -98,9 +109,9 @@ def settle(clips: Sequence[Clip], compute: Compute, limit: BatchLimit) -> Iterat
             elif fault is Fault.MEMORY:
                 if computed == refused.get(id(batch[0]), computed):
                     raise DeviceError(f"the device has {_NO_ROOM}: {_reason(error)}", _NO_ROOM_HINT) from error
-                yield ClipFailure(batch[0].id, f"{_NO_ROOM}, though others fit ({_reason(error)}): {_NO_ROOM_HINT}")
+                yield failed(batch[0], f"{_NO_ROOM}, though others fit ({_reason(error)}): {_NO_ROOM_HINT}")
             elif len(batch) == 1:
-                yield ClipFailure(rest[0].id, _reason(error))
+                yield failed(rest[0], _reason(error))
             else:
                 pending[:0] = [[clip] for clip in rest]
 
@@ -115,7 +126,7 @@ def _positioned(batch: Sequence[Clip], compute: Compute) -> Iterator[tuple[int, 
     for position, clip in enumerate(batch):
         places.setdefault(clip.id, []).append(position)
     for result in compute(batch):
-        yield places[result.clip_id].pop(0), result
+        yield places[result.id].pop(0), result
     missing = sum(len(left) for left in places.values())
     if missing:
         raise RuntimeError(f"the engine gave no result for {missing} of {len(batch)} clips")

@@ -18,9 +18,12 @@ from core.errors import EngineError, SettingsError
 from core.keys import Digest, digest_bytes, digest_value
 from core.specs import EngineSpec
 from core.text import Word
+from engines.engine import EngineChoice, Result, Stopping, never
 from engines.resources import EngineResources
-from engines.transcribe.batching import BatchLimit, Result, settle
-from engines.transcribe.interface import Clip, ClipSegment, LanguageGuess, TranscriberChoice, Transcript
+from engines.transcribe.batching import BatchLimit, heard, settle
+from engines.transcribe.interface import Clip, ClipSegment, LanguageGuess, LanguageQuestion, Transcript
+
+REMOTE = False
 
 DEFAULT_MODEL = "fake-words"
 #: Changes when the same clip would get other words.
@@ -41,7 +44,7 @@ _VOCABULARY = (
 )
 
 
-def freeze(choice: TranscriberChoice, resources: EngineResources) -> EngineSpec:
+def freeze(choice: EngineChoice, resources: EngineResources) -> EngineSpec:
     """The fake's spec. Raises SettingsError for an option other than ``language``."""
     del resources
     for name, _value in choice.options:
@@ -52,7 +55,7 @@ def freeze(choice: TranscriberChoice, resources: EngineResources) -> EngineSpec:
     return EngineSpec("fake", choice.model or DEFAULT_MODEL, revision, choice.compute_type, options)
 
 
-def open_transcriber(spec: EngineSpec, resources: EngineResources) -> FakeTranscriber:
+def open_engine(spec: EngineSpec, resources: EngineResources) -> FakeTranscriber:
     """Ready at once. Raises SettingsError when ``resources.fake_faults`` cannot be read."""
     return FakeTranscriber(spec, resources)
 
@@ -68,6 +71,8 @@ class FakeTranscriber:
     words. ``skip:<n>``: they get no result. ``astray:<n>``: their words have no number for a time, lie behind the clip
     or end before they begin.
     """
+
+    remote = REMOTE
 
     def __init__(self, spec: EngineSpec, resources: EngineResources) -> None:
         self._spec = spec
@@ -86,13 +91,23 @@ class FakeTranscriber:
     def batch_size(self) -> int:
         return min(self._batch_size, self._limit.clips)
 
-    def detect_languages(self, clips: Sequence[Clip]) -> list[LanguageGuess]:
-        return [LanguageGuess(clip.id, self._language, 900) for clip in clips]
-
-    def transcribe(self, clips: Sequence[Clip]) -> Iterator[Result]:
+    def run(
+        self, requests: Sequence[Clip] | Sequence[LanguageQuestion], stopping: Stopping = never
+    ) -> Iterator[Result]:
+        """As `Engine.run`; the batch is computed as a whole."""
+        del stopping
+        clips = [request for request in requests if isinstance(request, Clip)]
+        yield from (
+            Result(request.id, LanguageGuess(self._language, 900))
+            for request in requests
+            if isinstance(request, LanguageQuestion)
+        )
         every = self._faults.get("skip")
         skipped = {clip.id for clip in clips if every is not None and is_chosen(clip_digest(clip), every)}
-        yield from (result for result in settle(clips, self._compute, self._limit) if result.clip_id not in skipped)
+        yield from (result for result in settle(clips, self._compute, self._limit) if result.id not in skipped)
+
+    def usage(self) -> Mapping[str, int]:
+        return {}
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -112,7 +127,7 @@ class FakeTranscriber:
                 words = ()
             elif is_chosen(digest, self._faults.get("astray")):
                 words = tuple(_astray(place, word) for place, word in enumerate(words))
-            yield Transcript(clip.id, words)
+            yield heard(clip, Transcript(words))
 
     def _play_faults(self, digest: Digest) -> None:
         self._begun += 1

@@ -7,29 +7,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from core.errors import DeviceError, EngineError, EngineMissingError, SettingsError
 from core.specs import EngineSpec
 from engines.defaults import choose_default_whisper, default_whisper
 from engines.device import Device, DeviceKind, cpu_threads, detect_device
+from engines.engine import EngineChoice, Result, Stopping, never
 from engines.faults import Fault, classify
 from engines.gpu_memory import free_gpu_bytes
 from engines.models import resolve_whisper
 from engines.places import find_frozen, remember_place
 from engines.resources import EngineResources
-from engines.transcribe.batching import BatchLimit, Result, run_batches, settle
+from engines.transcribe.batching import BatchLimit, failed, heard, run_batches, settle
 from engines.transcribe.clips import audio_ms, is_digital_silence, whole_segments
 from engines.transcribe.decoding import Decoded, Encoded, EncodedClips, Search, WhisperDecoder
 from engines.transcribe.gates import Evidence
-from engines.transcribe.interface import Clip, ClipFailure, LanguageGuess, TranscriberChoice, Transcript
+from engines.transcribe.interface import Clip, LanguageGuess, LanguageQuestion, Transcript
 from engines.transcribe.judging import Reading, judge, read
 from engines.transcribe.metering import EffortMeter
 from engines.transcribe.words import place_words, spread_words
 
+REMOTE = False
 #: Changes when the rules of decoding and judging change, so that old records are not taken for new ones.
 _RULES = "3"
 _DEFAULT_BEAM = 5
@@ -47,7 +48,7 @@ COMPUTE_TYPES = ("float32", "float16", "int8", "int8_float32", "int8_float16", "
 _WHISPER_NAMES = {"cmn": "zh", "nb": "no", "jv": "jw", "fil": "tl", "iw": "he", "in": "id", "ji": "yi"}
 
 
-def freeze(choice: TranscriberChoice, resources: EngineResources) -> EngineSpec:
+def freeze(choice: EngineChoice, resources: EngineResources) -> EngineSpec:
     """Fixes the model's files, the compute type and the options. Finds the model (it may be downloaded), loads nothing.
 
     Raises SettingsError for an unknown option or compute type, EngineMissingError when the model cannot be had.
@@ -65,7 +66,7 @@ def freeze(choice: TranscriberChoice, resources: EngineResources) -> EngineSpec:
     return EngineSpec("faster-whisper", files.name, files.revision, compute_type, options)
 
 
-def open_transcriber(spec: EngineSpec, resources: EngineResources) -> FasterWhisperTranscriber:
+def open_engine(spec: EngineSpec, resources: EngineResources) -> FasterWhisperTranscriber:
     """Loads the model that ``spec`` froze.
 
     Raises EngineError when its files are not those that were frozen or this device cannot compute in its type,
@@ -128,7 +129,7 @@ class _Shape:
     threads: int
     #: Clips in one batch.
     batch: int
-    #: Clips that are best given to `transcribe` at once.
+    #: Clips that are best given to `run` at once.
     call: int
 
 
@@ -148,6 +149,8 @@ def _shape(device: Device, resources: EngineResources) -> _Shape:
 
 class FasterWhisperTranscriber:
     """One loaded Whisper model. Calls may come from one thread at a time."""
+
+    remote = REMOTE
 
     def __init__(self, spec: EngineSpec, resources: EngineResources) -> None:
         self._spec = spec
@@ -178,9 +181,20 @@ class FasterWhisperTranscriber:
         fits = self._limit.clips
         return self._shape.call if fits >= self._shape.batch else fits * self._shape.workers
 
-    def detect_languages(self, clips: Sequence[Clip]) -> list[LanguageGuess]:
+    def run(
+        self, requests: Sequence[Clip] | Sequence[LanguageQuestion], stopping: Stopping = never
+    ) -> Iterator[Result]:
+        """As `Engine.run`; the batch is computed as a whole."""
+        del stopping
+        if requests and isinstance(requests[0], LanguageQuestion):
+            yield from self._detect_all(cast(Sequence[LanguageQuestion], requests))
+        else:
+            yield from self._transcribe(cast(Sequence[Clip], requests))
+
+    def _detect_all(self, questions: Sequence[LanguageQuestion]) -> Iterator[Result]:
         try:
-            return list(self._pool.map(self._detect, clips))
+            for question, guess in zip(questions, self._pool.map(self._detect, questions), strict=True):
+                yield Result(question.id, guess)
         except (RuntimeError, MemoryError) as error:
             if classify(error) is not Fault.OTHER:
                 # One clip at a time is the least that can be asked of a device.
@@ -188,14 +202,14 @@ class FasterWhisperTranscriber:
             hint = "use a smaller model, or SEGUE_DEVICE=cpu; a language said with --from needs no detection"
             raise EngineError(f"the language could not be detected: {error}", hint) from error
 
-    def transcribe(self, clips: Sequence[Clip]) -> Iterator[Result]:
+    def _transcribe(self, clips: Sequence[Clip]) -> Iterator[Result]:
         computable: list[Clip] = []
         for clip in clips:
             refusal = self._refusal(clip)
             if refusal:
-                yield ClipFailure(clip.id, refusal)
+                yield failed(clip, refusal)
             elif is_digital_silence(clip):
-                yield Transcript(clip.id, ())
+                yield heard(clip, Transcript(()))
             else:
                 computable.append(clip)
         self._follow_memory()
@@ -205,7 +219,7 @@ class FasterWhisperTranscriber:
         batches = [computable[start : start + size] for start in range(0, len(computable), size)]
         yield from run_batches(batches, lambda batch: settle(batch, self._compute, self._limit), self._pool)
 
-    def take_effort(self) -> Mapping[str, int]:
+    def usage(self) -> Mapping[str, int]:
         """What the calls since the last asking took, part by part, and how clips are spread over the workers."""
         shape = {"workers": self._shape.workers, "batch_clips": self._limit.clips, "call_clips": self.batch_size}
         return {**self.meter.take(), **shape}
@@ -236,14 +250,14 @@ class FasterWhisperTranscriber:
             return f"the model {self._spec.model} knows {known}, not {clip.language or 'an unnamed language'}"
         return ""
 
-    def _detect(self, clip: Clip) -> LanguageGuess:
+    def _detect(self, question: LanguageQuestion) -> LanguageGuess:
         engine = self._engine()
-        if not engine.multilingual or len(clip.samples) == 0:
-            return LanguageGuess(clip.id, "en", 1000 if len(clip.samples) else 0)
-        encoded = engine.encode([_window(clip)])[0]
-        self._kept.put(_name(clip), encoded)
+        if not engine.multilingual or len(question.samples) == 0:
+            return LanguageGuess("en", 1000 if len(question.samples) else 0)
+        encoded = engine.encode([question.samples[: _LONGEST_CLIP_MS * 16]])[0]
+        self._kept.put(_name(question), encoded)
         language, probability = engine.detect_language(encoded)
-        return LanguageGuess(clip.id, language, round(probability * 1000))
+        return LanguageGuess(language, round(probability * 1000))
 
     def _compute(self, batch: Sequence[Clip]) -> Iterator[Result]:
         engine = self._engine()
@@ -255,10 +269,10 @@ class FasterWhisperTranscriber:
             if first.is_suspect:
                 suspects.append((clip, output, first))
             else:
-                yield judge(clip, first, self._look)
+                yield heard(clip, judge(clip, first, self._look))
         for clip, output, first in suspects:
             self._kept.put(_name(clip), output)
-            yield judge(clip, first, self._look)
+            yield heard(clip, judge(clip, first, self._look))
 
     def _encode(self, engine: WhisperDecoder, batch: Sequence[Clip]) -> list[Encoded]:
         known = [self._kept.take(_name(clip)) for clip in batch]
@@ -317,9 +331,5 @@ def whisper_language(language: str) -> str:
     return _WHISPER_NAMES.get(primary, primary)
 
 
-def _name(clip: Clip) -> bytes:
+def _name(clip: Clip | LanguageQuestion) -> bytes:
     return hashlib.sha256(np.ascontiguousarray(clip.samples, dtype=np.float32).data).digest()
-
-
-def _window(clip: Clip) -> npt.NDArray[np.float32]:
-    return clip.samples[: _LONGEST_CLIP_MS * 16]

@@ -78,7 +78,7 @@ def judge(clip: Clip, first: Reading, look: Look) -> Transcript:
                 break
     if _is_invention(first, best, texts):
         best = _refuse_all(best)
-    return _transcript(clip, best, retried=len(texts) > 1)
+    return _transcript(best, retried=len(texts) > 1)
 
 
 def _is_invention(first: Reading, best: Reading, texts: Sequence[str]) -> bool:
@@ -173,12 +173,12 @@ def _in_parts(clip: Clip, cuts_ms: Sequence[int], look: Look) -> Reading:
     return Reading(evidence, dropped, suspicions(evidence))
 
 
-def _transcript(clip: Clip, reading: Reading, retried: bool) -> Transcript:
+def _transcript(reading: Reading, retried: bool) -> Transcript:
     words, loops = _without_loops(reading.evidence.words)
     dropped = tuple(sorted((*reading.dropped, *loops), key=lambda item: (item.start_ms, item.end_ms)))
     doubtful = bool(set(reading.suspicions) - {Suspicion.UNWRITTEN}) or is_doubtful(reading.evidence)
     flags = (("retried",) if retried else ()) + (("low-confidence",) if doubtful and words else ())
-    return Transcript(clip.id, as_words(words), dropped, flags)
+    return Transcript(as_words(words), dropped, flags)
 
 
 def _without_loops(words: Sequence[TimedWord]) -> tuple[list[TimedWord], list[Dropped]]:

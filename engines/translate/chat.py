@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -14,7 +14,7 @@ from core.addresses import join_url, secrets_in, shown_url
 from core.errors import EndpointAwayError, EngineError, UnitError
 from engines.bounded_http import BoundedClient, ClosedError, HttpAnswer, Limits, TooLongError, TooSlowError
 from engines.translate.blame import Blame, RequestFailure, Trouble, blame
-from engines.translate.interface import Usage
+from engines.translate.interface import token_usage
 from engines.translate.retry import RetryPolicy, Verdict, asked_wait_ms, may_be_charged, retry_decision
 from engines.translate.stream import completion_of_stream, is_stream
 from engines.translate.usage_claims import believable_usage
@@ -66,37 +66,40 @@ class RequestTally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._closed = False
-        self._usage = Usage()
+        self._answered, self._unanswered = token_usage(), 0
 
-    def close(self) -> Usage:
+    def close(self) -> dict[str, int]:
         """No more requests: the next one raises StoppedError. What was used, and may have been used, until now."""
         with self._lock:
             self._closed = True
-            return self._usage
+            return self.usage
 
     @property
-    def usage(self) -> Usage:
-        """What was used; requests without an answer (yet) are counted as such."""
-        return self._usage
+    def usage(self) -> dict[str, int]:
+        """What was used, by meter; requests without an answer (yet) are counted as such."""
+        return self._answered | self.unanswered
+
+    @property
+    def unanswered(self) -> dict[str, int]:
+        """Of that, the requests without an answer; empty where there are none."""
+        return {"unanswered": self._unanswered} if self._unanswered else {}
 
     def send(self) -> None:
         """A request is about to be sent. Raises StoppedError after `close`."""
         with self._lock:
             if self._closed:
                 raise StoppedError
-            self._usage = replace(self._usage, unanswered=self._usage.unanswered + 1)
+            self._unanswered += 1
 
     def settle(self, result: Mapping[str, Any] | RequestFailure) -> None:
         """The request was answered, or failed."""
         with self._lock:
-            used = self._usage
             if isinstance(result, RequestFailure):
-                self._usage = replace(used, unanswered=used.unanswered - (not may_be_charged(result)))
+                self._unanswered -= not may_be_charged(result)
                 return
-            asked, said = tokens_of(result)
-            self._usage = Usage(
-                used.requests + 1, used.input_tokens + asked, used.output_tokens + said, used.unanswered - 1
-            )
+            used = token_usage(1, *tokens_of(result))
+            self._answered = {meter: amount + used[meter] for meter, amount in self._answered.items()}
+            self._unanswered -= 1
 
 
 def tokens_of(answer: Mapping[str, Any]) -> tuple[int, int]:

@@ -7,30 +7,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from core.errors import EngineError, SettingsError
 from core.keys import Digest, digest_value
 from core.specs import EngineSpec
+from engines.engine import EngineChoice, Result, Stopping, never
 from engines.resources import EngineResources
 from engines.transcribe.fake import DEATH_STATUS, is_chosen, parse_faults, play_lasting_faults
-from engines.translate.interface import (
-    TaskFailure,
-    TranslatedLine,
-    Translation,
-    TranslationTask,
-    TranslatorChoice,
-    Usage,
-)
+from engines.translate.interface import TranslatedLine, Translation, TranslationTask, token_usage
 from engines.translate.prompt import relevant_glossary
 
+REMOTE = False
 DEFAULT_MODEL = "fake-reverser"
 #: Changes when the same line would get another text.
 _REVISION = 1
 _BATCH_SIZE = 8
 
 
-def freeze(choice: TranslatorChoice, resources: EngineResources) -> EngineSpec:
+def freeze(choice: EngineChoice, resources: EngineResources) -> EngineSpec:
     """The fake's spec. Raises SettingsError for any option: it has none."""
     del resources
     for name, _value in choice.options:
@@ -38,7 +33,7 @@ def freeze(choice: TranslatorChoice, resources: EngineResources) -> EngineSpec:
     return EngineSpec("fake", choice.model or DEFAULT_MODEL, digest_value({"fake-translator": _REVISION}))
 
 
-def open_translator(spec: EngineSpec, resources: EngineResources) -> FakeTranslator:
+def open_engine(spec: EngineSpec, resources: EngineResources) -> FakeTranslator:
     """Ready at once. Raises SettingsError when ``resources.fake_faults`` cannot be read."""
     return FakeTranslator(spec, resources)
 
@@ -51,6 +46,8 @@ class FakeTranslator:
     ``kill:<n>``: tasks whose digest is a multiple of n do so each time they are computed. ``hang:<n>``: such tasks are
     never finished, and nothing after them.
     """
+
+    remote = REMOTE
 
     def __init__(self, spec: EngineSpec, resources: EngineResources) -> None:
         self._spec = spec
@@ -67,30 +64,33 @@ class FakeTranslator:
     def batch_size(self) -> int:
         return self._batch_size
 
-    @property
-    def remote(self) -> bool:
-        return False
+    def run(self, requests: Sequence[TranslationTask], stopping: Stopping = never) -> Iterator[Result]:
+        for task in requests:
+            yield self._translate(task)
+            if stopping():
+                return
 
-    def translate(self, tasks: Sequence[TranslationTask]) -> Iterator[Translation | TaskFailure]:
-        for task in tasks:
-            self._begun += 1
-            if self._begun == self._faults.get("die"):
-                os._exit(DEATH_STATUS)
-            if self._begun == self._faults.get("crash"):
-                raise EngineError("the fake translator crashed", "it was told to by its faults")
-            digest = task_digest(task)
-            play_lasting_faults(self._faults, digest)
-            if self._delay_s:
-                time.sleep(self._delay_s)
-            if is_chosen(digest, self._faults.get("fail")):
-                yield TaskFailure(task.id, "the fake translator was told to fail on this task")
-                continue
-            lines = tuple(TranslatedLine(line.id, fake_text(line.text, task)) for line in task.lines)
-            words = sum(len(line.text.split()) for line in task.lines)
-            yield Translation(task.id, lines, Usage(1, words, words))
+    def usage(self) -> Mapping[str, int]:
+        return {}
 
     def close(self) -> None:
         """Nothing to give back."""
+
+    def _translate(self, task: TranslationTask) -> Result:
+        self._begun += 1
+        if self._begun == self._faults.get("die"):
+            os._exit(DEATH_STATUS)
+        if self._begun == self._faults.get("crash"):
+            raise EngineError("the fake translator crashed", "it was told to by its faults")
+        digest = task_digest(task)
+        play_lasting_faults(self._faults, digest)
+        if self._delay_s:
+            time.sleep(self._delay_s)
+        if is_chosen(digest, self._faults.get("fail")):
+            return Result(task.id, None, "the fake translator was told to fail on this task", token_usage())
+        lines = tuple(TranslatedLine(line.id, fake_text(line.text, task)) for line in task.lines)
+        words = sum(len(line.text.split()) for line in task.lines)
+        return Result(task.id, Translation(lines), usage=token_usage(1, words, words))
 
 
 def task_digest(task: TranslationTask) -> Digest:

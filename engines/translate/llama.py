@@ -22,17 +22,19 @@ from core.errors import EngineError, EngineMissingError, SettingsError, UnitErro
 from core.specs import EngineSpec
 from engines.defaults import choose_default_translator
 from engines.device import DeviceKind, cpu_threads, detect_device
+from engines.engine import EngineChoice, Result, Stopping, never
 from engines.models import resolve_gguf
 from engines.places import find_frozen, remember_place
 from engines.resources import EngineResources
 from engines.translate.checks import CHECKS_VERSION
 from engines.translate.examples import EXAMPLES_VERSION, continuation_prefix, continuation_prompt, has_examples
 from engines.translate.gguf import compute_type, read_metadata
-from engines.translate.interface import Line, TaskFailure, Translation, TranslationTask, TranslatorChoice, Usage
+from engines.translate.interface import Line, TranslationTask, token_usage
 from engines.translate.prompt import PROMPT_VERSION, reply_schema, reply_tokens, system_prompt, user_prompt
 from engines.translate.reply import Reply, parse_reply
 from engines.translate.rounds import Answer, Question, add_usage, translate_task
 
+REMOTE = False
 NO_EXAMPLES = "no-examples"
 _CHAT, _BASE = "chat", "base"
 _TEMPLATE = "tokenizer.chat_template"
@@ -46,7 +48,7 @@ _GREEDY: dict[str, Any] = {"temperature": 0, "seed": 0}
 _EMPTY = Reply({}, readable=False)
 
 
-def freeze(choice: TranslatorChoice, resources: EngineResources) -> EngineSpec:
+def freeze(choice: EngineChoice, resources: EngineResources) -> EngineSpec:
     """Finds the model's file (which may download it, announced) and reads what it says about itself.
 
     Raises SettingsError for an option (there are none), EngineMissingError or EngineError without a usable model.
@@ -68,7 +70,7 @@ def freeze(choice: TranslatorChoice, resources: EngineResources) -> EngineSpec:
     return EngineSpec("llama", files.name, files.revision, compute_type(metadata), tuple(sorted(options.items())))
 
 
-def open_translator(spec: EngineSpec, resources: EngineResources) -> LlamaTranslator:
+def open_engine(spec: EngineSpec, resources: EngineResources) -> LlamaTranslator:
     """Loads the model.
 
     Raises EngineMissingError when xllamacpp or the model is not here, EngineError when the file is another one than
@@ -79,6 +81,8 @@ def open_translator(spec: EngineSpec, resources: EngineResources) -> LlamaTransl
 
 class LlamaTranslator:
     """One model, one line of thought: tasks are worked on one after the other."""
+
+    remote = REMOTE
 
     def __init__(self, spec: EngineSpec, path: Path, resources: EngineResources) -> None:
         self._spec = spec
@@ -96,21 +100,23 @@ class LlamaTranslator:
     def batch_size(self) -> int:
         return self._batch_size
 
-    @property
-    def remote(self) -> bool:
-        return False
+    def run(self, requests: Sequence[TranslationTask], stopping: Stopping = never) -> Iterator[Result]:
+        ask = self._ask_chat if self._style == _CHAT else self._ask_base
+        for task in requests:
+            try:
+                translation, used = translate_task(task, ask)
+                result = Result(task.id, translation, usage=used)
+            except UnitError as error:
+                result = Result(task.id, None, error.message, token_usage())
+            yield result
+            if stopping():
+                return
+
+    def usage(self) -> Mapping[str, int]:
+        return {}
 
     def close(self) -> None:
         self._server = None
-
-    def translate(self, tasks: Sequence[TranslationTask]) -> Iterator[Translation | TaskFailure]:
-        ask = self._ask_chat if self._style == _CHAT else self._ask_base
-        for task in tasks:
-            try:
-                result: Translation | TaskFailure = translate_task(task, ask)
-            except UnitError as error:
-                result = TaskFailure(task.id, error.message)
-            yield result
 
     def _ask_chat(self, question: Question) -> Answer:
         system = {"role": "system", "content": system_prompt(question.task)}
@@ -120,7 +126,7 @@ class LlamaTranslator:
         if _is_too_large(value) and (question.task.before or question.task.after):
             value = self._call("chat", self._chat_body(question, system, with_context=False))
         if _is_too_large(value):
-            return Answer(_EMPTY, Usage(1, 0, 0))
+            return Answer(_EMPTY, token_usage(1))
         content = _first_choice(value).get("message", {}).get("content") or ""
         return Answer(parse_reply(content, question.lines.keys()), _usage(value))
 
@@ -135,7 +141,7 @@ class LlamaTranslator:
 
     def _ask_base(self, question: Question) -> Answer:
         """Each line by itself. A second and a third round show the examples in another order."""
-        task, usage, texts = question.task, Usage(), {}
+        task, usage, texts = question.task, token_usage(), {}
         languages = (task.source_language, task.target_language)
         prefix = continuation_prefix(*languages, question.round)
         for number, line in question.lines.items():
@@ -234,6 +240,6 @@ def _first_choice(value: Mapping[str, Any]) -> Mapping[str, Any]:
     raise UnitError("llama.cpp gave an answer without a choice", "run again")
 
 
-def _usage(value: Mapping[str, Any]) -> Usage:
+def _usage(value: Mapping[str, Any]) -> dict[str, int]:
     counts = value.get("usage") or {}
-    return Usage(1, int(counts.get("prompt_tokens", 0)), int(counts.get("completion_tokens", 0)))
+    return token_usage(1, int(counts.get("prompt_tokens", 0)), int(counts.get("completion_tokens", 0)))

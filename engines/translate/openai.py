@@ -5,27 +5,19 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from core.errors import EngineError, SegueError, SettingsError, UnitError
 from core.specs import EngineSpec
+from engines.engine import IN_FLIGHT_GRACE_S, EngineChoice, Result, Stopping, never
 from engines.resources import EngineResources
 from engines.translate.blame import Blame, names_parameter
 from engines.translate.chat import ChatClient, Patience, RefusedError, RequestTally, StoppedError, tokens_of
 from engines.translate.checks import CHECKS_VERSION
 from engines.translate.dialect import Dialect, request_fields, simpler
-from engines.translate.interface import (
-    Line,
-    TaskFailure,
-    TaskLeft,
-    Translation,
-    TranslationTask,
-    TranslatorChoice,
-    Usage,
-)
+from engines.translate.interface import Line, TranslationTask, token_usage
 from engines.translate.origin import is_elsewhere, is_plain_name, revision_of
 from engines.translate.prompt import PROMPT_VERSION, reply_tokens, system_prompt, user_prompt
 from engines.translate.reasoning import has_marks
@@ -35,6 +27,7 @@ from engines.translate.rounds import Answer, LinesRefusedError, Question, add_us
 from engines.translate.served import models_at, only_model, probe
 from engines.translate.stream import text_of
 
+REMOTE = True
 #: Options a person may set, with their defaults; all of them are in the spec.
 DEFAULT_OPTIONS = {"seed": "0", "temperature": "0"}
 #: A person waits in front of the screen while a job is frozen.
@@ -50,7 +43,7 @@ _HARMLESS = Question(TranslationTask("", "en", "es", ()), {"1": Line("", "Good m
 _LOOK_S = 0.1
 
 
-def freeze(choice: TranslatorChoice, resources: EngineResources) -> EngineSpec:
+def freeze(choice: EngineChoice, resources: EngineResources) -> EngineSpec:
     """Asks the endpoint what it serves. The model is the one named, else the only one (or first) that is listed.
 
     Raises SettingsError without an address or for an unknown option, EngineError when nobody answers or the model is
@@ -75,7 +68,7 @@ def freeze(choice: TranslatorChoice, resources: EngineResources) -> EngineSpec:
         client.close()
 
 
-def open_translator(spec: EngineSpec, resources: EngineResources, patience: Patience | None = None) -> OpenAITranslator:
+def open_engine(spec: EngineSpec, resources: EngineResources, patience: Patience | None = None) -> OpenAITranslator:
     """A translator at ``resources.url``; nothing is sent before the first task.
 
     Raises EngineError when the spec was frozen for another address.
@@ -89,7 +82,7 @@ def open_translator(spec: EngineSpec, resources: EngineResources, patience: Pati
     return OpenAITranslator(spec, resources, patience)
 
 
-def _options(choice: TranslatorChoice) -> tuple[tuple[str, str], ...]:
+def _options(choice: EngineChoice) -> tuple[tuple[str, str], ...]:
     options = dict(DEFAULT_OPTIONS)
     for name, value in choice.options:
         if name not in DEFAULT_OPTIONS:
@@ -128,13 +121,13 @@ def _client(resources: EngineResources, patience: Patience) -> ChatClient:
 
 
 class _Call:
-    """One call of `translate_until`: what its threads share."""
+    """One call of `run`: what its threads share."""
 
     def __init__(self, tasks: Sequence[TranslationTask]) -> None:
         self._waiting = list(reversed(tasks))
         self._lock = threading.Lock()
         #: Results, what went wrong, and None from each thread that has ended.
-        self.results: queue.SimpleQueue[Translation | TaskFailure | BaseException | None] = queue.SimpleQueue()
+        self.results: queue.SimpleQueue[Result | BaseException | None] = queue.SimpleQueue()
         #: True when no more tasks may be begun.
         self.halted = False
         #: Requests of the tasks that were begun and whose results the caller has not been given, by task.
@@ -154,14 +147,16 @@ class _Call:
         with self._lock:
             self.halted = True
 
-    def leave(self) -> list[TaskLeft]:
+    def leave(self) -> list[Result]:
         """What is still under way; nothing more is sent for it."""
         self.halt()
-        return [TaskLeft(name, tally.close()) for name, tally in self.under_way.items()]
+        return [Result(name, None, usage=tally.close()) for name, tally in self.under_way.items()]
 
 
 class OpenAITranslator:
     """Translates at an endpoint, several tasks at once."""
+
+    remote = REMOTE
 
     def __init__(self, spec: EngineSpec, resources: EngineResources, patience: Patience | None = None) -> None:
         self._spec = spec
@@ -184,23 +179,15 @@ class OpenAITranslator:
     def batch_size(self) -> int:
         return self._batch_size
 
-    @property
-    def remote(self) -> bool:
-        return True
+    def usage(self) -> Mapping[str, int]:
+        return {}
 
     def close(self) -> None:
         self._client.close()
 
-    def translate(self, tasks: Sequence[TranslationTask]) -> Iterator[Translation | TaskFailure]:
-        for result in self.translate_until(tasks, lambda: False, 0.0):
-            if not isinstance(result, TaskLeft):
-                yield result
-
-    def translate_until(
-        self, tasks: Sequence[TranslationTask], stopping: Callable[[], bool], grace_s: float
-    ) -> Iterator[Translation | TaskFailure | TaskLeft]:
-        call = _Call(tasks)
-        workers = min(self._concurrency, len(tasks))
+    def run(self, requests: Sequence[TranslationTask], stopping: Stopping = never) -> Iterator[Result]:
+        call = _Call(requests)
+        workers = min(self._concurrency, len(requests))
         for number in range(workers):
             # Daemons: an answer that nobody waits for must not keep the process alive.
             name = f"segue-translate-{number}"
@@ -211,7 +198,7 @@ class OpenAITranslator:
             while workers:
                 if deadline is None and stopping():
                     call.halt()
-                    deadline = time.monotonic() + grace_s
+                    deadline = time.monotonic() + IN_FLIGHT_GRACE_S
                 try:
                     result = call.results.get(timeout=_LOOK_S)
                 except queue.Empty:
@@ -228,7 +215,7 @@ class OpenAITranslator:
                     fatal = fatal or result
                     call.halt()
                 else:
-                    call.under_way.pop(result.task_id)
+                    call.under_way.pop(result.id)
                     yield result
         finally:
             # What comes too late is thrown away, so nothing more may be asked for.
@@ -243,11 +230,10 @@ class OpenAITranslator:
             while (begun := call.begin()) is not None:
                 task, tally = begun
                 try:
-                    found = translate_task(task, partial(self._ask, tally=tally))
-                    used = replace(found.usage, unanswered=tally.usage.unanswered)
-                    call.results.put(replace(found, usage=used))
+                    translation, used = translate_task(task, partial(self._ask, tally=tally))
+                    call.results.put(Result(task.id, translation, usage={**used, **tally.unanswered}))
                 except UnitError as error:
-                    call.results.put(TaskFailure(task.id, error.message, tally.usage))
+                    call.results.put(Result(task.id, None, error.message, tally.usage))
         except StoppedError:
             if not call.halted:
                 call.results.put(_closed())
@@ -261,13 +247,13 @@ class OpenAITranslator:
     def _ask(self, question: Question, tally: RequestTally) -> Answer:
         """One question as one request, rewritten as often as the endpoint refuses how it is written."""
         with_context = question.with_context and bool(question.task.before or question.task.after)
-        dialect, spent = self._dialect, Usage()
+        dialect, spent = self._dialect, token_usage()
         while True:
             body = self._body(question, dialect, with_context)
             try:
                 value = self._client.post("chat/completions", body, tally)
             except RefusedError as refusal:
-                spent = add_usage(spent, Usage(1))
+                spent = add_usage(spent, token_usage(1))
                 if refusal.fault is Blame.DIALECT:
                     easier = simpler(dialect, refusal.detail) if names_parameter(refusal.detail) else None
                     if easier is None and dialect not in self._accepted:
@@ -278,7 +264,7 @@ class OpenAITranslator:
                         continue
             else:
                 self._accept(dialect)
-                spent = add_usage(spent, Usage(1, *tokens_of(value)))
+                spent = add_usage(spent, token_usage(1, *tokens_of(value)))
                 if not _is_filtered(value):
                     return self._answer(value, question, spent)
             # It is the lines, or what stands around them.
@@ -291,19 +277,19 @@ class OpenAITranslator:
         self._accepted |= {dialect}
         self._dialect = dialect
 
-    def _explore(self, refusal: RefusedError, tally: RequestTally) -> Usage:
+    def _explore(self, refusal: RefusedError, tally: RequestTally) -> dict[str, int]:
         """Finds out, by a line that nobody minds, whether it is how requests are written that is refused; what it took.
 
         Raises EngineError when nothing is left to leave out.
         """
-        spent = Usage()
+        spent = token_usage()
         with self._exploring:
             dialect = self._dialect
             while dialect not in self._accepted:
                 try:
                     value = self._client.post("chat/completions", self._body(_HARMLESS, dialect, False), tally)
                 except RefusedError as again:
-                    spent = add_usage(spent, Usage(1))
+                    spent = add_usage(spent, token_usage(1))
                     easier = simpler(dialect, again.detail)
                     if easier is None:
                         raise EngineError(
@@ -313,7 +299,7 @@ class OpenAITranslator:
                         ) from None
                     dialect = easier
                 else:
-                    spent = add_usage(spent, Usage(1, *tokens_of(value)))
+                    spent = add_usage(spent, token_usage(1, *tokens_of(value)))
                     self._accept(dialect)
         return spent
 
@@ -332,7 +318,7 @@ class OpenAITranslator:
             **request_fields(dialect, numbers, tokens, self._sampling),
         }
 
-    def _answer(self, value: Mapping[str, Any], question: Question, spent: Usage) -> Answer:
+    def _answer(self, value: Mapping[str, Any], question: Question, spent: Mapping[str, int]) -> Answer:
         choice, message = _choice_of(value)
         content = text_of(message.get("content"))
         cut_off = choice.get("finish_reason") == "length"

@@ -20,7 +20,7 @@ from engines.translate.checks import (
     reply_problems,
     same_answers,
 )
-from engines.translate.interface import Line, TranslatedLine, Translation, TranslationTask, Usage
+from engines.translate.interface import Line, TranslatedLine, Translation, TranslationTask, token_usage
 from engines.translate.reply import Reply, clean_text
 
 UNTRANSLATED = "untranslated"
@@ -47,7 +47,8 @@ class Answer:
     """What an engine said to a question."""
 
     reply: Reply
-    usage: Usage = field(default_factory=Usage)
+    #: By meter.
+    usage: Mapping[str, int] = field(default_factory=token_usage)
     #: Flags for every line of this answer (``no-examples``).
     flags: tuple[str, ...] = ()
 
@@ -55,7 +56,7 @@ class Answer:
 class LinesRefusedError(Exception):
     """The engine does not take these lines together, even without context: one is filtered, or they are too long."""
 
-    def __init__(self, usage: Usage) -> None:
+    def __init__(self, usage: Mapping[str, int]) -> None:
         super().__init__(usage)
         self.usage = usage
 
@@ -83,11 +84,11 @@ class _Draft:
         return 0 if self.problem is None else 2 if self.problem in BAD else 1
 
 
-def translate_task(task: TranslationTask, ask: Ask) -> Translation:
-    """Asks until every line of the task is good, doubtful or given up; then the result, in the task's order."""
+def translate_task(task: TranslationTask, ask: Ask) -> tuple[Translation, Mapping[str, int]]:
+    """Asks until every line of the task is good, doubtful or given up; then the result and what it took, by meter."""
     numbered = {str(index): line for index, line in enumerate(task.lines, start=1)}
     drafts = {number: _draft_without_words(line) for number, line in numbered.items()}
-    usage = Usage()
+    usage: Mapping[str, int] = token_usage()
     for round_number in (0, 1):
         lines = {number: line for number, line in numbered.items() if _is_asked(drafts[number])}
         if lines:
@@ -99,7 +100,7 @@ def translate_task(task: TranslationTask, ask: Ask) -> Translation:
             alone = {number: line}
             usage = _ask_once(Question(task, alone, _complaints(drafts, alone, 2), 2), ask, drafts, usage)
     _doubt_same_answers(task, numbered, drafts)
-    return Translation(task.id, tuple(_final(line, drafts[number]) for number, line in numbered.items()), usage)
+    return Translation(tuple(_final(line, drafts[number]) for number, line in numbered.items())), usage
 
 
 def _is_asked(draft: _Draft) -> bool:
@@ -130,7 +131,7 @@ def _complaints(drafts: Mapping[str, _Draft], lines: Mapping[str, Line], round_n
     return {number: complaint_of(problem) for number, problem in problems.items() if problem is not None}
 
 
-def _ask_once(question: Question, ask: Ask, drafts: dict[str, _Draft], usage: Usage) -> Usage:
+def _ask_once(question: Question, ask: Ask, drafts: dict[str, _Draft], usage: Mapping[str, int]) -> Mapping[str, int]:
     try:
         answer = ask(question)
     except LinesRefusedError as refusal:
@@ -187,10 +188,6 @@ def _final(line: Line, draft: _Draft) -> TranslatedLine:
     return TranslatedLine(line.id, draft.text, flags)
 
 
-def add_usage(one: Usage, other: Usage) -> Usage:
-    """Both together."""
-    return Usage(
-        one.requests + other.requests,
-        one.input_tokens + other.input_tokens,
-        one.output_tokens + other.output_tokens,
-    )
+def add_usage(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    """Both together, meter by meter."""
+    return {meter: one.get(meter, 0) + other.get(meter, 0) for meter in {**one, **other}}

@@ -9,8 +9,9 @@ from own_model_server import OwnModelServer
 from segue_cli import SegueHere
 from spoken import SPEECH
 
-import pipeline.batches
-from engines.translate.interface import Usage
+import engines.translate.openai
+from engines.translate.interface import Translation, TranslationTask
+from engines.translate.rounds import Ask, translate_task
 from journals.facts import believable_counts
 
 CLAIMED = {"input_tokens": 10**30, "output_tokens": -7}
@@ -25,12 +26,12 @@ def test_counts_that_cannot_be_true_are_as_if_not_reported(
     (tmp_path / "lines.srt").write_text(CAPTIONS, encoding="utf-8")
     segue = SegueHere(tmp_path, monkeypatch, capsys)
 
-    def believed(_used: Usage) -> dict[str, int]:
-        return {"requests": 1, **CLAIMED}
+    def believed(task: TranslationTask, ask: Ask) -> tuple[Translation, dict[str, int]]:
+        return translate_task(task, ask)[0], {"requests": 1, **CLAIMED}
 
     with OwnModelServer(0.0) as server:
         # As it was written down when such claims were believed.
-        monkeypatch.setattr(pipeline.batches, "_meters", believed)
+        monkeypatch.setattr(engines.translate.openai, "translate_task", believed)
         captions = ("--transcript", "lines.srt", "--from", "en", "--to", "es", "--out", "out")
         settings = {**server.settings, "SEGUE_OWN_ENGINES": ""}
         assert segue("run", SPEECH, *captions, **settings).code == 0

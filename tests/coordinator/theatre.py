@@ -82,7 +82,7 @@ class Theatre:
     def compute(self, refs: tuple[UnitRef, ...]) -> None:
         """Commits a transcript without words for each unit."""
         self.store.put_many(
-            [Record(ref.key, "transcribe", records.dump_transcript(Transcript(ref.key, ())), {}) for ref in refs]
+            [Record(ref.key, "transcribe", records.dump_transcript(Transcript(())), {}) for ref in refs]
         )
 
     def done(self, message: BatchMessage) -> None:

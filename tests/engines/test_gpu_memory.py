@@ -11,10 +11,10 @@ from core.errors import SettingsError
 from engines import device as device_module
 from engines import gpu_memory
 from engines.device import Device, DeviceKind, detect_device
+from engines.engine import EngineChoice
 from engines.gpu_memory import free_gpu_bytes, visible_gpus
 from engines.resources import EngineResources
 from engines.transcribe import faster_whisper
-from engines.transcribe.interface import TranscriberChoice
 
 
 class _Driver:
@@ -81,7 +81,7 @@ def test_without_a_driver_nobody_says_anything() -> None:
 
 @pytest.mark.parametrize("name", ["bfloat16", "int8_bfloat16", "int4", "auto", "float17"])
 def test_a_compute_type_that_no_result_comes_back_in_is_refused_when_frozen(name: str, tmp_path: Any) -> None:
-    choice = TranscriberChoice("faster-whisper", "tiny.en", name)
+    choice = EngineChoice("faster-whisper", "tiny.en", name)
     with pytest.raises(SettingsError) as caught:
         faster_whisper.freeze(choice, EngineResources(models_dir=tmp_path, device="cpu", offline=True))
     assert "SEGUE_TRANSCRIBER_COMPUTE_TYPE" in caught.value.message

@@ -16,7 +16,7 @@ from core.specs import EngineSpec
 from engines.bounded_http import HttpAnswer
 from engines.resources import EngineResources
 from engines.translate.chat import Patience
-from engines.translate.interface import Line, TaskFailure, Translation, TranslationTask
+from engines.translate.interface import Line, Translation, TranslationTask
 from engines.translate.openai import OpenAITranslator
 from engines.translate.origin import is_plain_name, listed_models, revision_of
 from engines.translate.retry import RetryPolicy
@@ -107,16 +107,16 @@ def _check(reply: tuple[int, bytes, bool]) -> None:
     engine._client._http = SimpleNamespace(ask=lambda *_, **__: answer, close=lambda: None)  # type: ignore[assignment]
     task = TranslationTask("t", "en", "es", tuple(Line(str(number), text) for number, text in enumerate(_TEXTS)))
     try:
-        (result,) = engine.translate([task])
+        (result,) = engine.run([task])
     except SegueError as error:
         expect_told(error)
         assert not is_meant
         return
-    if isinstance(result, TaskFailure):
+    if result.reason:
         assert not is_meant
         assert result.reason.isprintable()
         return
-    _check_translation(result, is_meant)
+    _check_translation(result.value, is_meant)
 
 
 def _check_translation(result: Translation, is_meant: bool) -> None:

@@ -123,7 +123,7 @@ def test_a_job_whose_engine_says_what_its_parts_took_avoids_what_they_would_have
 ) -> None:
     # Only passes of the encoder cost anything, 100 ms each: the sample's two windows instead of three spare one.
     usage = {**HEARD, "encoder_ms": 200, "encoder_passes": 2, "decoder_ms": 0, "aligner_ms": 0, "workers": 1}
-    monkeypatch.setattr(FakeTranscriber, "take_effort", lambda _self: usage, raising=False)
+    monkeypatch.setattr(FakeTranscriber, "usage", lambda _self: usage)
     result = bench.run_one(SAMPLE, to=(), node_price="3.60 USD", fake_delay_ms=100)
     silence = silence_of(bench, result.job_id)
     assert silence.engine_ms == 100
@@ -139,7 +139,7 @@ def test_a_job_whose_engine_says_what_its_parts_took_avoids_what_they_would_have
 def test_a_job_that_skips_nothing_hears_the_media_end_to_end_and_avoids_nothing(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(FakeTranscriber, "take_effort", lambda _self: HEARD, raising=False)
+    monkeypatch.setattr(FakeTranscriber, "usage", lambda _self: HEARD)
     result = bench.run_one(SAMPLE, to=(), node_price="0.30 USD", whole_media=True)
     assert result.tally.units["transcribe"][0] == 3
     silence = silence_of(bench, result.job_id)

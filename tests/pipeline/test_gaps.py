@@ -135,7 +135,7 @@ def test_every_word_of_every_transcript_is_in_exactly_one_cue(
         words = in_order([Word(start, end, f" {text}", 900) for start, end, text in raw], window.audio_ms)  # type: ignore[arg-type]
         assert all(0 <= word.start_ms <= word.end_ms <= window.audio_ms for word in words)
         said.extend(word.text for word in words if has_text(word.text))
-        drafts.extend(window_cues(PlannedWindow(window, Digest("")), Transcript("", words), language))
+        drafts.extend(window_cues(PlannedWindow(window, Digest("")), Transcript(words), language))
     cues = polish_times(
         [Cue.from_draft(str(number), draft) for number, draft in enumerate(drafts)],
         rules_for(language),

@@ -91,7 +91,7 @@ class Change:
             return
         words = (Word(0, 700, f" Otherwise{self._chance.random()}.", 900),)
         self._shop.lose([key])
-        folder.store.put(Record(record.key, record.kind, records.dump_transcript(Transcript("", words)), {}))
+        folder.store.put(Record(record.key, record.kind, records.dump_transcript(Transcript(words)), {}))
 
     def _path(self, key: str) -> Path:
         return self._shop.store.home / "objects" / key[:2] / key

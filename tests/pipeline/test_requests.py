@@ -230,7 +230,7 @@ def test_an_unforeseen_failure_of_an_engine_delivers_what_is_finished(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr("engines.translate.fake.FakeTranslator.translate", broken)
+    monkeypatch.setattr("engines.translate.fake.FakeTranslator.run", broken)
     result = bench.run_one()
     assert result.state == "partial"
     assert "defect in Segue" in result.reason

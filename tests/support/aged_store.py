@@ -29,13 +29,13 @@ def computed(unit: Unit) -> bytes:
     """What a deterministic engine makes of a unit."""
     number = int(unit.key[:8], 16)
     if unit.stage is Stage.DETECT:
-        return records.dump_guess(LanguageGuess("", LANGUAGES[number % len(LANGUAGES)], 900))
+        return records.dump_guess(LanguageGuess(LANGUAGES[number % len(LANGUAGES)], 900))
     if unit.stage is Stage.TRANSCRIBE:
         words = (Word(0, 400, f" Word{number % 5}.", 900), Word(400, 900, f" Again{number}.", 900))
-        return records.dump_transcript(Transcript("", words if number % 7 else ()))
+        return records.dump_transcript(Transcript(words if number % 7 else ()))
     assert unit.task is not None
     lines = tuple(TranslatedLine("", f"{line.text} ({unit.language})") for line in unit.task.lines)
-    return records.dump_translation(Translation("", lines))
+    return records.dump_translation(Translation(lines))
 
 
 def complete(folder: JobFolder) -> list[str]:

@@ -16,6 +16,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
+#: The stage that asks such requests.
+STAGES = {"LanguageQuestion": "detect", "Clip": "transcribe", "TranslationTask": "translate"}
+
+
 class Counted:
     """An engine whose every call is noted first."""
 
@@ -25,20 +29,10 @@ class Counted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
-    def detect_languages(self, clips: Sequence[Any]) -> Any:
+    def run(self, requests: Sequence[Any], stopping: Any) -> Any:
         """As the engine's own."""
-        note("detect", clips)
-        return self._engine.detect_languages(clips)
-
-    def transcribe(self, clips: Sequence[Any]) -> Any:
-        """As the engine's own."""
-        note("transcribe", clips)
-        return self._engine.transcribe(clips)
-
-    def translate(self, tasks: Sequence[Any]) -> Any:
-        """As the engine's own."""
-        note("translate", tasks)
-        return self._engine.translate(tasks)
+        note(STAGES[type(requests[0]).__name__], requests)
+        return self._engine.run(requests, stopping)
 
 
 def note(stage: str, items: Iterable[Any]) -> None:
@@ -54,16 +48,15 @@ def note(stage: str, items: Iterable[Any]) -> None:
 
 def counted(open_engine: Callable[..., Any]) -> Callable[..., Any]:
     """The same opener, with its engines counted."""
-    return lambda spec, resources: Counted(open_engine(spec, resources))
+    return lambda role, spec, resources: Counted(open_engine(role, spec, resources))
 
 
 def main() -> None:
     """Patches the pool that all engines come from, then runs the command."""
     from cli.main import main as segue
-    from pipeline import engines_pool
+    from engines import roles
 
-    engines_pool.open_transcriber = counted(engines_pool.open_transcriber)
-    engines_pool.open_translator = counted(engines_pool.open_translator)
+    roles.open_engine = counted(roles.open_engine)
     segue()
 
 

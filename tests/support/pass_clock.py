@@ -107,7 +107,7 @@ class PassClock:
 
 def empty_record(key: str) -> Record:
     """A transcript without words."""
-    return Record(key, str(Stage.TRANSCRIBE), records.dump_transcript(Transcript(key, ())), {})  # type: ignore[arg-type]
+    return Record(key, str(Stage.TRANSCRIBE), records.dump_transcript(Transcript(())), {})  # type: ignore[arg-type]
 
 
 def main() -> None:

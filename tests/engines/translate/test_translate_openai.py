@@ -17,10 +17,11 @@ import pytest
 from scripted_endpoint import Asked, Behaviour, Said, ScriptedEndpoint, as_json, error, honest, pretend
 
 from core.errors import EngineError, SegueError, SettingsError
+from engines.engine import EngineChoice, Result
 from engines.resources import EngineResources
 from engines.translate import openai
 from engines.translate.chat import Patience
-from engines.translate.interface import Line, TaskFailure, Translation, TranslationTask, TranslatorChoice
+from engines.translate.interface import Line, Translation, TranslationTask
 from engines.translate.retry import RetryPolicy
 
 SECRET = "sk-very-secret-0123456789"
@@ -41,8 +42,8 @@ def task(*texts: str, name: str = "t", target: str = "es", **changes: object) ->
 def translator(*script: Behaviour, **changes: object) -> Iterator[tuple[openai.OpenAITranslator, ScriptedEndpoint]]:
     with ScriptedEndpoint(*script) as endpoint:
         place = resources(endpoint.url, **changes)
-        spec = openai.freeze(TranslatorChoice("openai"), place)
-        engine = openai.open_translator(spec, place, FAST)
+        spec = openai.freeze(EngineChoice("openai"), place)
+        engine = openai.open_engine(spec, place, FAST)
         try:
             yield engine, endpoint
         finally:
@@ -50,18 +51,18 @@ def translator(*script: Behaviour, **changes: object) -> Iterator[tuple[openai.O
 
 
 def translated(engine: openai.OpenAITranslator, wanted: TranslationTask) -> Translation:
-    (result,) = engine.translate([wanted])
-    assert isinstance(result, Translation), result
-    assert [line.id for line in result.lines] == [line.id for line in wanted.lines]
-    return result
+    (result,) = engine.run([wanted])
+    assert isinstance(result.value, Translation), result
+    assert [line.id for line in result.value.lines] == [line.id for line in wanted.lines]
+    return result.value
 
 
 def test_an_honest_endpoint_is_asked_once_for_all_lines() -> None:
     with translator() as (engine, endpoint):
-        result = translated(engine, task())
-    assert [line.text for line in result.lines] == [pretend(text) for text in TEXTS]
-    assert all(line.flags == () for line in result.lines)
-    assert (result.usage.requests, result.usage.input_tokens, result.usage.output_tokens) == (1, 100, 20)
+        (result,) = engine.run([task()])
+    assert [line.text for line in result.value.lines] == [pretend(text) for text in TEXTS]
+    assert all(line.flags == () for line in result.value.lines)
+    assert result.usage == {"requests": 1, "input_tokens": 100, "output_tokens": 20}
     schema = endpoint.asked[0].body["response_format"]["json_schema"]
     assert schema["strict"] is True
     assert schema["schema"]["required"] == ["1", "2", "3"]
@@ -238,11 +239,11 @@ def test_server_errors_are_retried_and_then_cost_one_task() -> None:
         return error(500, "out of memory") if TEXTS[1] in asked.user else honest(asked)
 
     with translator(sick_for_two) as (engine, _):
-        results = {result.task_id: result for result in engine.translate([task(text, name=text) for text in TEXTS])}
-    assert isinstance(results[TEXTS[1]], TaskFailure)
+        results = {result.id: result for result in engine.run([task(text, name=text) for text in TEXTS])}
+    assert results[TEXTS[1]].value is None
     assert "HTTP 500: out of memory" in results[TEXTS[1]].reason
-    assert isinstance(results[TEXTS[0]], Translation)
-    assert isinstance(results[TEXTS[2]], Translation)
+    assert isinstance(results[TEXTS[0]].value, Translation)
+    assert isinstance(results[TEXTS[2]].value, Translation)
 
 
 def test_a_single_server_error_is_forgotten() -> None:
@@ -253,8 +254,8 @@ def test_a_single_server_error_is_forgotten() -> None:
 
 def test_silence_is_a_timeout_and_costs_one_task() -> None:
     with translator(lambda _: Said("{}", delay_s=5)) as (engine, endpoint):
-        (result,) = engine.translate([task()])
-    assert isinstance(result, TaskFailure)
+        (result,) = engine.run([task()])
+    assert result.reason
     assert "did not answer within 0.5 s" in result.reason
     assert len(endpoint.asked) == 2
 
@@ -296,7 +297,7 @@ def test_refused_template_options_and_sampling_are_left_out() -> None:
 def test_an_endpoint_that_refuses_everything_ends_the_stage() -> None:
     with translator(lambda _: error(400, "no")) as (engine, endpoint):
         with pytest.raises(EngineError, match="refuses every form"):
-            list(engine.translate([task()]))
+            list(engine.run([task()]))
         assert len(endpoint.asked) < 8
 
 
@@ -318,7 +319,7 @@ def test_a_wrong_key_is_one_clear_line(status: int) -> None:
 
     with translator(locked, api_key=SECRET) as (engine, endpoint):
         with pytest.raises(EngineError) as caught:
-            list(engine.translate([task()]))
+            list(engine.run([task()]))
         assert len(endpoint.asked) == 1
     assert "refuses the key" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -327,7 +328,7 @@ def test_a_wrong_key_is_one_clear_line(status: int) -> None:
 def test_a_model_that_went_away_is_one_clear_line() -> None:
     gone = error(404, "The model `test-model` does not exist.")
     with translator(lambda _: gone) as (engine, _), pytest.raises(EngineError, match="does not know this model"):
-        list(engine.translate([task()]))
+        list(engine.run([task()]))
 
 
 def test_an_account_without_credit_is_not_asked_again() -> None:
@@ -335,7 +336,7 @@ def test_an_account_without_credit_is_not_asked_again() -> None:
     broke = Said(status=429, body=json.dumps({"error": {"message": words, "code": "insufficient_quota"}}))
     with translator(lambda _: broke) as (engine, endpoint):
         with pytest.raises(EngineError, match="wants to be paid"):
-            list(engine.translate([task()]))
+            list(engine.run([task()]))
         assert len(endpoint.asked) == 1
 
 
@@ -344,18 +345,20 @@ def test_what_was_finished_is_yielded_before_the_endpoint_is_given_up() -> None:
         return honest(asked) if asked.index == 0 else error(401)
 
     with translator(revoked, concurrency=1) as (engine, _):
-        results = engine.translate([task(name="a"), task(name="b")])
-        assert next(results).task_id == "a"
+        results = engine.run([task(name="a"), task(name="b")])
+        assert next(results).id == "a"
+        left: list[Result] = []
         with pytest.raises(EngineError):
-            next(results)
+            left.extend(results)
+        assert [(result.id, result.value, result.reason) for result in left] == [("b", None, "")]
 
 
 def test_nobody_at_the_address_is_one_clear_line() -> None:
     with ScriptedEndpoint() as endpoint:
         place = resources(endpoint.url)
-        spec = openai.freeze(TranslatorChoice("openai"), place)
+        spec = openai.freeze(EngineChoice("openai"), place)
     with pytest.raises(EngineError, match=r"nobody answers at http://127\.0\.0\.1"):
-        list(openai.open_translator(spec, place, FAST).translate([task()]))
+        list(openai.open_engine(spec, place, FAST).run([task()]))
 
 
 def test_tasks_are_worked_on_together_and_yielded_as_they_finish() -> None:
@@ -369,15 +372,15 @@ def test_tasks_are_worked_on_together_and_yielded_as_they_finish() -> None:
     with translator(first_waits) as (engine, _):
         engine._client._http._timeout = httpx.Timeout(30.0)
         seen = []
-        for result in engine.translate([task("This one is slow today.", name="slow"), task("Be quick!", name="quick")]):
-            seen.append(result.task_id)
+        for result in engine.run([task("This one is slow today.", name="slow"), task("Be quick!", name="quick")]):
+            seen.append(result.id)
             slow_may_go.set()
     assert seen == ["quick", "slow"]
 
 
 def test_a_caller_that_stops_listening_stops_the_requests() -> None:
     with translator(concurrency=1) as (engine, endpoint):
-        results = engine.translate([task(name=str(number)) for number in range(50)])
+        results = engine.run([task(name=str(number)) for number in range(50)])
         next(results)
         results.close()
         engine.close()
@@ -408,7 +411,7 @@ def test_freeze_takes_the_served_model_and_a_revision_that_survives_a_restart() 
     specs = []
     for created in (1, 2):
         with ScriptedEndpoint(models=entry(created)) as endpoint:
-            specs.append(openai.freeze(TranslatorChoice("openai"), resources(endpoint.url)))
+            specs.append(openai.freeze(EngineChoice("openai"), resources(endpoint.url)))
     assert specs[0] == specs[1]
     assert (specs[0].model, specs[0].revision) == ("qwen", "root=Qwen3-8B-AWQ")
     assert dict(specs[0].options)["prompt"]
@@ -416,31 +419,31 @@ def test_freeze_takes_the_served_model_and_a_revision_that_survives_a_restart() 
 
 def test_freeze_without_an_address_says_which_setting_is_missing() -> None:
     with pytest.raises(SettingsError, match="SEGUE_TRANSLATOR_URL"):
-        openai.freeze(TranslatorChoice("openai"), resources(""))
+        openai.freeze(EngineChoice("openai"), resources(""))
 
 
 def test_freeze_of_a_model_that_is_not_served_says_what_is() -> None:
     says_what = pytest.raises(EngineError, match="does not serve gpt-9; it serves test-model")
     with ScriptedEndpoint(lambda _: error(404, "no such model")) as endpoint, says_what:
-        openai.freeze(TranslatorChoice("openai", "gpt-9"), resources(endpoint.url))
+        openai.freeze(EngineChoice("openai", "gpt-9"), resources(endpoint.url))
 
 
 def test_freeze_accepts_an_alias_that_the_list_does_not_show() -> None:
     with ScriptedEndpoint(lambda _: Said("Hi")) as endpoint:
-        assert openai.freeze(TranslatorChoice("openai", "alias"), resources(endpoint.url)).model == "alias"
+        assert openai.freeze(EngineChoice("openai", "alias"), resources(endpoint.url)).model == "alias"
 
 
 def test_freeze_without_a_list_needs_a_named_model() -> None:
     with ScriptedEndpoint(models=404) as endpoint:
-        assert openai.freeze(TranslatorChoice("openai", "named"), resources(endpoint.url)).model == "named"
+        assert openai.freeze(EngineChoice("openai", "named"), resources(endpoint.url)).model == "named"
         with pytest.raises(EngineError):
-            openai.freeze(TranslatorChoice("openai"), resources(endpoint.url))
+            openai.freeze(EngineChoice("openai"), resources(endpoint.url))
 
 
 def test_freeze_with_several_models_asks_for_one() -> None:
     two = {"data": [{"id": "a"}, {"id": "b"}]}
     with ScriptedEndpoint(models=two) as endpoint, pytest.raises(SettingsError, match="serves 2 models"):
-        openai.freeze(TranslatorChoice("openai"), resources(endpoint.url))
+        openai.freeze(EngineChoice("openai"), resources(endpoint.url))
 
 
 def test_the_secret_shows_in_no_error_and_no_repr() -> None:
@@ -458,7 +461,7 @@ def test_the_secret_shows_in_no_error_and_no_repr() -> None:
         with translator(echo(status), api_key=SECRET) as (engine, endpoint):
             told += [repr(engine), repr(engine.spec), repr(engine._client), repr(engine._client._http)]
             try:
-                told += [repr(result) for result in engine.translate([task()])]
+                told += [repr(result) for result in engine.run([task()])]
             except SegueError as problem:
                 tell(problem)
             assert endpoint.asked[0].key == SECRET
@@ -466,6 +469,6 @@ def test_the_secret_shows_in_no_error_and_no_repr() -> None:
         place = resources(endpoint.url.replace("http://", f"http://user:{SECRET}@"), api_key=SECRET)
         told.append(repr(replace(place, url="")))
         with pytest.raises(EngineError) as caught:
-            openai.freeze(TranslatorChoice("openai"), place)
+            openai.freeze(EngineChoice("openai"), place)
         tell(caught.value)
     assert not any(SECRET in text for text in told)

@@ -10,9 +10,9 @@ from scripted_endpoint import ScriptedEndpoint
 
 from core.errors import EngineError, SettingsError
 from core.specs import EngineSpec
+from engines.engine import EngineChoice
 from engines.resources import EngineResources
 from engines.translate import openai
-from engines.translate.interface import TranslatorChoice
 from engines.translate.origin import base_address, is_own_server, is_plain_name, listed_models, revision_of
 
 API, NEAR = "https://api.example.com/v1", "http://10.0.0.7:8000/v1"
@@ -21,7 +21,7 @@ ROOT = {"root": "/models/Qwen3-8B-AWQ", "created": 7}
 
 def frozen(endpoint: ScriptedEndpoint, revision: str = "") -> EngineSpec:
     place = EngineResources(models_dir=Path("unused"), url=endpoint.url)
-    return openai.freeze(TranslatorChoice("openai", revision=revision), place)
+    return openai.freeze(EngineChoice("openai", revision=revision), place)
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ def test_a_job_is_not_translated_at_another_endpoint_than_it_was_frozen_for() ->
     with ScriptedEndpoint(models={"data": [{"id": "m"}]}) as one, ScriptedEndpoint() as other:
         place = EngineResources(models_dir=Path("unused"), url=other.url)
         with pytest.raises(EngineError, match="SEGUE_TRANSLATOR_REVISION"):
-            openai.open_translator(frozen(one), place)
-        openai.open_translator(frozen(one), replace(place, url=one.url)).close()
-        openai.open_translator(frozen(one, "r1"), place).close()
+            openai.open_engine(frozen(one), place)
+        openai.open_engine(frozen(one), replace(place, url=one.url)).close()
+        openai.open_engine(frozen(one, "r1"), place).close()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_list_of_models_that_is_none(models: dict[str, object]) -> None:
 
 def test_a_model_or_revision_that_a_person_gives_is_held_to_the_same() -> None:
     place = EngineResources(models_dir=Path("unused"), url=NEAR)
-    for choice in (TranslatorChoice("openai", "a\x1bb"), TranslatorChoice("openai", revision="r" * 500)):
+    for choice in (EngineChoice("openai", "a\x1bb"), EngineChoice("openai", revision="r" * 500)):
         with pytest.raises(SettingsError):
             openai.freeze(choice, place)
 

