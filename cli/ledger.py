@@ -14,7 +14,7 @@ from cli import ledger_care
 from cli.completion import complete_job
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.default_command import DefaultCommandGroup
-from cli.ledger_options import AgainstFlag, FocusFlag, LedgerFlags, NodeRateFlag, PriceFileFlag, rules_of
+from cli.ledger_options import AgainstFlag, FocusFlag, PriceFlags, rules_of, with_price_flags
 from cli.uncollected import uncollected
 from core.errors import UsageError
 
@@ -47,6 +47,7 @@ app = typer.Typer(
 
 
 @app.command(_SHOW)
+@with_price_flags
 def show_command(
     job: Annotated[
         str,
@@ -75,8 +76,8 @@ def show_command(
             show_default=False,
         ),
     ] = "",
-    node_rate: NodeRateFlag = "",
-    price_file: PriceFileFlag = None,
+    *,
+    prices: PriceFlags,
     against: AgainstFlag = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print the entries as CSV.")] = False,
     html: Annotated[
@@ -94,17 +95,16 @@ def show_command(
     if json and csv:
         raise UsageError("--json and --csv cannot both be printed", "choose one of them")
     runtime = open_runtime({"home": home})
-    flags = LedgerFlags(node_rate, price_file, tuple(against or ()))
     if job:
         if since or until or by:
             raise UsageError("a job has one ledger, whatever the period", "leave out --since, --until and --by")
-        _show_job(runtime, job, flags, _Form(json, csv, html, focus))
+        _show_job(runtime, job, prices, against or [], _Form(json, csv, html, focus))
         return
     if html is not None:
         raise UsageError("--html draws one job's ledger", "name the job: segue ledger JOB --html FILE")
     if against:
         raise UsageError("--against is for one job's verdict", "name the job: segue ledger JOB --against ...")
-    _show_period(runtime, period_of(since, until), by, flags, _Form(json, csv, focus=focus))
+    _show_period(runtime, period_of(since, until), by, prices, _Form(json, csv, focus=focus))
 
 
 @dataclass(frozen=True)
@@ -121,17 +121,17 @@ class _Form:
     focus: Path | None = None
 
 
-def _show_job(runtime: Runtime, wanted: str, flags: LedgerFlags, form: _Form) -> None:
+def _show_job(runtime: Runtime, wanted: str, prices: PriceFlags, against: list[str], form: _Form) -> None:
     from accounting.job import job_report
     from cli.ledger_options import find_ledger_job, report_rules
 
     job_id = find_ledger_job(runtime.store, wanted)
-    book, rules = rules_of(runtime, flags)
-    report = job_report(runtime.store, job_id, book, report_rules(runtime, flags, book, rules))
+    book, rules = rules_of(runtime, prices)
+    report = job_report(runtime.store, job_id, book, report_rules(runtime, against, book, rules))
     for line in report.errors:
         note(line)
     offered = {f"{one.provider}/{one.model}" for one in report.counterfactuals}
-    for name in flags.against:
+    for name in against:
         if offered and name not in offered:
             raise UsageError(f"nobody can price this job at '{name}'", f"choose from {', '.join(sorted(offered))}")
     if form.page is not None:
@@ -163,7 +163,7 @@ def _write_page(path: Path, text: str) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}", "name a file in a folder of yours") from error
 
 
-def _show_period(runtime: Runtime, period: Period, by: str, flags: LedgerFlags, form: _Form) -> None:
+def _show_period(runtime: Runtime, period: Period, by: str, prices: PriceFlags, form: _Form) -> None:
     from accounting.months import read_period, with_people
     from accounting.people import people_notes
     from accounting.periods import now_ms
@@ -171,7 +171,7 @@ def _show_period(runtime: Runtime, period: Period, by: str, flags: LedgerFlags, 
     from cli.ledger_fleet import print_fleet, table_of
     from cli.ledger_options import currency_of, people_rules
 
-    book, rules = rules_of(runtime, flags)
+    book, rules = rules_of(runtime, prices)
     rules = replace(rules, now=now_ms())
     books = read_period(runtime.store, book, rules, period)
     people = people_rules(runtime)

@@ -9,7 +9,7 @@ import typer
 
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.exits import Exit
-from cli.ledger_options import LedgerFlags, NodeRateFlag, PriceFileFlag, currency_of, people_rules, rules_of
+from cli.ledger_options import PriceFlags, currency_of, people_rules, rules_of, with_price_flags
 from cli.wording import printable
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
     return Exit.DONE
 
 
+@with_price_flags
 def close_command(
     month: MonthArgument,
-    node_rate: NodeRateFlag = "",
-    price_file: PriceFileFlag = None,
+    prices: PriceFlags,
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> int:
@@ -80,7 +80,7 @@ def close_command(
     from accounting.months import close_month
 
     runtime = open_runtime({"home": home})
-    book, rules = rules_of(runtime, LedgerFlags(node_rate, price_file))
+    book, rules = rules_of(runtime, prices)
     people = people_rules(runtime)
     closed = close_month(
         runtime.store, month, book, rules, lambda entries: people.frozen(currency_of(runtime, entries))
@@ -110,10 +110,10 @@ def close_command(
     return Exit.DONE
 
 
+@with_price_flags
 def replay_command(
     month: MonthArgument,
-    node_rate: NodeRateFlag = "",
-    price_file: PriceFileFlag = None,
+    prices: PriceFlags,
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> int:
@@ -124,9 +124,8 @@ def replay_command(
     from accounting.months import replay_month
 
     runtime = open_runtime({"home": home})
-    flags = LedgerFlags(node_rate, price_file)
-    own = not node_rate and price_file is None
-    book, rules = (None, None) if own else rules_of(runtime, flags)
+    own = prices.unsaid
+    book, rules = (None, None) if own else rules_of(runtime, prices)
     found = replay_month(runtime.store, month, book, rules)
     if json:
         print_json(_replay_json(found, own=own))
@@ -160,10 +159,10 @@ def _print_replay(found: Replay, *, own: bool) -> None:
     print(f"{found.month.month} under the price book {found.book[:16]}: {_amounts(now)}, closed as {_amounts(before)}")
 
 
+@with_price_flags
 def reconcile_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV of Azure's actual costs, or FOCUS 1.x.")],
-    node_rate: NodeRateFlag = "",
-    price_file: PriceFileFlag = None,
+    prices: PriceFlags,
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> int:
@@ -172,7 +171,7 @@ def reconcile_command(
     from accounting.bill_file import read_bill
 
     runtime = open_runtime({"home": home})
-    book, rules = rules_of(runtime, LedgerFlags(node_rate, price_file))
+    book, rules = rules_of(runtime, prices)
     found = reconcile(runtime.store, read_bill(file), book, rules)
     keep_reconciliation(runtime.store, found)
     apart = [each for each in found.machines if not each.agrees]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.signatures import Answer, with_parameters
 from core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,37 +63,45 @@ FocusFlag = Annotated[
 
 
 @dataclass(frozen=True)
-class LedgerFlags:
-    """What was said on the command line."""
+class PriceFlags:
+    """What was said of prices on the command line."""
 
     #: Price an hour of machines that say none.
-    node_rate: str = ""
+    node_rate: NodeRateFlag = ""
     #: File of price rows.
-    price_file: Path | None = None
-    #: APIs for the verdict.
-    against: tuple[str, ...] = ()
+    price_file: PriceFileFlag = None
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether prices are the store's own."""
+        return self == PriceFlags()
 
 
-def rules_of(runtime: Runtime, flags: LedgerFlags) -> tuple[PriceBook, BookRules]:
+def with_price_flags(command: Callable[..., Answer]) -> Callable[..., Answer]:
+    """A command with the flags of prices in place of its parameter ``prices``."""
+    return with_parameters(command, "prices", signature(PriceFlags, eval_str=True).parameters.values(), PriceFlags)
+
+
+def rules_of(runtime: Runtime, said: PriceFlags) -> tuple[PriceBook, BookRules]:
     """The price book and how facts are priced. Raises PriceBookError, MoneyError."""
     from accounting.books import BookRules
     from accounting.spending import Prices
     from core.money import quote
 
-    prices = Prices.of(runtime.settings, flags.price_file)
-    if flags.node_rate:
-        quote(flags.node_rate)
-    return prices.book, BookRules(flags.node_rate, prices.own_engines)
+    prices = Prices.of(runtime.settings, said.price_file)
+    if said.node_rate:
+        quote(said.node_rate)
+    return prices.book, BookRules(said.node_rate, prices.own_engines)
 
 
-def report_rules(runtime: Runtime, flags: LedgerFlags, book: PriceBook, rules: BookRules) -> ReportRules:
+def report_rules(runtime: Runtime, against: Sequence[str], book: PriceBook, rules: BookRules) -> ReportRules:
     """How a job's report is made. Raises UsageError."""
     from accounting.bill import reconciled_sessions
     from accounting.closing import closed_months
     from accounting.job import ReportRules
 
     settings = runtime.settings
-    for name in flags.against:
+    for name in against:
         if not all(name.partition("/")[::2]):
             raise UsageError(f"'{name}' names no API", "write provider/model, such as openai/whisper-1")
     return ReportRules(
@@ -99,7 +109,7 @@ def report_rules(runtime: Runtime, flags: LedgerFlags, book: PriceBook, rules: B
         currency=_said_currency(runtime),
         conversions=conversions_of(settings.exchange_rate),
         people=people_rules(runtime),
-        against=flags.against,
+        against=tuple(against),
         closed=closed_months(runtime.store),
         reconciled=reconciled_sessions(runtime.store, node_rate=rules.node_rate, book=book),
     )

@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from inspect import Parameter, Signature, signature
+from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.completion import complete_formats, complete_language, complete_languages
+from cli.signatures import Answer, with_parameters
 from core.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.requests import Requests, RunOptions
     from pipeline.runtime import Runtime
 
-Answer = TypeVar("Answer")
 MediaArgument = Annotated[
     list[Path],
     # Not typer's own check: a file that cannot be read must not cost the others.
@@ -119,21 +119,7 @@ def with_job_options(command: Callable[..., Answer], options: Iterable[JobOption
 
     The command's ``said`` is a dict of what was given, by the names of settings; None where a flag was not said.
     """
-    options = tuple(options)
-    parameters: list[Parameter] = []
-    for parameter in signature(command, eval_str=True).parameters.values():
-        own = [parameter.replace(kind=Parameter.KEYWORD_ONLY)]
-        parameters += [option.parameter for option in options] if parameter.name == "said" else own
-
-    def with_flags(**values: Any) -> Answer:
-        said = {option.name: values.pop(option.name) for option in options}
-        return command(said=said, **values)
-
-    with_flags.__doc__ = command.__doc__
-    # Both are how typer reads a command.
-    with_flags.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-    with_flags.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return with_flags
+    return with_parameters(command, "said", [option.parameter for option in options], dict)
 
 
 def _options_from(runtime: Runtime, transcript: Path | None, *, force: bool) -> RunOptions:
