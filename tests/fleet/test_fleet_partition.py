@@ -21,7 +21,7 @@ from net_host import NetHost, may_network
 from private_mount import PRIVATE, PrivateMount, may_mount
 from segue_process import COMMAND, SegueProcess
 
-#: Minutes of hosts, cut off one after the other.
+#: Every test waits until a host that was cut off works again.
 pytestmark = pytest.mark.long
 CLAIM_S = 2
 SETTINGS = {
