@@ -220,7 +220,7 @@ def test_every_crash_while_working_loses_nothing_that_was_promised(method: Publi
     assert states >= prefixes * 8 or RANDOM_STATES < 3
 
 
-@pytest.mark.parametrize("method", PublishMethod)
+@pytest.mark.parametrize("method", METHODS)
 def test_every_crash_while_founding_leaves_a_folder_that_becomes_a_store(method: PublishMethod, scratch: Path) -> None:
     root = scratch / "root"
     root.mkdir()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cli.main import main
+from pipeline.glossaries import read_glossary
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -74,6 +75,8 @@ class SegueHere(Segue):
             for name, text in (settings | self.env | env).items():
                 patch.setenv(name, text)
             patch.chdir(self.folder)
+            # A process that has just begun has read no file, and these names are relative.
+            read_glossary.cache_clear()
             patch.setattr(sys, "argv", ["segue", *map(str, arguments)])
             with pytest.raises(SystemExit) as left:
                 main()

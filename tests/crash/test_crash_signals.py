@@ -40,7 +40,7 @@ def interrupt(job: Job, place: Place, number: int) -> Ended:
         return process.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM])
 def test_a_signal_finishes_the_batch_and_the_next_run_completes(
     slow_job: Job, long_job: Job, long_reference: dict[str, bytes], place: Place, number: int
 ) -> None:

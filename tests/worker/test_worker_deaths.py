@@ -60,6 +60,7 @@ def test_a_worker_whose_engine_always_dies_blames_no_unit_and_leaves(bench: Work
     assert healthy.leave() == 0
 
 
+@pytest.mark.long
 def test_a_device_that_fails_over_and_over_fails_no_unit_even_when_its_worker_is_started_again(bench: WorkerBench):
     plan = bench.plan(1)
     message = bench.send(bench.message(plan))
