@@ -61,7 +61,7 @@ class StageView:
         return ", ".join(parts)
 
 
-class Totals:
+class RunProgress:
     """Sums over all files of a run. Safe for several threads."""
 
     def __init__(self, files: int) -> None:
@@ -144,7 +144,7 @@ class StageTeller(Silence):
     """Says how fast each stage was, once it is through: the rows of a table are gone by then."""
 
     def __init__(self, files: int) -> None:
-        self.totals = Totals(files)
+        self.totals = RunProgress(files)
 
     def tell_ended(self, *, all_of_it: bool = False) -> None:
         for line in self.totals.ended(all_of_it=all_of_it):

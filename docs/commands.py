@@ -1,16 +1,18 @@
 """Keeps docs/commands.md and the README in step with `segue --help` and the settings.
 
 python docs/commands.py --write   writes commands.md and the README's table of settings from the program itself
-python docs/commands.py --check   fails if it is out of date, or a text names an option that does not exist
+python docs/commands.py --check   fails if it is out of date, or a text or message names an option that does not exist
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import difflib
 import importlib
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ README = ROOT / "README.md"
 _SETTINGS_BEGIN, _SETTINGS_END = "<!-- settings -->", "<!-- end of settings -->"
 #: `segue ...` as it stands in a text: in code marks or at the start of a line of a code block.
 _CALL = re.compile(r"(?:`|^\s*(?:\$ )?)(segue(?: [^`\n|]*)?)", re.MULTILINE)
+#: The same in a message, between quotes.
+_SAID_CALL = re.compile(r"[`'](segue(?: [^`'\n|]*)?)[`']")
 
 
 def main() -> int:
@@ -120,6 +124,21 @@ def unknown_options(root: Any) -> Iterator[str]:
             continue
         for call in _CALL.findall(document.read_text(encoding="utf-8")):
             yield from (f"{document.relative_to(ROOT)}: {problem}" for problem in problems_of(call, known))
+    for source, message in messages():
+        for call in _SAID_CALL.findall(message):
+            yield from (f"{source.relative_to(ROOT)}: {problem}" for problem in problems_of(call, known))
+
+
+def messages() -> Iterator[tuple[Path, str]]:
+    """Every text in the program; what is put into one later stands in it as X."""
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    for source in sorted(file for package in packages for file in ROOT.joinpath(*package.split(".")).glob("*.py")):
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
+                yield source, "".join(parts)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield source, node.value
 
 
 def problems_of(call: str, known: dict[tuple[str, ...], Any]) -> Iterator[str]:
@@ -130,6 +149,9 @@ def problems_of(call: str, known: dict[tuple[str, ...], Any]) -> Iterator[str]:
         path = (*path, words[len(path)])
     command = known[path]
     following = words[len(path)] if len(words) > len(path) else ""
+    if hasattr(command, "default_command") and len(words) > len(path):
+        path = (*path, command.default_command)
+        command = known[path]
     if getattr(command, "commands", None) and re.fullmatch(r"[a-z]+", following):
         yield f"`{call}`: {' '.join(path)} has no command {following}"
     options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}

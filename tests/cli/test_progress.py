@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cli import progress
-from cli.progress import PlainWatcher, Totals
+from cli.progress import PlainWatcher, RunProgress
 from pipeline.report import FileResult, JobState
 from pipeline.stages import Stage
 from pipeline.work import StageCount
@@ -45,7 +45,7 @@ def settle(work: Any, stage: Stage, *, failed: bool = False) -> None:
 
 
 def test_a_finished_stage_keeps_its_rate_while_the_next_one_runs(clock: Clock) -> None:
-    totals, work = Totals(1), make_work("a", 2)
+    totals, work = RunProgress(1), make_work("a", 2)
     totals.opened(work)
     for _ in range(2):
         clock.now += 5
@@ -68,7 +68,7 @@ def test_a_finished_stage_keeps_its_rate_while_the_next_one_runs(clock: Clock) -
 
 
 def test_a_stage_is_through_only_when_no_file_can_bring_more_of_it(clock: Clock) -> None:
-    totals, first, second = Totals(2), make_work("a", 1), make_work("b", 1)
+    totals, first, second = RunProgress(2), make_work("a", 1), make_work("b", 1)
     totals.opened(first)
     clock.now += 5
     settle(first, Stage.TRANSCRIBE)
