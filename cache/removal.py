@@ -138,6 +138,10 @@ class Listing:
     #: Unfinished files and what is in quarantine: size, and seconds since the epoch from which their age counts.
     leftovers: Sequence[tuple[RemovedFile, float]]
 
+    def stamps(self, keys: Iterable[str]) -> dict[str, Stamp]:
+        """Stamps of those of these records that are there."""
+        return {key: self.records[key] for key in keys if key in self.records}
+
 
 def list_store(volume: Volume) -> Listing:
     """One walk over everything that may be garbage."""

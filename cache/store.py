@@ -276,6 +276,12 @@ class Store:
             self._volume.confirm()
             return survey.take_stats(self._volume, self._records)
 
+    def blob_sizes(self) -> dict[Digest, int]:
+        """Bytes of every blob's file; none is opened."""
+        with faults("looking over the blobs", self._volume.home):
+            self._volume.confirm()
+            return survey.blob_sizes(self._volume)
+
     def verify(self, progress: Progress = _no_progress) -> VerifyReport:
         """Reads every byte of the store; ``progress(done, total)`` is called after each file."""
         with faults("verifying the store", self._volume.home):

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from os import stat_result
 
 from cache import names
-from cache.blobs import is_sound_blob, read_layout, verify_blob
+from cache.blobs import is_sound_blob, verify_blob
 from cache.documents import Documents
 from cache.envelope import RecordHead
-from cache.faults import Damage
 from cache.journal import decode_lines
 from cache.publish import place
 from cache.records import Records
@@ -39,8 +38,7 @@ class StoreStats:
 
     #: Records by kind; a record whose head cannot be read counts as ``(unreadable)``.
     records: dict[str, Tally] = field(default_factory=dict)
-    #: Blobs by kind.
-    blobs: dict[str, Tally] = field(default_factory=dict)
+    blobs: Tally = field(default_factory=Tally)
     #: Plans, journals, states.
     documents: Tally = field(default_factory=Tally)
     quarantine: Tally = field(default_factory=Tally)
@@ -79,6 +77,11 @@ def blob_names(volume: Volume) -> Iterator[Digest]:
     for name in volume.filesystem.names(volume.path((names.BLOBS,))):
         if is_digest(name):
             yield Digest(name)
+
+
+def blob_sizes(volume: Volume) -> dict[Digest, int]:
+    """The size of every blob's file."""
+    return {Digest(name): facts.st_size for name, facts in store_files(volume, (names.BLOBS,)) if is_digest(name)}
 
 
 def all_named_parts(volume: Volume) -> Iterator[tuple[str, ...]]:
@@ -129,8 +132,7 @@ def record_folders(volume: Volume) -> Iterator[tuple[str, str]]:
 
 def take_stats(volume: Volume, records: Records) -> StoreStats:
     by_kind: dict[str, Tally] = {}
-    blobs: dict[str, Tally] = {}
-    documents = quarantine = unfinished = Tally()
+    blobs = documents = quarantine = unfinished = Tally()
     for folder in record_folders(volume):
         for name in volume.filesystem.names(volume.path(folder)):
             with suppress(FileNotFoundError):
@@ -146,8 +148,7 @@ def take_stats(volume: Volume, records: Records) -> StoreStats:
         if names.is_temp(name):
             unfinished = unfinished.plus(facts.st_size)
         elif is_digest(name):
-            kind = _blob_kind(volume, name)
-            blobs[kind] = blobs.get(kind, Tally()).plus(facts.st_size)
+            blobs = blobs.plus(facts.st_size)
     for name, facts in store_files(volume, ()):
         if names.is_temp(name):
             unfinished = unfinished.plus(facts.st_size)
@@ -173,19 +174,6 @@ def _head(records: Records, folder: tuple[str, str], name: str) -> RecordHead | 
         return records.head(name)
     except OSError:
         return None
-
-
-def _blob_kind(volume: Volume, digest: str) -> str:
-    try:
-        fd = volume.filesystem.open_read(volume.path((names.BLOBS, digest)))
-    except OSError:
-        return UNREADABLE_KIND
-    try:
-        return read_layout(volume.filesystem, fd, digest).kind
-    except (Damage, OSError):
-        return UNREADABLE_KIND
-    finally:
-        volume.filesystem.close(fd)
 
 
 def verify_all(volume: Volume, records: Records, documents: Documents, progress: Progress) -> VerifyReport:

@@ -26,6 +26,7 @@ from core.errors import UsageError, summed_up
 if TYPE_CHECKING:
     from cache.removal import Removal
     from cache.survey import Tally
+    from jobs.blob_counts import BlobCounts
     from jobs.purging import Purge
 
 app = typer.Typer(no_args_is_help=True, help="Look after the checkpoint store under SEGUE_HOME.")
@@ -36,15 +37,23 @@ LIST_AT_MOST = 40
 @app.command("stats")
 def stats_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
     """Show how many records, how much audio and how much room there is."""
-    stats = open_runtime({"home": home}).store.stats()
+    from jobs.blob_counts import count_blobs
+
+    store = open_runtime({"home": home}).store
+    stats, blobs = store.stats(), count_blobs(store)
     groups = {f"records: {kind}": tally for kind, tally in stats.records.items()}
-    groups |= {f"blobs: {kind}": tally for kind, tally in stats.blobs.items()}
+    groups |= {f"blobs: {name}": tally for name, tally in blobs.by_name().items()}
     groups |= {"documents": stats.documents, "quarantine": stats.quarantine, "unfinished": stats.unfinished}
     if json:
         print_json(
             {
                 "records": {kind: _json(tally) for kind, tally in stats.records.items()},
-                "blobs": {kind: _json(tally) for kind, tally in stats.blobs.items()},
+                "blobs": {
+                    "views": {name: _json(tally) for name, tally in blobs.views.items()},
+                    "results": _json(blobs.results),
+                    "scratch": _json(blobs.scratch),
+                    "unreferenced": _json(blobs.unreferenced),
+                },
                 "documents": _json(stats.documents),
                 "quarantine": _json(stats.quarantine),
                 "unfinished": _json(stats.unfinished),
@@ -55,24 +64,37 @@ def stats_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
     for name, tally in groups.items():
         print(f"{name:<24}{tally.files:>8} files  {size(tally.bytes):>10}")
     print(f"free on the disk: {size(stats.free_bytes)}")
+    _note_unread(blobs)
 
 
 def _json(tally: Tally) -> dict[str, int]:
     return {"files": tally.files, "bytes": tally.bytes}
 
 
+def _note_unread(blobs: BlobCounts) -> None:
+    for line in summed_up(blobs.unread):
+        note(f"its blobs count as unreferenced: {line}")
+
+
 @app.command("verify")
 def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
     """Read every byte. What is damaged goes to quarantine and is computed again by the next run."""
+    from jobs.blob_counts import count_blobs
+
     with open_whole_store({"home": home}) as store:
         report = store.verify()
+        blobs = count_blobs(store)
     sound = report.damaged == 0
     if json:
         print_json(
             {
                 "ok": sound,
                 "records": {"ok": report.records_ok, "damaged": report.records_damaged},
-                "blobs": {"ok": report.blobs_ok, "damaged": report.blobs_damaged},
+                "blobs": {
+                    "ok": report.blobs_ok,
+                    "damaged": report.blobs_damaged,
+                    "unreferenced": _json(blobs.unreferenced),
+                },
                 "documents": {"ok": report.documents_ok, "damaged": report.documents_damaged},
                 "journal_lines_damaged": report.journal_lines_damaged,
                 "restored": report.restored,
@@ -83,6 +105,10 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
     else:
         print(f"records   {report.records_ok} sound, {report.records_damaged} damaged")
         print(f"blobs     {report.blobs_ok} sound, {report.blobs_damaged} damaged")
+        if blobs.unreferenced.files:
+            lost = f"{count(range(blobs.unreferenced.files), 'blob')}, {size(blobs.unreferenced.bytes)}"
+            print(f"          {lost}, that no job refers to: 'segue cache gc' removes them once they are old")
+            _note_unread(blobs)
         print(f"documents {report.documents_ok} sound, {report.documents_damaged} damaged")
         if report.journal_lines_damaged:
             print(f"journals  {report.journal_lines_damaged} torn lines, which are skipped")
@@ -101,8 +127,9 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
 @app.command("gc")
 def gc_command(
     dry_run: DryRunFlag = False,
-    audio: Annotated[
-        bool, typer.Option("--audio", help="Also the decoded audio of finished jobs; it is decoded again if needed.")
+    views: Annotated[
+        bool,
+        typer.Option("--views", help="Also the views of finished jobs (decoded audio); they are made again if needed."),
     ] = False,
     home: HomeFlag = None,
     json: JsonFlag = False,
@@ -111,7 +138,7 @@ def gc_command(
     from jobs.retention import collect
 
     with open_whole_store({"home": home}) as store:
-        done = collect(store, dry_run=dry_run, audio=audio)
+        done = collect(store, dry_run=dry_run, views=views)
     spared = sum(file.bytes for file in done.spared)
     more: dict[str, Any] = {"unfinished_jobs": done.unfinished, "spared": {"files": len(done.spared), "bytes": spared}}
     more["stuck"] = list(done.removal.stuck)

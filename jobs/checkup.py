@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 
+from cache.names import IDENTITY
 from cache.probe import ProbeLevel, probe_mount
+from cache.survey import Tally
 from core.errors import EndpointAwayError, SegueError
 from core.version import VERSION
+from jobs.blob_counts import count_blobs
 from pipeline.runtime import Runtime
 
 
@@ -43,7 +46,7 @@ _PACKAGES = ("faster-whisper", "ctranslate2", "onnxruntime", "av", "xllamacpp", 
 
 def examine(runtime: Runtime) -> Iterator[Finding]:
     """All findings, one after the other; a check that fails is a finding itself."""
-    for look in (_versions, _ffmpeg, _device, _transcriber, _translator, _packaged, _disk):
+    for look in (_versions, _ffmpeg, _device, _transcriber, _translator, _packaged, _disk, _blobs):
         yield from _guarded(look, runtime)
 
 
@@ -156,3 +159,18 @@ def _disk(runtime: Runtime) -> Iterator[Finding]:
     health = {ProbeLevel.OK: Health.OK, ProbeLevel.WARNING: Health.WARNING, ProbeLevel.REFUSED: Health.BROKEN}
     for probe in probe_mount(runtime.settings.home):
         yield Finding(f"disk: {probe.name}", health[probe.level], probe.detail, probe.mend)
+
+
+def _blobs(runtime: Runtime) -> Iterator[Finding]:
+    if not (runtime.settings.home / IDENTITY).exists():
+        return  # Nothing has been computed here, and looking founds no store.
+    counts = count_blobs(runtime.store)
+    parts = [f"{name} {_amount(tally)}" for name, tally in counts.by_name().items() if tally.files]
+    mend = "'segue cache gc' removes what no job refers to once it is old" if counts.unreferenced.files else ""
+    yield Finding("blobs", Health.OK, ", ".join(parts) or "none", mend)
+    for line in counts.unread:
+        yield Finding("blobs", Health.WARNING, f"they count as unreferenced: {line}", "'segue status' says more")
+
+
+def _amount(tally: Tally) -> str:
+    return f"{tally.bytes / 1e6:,.1f} MB in {tally.files} file{'' if tally.files == 1 else 's'}"

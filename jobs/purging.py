@@ -32,7 +32,7 @@ class Purge:
     unfinished: int
     #: Jobs among them that nobody has taken up from the queue.
     waiting: int
-    #: Files of the store: records, audio, plans, journals, notes.
+    #: Files of the store: records, blobs, plans, journals, notes.
     removal: Removal
     #: Delivered files that are as Segue wrote them.
     outputs: tuple[RemovedFile, ...]
@@ -40,7 +40,7 @@ class Purge:
     with_outputs: bool
     #: Delivered files that somebody has edited; they stay.
     edited: tuple[Path, ...]
-    #: Records and audio that other jobs use too; they stay.
+    #: Records and blobs that other jobs use too; they stay.
     shared: int
     #: Files that could not be removed, each with the reason; known once it was tried.
     stuck: tuple[str, ...] = ()

@@ -7,15 +7,16 @@ made it. Whoever finds it stale opens the records, and keeps what that came to.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from cache.names import JOBS
-from cache.store import Stamp
+from cache.envelope import BlobRef, Retention
+from cache.names import JOBS, check_blob
+from cache.store import Listing, Stamp, Store
 from core.errors import StoreError
-from core.keys import Key, canonical_json, digest_bytes, digest_value
+from core.keys import Digest, Key, canonical_json, digest_bytes, digest_value
 from core.version import VERSION
 from pipeline.assemble import assemble_job
 from pipeline.job import Plan
@@ -25,10 +26,8 @@ from pipeline.stages import STAGE_VERSIONS, Stage
 from pipeline.work import JobWork
 
 #: Raised when a summary holds something else.
-SUMMARY_VERSION = 1
+SUMMARY_VERSION = 2
 _NAME = "summary.state"
-#: Facts about records by key, of those that are there.
-Stamps = Callable[[Iterable[str]], Mapping[str, Stamp]]
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,8 @@ class JobSummary:
     finished: bool
     #: How the job ends; None while units are missing and none has failed.
     ended: JobState | None
+    #: The blobs that these records and the analysis name.
+    blobs: tuple[BlobRef, ...] = ()
 
     @property
     def begun(self) -> bool:
@@ -58,6 +59,7 @@ class JobSummary:
             "language": self.language,
             "finished": self.finished,
             "ended": str(self.ended) if self.ended else None,
+            "blobs": [[ref.name, ref.digest, ref.size, ref.retention.value] for ref in self.blobs],
         }
 
     @classmethod
@@ -69,26 +71,42 @@ class JobSummary:
             language=value["language"],
             finished=value["finished"],
             ended=JobState(value["ended"]) if value["ended"] else None,
+            blobs=tuple(
+                BlobRef(name, Digest(check_blob(digest)), size, Retention(retention))
+                for name, digest, size, retention in value["blobs"]
+            ),
         )
 
 
 def summary_of(
-    folder: JobFolder, plan_data: bytes, failures: Mapping[Key, str], stamps: Stamps | None = None
+    folder: JobFolder, plan_data: bytes, failures: Mapping[Key, str], listing: Listing | None = None
 ) -> JobSummary:
     """The job's summary, as it was kept or from its records.
 
-    ``plan_data`` is the plan in force, ``failures`` are those of the round in force. ``stamps`` for many jobs looks
-    records up in one listing of the store. Raises what a plan or record that makes no sense raises.
+    ``plan_data`` is the plan in force, ``failures`` are those of the round in force. ``listing`` of the store spares
+    looking for the records and blobs of many jobs one by one. A job that has lost a result is looked at anew. Raises
+    what a plan or record that makes no sense raises.
     """
     kept = _read(folder)
     made_from = _made_from(digest_bytes(plan_data), failures)
-    look = stamps or folder.store.stamps
     if kept is not None and kept[0] == made_from:
         summary = kept[1]
-        if kept[2] == _seal(summary.keys, look(summary.keys)):
+        stamps = listing.stamps(summary.keys) if listing else folder.store.stamps(summary.keys)
+        if kept[2] == _seal(summary.keys, stamps) and _has_results(summary, folder.store, listing):
             return summary
     work = JobWork.open(Plan.from_json(json.loads(plan_data)), folder.store, failures)
     return _keep(folder, work, made_from, _ended(work))
+
+
+def _has_results(summary: JobSummary, store: Store, listing: Listing | None) -> bool:
+    results = [ref.digest for ref in summary.blobs if ref.retention is Retention.RESULT]
+    return all(digest in listing.blobs if listing else store.has_blob(digest) for digest in results)
+
+
+def blobs_named(store: Store, keys: Iterable[str]) -> tuple[BlobRef, ...]:
+    """The blobs that these records name; opens each of them."""
+    heads = (store.head(key) for key in keys)
+    return tuple(dict.fromkeys(ref for head in heads if head is not None for ref in head.blobs))
 
 
 def note_summary(folder: JobFolder, work: JobWork, ended: JobState | None = None) -> None:
@@ -108,6 +126,7 @@ def _keep(folder: JobFolder, work: JobWork, made_from: str, ended: JobState | No
         language=work.language,
         finished=work.finished,
         ended=ended,
+        blobs=blobs_named(folder.store, sorted({*work.keys, *filter(None, [work.plan.analysis])})),
     )
     # A disk that is full or only to be read from: the next one who looks opens the records again.
     with suppress(StoreError):

@@ -172,7 +172,7 @@ def test_stats_tell_what_lies_in_the_store(store: Store, make_record: MakeRecord
         "(unreadable)": 1,
     }
     assert stats.records["translation"].bytes > 19_000
-    assert stats.blobs["audio"].bytes == (store.home / "blobs" / digest).stat().st_size
+    assert stats.blobs.bytes == (store.home / "blobs" / digest).stat().st_size
     assert (stats.documents.files, stats.quarantine.files) == (2, 0)
     assert (stats.unfinished.files, stats.unfinished.bytes) == (1, 5)
     assert stats.free_bytes > 0

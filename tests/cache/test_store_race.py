@@ -49,7 +49,7 @@ def check_one_winner(store: Store, answers: list[list[tuple[str, str]]]) -> None
     assert plan is not None
     assert int(plan) in range(len(answers))
     stats = store.stats()
-    assert (stats.unfinished.files, stats.quarantine.files, stats.blobs["audio"].files) == (0, 0, 1)
+    assert (stats.unfinished.files, stats.quarantine.files, stats.blobs.files) == (0, 0, 1)
 
 
 def test_processes_that_race_on_the_same_keys_agree_on_one_winner(tmp_path: Path) -> None:

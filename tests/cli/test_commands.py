@@ -9,6 +9,8 @@ import pytest
 from segue_cli import Segue
 from spoken import SAMPLE, SPEECH, many_windows
 
+from cache.store import Store
+
 
 def test_run_prints_jobs_as_json(segue: Segue, tmp_path: Path) -> None:
     done = segue("run", SPEECH, "--to", "es,ja", "--out", "out", "--json")
@@ -150,11 +152,30 @@ def test_purging_one_owner_keeps_what_another_owns(segue: Segue) -> None:
     assert again.code == 0
 
 
+def test_blobs_are_told_by_what_they_are(segue: Segue, tmp_path: Path) -> None:
+    segue("run", SPEECH, "--to", "es", "--out", "out")
+    with Store.open(tmp_path / "home") as store, store.blob_writer("audio") as writer:
+        writer.write(b"nobody's")
+    size = (tmp_path / "home" / "blobs" / str(writer.digest)).stat().st_size
+    blobs = segue("cache", "stats", "--json").json["blobs"]
+    assert blobs["views"]["speech"]["files"] == 1
+    assert blobs["unreferenced"] == {"files": 1, "bytes": size}
+    assert (blobs["results"]["files"], blobs["scratch"]["files"]) == (0, 0)
+    assert "blobs: view speech" in segue("cache", "stats").stdout
+    assert segue("cache", "verify", "--json").json["blobs"] == {
+        "ok": 2,
+        "damaged": 0,
+        "unreferenced": {"files": 1, "bytes": size},
+    }
+    assert "1 blob, " in segue("cache", "verify").stdout
+    assert any(check["name"] == "blobs" for check in segue("doctor", "--json").json["checks"])
+
+
 def test_gc_keeps_what_jobs_refer_to(segue: Segue) -> None:
     segue("run", SPEECH, "--to", "es", "--out", "out")
     assert segue("cache", "gc", "--json").json["files"] == 0
-    assert segue("cache", "gc", "--audio", "--dry-run", "--json").json["files"] == 1
-    segue("cache", "gc", "--audio")
+    assert segue("cache", "gc", "--views", "--dry-run", "--json").json["files"] == 1
+    segue("cache", "gc", "--views")
     assert segue("run", SPEECH, "--to", "es,ja", "--out", "out", "--json").code == 0
 
 

@@ -39,7 +39,9 @@ def from_records(folder: JobFolder) -> JobSummary:
     assert plan is not None
     work = JobWork.open(plan, folder.store, folder.failures())
     ended = assemble_job(work).state if work.finished or work.has_failures else None
-    return JobSummary(tuple(sorted(work.keys)), count_units(work), work.language, work.finished, ended)
+    found = [folder.store.get(key) for key in (*work.keys, *filter(None, [plan.analysis]))]
+    blobs = tuple(ref for record in found if record for ref in record.blobs)
+    return JobSummary(tuple(sorted(work.keys)), count_units(work), work.language, work.finished, ended, blobs)
 
 
 def as_kept(folder: JobFolder) -> JobSummary:
@@ -120,6 +122,10 @@ class Counting(Filesystem):
         self.opened["record" if "/objects/" in path else "other"] += 1
         return super().read(path)
 
+    def open_read(self, path: str) -> int:
+        self.opened["record" if "/objects/" in path else "other"] += 1
+        return super().open_read(path)
+
 
 def test_no_record_is_opened_of_a_job_that_is_as_it_was(tmp_path: Path) -> None:
     shop = Shop(tmp_path, random.Random(3))
@@ -132,7 +138,7 @@ def test_no_record_is_opened_of_a_job_that_is_as_it_was(tmp_path: Path) -> None:
         assert disk.opened["record"] > 0
         disk.opened.clear()
         assert standings(store) == first
-        collect(store, dry_run=True, audio=False)
+        collect(store, dry_run=True, views=False)
         assert disk.opened["record"] == 0
 
 
@@ -161,11 +167,11 @@ def test_lists_and_collections_say_the_same_with_and_without_summaries(tmp_path:
     shop.loose("translate")
     shop.age()
     shop.store.verify()
-    shown, found = standings(shop.store), collect(shop.store, dry_run=True, audio=False)
+    shown, found = standings(shop.store), collect(shop.store, dry_run=True, views=False)
     assert standings(shop.store) == shown
-    assert collect(shop.store, dry_run=True, audio=False) == found
+    assert collect(shop.store, dry_run=True, views=False) == found
     forget(shop.store)
-    assert collect(shop.store, dry_run=True, audio=False) == found
+    assert collect(shop.store, dry_run=True, views=False) == found
     forget(shop.store)
     assert standings(shop.store) == shown
 

@@ -54,7 +54,7 @@ def test_after_a_collection_no_job_has_more_left_to_do_and_every_export_says_the
     whole = {folder.job_id: _shown(folder) for folder in folders}
     copied = tmp_path / "copy"
     shutil.copytree(shop.store.home, copied)
-    done = collect(shop.store, dry_run=False, audio=False)
+    done = collect(shop.store, dry_run=False, views=False)
     assert {folder.job_id: _shown(folder) for folder in folders} == whole
     assert not shop.store.has_blob(blob)
     assert not shop.store.has(loose[0])
@@ -79,7 +79,7 @@ def test_a_job_that_waits_for_its_plan_spares_everything(shop: Shop) -> None:
     kept = [shop.loose(kind) for kind in (ANALYSIS, "transcribe", "translate")]
     blob = shop.blob()
     shop.age()
-    done = collect(shop.store, dry_run=False, audio=False)
+    done = collect(shop.store, dry_run=False, views=False)
     assert (done.removal.files, done.unfinished) == ((), 1)
     assert len(done.spared) >= 4
     assert all(shop.store.has(key) for key in kept)
@@ -91,7 +91,7 @@ def test_a_submitted_job_that_nobody_has_taken_up_spares_everything(shop: Shop) 
     give_order(shop.store, OrderKind.SUBMIT, submission.job_id, submission)
     kept = shop.loose(ANALYSIS)
     shop.age()
-    assert collect(shop.store, dry_run=False, audio=False).removal.files == ()
+    assert collect(shop.store, dry_run=False, views=False).removal.files == ()
     assert shop.store.has(kept)
 
 
@@ -104,7 +104,7 @@ def test_an_order_that_only_another_version_can_read_spares_everything(shop: Sho
     shop.store.write_once(order_parts(order), canonical_json(json.loads(data) | {"v": 99}))
     kept = shop.loose("translate")
     shop.age()
-    assert collect(shop.store, dry_run=False, audio=False).removal.files == ()
+    assert collect(shop.store, dry_run=False, views=False).removal.files == ()
     assert shop.store.has(kept)
 
 
@@ -114,10 +114,10 @@ def test_a_finished_job_that_is_asked_for_again_keeps_its_audio(shop: Shop) -> N
     plan = folder.read_plan()
     assert plan is not None
     order = give_order(shop.store, OrderKind.RETRY, folder.job_id)
-    assert collect(shop.store, dry_run=False, audio=True).unfinished == 1
+    assert collect(shop.store, dry_run=False, views=True).unfinished == 1
     assert shop.store.has_blob(plan.view(SPEECH))
     shop.store.remove(order_parts(order))
-    assert collect(shop.store, dry_run=False, audio=True).unfinished == 0
+    assert collect(shop.store, dry_run=False, views=True).unfinished == 0
     assert not shop.store.has_blob(plan.view(SPEECH))
 
 
@@ -131,7 +131,7 @@ def test_what_comes_of_age_during_a_collection_stays(shop: Shop, monkeypatch: py
     # Each look at the clock is an hour later than the one before.
     hours = count()
     monkeypatch.setattr(time, "time", lambda: now + 3600 * next(hours))
-    collect(shop.store, dry_run=False, audio=False)
+    collect(shop.store, dry_run=False, views=False)
     assert all(shop.store.has(key) for key in kept)
 
 
@@ -149,7 +149,7 @@ def test_a_job_that_a_run_plans_during_a_collection_keeps_what_it_found(
         return found
 
     monkeypatch.setattr(retention, "list_jobs", listed)
-    collect(shop.store, dry_run=False, audio=True)
+    collect(shop.store, dry_run=False, views=True)
     plan = came[0].read_plan()
     assert plan is not None
     assert complete(came[0]) == []
@@ -160,7 +160,7 @@ def test_a_job_that_failed_before_it_had_a_plan_keeps_nothing_back(shop: Shop) -
     shop.store.append(("jobs", "ab" * 12, "log-coordinator.jsonl"), [{"at": "2026-01-01", "event": "ended"}])
     loose = shop.loose("transcribe")
     shop.age()
-    done = collect(shop.store, dry_run=True, audio=False)
+    done = collect(shop.store, dry_run=True, views=False)
     assert (len(done.removal.files), done.unfinished, done.spared) == (1, 0, ())
     assert shop.store.has(loose)
 
@@ -172,7 +172,7 @@ def test_a_job_whose_audio_has_gone_keeps_what_it_may_be_planned_anew_by(shop: S
     shop.store.purge(blobs=[plan.view(SPEECH)], dry_run=False)
     blob, loose = shop.blob(), shop.loose(ANALYSIS)
     shop.age()
-    done = collect(shop.store, dry_run=False, audio=False)
+    done = collect(shop.store, dry_run=False, views=False)
     assert (done.removal.files, done.unfinished) == ((), 1)
     assert shop.store.has_blob(blob)
     assert shop.store.has(loose)
@@ -184,7 +184,7 @@ def test_a_job_that_has_lost_its_plan_spares_everything(shop: Shop) -> None:
     shop.store.append(("jobs", folder.job_id, "wants-one.jsonl"), [{"fact": "job_wanted", "at": "2026-01-01"}])
     shop.store.purge(trees=[("jobs", folder.job_id, "plan-1.json")], dry_run=False)
     shop.age()
-    done = collect(shop.store, dry_run=False, audio=False)
+    done = collect(shop.store, dry_run=False, views=False)
     assert (done.removal.files, done.unfinished) == ((), 1)
     assert done.spared
 
@@ -194,5 +194,5 @@ def test_nothing_is_removed_when_a_plan_makes_no_sense(shop: Shop) -> None:
     loose = shop.loose("transcribe")
     shop.age()
     with pytest.raises(StoreError, match="abababababab makes no sense"):
-        collect(shop.store, dry_run=False, audio=True)
+        collect(shop.store, dry_run=False, views=True)
     assert shop.store.has(loose)
