@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from accounting.spending import Prices, Spending, now_ms
 from core.errors import UsageError
-from core.money import CurrencyError, Money, quote, settle
+from core.money import CurrencyError, Money, quote
 from core.specs import EngineSpec
 from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, UnitUse, parse_attempt_fact
-from ledger.billing import HOUR_MS
+from ledger.billing import machine_cost
 from ledger.speed import RECENT, Speeds, measured_ms
 from pipeline.budget import BudgetEnd
 from pipeline.stages import Stage, Unit, estimated_usage
@@ -192,7 +192,7 @@ class RunBudget:
         """What the jobs will have cost at an instant of the clock, if nothing else is begun."""
         began = until if self._begun is None else self._begun
         ms = Fraction(until - began, 1_000_000)
-        return settle(ms / HOUR_MS, self._price) + sum(self._fees.values()) + self._earlier
+        return machine_cost(ms, self._price) + sum(self._fees.values()) + self._earlier
 
     @property
     def exhausted(self) -> bool:

@@ -10,7 +10,10 @@ Weights are of the machine's whole life, whatever period is asked for, so that m
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from msgspec.structs import replace
 
 from core.money import split
 from journals.facts import JobWant
@@ -19,6 +22,7 @@ from ledger.entries import Bucket, Entry, Unpriced
 
 #: Job, stage, whether a fake engine did it.
 Payer = tuple[str, str, bool]
+Line = TypeVar("Line", Entry, Unpriced)
 _NODE_TIME = "node_ms"
 
 
@@ -57,44 +61,32 @@ class Charging:
     def entries(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """The same amounts; their sum is the same for each machine."""
         for entry in entries:
-            payers = self._payers(entry)
-            if not payers:
-                yield entry
-                continue
-            shares = list(payers.values())
-            parts = zip(payers, split(entry.nano, shares), split(entry.unit_ms, shares), strict=True)
-            for (job, stage, fake), nano, ms in parts:
-                if nano or ms:
-                    yield replace(
-                        entry,
-                        id=entry_id(entry.id, job, stage, str(fake)),
-                        job=job,
-                        owner=self._owners.get(job, ""),
-                        stage=entry.stage or stage,
-                        nano=nano,
-                        unit_ms=ms,
-                        fake=entry.fake or fake,
-                    )
+            yield from self._charge(entry, ("nano", "unit_ms"))
 
     def unpriced(self, unpriced: Iterable[Unpriced]) -> Iterator[Unpriced]:
         """As `entries`, for usage without a price."""
         for usage in unpriced:
-            payers = self._payers(usage)
-            if not payers:
-                yield usage
-                continue
-            parts = zip(payers, split(usage.quantity, list(payers.values())), strict=True)
-            for (job, stage, fake), quantity in parts:
-                if quantity:
-                    yield replace(
-                        usage,
-                        id=entry_id(usage.id, job, stage, str(fake)),
-                        job=job,
-                        owner=self._owners.get(job, ""),
-                        stage=usage.stage or stage,
-                        quantity=quantity,
-                        fake=usage.fake or fake,
-                    )
+            yield from self._charge(usage, ("quantity",))
+
+    def _charge(self, line: Line, amounts: Sequence[str]) -> Iterator[Line]:
+        """The line divided, in each of these amounts, among those who pay for it."""
+        payers = self._payers(line)
+        if not payers:
+            yield line
+            return
+        shares = list(payers.values())
+        parts = zip(*(split(getattr(line, name), shares) for name in amounts), strict=True)
+        for (job, stage, fake), part in zip(payers, parts, strict=True):
+            if any(part):
+                yield replace(
+                    line,
+                    id=entry_id(line.id, job, stage, str(fake)),
+                    job=job,
+                    owner=self._owners.get(job, ""),
+                    stage=line.stage or stage,
+                    fake=line.fake or fake,
+                    **dict(zip(amounts, part, strict=True)),
+                )
 
     def _payers(self, each: Entry | Unpriced) -> dict[Payer, int]:
         """Who pays, in a stable order; nobody for what has a job, and for what stays with the fleet."""

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from msgspec import convert
+
 from accounting.books import BookRules
 from accounting.people import PeopleRules
 from accounting.periods import month_text
-from accounting.report import entry_json, unpriced_json
 from cache.store import Store
 from core.errors import StoreError
 from core.keys import canonical_json
 from ledger.closing import Closing, close_period
-from ledger.entries import Bucket, Entry, Period, Quality, Unpriced
+from ledger.entries import Entry, Period, Unpriced
 from ledger.price_files import parse_toml, toml_of
 from ledger.prices import PriceBook
 
@@ -80,17 +81,17 @@ def read_closed(store: Store, month: str) -> ClosedMonth | None:
     value = json.loads(data)
     if value.get("v") != _VERSION:
         raise StoreError(f"the closing of {month} is of version {value.get('v')}", "use the version that wrote it")
-    entries = tuple(_entry(each) for each in value["entries"])
+    entries = convert(value["entries"], tuple[Entry, ...])
     return ClosedMonth(
         month=month,
         at=str(value["at"]),
         closing=close_period(Period.month(month), entries, str(value["book"])),
         digest=str(value["digest"]),
         rules=BookRules(str(value["rules"]["node_rate"]), frozenset(value["rules"]["own_engines"])),
-        unpriced=tuple(_usage(each) for each in value["unpriced"]),
-        late=tuple(_entry(each) for each in value["late"]),
+        unpriced=convert(value["unpriced"], tuple[Unpriced, ...]),
+        late=convert(value["late"], tuple[Entry, ...]),
         corrections={
-            name: (tuple(_entry(each) for each in found["now"]), tuple(found["gone"]))
+            name: (convert(found["now"], tuple[Entry, ...]), tuple(found["gone"]))
             for name, found in value["corrections"].items()
         },
         heads=dict(value["heads"]),
@@ -143,11 +144,11 @@ def write_closed(store: Store, month: ClosedMonth, book: PriceBook) -> None:
         "book": month.closing.book,
         "digest": month.digest,
         "rules": {"node_rate": month.rules.node_rate, "own_engines": sorted(month.rules.own_engines)},
-        "entries": [entry_json(entry) for entry in month.closing.entries.values()],
-        "unpriced": [unpriced_json(usage) for usage in month.unpriced],
-        "late": [entry_json(entry) for entry in month.late],
+        "entries": [entry.as_json() for entry in month.closing.entries.values()],
+        "unpriced": [usage.as_json() for usage in month.unpriced],
+        "late": [entry.as_json() for entry in month.late],
         "corrections": {
-            name: {"now": [entry_json(entry) for entry in now], "gone": list(gone)}
+            name: {"now": [entry.as_json() for entry in now], "gone": list(gone)}
             for name, (now, gone) in month.corrections.items()
         },
         "heads": dict(month.heads),
@@ -166,46 +167,3 @@ def read_book(store: Store, digest: str) -> PriceBook:
         if book.digest == digest:
             return book
     raise StoreError(f"the price book {digest[:16]} of a closed month is gone", "give one with --price-file")
-
-
-def _entry(raw: Mapping[str, Any]) -> Entry:
-    """The entry that `entry_json` wrote."""
-    return Entry(
-        raw["id"],
-        raw["session"],
-        raw["attempt"],
-        Bucket(raw["bucket"]),
-        raw["stage"],
-        raw["engine"],
-        raw["job"],
-        raw["owner"],
-        raw["language"],
-        raw["node_ms"],
-        raw["start"],
-        raw["end"],
-        raw["amount"],
-        raw["currency"],
-        raw["price_row"],
-        Quality(raw["quality"]),
-        raw["fake"],
-    )
-
-
-def _usage(raw: Mapping[str, Any]) -> Unpriced:
-    """The usage that `unpriced_json` wrote."""
-    return Unpriced(
-        raw["id"],
-        raw["session"],
-        raw["attempt"],
-        Bucket(raw["bucket"]),
-        raw["stage"],
-        raw["engine"],
-        raw["job"],
-        raw["owner"],
-        raw["meter"],
-        raw["quantity"],
-        raw["start"],
-        raw["end"],
-        raw["why"],
-        raw["fake"],
-    )

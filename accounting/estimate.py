@@ -7,8 +7,6 @@ Tokens and characters of text that does not exist yet are measured on earlier te
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 
 from accounting.estimate_report import ApiEstimate, Estimate, FileEstimate, StageEstimate
@@ -16,12 +14,12 @@ from accounting.rates import ELSEWHERE, Rates, hardware_here, measure_rates
 from accounting.spending import Prices, now_ms
 from cache.store import Store
 from core.errors import SegueError, StoreError, UsageError
-from core.money import Money, quote, settle
+from core.money import Money, quote
 from core.specs import EngineSpec
 from journals.attempts import FAKE
 from journals.facts import AttemptStarted
 from ledger.api import Counterfactual, Workload, counterfactuals
-from ledger.billing import HOUR_MS
+from ledger.billing import machine_cost
 from ledger.prices import PriceBook
 from ledger.speed import Measure, Spread
 from pipeline.job import Plan
@@ -203,12 +201,8 @@ def _here(
     for stage in stages:
         for part in (stage.engine_ms, stage.load_ms):
             if part is not None:
-                total = total + Spread(*(_cost(ms, price) for ms in (part.low, part.point, part.high)))
+                total = total + Spread(*(machine_cost(ms, price) for ms in (part.low, part.point, part.high)))
     return (total + fee if remote else total), currency, ()
-
-
-def _cost(ms: int, price: Decimal) -> int:
-    return settle(Fraction(ms, HOUR_MS), price)
 
 
 def _fee(

@@ -305,8 +305,8 @@ class JobReport:
                 "amount": _range_json(self.people.amount),
                 "by_stage": {stage: _range_json(share) for stage, share in self.people.by_stage.items()},
             },
-            "unpriced": [unpriced_json(one) for one in self.unpriced],
-            "entries": [entry_json(one) for one in self.entries],
+            "unpriced": [one.as_json() for one in self.unpriced],
+            "entries": [one.as_json() for one in self.entries],
             "timeline": [span.as_json() for span in self.timeline],
             "nodes": [node.as_json() for node in self.nodes],
             "resumability": resumability_json(self.resumability),
@@ -334,49 +334,6 @@ def unpriced_lines(unpriced: Iterable[Unpriced]) -> tuple[str, ...]:
 
 def _range_json(amount: Range | None) -> dict[str, int] | None:
     return None if amount is None else {"low": amount.low.nano, "point": amount.point.nano, "high": amount.high.nano}
-
-
-def entry_json(entry: Entry) -> dict[str, Any]:
-    """One entry; the amount is in nano-units of its own currency."""
-    return {
-        "id": entry.id,
-        "session": entry.session,
-        "attempt": entry.attempt,
-        "bucket": entry.bucket.value,
-        "stage": entry.stage,
-        "engine": entry.engine,
-        "job": entry.job,
-        "owner": entry.owner,
-        "language": entry.language,
-        "node_ms": entry.unit_ms,
-        "start": entry.start,
-        "end": entry.end,
-        "amount": entry.nano,
-        "currency": entry.currency,
-        "price_row": entry.price_row,
-        "quality": entry.quality.value,
-        "fake": entry.fake,
-    }
-
-
-def unpriced_json(one: Unpriced) -> dict[str, Any]:
-    """One line of usage that nobody could price."""
-    return {
-        "id": one.id,
-        "session": one.session,
-        "attempt": one.attempt,
-        "bucket": one.bucket.value,
-        "stage": one.stage,
-        "engine": one.engine,
-        "job": one.job,
-        "owner": one.owner,
-        "meter": one.meter,
-        "quantity": one.quantity,
-        "start": one.start,
-        "end": one.end,
-        "why": one.why,
-        "fake": one.fake,
-    }
 
 
 def resumability_json(found: Resumability) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec import to_builtins
+
 from accounting.books import FleetBooks
-from accounting.report import entry_json, unpriced_json
 from ledger.entries import Entry, Unpriced
 from ledger.totals import Sum
 
@@ -41,8 +42,8 @@ def print_csv(entries: Iterable[Entry], unpriced: Iterable[Unpriced]) -> None:
     """Entries, then usage without a price; amounts are integer nano-units, times ms since the epoch."""
     writer = csv.DictWriter(sys.stdout, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: safe_cell(value) for name, value in entry_json(entry).items()} for entry in entries)
-    writer.writerows({name: safe_cell(value) for name, value in unpriced_json(one).items()} for one in unpriced)
+    writer.writerows({name: safe_cell(value) for name, value in entry.as_json().items()} for entry in entries)
+    writer.writerows({name: safe_cell(value) for name, value in one.as_json().items()} for one in unpriced)
 
 
 def safe_cell(value: Any) -> Any:
@@ -67,13 +68,10 @@ def fleet_json(books: FleetBooks, table: dict[str, dict[str, Sum]], by: str) -> 
             name: {currency: {"amount": sums.nano, "node_ms": sums.ms} for currency, sums in found.items()}
             for name, found in table.items()
         },
-        "unpriced": [unpriced_json(one) for one in books.unpriced],
-        "residuals": [
-            {"session": one.session, "ms": one.ms, "amount": one.nano, "currency": one.currency, "why": one.why}
-            for one in books.residuals
-        ],
-        "entries": [entry_json(one) for one in books.entries],
-        "late": [entry_json(one) for one in books.late],
+        "unpriced": [one.as_json() for one in books.unpriced],
+        "residuals": to_builtins(books.residuals),
+        "entries": [one.as_json() for one in books.entries],
+        "late": [one.as_json() for one in books.late],
         "price_book": books.folded.book,
         "errors": list(books.errors),
     }

@@ -22,8 +22,8 @@ from coordinator.intake import Intake
 from coordinator.purse import Forecast, Purse
 from core.errors import UsageError
 from core.keys import Key
-from core.money import Money, MoneyError, quote, settle
-from ledger.billing import HOUR_MS
+from core.money import Money, MoneyError, quote
+from ledger.billing import machine_cost
 from pipeline.board import engine_spec
 from pipeline.budget import PLACES
 from pipeline.report import left_of
@@ -142,7 +142,7 @@ class Budgets:
             if prices[queue] and not rates.is_measured(queue):
                 return fee or None
             ms = rates.predict(queue, unit.stage, unit.audio_ms)
-            return fee + settle(Fraction(ms, HOUR_MS), prices[queue])
+            return fee + machine_cost(ms, prices[queue])
 
         return forecast
 

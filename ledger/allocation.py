@@ -168,44 +168,12 @@ class Allocation:
         session, (start, end), owner = self._bill.session, span, self._wants.owner(share.job)
         about = (session, claim.attempt, claim.part, share.bucket.value, share.job, share.language, str(origin))
         name = entry_id(*about, str(start) if start != origin else "")
+        same = name, session, claim.attempt, share.bucket, claim.stage, claim.engine, share.job, owner
         if nano is None:
-            return Unpriced(
-                name,
-                session,
-                claim.attempt,
-                share.bucket,
-                claim.stage,
-                claim.engine,
-                share.job,
-                owner,
-                "node_ms",
-                ms,
-                start,
-                end,
-                "this machine has no price at this time",
-                claim.fake,
-            )
+            return Unpriced(*same, "node_ms", ms, start, end, "this machine has no price at this time", claim.fake)
         row = f"{segment.price_row}#{segment.rule}" if segment.rule else segment.price_row
         quality = Quality.ESTIMATED if claim.estimated or segment.guessed else Quality.MEASURED
-        return Entry(
-            name,
-            session,
-            claim.attempt,
-            share.bucket,
-            claim.stage,
-            claim.engine,
-            share.job,
-            owner,
-            share.language,
-            ms,
-            start,
-            end,
-            nano,
-            segment.currency,
-            row,
-            quality,
-            claim.fake,
-        )
+        return Entry(*same, share.language, ms, start, end, nano, segment.currency, row, quality, claim.fake)
 
 
 def _part(whole: int, before: int, until: int, weight: int) -> int:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
-from core.money import quote, settle
+from core.money import Exact, quote, settle
 from journals.facts import PriceChanged, SessionOpened
 from ledger.prices import Meter, PriceBook, PriceRow
 
@@ -129,6 +129,11 @@ class BilledSession:
         return found
 
 
+def machine_cost(ms: Exact, price: Exact) -> int:
+    """What so much of a machine's time costs at a price an hour, in nano-units, rounded once."""
+    return settle(Fraction(ms) / HOUR_MS, price)
+
+
 def bill_session(opened: SessionOpened, end: SessionEnd, rates: Sequence[Rate], terms: NodeTerms) -> BilledSession:
     """The bill of one session. ``rates`` cover it without gaps from its opening to beyond its billed end."""
     until = opened.at + terms.billed_ms(end.at - opened.at)
@@ -138,7 +143,7 @@ def bill_session(opened: SessionOpened, end: SessionEnd, rates: Sequence[Rate], 
         start, stop = max(rate.start, opened.at), min(rate.end, until)
         if start >= stop:
             continue
-        nano = None if rate.price is None else settle(Fraction(stop - start, HOUR_MS), rate.price)
+        nano = None if rate.price is None else machine_cost(stop - start, rate.price)
         rule = FIRST_HOUR_RULE if free and nano is not None else ""
         amount = 0 if rule else nano
         segments.append(BilledSegment(start, stop, amount, rate.currency, rate.price_row, rule, rate.guessed))

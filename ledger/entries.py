@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct, to_builtins
 
 from core.errors import UsageError
-from journals.value_types import value_type
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
@@ -71,11 +73,10 @@ class Period:
         return cls((first - _EPOCH) // ms, (after - _EPOCH) // ms)
 
 
-@value_type
-class Entry:
-    """An amount that was spent, on what and for whom."""
+class Attributed(Struct, frozen=True):
+    """What every line of the ledger says: what it is about, and for whom."""
 
-    #: Derived from what the entry is about, so that the same facts give the same id; 32 hexadecimal digits.
+    #: Derived from what the line is about, so that the same facts give the same id; 32 hexadecimal digits.
     id: str
     #: Node session, or the process of an embedded run.
     session: str
@@ -91,6 +92,16 @@ class Entry:
     job: str
     #: Owner of the job.
     owner: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The line as `segue ledger --json` prints it and closings keep it; amounts are nano-units."""
+        found: dict[str, Any] = to_builtins(self)
+        return found
+
+
+class Entry(Attributed, frozen=True, rename={"unit_ms": "node_ms", "nano": "amount"}):
+    """An amount that was spent, on what and for whom."""
+
     #: Language of the units.
     language: str
     #: Node time, already divided among those who shared it; 0 for fees.
@@ -111,26 +122,9 @@ class Entry:
     fake: bool
 
 
-@value_type
-class Unpriced:
+class Unpriced(Attributed, frozen=True):
     """Usage without a price: it has no amount, which is not the same as 0."""
 
-    #: As in `Entry`.
-    id: str
-    #: As in `Entry`.
-    session: str
-    #: As in `Entry`.
-    attempt: str
-    #: As in `Entry`.
-    bucket: Bucket
-    #: As in `Entry`.
-    stage: str
-    #: As in `Entry`.
-    engine: str
-    #: As in `Entry`.
-    job: str
-    #: As in `Entry`.
-    owner: str
     #: What was used: ``node_ms``, or a meter of an API's usage (``audio_ms``, ``input_tokens``).
     meter: str
     #: How much of it, of that meter's unit.
@@ -145,8 +139,7 @@ class Unpriced:
     fake: bool
 
 
-@value_type
-class Residual:
+class Residual(Struct, frozen=True, rename={"nano": "amount"}):
     """What a session was billed beyond what its facts account for. It is shown, never spread."""
 
     #: Node session.

@@ -79,14 +79,13 @@ class Fees:
         part_of: str = "",
     ) -> Iterator[Entry | Unpriced]:
         """``part_of`` tells two charges of one attempt and meter apart."""
+        at = attempt.at
         for line in self._lines(attempt, usage):
-            if line.row is None:
-                yield from self._unpriced(attempt, line, payers, part_of)
-                continue
-            nano = line.row.nano(line.billed)
-            for (job, language), part in zip(payers, split(nano, list(payers.values())), strict=True):
-                yield Entry(
-                    self._id(attempt, line.meter, job, language, part_of),
+            whole = line.quantity if line.row is None else line.row.nano(line.billed)
+            for (job, language), part in zip(payers, split(whole, list(payers.values())), strict=True):
+                name = f"{line.meter} {part_of}" if part_of else line.meter
+                same = (
+                    entry_id(self._session, attempt.attempt, Bucket.API_FEE, name, job, language),
                     self._session,
                     attempt.attempt,
                     Bucket.API_FEE,
@@ -94,16 +93,13 @@ class Fees:
                     attempt.engine,
                     job,
                     self._wants.owner(job),
-                    language,
-                    0,
-                    attempt.at,
-                    attempt.at,
-                    part,
-                    line.row.currency,
-                    line.row.id,
-                    quality,
-                    attempt.fake,
                 )
+                if line.row is not None:
+                    price = part, line.row.currency, line.row.id
+                    yield Entry(*same, language, 0, at, at, *price, quality, attempt.fake)
+                elif part:
+                    why = f"no row prices {line.meter} of {attempt.engine or attempt.provider or 'this engine'}"
+                    yield Unpriced(*same, line.meter, part, at, at, why, attempt.fake)
 
     def _lines(self, attempt: AttemptStarted, usage: Mapping[str, int]) -> list[_Line]:
         """What of the usage is charged. APIs charge by some meters and report others; those that no row of this model
@@ -123,32 +119,6 @@ class Fees:
             return lines
         together = _TOKENS if priced & _TOKENS else frozenset()
         return [line for line in lines if line.meter in priced | together]
-
-    def _unpriced(
-        self, attempt: AttemptStarted, line: _Line, payers: Mapping[tuple[str, str], int], part_of: str
-    ) -> Iterator[Unpriced]:
-        for (job, language), part in zip(payers, split(line.quantity, list(payers.values())), strict=True):
-            if part:
-                yield Unpriced(
-                    self._id(attempt, line.meter, job, language, part_of),
-                    self._session,
-                    attempt.attempt,
-                    Bucket.API_FEE,
-                    attempt.stage,
-                    attempt.engine,
-                    job,
-                    self._wants.owner(job),
-                    line.meter,
-                    part,
-                    attempt.at,
-                    attempt.at,
-                    f"no row prices {line.meter} of {attempt.engine or attempt.provider or 'this engine'}",
-                    attempt.fake,
-                )
-
-    def _id(self, attempt: AttemptStarted, meter: str, job: str, language: str, part_of: str) -> str:
-        name = f"{meter} {part_of}" if part_of else meter
-        return entry_id(self._session, attempt.attempt, Bucket.API_FEE, name, job, language)
 
 
 def _unanswered(attempt: AttemptStarted, end: AttemptEnded) -> dict[str, int]:

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 from ledger_page_sample import report
+from msgspec import structs
 
 from accounting.money import spent_of
 from accounting.report import MediaSpan, SpanStatus
@@ -100,8 +101,8 @@ def test_text_from_anywhere_is_text() -> None:
     found = replace(
         found,
         nodes=tuple(replace(node, description=evil, gpus=(evil,), price=evil) for node in found.nodes),
-        entries=tuple(replace(entry, engine=evil, language=evil) for entry in found.entries),
-        unpriced=tuple(replace(one, why=evil, stage=evil) for one in found.unpriced),
+        entries=tuple(structs.replace(entry, engine=evil, language=evil) for entry in found.entries),
+        unpriced=tuple(structs.replace(one, why=evil, stage=evil) for one in found.unpriced),
         avoided=tuple(replace(one, basis=evil) for one in found.avoided),
         counterfactuals=tuple(replace(one, provider=evil, note=evil) for one in found.counterfactuals),
     )
