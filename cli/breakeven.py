@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.context import JsonFlag, print_json
+from cli.signatures import with_fields
 from core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,52 +50,41 @@ SpeedFlag = Annotated[
 
 @dataclass(frozen=True)
 class _Given:
-    """The flags as typed; None is not given."""
+    """What is compared, as flags say it; None is not given."""
 
-    stage: str
-    currency: str | None
-    unit: str | None
-    gpu_price: str | None
-    node: str | None
-    api_price: str | None
-    api: str | None
-    output_share: str | None
-    speed: str | None
-    utilization: str | None
-    hours: str | None
-    hourly: str | None
-    prices: Path | None
-
-
-def breakeven_command(
-    stage: Annotated[str, typer.Option("--stage", help="transcribe, translate, ...")] = "transcribe",
+    stage: Annotated[str, typer.Option("--stage", help="transcribe, translate, ...")] = "transcribe"
     gpu_price: Annotated[
         str | None, typer.Option("--gpu-price", metavar="PRICES", help="An hour; several by comma: 0.149,0.204,0.526.")
-    ] = None,
+    ] = None
     node: Annotated[
         str | None,
         typer.Option("--node", metavar="CLOUD/SIZE", help=f"GPU prices from the price book. Default: {_USUAL_NODE}."),
-    ] = None,
+    ] = None
     api_price: Annotated[
         str | None, typer.Option("--api-price-per-hour", "--api-price", metavar="PRICE", help="For one unit.")
-    ] = None,
+    ] = None
     api: Annotated[
         str | None,
         typer.Option("--api", metavar="PROVIDER/MODEL", help=f"From the price book. To transcribe: {_USUAL_API}."),
-    ] = None,
+    ] = None
     output_share: Annotated[
         str | None, typer.Option("--output-share", metavar="SHARE", help="With tokens: the share that is output, 0.4.")
-    ] = None,
-    speed: SpeedFlag = None,
+    ] = None
+    speed: SpeedFlag = None
     utilization: Annotated[
         str | None, typer.Option("--utilization", metavar="SHARES", help="Of paid GPU time, by comma: 0.05,0.4,1.")
-    ] = None,
-    unit: UnitFlag = None,
-    currency: Annotated[str | None, typer.Option("--currency", help="Of every price. Default: USD.")] = None,
-    hours: HoursFlag = None,
-    hourly: HourlyFlag = None,
+    ] = None
+    unit: UnitFlag = None
+    currency: Annotated[str | None, typer.Option("--currency", help="Of every price. Default: USD.")] = None
+    hours: HoursFlag = None
+    hourly: HourlyFlag = None
+    prices: Annotated[Path | None, typer.Option("--prices", help="Price rows of yours, over the shipped ones.")] = None
+
+
+@with_fields("given", _Given)
+def breakeven_command(
+    given: _Given,
     worksheet: WorksheetFlag = None,
-    prices: Annotated[Path | None, typer.Option("--prices", help="Price rows of yours, over the shipped ones.")] = None,
     svg: Annotated[Path | None, typer.Option("--svg", help="Write the chart to this file.")] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -109,9 +99,6 @@ def breakeven_command(
     from cli.break_even_chart import break_even_svg
     from ledger.breakeven import sweep
 
-    given = _Given(
-        stage, currency, unit, gpu_price, node, api_price, api, output_share, speed, utilization, hours, hourly, prices
-    )
     question = _question(given, worksheet)
     found = sweep(question.inputs())
     if svg is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.breakeven import HourlyFlag, HoursFlag, SpeedFlag, UnitFlag, WorksheetFlag
 from cli.context import JsonFlag, print_json
+from cli.signatures import with_fields
 from core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +24,56 @@ _START: dict[str, Any] = {"currency": "USD", "month_hours": "730", "extreme_rati
 _NEEDS, _RULES, _PEOPLE = "What the work needs", "What rules the API out", "People and money"
 
 
+@dataclass(frozen=True)
+class _StageFlags:
+    """What is said of one stage, by the names of the worksheet; None is not given."""
+
+    unit: UnitFlag = None
+    usage: Annotated[str | None, typer.Option("--usage", metavar="N", help="Units in an average month.")] = None
+    usage_is_certain: Annotated[
+        bool | None, typer.Option("--certain/--uncertain", help="Would you sign for that usage?")
+    ] = None
+    peak_to_average: Annotated[
+        str | None, typer.Option("--peak", metavar="N", help="The busiest hour, in times the average one.")
+    ] = None
+    predictable: Annotated[
+        bool | None, typer.Option("--predictable/--unpredictable", help="Is the load even enough to plan GPUs for?")
+    ] = None
+    api_price: Annotated[str | None, typer.Option("--api-price", metavar="PRICE", help="For one unit.")] = None
+    gpu_price_per_hour: Annotated[
+        str | None, typer.Option("--gpu-price", metavar="PRICE", help="An hour of one GPU.")
+    ] = None
+    speed: SpeedFlag = None
+    always_on: Annotated[
+        bool | None,
+        typer.Option("--always-on/--on-demand", help="GPUs stay on and are paid all month, or come and go."),
+    ] = None
+    utilization: Annotated[
+        str | None,
+        typer.Option("--utilization", metavar="SHARE", help="On demand: share of paid time that works, 0.4."),
+    ] = None
+    needs_autoscaling: Annotated[
+        bool | None, typer.Option("--autoscaling/--no-autoscaling", help="Needed.", rich_help_panel=_NEEDS)
+    ] = None
+    needs_support: Annotated[
+        bool | None, typer.Option("--support/--no-support", help="By contract.", rich_help_panel=_NEEDS)
+    ] = None
+    customization: Annotated[
+        bool | None,
+        typer.Option("--customization/--no-customization", help="No API serves the model.", rich_help_panel=_NEEDS),
+    ] = None
+    data_sovereignty: Annotated[
+        bool | None,
+        typer.Option(
+            "--sovereignty/--no-sovereignty", help="Data stay on machines one controls.", rich_help_panel=_RULES
+        ),
+    ] = None
+    regulation: Annotated[
+        bool | None, typer.Option("--regulation/--no-regulation", help="A law forbids it.", rich_help_panel=_RULES)
+    ] = None
+
+
+@with_fields("said", _StageFlags)
 def decide_command(
     worksheet: WorksheetFlag = None,
     example: Annotated[bool, typer.Option("--example", help="Print a worksheet to start from, and leave.")] = False,
@@ -29,47 +81,8 @@ def decide_command(
         str | None,
         typer.Option("--stage", help="The stage that the flags are about. Default: transcribe, or the only one."),
     ] = None,
-    unit: UnitFlag = None,
-    usage: Annotated[str | None, typer.Option("--usage", metavar="N", help="Units in an average month.")] = None,
-    certain: Annotated[
-        bool | None, typer.Option("--certain/--uncertain", help="Would you sign for that usage?")
-    ] = None,
-    peak: Annotated[
-        str | None, typer.Option("--peak", metavar="N", help="The busiest hour, in times the average one.")
-    ] = None,
-    predictable: Annotated[
-        bool | None, typer.Option("--predictable/--unpredictable", help="Is the load even enough to plan GPUs for?")
-    ] = None,
-    api_price: Annotated[str | None, typer.Option("--api-price", metavar="PRICE", help="For one unit.")] = None,
-    gpu_price: Annotated[str | None, typer.Option("--gpu-price", metavar="PRICE", help="An hour of one GPU.")] = None,
-    speed: SpeedFlag = None,
-    always_on: Annotated[
-        bool | None,
-        typer.Option("--always-on/--on-demand", help="GPUs stay on and are paid all month, or come and go."),
-    ] = None,
-    utilization: Annotated[
-        str | None,
-        typer.Option("--utilization", metavar="SHARE", help="On demand: share of paid time that works, 0.4."),
-    ] = None,
-    autoscaling: Annotated[
-        bool | None, typer.Option("--autoscaling/--no-autoscaling", help="Needed.", rich_help_panel=_NEEDS)
-    ] = None,
-    support: Annotated[
-        bool | None, typer.Option("--support/--no-support", help="By contract.", rich_help_panel=_NEEDS)
-    ] = None,
-    customization: Annotated[
-        bool | None,
-        typer.Option("--customization/--no-customization", help="No API serves the model.", rich_help_panel=_NEEDS),
-    ] = None,
-    sovereignty: Annotated[
-        bool | None,
-        typer.Option(
-            "--sovereignty/--no-sovereignty", help="Data stay on machines one controls.", rich_help_panel=_RULES
-        ),
-    ] = None,
-    regulation: Annotated[
-        bool | None, typer.Option("--regulation/--no-regulation", help="A law forbids it.", rich_help_panel=_RULES)
-    ] = None,
+    *,
+    said: _StageFlags,
     hours: HoursFlag = None,
     hourly: HourlyFlag = None,
     operations_owner: Annotated[
@@ -109,23 +122,6 @@ def decide_command(
     if example:
         print(EXAMPLE, end="")
         return
-    of_stage = {
-        "unit": unit,
-        "usage": usage,
-        "usage_is_certain": certain,
-        "peak_to_average": peak,
-        "predictable": predictable,
-        "api_price": api_price,
-        "gpu_price_per_hour": gpu_price,
-        "speed": speed,
-        "always_on": always_on,
-        "utilization": utilization,
-        "needs_autoscaling": autoscaling,
-        "needs_support": support,
-        "customization": customization,
-        "data_sovereignty": sovereignty,
-        "regulation": regulation,
-    }
     of_all = {
         ("currency",): currency,
         ("month_hours",): month_hours,
@@ -134,7 +130,7 @@ def decide_command(
         ("engineering", "hours"): hours,
         ("engineering", "rate_per_hour"): hourly,
     }
-    given = {name: value for name, value in of_stage.items() if value is not None}
+    given = {name: value for name, value in asdict(said).items() if value is not None}
     if worksheet is None and not given:
         raise UsageError(
             "there is nothing to decide on",
@@ -143,7 +139,7 @@ def decide_command(
     tables = dict(_START) if worksheet is None else read_worksheet(worksheet)
     place = _stage_of(tables, stage) if given or stage else ""
     overrides = {("stages", place, name): value for name, value in given.items()} | of_all
-    if worksheet is None and unit is None:
+    if worksheet is None and said.unit is None:
         overrides["stages", place, "unit"] = "audio hour" if place == "transcribe" else "million tokens"
     profile = parse_worksheet(with_overrides(tables, overrides))
     found = recommend_deployment(profile)

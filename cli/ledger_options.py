@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.signatures import Answer, with_parameters
+from cli.signatures import with_fields
 from core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,9 +76,8 @@ class PriceFlags:
         return self == PriceFlags()
 
 
-def with_price_flags(command: Callable[..., Answer]) -> Callable[..., Answer]:
-    """A command with the flags of prices in place of its parameter ``prices``."""
-    return with_parameters(command, "prices", signature(PriceFlags, eval_str=True).parameters.values(), PriceFlags)
+#: For commands with the flags of prices: in place of their parameter ``prices``.
+with_price_flags = with_fields("prices", PriceFlags)
 
 
 def rules_of(runtime: Runtime, said: PriceFlags) -> tuple[PriceBook, BookRules]:

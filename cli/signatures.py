@@ -27,3 +27,9 @@ def with_parameters(
     with_flags.__signature__ = Signature(spread)  # type: ignore[attr-defined]
     with_flags.__annotations__ = {parameter.name: parameter.annotation for parameter in spread}
     return with_flags
+
+
+def with_fields(name: str, flags: type) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
+    """A decorator: the fields of the dataclass ``flags`` are parameters in place of the one called ``name``."""
+    fields = signature(flags, eval_str=True).parameters.values()
+    return lambda command: with_parameters(command, name, fields, flags)
