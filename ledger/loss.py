@@ -44,12 +44,6 @@ class Resumability:
         return {name: self.without.nano.get(name, 0) - self.lost.nano.get(name, 0) for name in names}
 
 
-def lost_work(entries: Iterable[Entry]) -> Loss:
-    """The sum of what is lost. Each death's end is a middle (see `ledger.life.death_between`): right on average over
-    many deaths, and up to half a beat interval off for one."""
-    return _sum(entry for entry in entries if entry.bucket is Bucket.LOST)
-
-
 def value_of_resumability(entries: Iterable[Entry]) -> Resumability:
     """The same deaths without checkpoints: each costs, again, everything that its jobs had done on its machine so far.
 

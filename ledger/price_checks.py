@@ -65,9 +65,8 @@ def _overlaps(layer: tuple[PriceRow, ...]) -> list[str]:
 def stale_rows(book: PriceBook, today: date, days: int = STALE_AFTER_DAYS) -> list[str]:
     """One line for each row that still prices today's work and was last looked at over ``days`` ago."""
     at = int((datetime(today.year, today.month, today.day, tzinfo=UTC) - _EPOCH) / timedelta(milliseconds=1))
-    given = "given on the command line"
     return [
         f"{row.id} was seen on {row.observed_at}, {(today - row.observed_at).days} days ago; look at {row.source_url}"
         for row in book.current(at)
-        if (today - row.observed_at).days > days and row.source_url != given
+        if (today - row.observed_at).days > days
     ]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from core.errors import UsageError
-from core.money import MoneyError, currency_code, quote, rate
+from core.money import MoneyError, currency_code, rate
 from ledger.prices import Confidence, Meter, PriceBook, PriceBookError, PriceRow, Rounding, instant_text
 
 #: Name of a project's own price file under its home.
@@ -252,31 +252,6 @@ def with_imported(project_file: Path, rows: Iterable[PriceRow]) -> tuple[PriceBo
     before.with_rows(wanted)
     new = tuple(row for row in wanted if before.row(row.id) is None)
     return shipped.with_rows((*own, *new)), new
-
-
-def given_row(meter: Meter, provider: str, sku: str, price: str, *, region: str = "", spot: bool = False) -> PriceRow:
-    """A price that a person gave for this run, such as ``--node-rate "0.30 USD"``: it holds at any time.
-
-    ``price`` is for one unit: an hour, a second, a token. Raises MoneyError for what is not a price.
-    """
-    amount, currency = quote(price)
-    kind = "spot" if spot else "on-demand"
-    return PriceRow(
-        id=f"given/{provider}/{sku}/{meter.value}/{region or 'anywhere'}/{kind}/{amount}-{currency}",
-        provider=provider,
-        meter=meter,
-        sku=sku,
-        unit_price=amount,
-        per=1,
-        currency=currency,
-        effective_from=0,
-        effective_to=None,
-        observed_at=date(1970, 1, 1),
-        source_url="given on the command line",
-        confidence=Confidence.SEEN,
-        region=region,
-        spot=spot,
-    )
 
 
 def toml_of(row: PriceRow) -> str:

@@ -19,7 +19,7 @@ from journals.facts import (
     UnitUse,
 )
 from ledger.fold import fold
-from ledger.loss import lost_work, value_of_resumability
+from ledger.loss import value_of_resumability
 
 BOOK = price_book()
 #: A price at which a millisecond is one nano-unit.
@@ -94,7 +94,7 @@ class Deaths:
     def measured(self) -> int:
         books = fold(self.facts, self.made_by, [], BOOK, made_at=self.made_at)
         assert books.errors == ()
-        return lost_work(books.entries).ms
+        return value_of_resumability(books.entries).lost.ms
 
 
 def _shared(since: list[int], death: int) -> int:

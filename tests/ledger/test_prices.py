@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 
 from cli.prices import app
 from core.errors import UsageError
-from core.money import Money, MoneyError
+from core.money import Money
 from ledger.price_checks import check_book, stale_rows
 from ledger.price_crosscheck import catalogue_price, crosscheck
 from ledger.price_files import (
     append_rows,
-    given_row,
     instant,
     load_book,
     parse_csv,
@@ -307,21 +306,9 @@ def test_an_old_price_that_still_holds_warns() -> None:
     old = ears("old", "2026-01-01", observed_at=TODAY - timedelta(days=181))
     ended = ears("ended", "2025-01-01", "2026-01-01", observed_at=TODAY - timedelta(days=400))
     fresh = ears("fresh", "2026-01-01", observed_at=TODAY - timedelta(days=180), sku="nose")
-    given_now = given_row(Meter.NODE_HOUR, "azure", "T4", "0.30 USD")
-    warnings = stale_rows(PriceBook(((ended, old, fresh, given_now),)), TODAY)
+    warnings = stale_rows(PriceBook(((ended, old, fresh),)), TODAY)
     assert len(warnings) == 1
     assert warnings[0].startswith("old was seen on 2026-05-25, 181 days ago")
-
-
-def test_a_price_given_for_a_run_holds_at_any_time() -> None:
-    row = given_row(Meter.NODE_HOUR, "azure", "Standard_NC4as_T4_v3", "0.30 USD", region="eastus", spot=True)
-    book = load_book(extra=[row])
-    found = book.find("azure", "Standard_NC4as_T4_v3", "node_hour", NOW, region="eastus", spot=True)
-    assert found == row
-    assert found.price(1800) == Money(150_000_000, "USD")
-    assert check_book(book, TODAY) == []
-    with pytest.raises(MoneyError):
-        given_row(Meter.NODE_HOUR, "azure", "T4", "0.30")
 
 
 def test_the_shipped_rows_pass_the_gate() -> None:

@@ -14,7 +14,7 @@ from accounting.verify import verify_store
 from cache.store import Store
 from journals.facts import AttemptEnded, AttemptStarted, ProcessStarted
 from ledger.entries import Bucket, Entry, Period
-from ledger.loss import lost_work, value_of_resumability
+from ledger.loss import value_of_resumability
 from ledger.prices import PriceBook
 from ledger.totals import Dimension
 
@@ -97,7 +97,7 @@ def read_ledger(store: Store, began: int, until: int) -> LedgerToll:
         entries=len(books.entries),
         billed=sum(bill.totals().get(CURRENCY, 0) for bill in books.folded.bills),
         by_bucket=dict(sorted(by_bucket.items())),
-        lost_ms=lost_work(books.entries).ms,
+        lost_ms=worth.lost.ms,
         without_ms=worth.without.ms,
         deaths=worth.deaths,
         lines_verified=checked.lines,
