@@ -11,7 +11,7 @@ from accounting.silence import measured_effort, spared_by_skipping, windows_with
 from accounting.workload import Fates, JobContent
 from core.money import Money
 from journals.facts import AttemptEnded, AttemptStarted, UnitUse
-from ledger.entries import Bucket, Entry
+from ledger.entries import Bucket, LedgerEntry
 from pipeline.stages import Stage
 
 #: The encoder's part of what a window of speech takes, for journals that do not say what the engine's parts took.
@@ -25,7 +25,7 @@ class Computed:
     """What attempts took and cost, unit by unit: an attempt's time is shared by its units' speech."""
 
     def __init__(
-        self, attempts: Mapping[str, AttemptStarted], ended: Mapping[str, AttemptEnded], entries: Iterable[Entry]
+        self, attempts: Mapping[str, AttemptStarted], ended: Mapping[str, AttemptEnded], entries: Iterable[LedgerEntry]
     ) -> None:
         self.attempts, self.ended = attempts, ended
         self._nano: dict[str, dict[str, int]] = {}

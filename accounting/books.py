@@ -10,12 +10,12 @@ from accounting.facts import FactReader, LedgerFacts
 from accounting.report import Standing
 from cache.store import Store
 from journals.node_session import BEAT_SECONDS
-from ledger.claims import Made
-from ledger.entries import Entry, Period, Residual, Unpriced
-from ledger.fold import Books, FoldRules, fold_with
+from ledger.activity import Provenance
+from ledger.demand import Demand
+from ledger.entries import LedgerEntry, Period, Residual, Unpriced
+from ledger.fold import FoldRules, Ledger, fold_with
 from ledger.prices import PriceBook
-from ledger.totals import Dimension, Sum, Totals
-from ledger.wants import Wants
+from ledger.totals import Dimension, LedgerTotals, Sum
 
 #: Name under which all labels of a job are one.
 _ALL_LABELS = "*"
@@ -42,15 +42,15 @@ class FleetBooks:
     """What was spent on every machine, in a period or ever; charged to jobs where a job caused it."""
 
     #: Entries after charging, by session, start, attempt and id.
-    entries: tuple[Entry, ...]
+    entries: tuple[LedgerEntry, ...]
     #: Sums of the entries.
-    totals: Totals
+    totals: LedgerTotals
     #: Usage without a price, after charging.
     unpriced: tuple[Unpriced, ...]
     #: Billed time that no life accounts for.
     residuals: tuple[Residual, ...]
     #: The books before charging.
-    folded: Books
+    folded: Ledger
     #: What they were made from.
     facts: LedgerFacts
     #: The period; None for everything.
@@ -58,7 +58,7 @@ class FleetBooks:
     #: What is wrong with the facts, one line each.
     errors: tuple[str, ...] = ()
     #: Differences of closed months that were entered here; among the entries.
-    late: tuple[Entry, ...] = ()
+    late: tuple[LedgerEntry, ...] = ()
     #: How final they are.
     standing: Standing = Standing.PROVISIONAL
     #: Labels by job.
@@ -96,7 +96,7 @@ def read_books(
 
 def fold_facts(facts: LedgerFacts, book: PriceBook, rules: BookRules, period: Period | None = None) -> FleetBooks:
     """The books over these facts. Pure."""
-    made, wants = Made(facts.made_by, facts.made_at), Wants(facts.wants)
+    made, wants = Provenance(facts.made_by, facts.made_at), Demand(facts.wants)
     folded = fold_with(facts.facts, made, wants, book, period, rules.fold_rules())
     weights = Weights.of(folded.entries, folded.unpriced)
     if period is not None and (crossing := _crossing(folded, period)):
@@ -108,7 +108,7 @@ def fold_facts(facts: LedgerFacts, book: PriceBook, rules: BookRules, period: Pe
     unpriced = tuple(sorted(charging.unpriced(folded.unpriced), key=_place))
     return FleetBooks(
         entries=entries,
-        totals=Totals.of(entries),
+        totals=LedgerTotals.of(entries),
         unpriced=unpriced,
         residuals=folded.residuals,
         folded=folded,
@@ -121,7 +121,7 @@ def fold_facts(facts: LedgerFacts, book: PriceBook, rules: BookRules, period: Pe
     )
 
 
-def _crossing(folded: Books, period: Period) -> frozenset[str]:
+def _crossing(folded: Ledger, period: Period) -> frozenset[str]:
     """Machines that live on both sides of an edge of the period."""
     return frozenset(
         bill.session
@@ -130,5 +130,5 @@ def _crossing(folded: Books, period: Period) -> frozenset[str]:
     )
 
 
-def _place(each: Entry | Unpriced) -> tuple[str, int, str, str]:
+def _place(each: LedgerEntry | Unpriced) -> tuple[str, int, str, str]:
     return each.session, each.start, each.attempt, each.id

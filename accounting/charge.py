@@ -18,11 +18,11 @@ from msgspec.structs import replace
 from core.money import split
 from journals.facts import JobWant
 from ledger.allocation import entry_id
-from ledger.entries import Bucket, Entry, Unpriced
+from ledger.entries import Bucket, LedgerEntry, Unpriced
 
 #: Job, stage, whether a fake engine did it.
 Payer = tuple[str, str, bool]
-Line = TypeVar("Line", Entry, Unpriced)
+Line = TypeVar("Line", LedgerEntry, Unpriced)
 _NODE_TIME = "node_ms"
 
 
@@ -34,7 +34,7 @@ class Weights:
     by_session: dict[str, dict[Payer, int]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, entries: Iterable[Entry], unpriced: Iterable[Unpriced]) -> Weights:
+    def of(cls, entries: Iterable[LedgerEntry], unpriced: Iterable[Unpriced]) -> Weights:
         """The node time that jobs had, priced or not."""
         found = cls()
         for entry in entries:
@@ -58,7 +58,7 @@ class Charging:
         self._weights, self._embedded = weights.by_session, embedded
         self._owners = {want.job: want.owner for want in wants}
 
-    def entries(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+    def entries(self, entries: Iterable[LedgerEntry]) -> Iterator[LedgerEntry]:
         """The same amounts; their sum is the same for each machine."""
         for entry in entries:
             yield from self._charge(entry, ("nano", "unit_ms"))
@@ -88,7 +88,7 @@ class Charging:
                     **dict(zip(amounts, part, strict=True)),
                 )
 
-    def _payers(self, each: Entry | Unpriced) -> dict[Payer, int]:
+    def _payers(self, each: LedgerEntry | Unpriced) -> dict[Payer, int]:
         """Who pays, in a stable order; nobody for what has a job, and for what stays with the fleet."""
         if each.job:
             return {}

@@ -21,7 +21,7 @@ from cache.store import Store
 from core.errors import StoreError
 from core.keys import canonical_json
 from ledger.closing import Closing, close_period
-from ledger.entries import Entry, Period, Unpriced
+from ledger.entries import LedgerEntry, Period, Unpriced
 from ledger.price_files import parse_toml, toml_of
 from ledger.prices import PriceBook
 
@@ -47,9 +47,9 @@ class ClosedMonth:
     #: Usage without a price.
     unpriced: tuple[Unpriced, ...]
     #: Differences of months that were closed before, which were entered here.
-    late: tuple[Entry, ...]
+    late: tuple[LedgerEntry, ...]
     #: What months closed before then stood for: month -> entries that are other or new, and ids that are gone.
-    corrections: Mapping[str, tuple[tuple[Entry, ...], tuple[str, ...]]]
+    corrections: Mapping[str, tuple[tuple[LedgerEntry, ...], tuple[str, ...]]]
     #: How many facts each journal had, by its path below home.
     heads: Mapping[str, int]
     #: Number of sealed lines and hash of the last, by journal.
@@ -81,7 +81,7 @@ def read_closed(store: Store, month: str) -> ClosedMonth | None:
     value = json.loads(data)
     if value.get("v") != _VERSION:
         raise StoreError(f"the closing of {month} is of version {value.get('v')}", "use the version that wrote it")
-    entries = convert(value["entries"], tuple[Entry, ...])
+    entries = convert(value["entries"], tuple[LedgerEntry, ...])
     return ClosedMonth(
         month=month,
         at=str(value["at"]),
@@ -89,9 +89,9 @@ def read_closed(store: Store, month: str) -> ClosedMonth | None:
         digest=str(value["digest"]),
         rules=BookRules(str(value["rules"]["node_rate"]), frozenset(value["rules"]["own_engines"])),
         unpriced=convert(value["unpriced"], tuple[Unpriced, ...]),
-        late=convert(value["late"], tuple[Entry, ...]),
+        late=convert(value["late"], tuple[LedgerEntry, ...]),
         corrections={
-            name: (convert(found["now"], tuple[Entry, ...]), tuple(found["gone"]))
+            name: (convert(found["now"], tuple[LedgerEntry, ...]), tuple(found["gone"]))
             for name, found in value["corrections"].items()
         },
         heads=dict(value["heads"]),

@@ -21,7 +21,7 @@ from itertools import chain
 
 from accounting.periods import month_of
 from core.money import Money, split
-from ledger.entries import Bucket, Entry, Period, Unpriced
+from ledger.entries import Bucket, LedgerEntry, Period, Unpriced
 
 VERSION = "1.3"
 #: In the specification's order, which is that of the alphabet; then our own.
@@ -128,7 +128,7 @@ class FocusSource:
     """What rows are made of: the books of a month, or of one job."""
 
     #: Charged to jobs.
-    entries: Sequence[Entry]
+    entries: Sequence[LedgerEntry]
     #: Usage without a price.
     unpriced: Sequence[Unpriced]
     #: By node session.
@@ -189,7 +189,7 @@ class _Sum:
 def focus_rows(source: FocusSource) -> Iterator[dict[str, str]]:
     """Rows by `COLUMNS`, in a stable order; empty text is null. Costs of the rows sum to the entries', exactly."""
     origins: dict[_Origin, dict[_Part, _Sum]] = {}
-    charged: Iterator[Entry | Unpriced] = chain(source.entries, source.unpriced)
+    charged: Iterator[LedgerEntry | Unpriced] = chain(source.entries, source.unpriced)
     month = Period(0, 0)
     for one in charged:
         if not month.start <= one.start < month.end:
@@ -210,9 +210,9 @@ def focus_rows(source: FocusSource) -> Iterator[dict[str, str]]:
             yield _row(origin, part, found[part], span, ratio, source)
 
 
-def _origin(one: Entry | Unpriced, month: int, source: FocusSource) -> _Origin:
-    price_row, currency = (one.price_row, one.currency) if isinstance(one, Entry) else ("", "")
-    late = isinstance(one, Entry) and one.id in source.late
+def _origin(one: LedgerEntry | Unpriced, month: int, source: FocusSource) -> _Origin:
+    price_row, currency = (one.price_row, one.currency) if isinstance(one, LedgerEntry) else ("", "")
+    late = isinstance(one, LedgerEntry) and one.id in source.late
     if one.bucket is Bucket.PEOPLE:
         return _Origin(month, "people", "", _PEOPLE, "Engineering", "", "", currency, late)
     if one.bucket is Bucket.API_FEE:
@@ -232,10 +232,10 @@ def _origin(one: Entry | Unpriced, month: int, source: FocusSource) -> _Origin:
     )
 
 
-def _part(one: Entry | Unpriced) -> tuple[_Part, _Sum]:
+def _part(one: LedgerEntry | Unpriced) -> tuple[_Part, _Sum]:
     # A fee is charged at an instant, and the end of a charge's period is the first instant after it.
     sums = _Sum(one.start, max(one.end, one.start + 1))
-    if isinstance(one, Entry):
+    if isinstance(one, LedgerEntry):
         timed = one.bucket not in (Bucket.API_FEE, Bucket.PEOPLE)
         quality, language, why, unit = one.quality.value, one.language, "", _MILLISECONDS if timed else ""
         sums.nano, sums.quantity = one.nano, one.unit_ms

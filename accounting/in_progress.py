@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.entries import Bucket, Entry, Unpriced
+from ledger.entries import Bucket, LedgerEntry, Unpriced
 
 #: Meter of machine time without a price.
 _NODE_TIME = "node_ms"
@@ -28,7 +28,9 @@ class UnderWay:
         return {"batches": self.batches, "node_ms": self.node_ms, "amounts": dict(self.amounts)}
 
 
-def under_way_of(entries: Iterable[Entry], unpriced: Iterable[Unpriced], open_now: Collection[str]) -> UnderWay | None:
+def under_way_of(
+    entries: Iterable[LedgerEntry], unpriced: Iterable[Unpriced], open_now: Collection[str]
+) -> UnderWay | None:
     """Of the attempts in ``open_now``, what these entries count as useful; None when nothing is."""
     mine = [entry for entry in entries if entry.attempt in open_now and entry.bucket is Bucket.BUSY]
     times = [

@@ -22,10 +22,10 @@ from jobs.status import standing_of
 from journals.facts import AttemptEnded, AttemptStarted
 from ledger.api import Counterfactual, counterfactuals
 from ledger.billing import OWN_PRICE, SAID_PRICE, BilledSession
-from ledger.entries import Entry
+from ledger.demand import Demand
+from ledger.entries import LedgerEntry
 from ledger.loss import value_of_resumability
 from ledger.prices import PriceBook
-from ledger.wants import Wants
 from pipeline.jobs import JobFolder
 from pipeline.stages import Stage
 
@@ -91,7 +91,7 @@ class _Builder:
         self._computed = Computed(
             self._attempts, ended, convert_entries(books.entries, self._currency, rules.conversions)
         )
-        self._wants = Wants(books.facts.wants)
+        self._wants = Demand(books.facts.wants)
         self._fates = self._find_fates()
 
     def report(self) -> JobReport:
@@ -253,7 +253,7 @@ class _Builder:
         return found
 
 
-def _common_currency(entries: Iterable[Entry]) -> str:
+def _common_currency(entries: Iterable[LedgerEntry]) -> str:
     """That of the entries where they agree, else the default."""
     found = {entry.currency for entry in entries}
     return found.pop() if len(found) == 1 else DEFAULT_CURRENCY

@@ -8,10 +8,12 @@ from msgspec.structs import replace
 
 from accounting.report import Spent
 from core.money import Conversion, Money, split
-from ledger.entries import Bucket, Entry
+from ledger.entries import Bucket, LedgerEntry
 
 
-def convert_entries(entries: Iterable[Entry], currency: str, conversions: Sequence[Conversion]) -> tuple[Entry, ...]:
+def convert_entries(
+    entries: Iterable[LedgerEntry], currency: str, conversions: Sequence[Conversion]
+) -> tuple[LedgerEntry, ...]:
     """The entries in ``currency`` where a dated rate leads to it; the others as they are.
 
     The sum of each foreign currency is converted once and then divided, so that parts sum to the whole.
@@ -36,7 +38,7 @@ def convert_entries(entries: Iterable[Entry], currency: str, conversions: Sequen
     return tuple(found)
 
 
-def spent_of(entries: Iterable[Entry], currency: str) -> Spent:
+def spent_of(entries: Iterable[LedgerEntry], currency: str) -> Spent:
     """What these entries sum to; other currencies apart."""
     total = 0
     cells: dict[tuple[str, str], int] = {}

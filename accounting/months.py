@@ -22,9 +22,9 @@ from core.errors import StoreError, UsageError
 from journals.facts import parse_instant
 from journals.witnesses import keep_documents
 from ledger.closing import Closing, close_period, extended, late_entries
-from ledger.entries import Entry, Period
+from ledger.entries import LedgerEntry, Period
 from ledger.prices import PriceBook
-from ledger.totals import Totals
+from ledger.totals import LedgerTotals
 
 # -- reading a period ----------------------------------------------------------------------------------------
 
@@ -54,7 +54,7 @@ def read_period(store: Store, book: PriceBook, rules: BookRules, period: Period)
     return replace(
         base,
         entries=ordered,
-        totals=Totals.of(ordered),
+        totals=LedgerTotals.of(ordered),
         unpriced=(
             *(usage for part in parts for usage in part.unpriced),
             *(usage for month in kept for usage in month.unpriced),
@@ -75,7 +75,7 @@ def with_people(books: FleetBooks, rules: PeopleRules, currency: str) -> FleetBo
     owners = {job: card.owner for job, card in books.facts.cards.items()}
     people = tuple(period_people(books.period, useful_by_month(books), rules, currency, owners))
     entries = (*books.entries, *people)
-    return replace(books, entries=entries, totals=Totals.of(entries))
+    return replace(books, entries=entries, totals=LedgerTotals.of(entries))
 
 
 def _pieces(period: Period, frozen: Mapping[Period, ClosedMonth]) -> Iterator[Period]:
@@ -102,13 +102,13 @@ class _Late:
     """What a closed month is found to have been, beyond what is in the books of it."""
 
     #: The differences, at the first instant of an open month.
-    entries: tuple[Entry, ...]
+    entries: tuple[LedgerEntry, ...]
     #: What the month stood for until now.
     stood: Closing
     #: What it stands for with them.
     stands: Closing
 
-    def correction(self) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+    def correction(self) -> tuple[tuple[LedgerEntry, ...], tuple[str, ...]]:
         """(entries that are other or new, ids that are gone)."""
         before, now = self.stood.entries, self.stands.entries
         changed = tuple(entry for name, entry in now.items() if before.get(name) != entry)
@@ -135,7 +135,11 @@ def _late(store: Store, facts: LedgerFacts, closed: Sequence[ClosedMonth], perio
 
 
 def _standing(
-    store: Store, entries: Sequence[Entry], period: Period, said: Collection[tuple[str, str]], book: PriceBook | None
+    store: Store,
+    entries: Sequence[LedgerEntry],
+    period: Period,
+    said: Collection[tuple[str, str]],
+    book: PriceBook | None,
 ) -> Standing:
     """``said``: what the entries' books were told of machines of no known price, and their price books' digests.
 
@@ -158,7 +162,7 @@ def _kept_book(store: Store, digest: str) -> PriceBook:
         return PriceBook(())
 
 
-def _nobody(_entries: Sequence[Entry]) -> None:
+def _nobody(_entries: Sequence[LedgerEntry]) -> None:
     """No hours are said."""
 
 
@@ -167,7 +171,7 @@ def close_month(
     text: str,
     book: PriceBook,
     rules: BookRules,
-    people: Callable[[Sequence[Entry]], PeopleRules | None] = _nobody,
+    people: Callable[[Sequence[LedgerEntry]], PeopleRules | None] = _nobody,
 ) -> ClosedMonth:
     """Freezes a month as the facts say now. Raises UsageError for one that is not over or is closed already.
 
@@ -214,7 +218,7 @@ class Replay:
     #: The month.
     month: ClosedMonth
     #: The entries as they come out now.
-    entries: tuple[Entry, ...]
+    entries: tuple[LedgerEntry, ...]
     #: The book they were priced with.
     book: str
     #: Digest over them.

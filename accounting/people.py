@@ -15,7 +15,7 @@ from accounting.periods import month_after, month_of, month_text
 from accounting.report import People
 from core.money import Money, quote, rate, split
 from ledger.allocation import entry_id
-from ledger.entries import Bucket, Entry, Period, Quality, Unpriced
+from ledger.entries import Bucket, LedgerEntry, Period, Quality, Unpriced
 from ledger.tax import EngineeringTax, Hours
 from ledger.verdict import Range
 
@@ -89,7 +89,7 @@ class JobPeople:
     #: The range, or what is unset.
     people: People
     #: One entry a month and stage; the amounts sum to the range's point.
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[LedgerEntry, ...] = ()
 
 
 def useful_by_month(books: FleetBooks) -> dict[int, dict[tuple[str, str], int]]:
@@ -119,16 +119,16 @@ def useful_by_month(books: FleetBooks) -> dict[int, dict[tuple[str, str], int]]:
     return found
 
 
-def _timed(entries: Iterable[Entry]) -> Iterator[tuple[Entry | Unpriced, int]]:
+def _timed(entries: Iterable[LedgerEntry]) -> Iterator[tuple[LedgerEntry | Unpriced, int]]:
     return ((entry, entry.unit_ms) for entry in entries if entry.bucket is Bucket.BUSY and not entry.fake)
 
 
-def _timed_unpriced(unpriced: Iterable[Unpriced]) -> Iterator[tuple[Entry | Unpriced, int]]:
+def _timed_unpriced(unpriced: Iterable[Unpriced]) -> Iterator[tuple[LedgerEntry | Unpriced, int]]:
     busy = (usage for usage in unpriced if usage.bucket is Bucket.BUSY and not usage.fake)
     return ((usage, usage.quantity) for usage in busy if usage.meter == "node_ms")
 
 
-def _add(found: dict[int, dict[tuple[str, str], int]], month: int, each: Entry | Unpriced, ms: int) -> None:
+def _add(found: dict[int, dict[tuple[str, str], int]], month: int, each: LedgerEntry | Unpriced, ms: int) -> None:
     if ms:
         busy = found.setdefault(month, {})
         busy[each.job, each.stage] = busy.get((each.job, each.stage), 0) + ms
@@ -136,7 +136,7 @@ def _add(found: dict[int, dict[tuple[str, str], int]], month: int, each: Entry |
 
 def month_people(
     month: Period, busy: Busy, rules: PeopleRules, currency: str, owners: Mapping[str, str]
-) -> list[Entry]:
+) -> list[LedgerEntry]:
     """A month's people as entries, whose amounts sum to the middle of the range; of nobody's where nothing was busy."""
     monthly = rules.of(month.start).monthly(currency)
     if monthly is None:
@@ -159,7 +159,7 @@ def job_people(
     why = next((found for each in ruled.values() or [rules] if (found := each.why_none(currency))), "")
     if why:
         return JobPeople(People(None, why))
-    made: list[Entry] = []
+    made: list[LedgerEntry] = []
     shares: dict[str, Range] = {}
     basis: dict[str, list[str]] = {} if mine else {_at_rate(rules): ["no useful time"]}
     for start, busy in mine.items():
@@ -207,7 +207,7 @@ def whole_months(period: Period) -> Iterator[Period]:
 
 def period_people(
     period: Period, by_month: Mapping[int, Busy], rules: PeopleRules, currency: str, owners: Mapping[str, str]
-) -> Iterator[Entry]:
+) -> Iterator[LedgerEntry]:
     """The people of each month that is wholly in a period."""
     for month in whole_months(period):
         yield from month_people(month, by_month.get(month.start, {}), rules, currency, owners)
@@ -231,8 +231,8 @@ def people_notes(period: Period, rules: PeopleRules, currency: str) -> Iterator[
         yield f"people of {', '.join(todays)}: the closing has no hours and rate; those of today are taken"
 
 
-def _entry(month: Period, job: str, stage: str, nano: int, currency: str, owner: str) -> Entry:
-    return Entry(
+def _entry(month: Period, job: str, stage: str, nano: int, currency: str, owner: str) -> LedgerEntry:
+    return LedgerEntry(
         id=entry_id("people", job, str(month.start), stage),
         session="",
         attempt="",

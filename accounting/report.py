@@ -13,9 +13,9 @@ from typing import Any
 from accounting.in_progress import UnderWay
 from core.money import Money
 from ledger.api import Counterfactual
-from ledger.entries import Entry, Unpriced
+from ledger.entries import LedgerEntry, Unpriced
 from ledger.loss import Resumability
-from ledger.verdict import Range, Verdict, Verdicts
+from ledger.verdict import CostVerdict, CostVerdicts, Range
 
 
 class Standing(StrEnum):
@@ -194,7 +194,7 @@ class JobVerdict:
     """Which was cheaper, against which APIs, for which form of sending."""
 
     #: For the job and by stage; None when nothing was computed for this job that an API could have done.
-    found: Verdicts | None
+    found: CostVerdicts | None
     #: Why there is none; empty when there is.
     why_none: str
     #: What was compared with: stage -> invoice.
@@ -203,7 +203,7 @@ class JobVerdict:
     paid: Mapping[str, Range] = field(default_factory=dict)
 
     @property
-    def job(self) -> Verdict | None:
+    def job(self) -> CostVerdict | None:
         """The whole job's."""
         return None if self.found is None else self.found.job
 
@@ -257,7 +257,7 @@ class JobReport:
     #: Usage without a price: it is in no amount.
     unpriced: tuple[Unpriced, ...]
     #: Every entry, in order of time.
-    entries: tuple[Entry, ...]
+    entries: tuple[LedgerEntry, ...]
     #: The media from its start to its end.
     timeline: tuple[MediaSpan, ...]
     #: Machines that worked for it.

@@ -35,15 +35,15 @@ from journals.facts import (
     parse_node_fact,
     parse_opening,
 )
+from ledger.activity import Provenance, Share
 from ledger.billing import find_rates
-from ledger.claims import Made, Share
-from ledger.entries import Bucket, Entry, Unpriced
+from ledger.demand import Demand
+from ledger.entries import Bucket, LedgerEntry, Unpriced
 from ledger.fees import Fees
 from ledger.fold import FoldRules, fold_with
 from ledger.price_files import PROJECT_FILE, load_book, read_rows
 from ledger.prices import PriceBook
 from ledger.speed import RECENT, Speeds, measured_ms
-from ledger.wants import Wants
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ REMOTE = "openai"
 #: A machine's facts are kept in memory for so many seconds after they were last asked for.
 _KEPT_S = 60.0
 _JOURNAL = ".jsonl"
-_NOBODY = Wants(())
+_NOBODY = Demand(())
 
 
 def now_ms() -> int:
@@ -87,7 +87,7 @@ class FeeMeter:
         if not started.remote or started.engine in self._own:
             return [], []
         lines = list(self._fees.of(started, ended, [Share(Bucket.API_FEE, "", "", 1)]))
-        amounts = [Money(line.nano, line.currency) for line in lines if isinstance(line, Entry)]
+        amounts = [Money(line.nano, line.currency) for line in lines if isinstance(line, LedgerEntry)]
         return amounts, [line.why for line in lines if isinstance(line, Unpriced)]
 
     def unpriced(self, provider: str, engine: str) -> str:
@@ -296,7 +296,7 @@ class Spending:
     def _allocate(self, session: str, machine: _Machine, node_rate: str) -> _Account:
         now, facts = now_ms(), machine.facts
         rules = FoldRules(round(node_session.BEAT_SECONDS * 1000), node_rate, now, self._prices.own_engines)
-        books = fold_with(facts, Made({}, {}), _NOBODY, self._prices.book, None, rules, {session})
+        books = fold_with(facts, Provenance({}, {}), _NOBODY, self._prices.book, None, rules, {session})
         account = _Account(len(facts), machine.read_at, all(bill.end.at < now for bill in books.bills))
         embedded = {session: _jobs_of(facts)} if session in self._processes_of.get(session, ()) else {}
         charging = Charging(Weights.of(books.entries, books.unpriced), embedded, ())

@@ -13,15 +13,15 @@ from fractions import Fraction
 from accounting.report import JobVerdict, People, unpriced_lines
 from core.money import Money
 from ledger.api import Basis, Counterfactual
-from ledger.entries import Bucket, Entry, Quality, Unpriced
+from ledger.entries import Bucket, LedgerEntry, Quality, Unpriced
 from ledger.verdict import (
+    CostOutcome,
+    CostVerdict,
+    CostVerdicts,
     Grounds,
-    Outcome,
     Range,
     StageFigures,
     Uncertainty,
-    Verdict,
-    Verdicts,
     paid_range,
     verdicts,
     weakest,
@@ -43,7 +43,7 @@ class Reference:
     #: Invoices for what was computed for this job; the same where nothing came from the cache.
     computed: Sequence[Counterfactual]
     #: The job's entries, people not among them.
-    entries: Sequence[Entry]
+    entries: Sequence[LedgerEntry]
     #: Its usage without a price.
     unpriced: Sequence[Unpriced]
     #: Amounts in other currencies.
@@ -86,7 +86,7 @@ def _stages(reference: Reference) -> list[str]:
     return [stage.value for stage in Stage if stage.value in names]
 
 
-def _stage(each: Entry | Unpriced) -> str:
+def _stage(each: LedgerEntry | Unpriced) -> str:
     return _AS_STAGE.get(each.stage, each.stage)
 
 
@@ -147,11 +147,11 @@ def _figures(stage: str, invoice: Counterfactual | None, reference: Reference) -
     return StageFigures(stage, paid_range(amounts, UNCERTAINTY, reference.currency), api, grounds)
 
 
-def _ran(entries: Iterable[Entry]) -> Outcome:
+def _ran(entries: Iterable[LedgerEntry]) -> CostOutcome:
     """By fees alone, by machines alone, or by both: machines that only wait for an API are not why it is dear."""
     work = [entry for entry in entries if entry.bucket in (Bucket.BUSY, Bucket.API_FEE)]
     fees = any(entry.bucket is Bucket.API_FEE for entry in work)
-    return Outcome.HYBRID if fees else Outcome.SELF_HOSTED
+    return CostOutcome.HYBRID if fees else CostOutcome.SELF_HOSTED
 
 
 def _api_range(invoice: Counterfactual, reference: Reference) -> Range:
@@ -184,11 +184,13 @@ def _rests_on(stage: str, invoice: Counterfactual | None, reference: Reference) 
     yield f"people: {reference.people.basis}"
 
 
-def _unfinished(found: Verdicts) -> Verdicts:
+def _unfinished(found: CostVerdicts) -> CostVerdicts:
     """A job that is not through has not paid for what the API would do."""
     why = "the job is not finished, or some of it failed"
-    return Verdicts(_undecided(found.job, why), {stage: _undecided(one, why) for stage, one in found.by_stage.items()})
+    return CostVerdicts(
+        _undecided(found.job, why), {stage: _undecided(one, why) for stage, one in found.by_stage.items()}
+    )
 
 
-def _undecided(one: Verdict, why: str) -> Verdict:
-    return replace(one, outcome=Outcome.UNDECIDED, undecided_because=(*one.undecided_because, why))
+def _undecided(one: CostVerdict, why: str) -> CostVerdict:
+    return replace(one, outcome=CostOutcome.UNDECIDED, undecided_because=(*one.undecided_because, why))

@@ -38,11 +38,11 @@ from core.keys import digest_bytes
 from journals.chain import Anchor, Chain, FileCheck, Problem, join_checks, verify_file
 from journals.decoding import json_decoder
 from journals.facts import Fact, JobWant, parse_attempt_fact, parse_node_fact, parse_opening
-from ledger.claims import Made
+from ledger.activity import Provenance
+from ledger.demand import Demand
 from ledger.fold import FoldRules, fold_with
 from ledger.prices import Confidence, Meter, PriceBook, PriceRow
-from ledger.totals import Dimension, Totals
-from ledger.wants import Wants
+from ledger.totals import Dimension, LedgerTotals
 
 SECONDS_LIMIT, MEMORY_LIMIT_MIB = 20.0, 1024
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
@@ -60,7 +60,7 @@ class Part:
     """What one machine's fold came to."""
 
     checks: list[FileCheck]
-    totals: Totals
+    totals: LedgerTotals
     entries: int
     unpriced: int
     billed: dict[str, int]
@@ -215,7 +215,7 @@ def fold_machine(folder: Path) -> Part:
     document = (folder / "opened.json").read_bytes()
     facts: list[Fact] = [parse_opening(json.loads(document))]
     checks = [_check(path, anchors, facts, folder.name) for path in sorted(folder.glob("*.jsonl"))]
-    books = fold_with(facts, Made(by, at), WANTS, BOOK, None, FoldRules())
+    books = fold_with(facts, Provenance(by, at), WANTS, BOOK, None, FoldRules())
     billed: dict[str, int] = {}
     for bill in books.bills:
         billed = {name: billed.get(name, 0) + nano for name, nano in bill.totals().items()}
@@ -239,7 +239,7 @@ def _check(path: Path, anchors: dict[str, list[Anchor]], facts: list[Fact], sess
 
 
 BOOK = _book()
-WANTS = Wants(JobWant(f"job{number}", f"owner{number % 5}", {}, 0, None, frozenset()) for number in range(JOBS))
+WANTS = Demand(JobWant(f"job{number}", f"owner{number % 5}", {}, 0, None, frozenset()) for number in range(JOBS))
 
 
 def _settle() -> None:
@@ -294,7 +294,7 @@ def _resident(process: psutil.Process) -> int:
 
 def measure(folders: list[Path], processes: int) -> dict[str, Any]:
     """Verifies and folds these machines."""
-    totals, problems, errors = Totals(), list[Problem](), list[str]()
+    totals, problems, errors = LedgerTotals(), list[Problem](), list[str]()
     entries = unpriced = 0
     billed: dict[str, int] = {}
     began, own = time.monotonic(), _own_cpu()

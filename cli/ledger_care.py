@@ -13,8 +13,10 @@ from cli.ledger_options import PriceFlags, currency_of, people_rules, rules_of, 
 from cli.wording import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from accounting.months import Replay
-    from ledger.entries import Entry
+    from ledger.entries import LedgerEntry
 
 MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="A month, UTC, such as 2026-10.")]
 _SHOW_AT_MOST = 50
@@ -184,12 +186,9 @@ def reconcile_command(
     return Exit.INCOMPLETE if apart else Exit.DONE
 
 
-def _totals(entries: object) -> dict[str, int]:
-    from collections.abc import Iterable
-    from typing import cast
-
+def _totals(entries: Iterable[LedgerEntry]) -> dict[str, int]:
     found: dict[str, int] = {}
-    for entry in cast("Iterable[Entry]", entries):
+    for entry in entries:
         found[entry.currency] = found.get(entry.currency, 0) + entry.nano
     return dict(sorted(found.items()))
 

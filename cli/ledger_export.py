@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from accounting.books import FleetBooks
-from ledger.entries import Entry, Unpriced
+from ledger.entries import LedgerEntry, Unpriced
 from ledger.totals import Sum
 
 #: Columns of the CSV; an amount that nobody can price is an empty cell, never 0.
@@ -38,7 +38,7 @@ COLUMNS = (
 )
 
 
-def print_csv(entries: Iterable[Entry], unpriced: Iterable[Unpriced]) -> None:
+def print_csv(entries: Iterable[LedgerEntry], unpriced: Iterable[Unpriced]) -> None:
     """Entries, then usage without a price; amounts are integer nano-units, times ms since the epoch."""
     writer = csv.DictWriter(sys.stdout, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()

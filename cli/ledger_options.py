@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from accounting.people import PeopleRules
     from cache.store import Store
     from core.money import Conversion
-    from ledger.entries import Entry
+    from ledger.entries import LedgerEntry
     from ledger.prices import PriceBook
     from pipeline.runtime import Runtime
 
@@ -122,7 +122,7 @@ def people_rules(runtime: Runtime) -> PeopleRules:
     return PeopleRules(settings.engineering_hours, settings.engineering_rate, closed_people(runtime.store))
 
 
-def currency_of(runtime: Runtime, entries: Iterable[Entry]) -> str:
+def currency_of(runtime: Runtime, entries: Iterable[LedgerEntry]) -> str:
     """The currency that was asked for, else that of the entries where they agree, else the default."""
     found = {entry.currency for entry in entries}
     return _said_currency(runtime) or (found.pop() if len(found) == 1 else runtime.settings.currency)

@@ -16,7 +16,7 @@ from cli.rendering import render
 from cli.wording import clock, percent
 from core.money import Money
 from core.version import VERSION
-from ledger.entries import Bucket, Entry
+from ledger.entries import Bucket, LedgerEntry
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Entries on the page; the CSV has all of them.
@@ -195,7 +195,7 @@ def _bill(nano_by_currency: Mapping[str, int]) -> list[str]:
     return [amount_with_currency(Money(nano, currency)) for currency, nano in nano_by_currency.items()]
 
 
-def _entry(entry: Entry) -> dict[str, str]:
+def _entry(entry: LedgerEntry) -> dict[str, str]:
     return {
         "start": _when(entry.start),
         "bucket": _BUCKETS[entry.bucket],

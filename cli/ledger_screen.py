@@ -14,7 +14,7 @@ from cli.wording import clock, one_line, percent, printable
 from core.money import Money
 from ledger.api import Basis, Counterfactual
 from ledger.entries import Bucket
-from ledger.verdict import Outcome, Verdict
+from ledger.verdict import CostOutcome, CostVerdict
 
 if TYPE_CHECKING:
     from accounting.in_progress import UnderWay
@@ -258,17 +258,17 @@ def _print_verdict(report: JobReport, say: Callable[..., None]) -> None:
     _print_outcome("Verdict  ", found.job, say, "bold")
     if len(found.by_stage) > 1:
         for stage, one in found.by_stage.items():
-            if one.outcome is not Outcome.UNDECIDED:
+            if one.outcome is not CostOutcome.UNDECIDED:
                 _print_outcome(f"  {stage}: ", one, say)
     for line in found.job.rests_on:
         say(f"  rests on {line}", "dim")
     whole = report.verdict_whole_file.found
-    if whole is not None and whole.job.outcome is not Outcome.UNDECIDED:
+    if whole is not None and whole.job.outcome is not CostOutcome.UNDECIDED:
         _print_outcome("Against the whole file sent as it is: ", whole.job, say)
 
 
-def _print_outcome(title: str, one: Verdict, say: Callable[..., None], style: str = "") -> None:
-    if one.outcome is not Outcome.UNDECIDED:
+def _print_outcome(title: str, one: CostVerdict, say: Callable[..., None], style: str = "") -> None:
+    if one.outcome is not CostOutcome.UNDECIDED:
         say(f"{title}{one.line}", style)
         return
     say(f"{title}undecided", style)

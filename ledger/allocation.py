@@ -1,9 +1,9 @@
 """One machine's bill, divided among those who were active on it; sums to the bill to the nano-unit.
 
-A line of the bill is divided in two steps. First among the claims, by the time they had, then each claim's amount among
-its jobs. So which jobs share a claim never moves the amount of another claim, and a job that is added later changes
-nothing for those who do not share with it. Both steps divide integers by largest remainder, in an order that comes from
-names; nothing is ever rounded and then summed.
+A line of the bill is divided in two steps. First among the intervals of activity, by the time they had, then each
+interval's amount among its jobs. So which jobs share an interval never moves the amount of another one, and a job that
+is added later changes nothing for those who do not share with it. Both steps divide integers by largest remainder, in
+an order that comes from names; nothing is ever rounded and then summed.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from core.money import split
+from ledger.activity import ActivityInterval, Share
 from ledger.billing import BilledSegment, BilledSession
-from ledger.claims import Claim, Share
-from ledger.entries import Bucket, Entry, Period, Quality, Unpriced
+from ledger.demand import Demand
+from ledger.entries import Bucket, LedgerEntry, Period, Quality, Unpriced
 from ledger.sweep import Sharing
-from ledger.wants import Wants
 
 _ID_BYTES = 16
 
 
 @dataclass(slots=True)
 class _Slice:
-    """A claim's part of one line of the bill."""
+    """An interval's part of one line of the bill."""
 
-    claim: Claim
+    interval: ActivityInterval
     start: int
     end: int
     weight: int
@@ -37,42 +37,52 @@ class Allocation:
     """Divides one session's bill."""
 
     def __init__(
-        self, bill: BilledSession, claims: Sequence[Claim], boot_end: int, wants: Wants, period: Period | None = None
+        self,
+        bill: BilledSession,
+        intervals: Sequence[ActivityInterval],
+        boot_end: int,
+        demand: Demand,
+        period: Period | None = None,
     ) -> None:
-        self._bill, self._wants, self._period = bill, wants, period
+        self._bill, self._demand, self._period = bill, demand, period
         self._boot_end = min(max(boot_end, bill.start), bill.end.at)
         cuts = {bill.start, self._boot_end, bill.end.at, bill.billed_until}
         cuts |= {segment.start for segment in bill.segments} | {segment.end for segment in bill.segments}
         self._edges = (period.start, period.end) if period else ()
         cuts.update(self._edges)
-        self._sharing = Sharing([(claim.start, claim.end) for claim in claims], cuts)
-        self._slices = self._cut(claims)
+        self._sharing = Sharing([(interval.start, interval.end) for interval in intervals], cuts)
+        self._slices = self._cut(intervals)
 
-    def results(self) -> list[Entry | Unpriced]:
+    def results(self) -> list[LedgerEntry | Unpriced]:
         """Entries for priced stretches, unpriced usage for the others."""
-        found: list[Entry | Unpriced] = []
+        found: list[LedgerEntry | Unpriced] = []
         for segment, slices in zip(self._bill.segments, self._slices, strict=True):
             self._divide(segment, slices, found)
         return found
 
-    def _cut(self, claims: Sequence[Claim]) -> list[list[_Slice]]:
-        """Each claim's slices by line of the bill. The lines cover the machine's life, and claims do not leave it."""
+    def _cut(self, intervals: Sequence[ActivityInterval]) -> list[list[_Slice]]:
+        """Each interval's slices by line of the bill. The lines cover the machine's life; intervals do not leave it."""
         segments = self._bill.segments
         found: list[list[_Slice]] = [[] for _ in segments]
         starts = [segment.start for segment in segments]
         if len(segments) == 1:
             weight = self._sharing.weight
-            return [[_Slice(claim, claim.start, claim.end, weight(claim.start, claim.end)) for claim in claims]]
-        for claim in claims:
-            place = max(bisect_right(starts, claim.start) - 1, 0)
-            while place < len(segments) and segments[place].start < claim.end:
-                start, end = max(claim.start, starts[place]), min(claim.end, segments[place].end)
+            return [
+                [
+                    _Slice(interval, interval.start, interval.end, weight(interval.start, interval.end))
+                    for interval in intervals
+                ]
+            ]
+        for interval in intervals:
+            place = max(bisect_right(starts, interval.start) - 1, 0)
+            while place < len(segments) and segments[place].start < interval.end:
+                start, end = max(interval.start, starts[place]), min(interval.end, segments[place].end)
                 if start < end:
-                    found[place].append(_Slice(claim, start, end, self._sharing.weight(start, end)))
+                    found[place].append(_Slice(interval, start, end, self._sharing.weight(start, end)))
                 place += 1
         return found
 
-    def _divide(self, segment: BilledSegment, slices: Sequence[_Slice], found: list[Entry | Unpriced]) -> None:
+    def _divide(self, segment: BilledSegment, slices: Sequence[_Slice], found: list[LedgerEntry | Unpriced]) -> None:
         spare = self._spare(segment)
         weights = [piece.weight for piece in slices] + [self._sharing.free(start, end) for _, start, end in spare]
         times = split(segment.end - segment.start, weights)
@@ -81,11 +91,11 @@ class Allocation:
             amounts = [*split(segment.nano, weights)]
         whole = not self._edges
         for piece, ms, nano in zip(slices, times, amounts, strict=False):
-            claim, start = piece.claim, piece.start
-            if not whole or len(claim.shares) > 1:
+            interval, start = piece.interval, piece.start
+            if not whole or len(interval.shares) > 1:
                 found += self._share_out(segment, piece, ms, nano)
             elif ms or nano:
-                found.append(self._result(segment, claim, claim.shares[0], (start, piece.end), ms, nano, start))
+                found.append(self._result(segment, interval, interval.shares[0], (start, piece.end), ms, nano, start))
         rest = len(slices)
         for (bucket, start, end), ms, nano in zip(spare, times[rest:], amounts[rest:], strict=True):
             if ms or nano:
@@ -103,13 +113,13 @@ class Allocation:
 
     def _share_out(
         self, segment: BilledSegment, piece: _Slice, ms: int, nano: int | None
-    ) -> Iterator[Entry | Unpriced]:
-        claim = piece.claim
+    ) -> Iterator[LedgerEntry | Unpriced]:
+        interval = piece.interval
         window = self._window(piece.start, piece.end)
         if window is None:
             return
         before, until, start, end = window
-        shares = claim.shares
+        shares = interval.shares
         if len(shares) == 1:
             times, amounts = [ms], [nano]
         else:
@@ -122,11 +132,11 @@ class Allocation:
                 time = _part(time, before, until, whole)
                 amount = None if amount is None else _part(amount, before, until, whole)
             if time or amount:
-                yield self._result(segment, claim, share, (start, end), time, amount, piece.start)
+                yield self._result(segment, interval, share, (start, end), time, amount, piece.start)
 
     def _nobody(
         self, segment: BilledSegment, bucket: Bucket, start: int, end: int, ms: int, nano: int | None
-    ) -> Iterator[Entry | Unpriced]:
+    ) -> Iterator[LedgerEntry | Unpriced]:
         first, last = start, end
         if self._edges:
             first, last = (min(max(edge, start), end) for edge in self._edges)
@@ -139,8 +149,8 @@ class Allocation:
             if not ms and not nano:
                 return
         estimated = self._bill.end.estimated and last >= self._bill.end.at
-        claim = Claim(first, last, "", "", "", "", False, estimated, ())
-        yield self._result(segment, claim, Share(bucket, "", "", 1), (first, last), ms, nano, start)
+        interval = ActivityInterval(first, last, "", "", "", "", False, estimated, ())
+        yield self._result(segment, interval, Share(bucket, "", "", 1), (first, last), ms, nano, start)
 
     def _window(self, start: int, end: int) -> tuple[int, int, int, int] | None:
         """(weight before the period, weight until its end, first instant, last) of a slice; None outside of it.
@@ -158,22 +168,22 @@ class Allocation:
     def _result(
         self,
         segment: BilledSegment,
-        claim: Claim,
+        interval: ActivityInterval,
         share: Share,
         span: tuple[int, int],
         ms: int,
         nano: int | None,
         origin: int,
-    ) -> Entry | Unpriced:
-        session, (start, end), owner = self._bill.session, span, self._wants.owner(share.job)
-        about = (session, claim.attempt, claim.part, share.bucket.value, share.job, share.language, str(origin))
+    ) -> LedgerEntry | Unpriced:
+        session, (start, end), owner = self._bill.session, span, self._demand.owner(share.job)
+        about = (session, interval.attempt, interval.part, share.bucket.value, share.job, share.language, str(origin))
         name = entry_id(*about, str(start) if start != origin else "")
-        same = name, session, claim.attempt, share.bucket, claim.stage, claim.engine, share.job, owner
+        same = name, session, interval.attempt, share.bucket, interval.stage, interval.engine, share.job, owner
         if nano is None:
-            return Unpriced(*same, "node_ms", ms, start, end, "this machine has no price at this time", claim.fake)
+            return Unpriced(*same, "node_ms", ms, start, end, "this machine has no price at this time", interval.fake)
         row = f"{segment.price_row}#{segment.rule}" if segment.rule else segment.price_row
-        quality = Quality.ESTIMATED if claim.estimated or segment.guessed else Quality.MEASURED
-        return Entry(*same, share.language, ms, start, end, nano, segment.currency, row, quality, claim.fake)
+        quality = Quality.ESTIMATED if interval.estimated or segment.guessed else Quality.MEASURED
+        return LedgerEntry(*same, share.language, ms, start, end, nano, segment.currency, row, quality, interval.fake)
 
 
 def _part(whole: int, before: int, until: int, weight: int) -> int:

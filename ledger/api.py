@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from core.errors import UsageError
 from core.money import Conversion, Money
-from ledger.api_terms import Bill, bill_audio, bill_count
+from ledger.api_terms import ApiCharge, bill_audio, bill_count
 from ledger.prices import Confidence, Meter, PriceBook, PriceRow
 
 TRANSCRIBE = "transcribe"
@@ -156,7 +156,7 @@ def _transcription(workload: Workload, rows: Iterable[PriceRow]) -> list[Counter
     return made
 
 
-def _audio_invoice(bill: Bill, basis: Basis) -> Counterfactual:
+def _audio_invoice(bill: ApiCharge, basis: Basis) -> Counterfactual:
     row = bill.row
     notes: list[str] = []
     if bill.cut:

@@ -11,7 +11,7 @@ from ledger.prices import Meter, PriceRow, Rounding
 
 
 @dataclass(frozen=True)
-class Bill:
+class ApiCharge:
     """What one row of the price book charges for some requests."""
 
     #: The row that prices it.
@@ -39,7 +39,7 @@ def chunks(row: PriceRow, audio_ms: int) -> list[int]:
     return [limit_ms] * full + ([rest] if rest else [])
 
 
-def bill_audio(row: PriceRow, sent_ms: Iterable[int]) -> Bill:
+def bill_audio(row: PriceRow, sent_ms: Iterable[int]) -> ApiCharge:
     """The bill for audio of these lengths, each sent by itself (and in several requests where it is too long).
 
     Raises UsageError for a row of another meter, or a negative length.
@@ -53,7 +53,7 @@ def bill_audio(row: PriceRow, sent_ms: Iterable[int]) -> Bill:
     used = Fraction(sum(requests), 1000)
     billed = _billed(row, requests)
     cut = len(requests) > sum(length > 0 for length in lengths)
-    return Bill(row, len(requests), cut, used, billed, row.nano(billed))
+    return ApiCharge(row, len(requests), cut, used, billed, row.nano(billed))
 
 
 def _billed(row: PriceRow, requests: list[int]) -> Fraction:
@@ -65,7 +65,7 @@ def _billed(row: PriceRow, requests: list[int]) -> Fraction:
     return Fraction(sum(max(-(-request // step_ms) * step_ms, least_ms) for request in requests), 1000)
 
 
-def bill_count(row: PriceRow, count: int, requests: int = 1) -> Bill:
+def bill_count(row: PriceRow, count: int, requests: int = 1) -> ApiCharge:
     """The bill for so many tokens or characters. Increments and minimums, where a row has any, are applied to the sum.
 
     Raises UsageError for a negative count.
@@ -73,4 +73,4 @@ def bill_count(row: PriceRow, count: int, requests: int = 1) -> Bill:
     if count < 0:
         raise UsageError("usage is negative", "give a count of 0 or more")
     billed = row.billed(count)
-    return Bill(row, requests if count else 0, False, Fraction(count), billed, row.nano(billed))
+    return ApiCharge(row, requests if count else 0, False, Fraction(count), billed, row.nano(billed))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from core.keys import digest_value
-from ledger.entries import Entry, Period
+from ledger.entries import LedgerEntry, Period
 
 _REVERSAL = "+closed"
 
@@ -20,7 +20,7 @@ class Closing:
     #: The period.
     period: Period
     #: The entries by id.
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, LedgerEntry]
     #: Digest of the price book they were made with.
     book: str
 
@@ -31,19 +31,19 @@ class Closing:
         return digest_value([self.period.start, self.period.end, self.book, sorted(lines)])
 
 
-def close_period(period: Period, entries: Iterable[Entry], book: str) -> Closing:
+def close_period(period: Period, entries: Iterable[LedgerEntry], book: str) -> Closing:
     """Freezes the entries of a period."""
     return Closing(period, {entry.id: entry for entry in entries}, book)
 
 
-def late_entries(closing: Closing, now: Iterable[Entry], following: Period) -> list[Entry]:
+def late_entries(closing: Closing, now: Iterable[LedgerEntry], following: Period) -> list[LedgerEntry]:
     """What must be entered into ``following`` so that it and the closed period sum to what is known now.
 
     ``now`` is today's fold of the closed period. An entry that is new or has another amount becomes an entry of the
     difference, one that is gone becomes a reversal; each is at the first instant of ``following``, with the same price
     row and a name of its own. Later corrections of the same entry need the earlier ones in ``closing``: see `extended`.
     """
-    found: list[Entry] = []
+    found: list[LedgerEntry] = []
     known = {entry.id: entry for entry in now}
     for name in sorted(known.keys() | closing.entries.keys()):
         new, old = known.get(name), closing.entries.get(name)
@@ -60,12 +60,12 @@ def late_entries(closing: Closing, now: Iterable[Entry], following: Period) -> l
     return found
 
 
-def extended(closing: Closing, now: Iterable[Entry]) -> Closing:
+def extended(closing: Closing, now: Iterable[LedgerEntry]) -> Closing:
     """The closing after its late entries were entered into a later period: what it then stands for is ``now``."""
     return Closing(closing.period, {entry.id: entry for entry in now}, closing.book)
 
 
-def _late(entry: Entry, nano: int, time: int, following: Period) -> Entry:
+def _late(entry: LedgerEntry, nano: int, time: int, following: Period) -> LedgerEntry:
     sign = "-" if nano < 0 else "+"
     name = digest_value([entry.id, _REVERSAL, following.start, sign, entry.currency])[: len(entry.id)]
     return replace(entry, id=name, nano=nano, unit_ms=time, start=following.start, end=following.start)

@@ -65,7 +65,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class ConditionResult:
     """One condition in one stage."""
 
     #: Which condition.
@@ -89,7 +89,7 @@ class Recommendation:
     #: One line a stage: ``transcribe: ...``.
     reasons: tuple[str, ...]
     #: Every condition for every stage.
-    conditions: tuple[Finding, ...]
+    conditions: tuple[ConditionResult, ...]
     #: What the comparison forgets.
     red_flags: tuple[RedFlag, ...]
     #: Motives that were given. None of them counts.
@@ -111,7 +111,7 @@ def recommend_deployment(profile: WorkloadProfile) -> Recommendation:
     """Walks the tree for every stage of ``profile``. Pure; nothing unset is taken for 0."""
     costs = {s.stage: stage_costs(s, profile.currency, profile.seconds_per_month) for s in profile.stages}
     volume, extreme = _Volume.of(profile, costs), _Extreme.of(profile, costs)
-    findings: list[Finding] = []
+    findings: list[ConditionResult] = []
     reasons: list[str] = []
     arms: dict[str, Arm] = {}
     for stage in profile.stages:
@@ -138,7 +138,7 @@ def overall(arms: Sequence[Arm]) -> Arm:
     return arms[0] if len(set(arms)) == 1 else Arm.HYBRID
 
 
-def _place(stage: StageWorkload, profile: WorkloadProfile, findings: Sequence[Finding]) -> tuple[Arm, str]:
+def _place(stage: StageWorkload, profile: WorkloadProfile, findings: Sequence[ConditionResult]) -> tuple[Arm, str]:
     """The tree of this module's first lines."""
     by_condition = {finding.condition: finding for finding in findings}
     cost = by_condition[Condition.EXTREME_COST_OR_CUSTOMIZATION]
@@ -182,19 +182,19 @@ def _unset(profile: WorkloadProfile) -> str:
     return f"{first} and {len(others)} more" if others else first
 
 
-def _findings(stage: StageWorkload, volume: _Volume, extreme: _Extreme) -> tuple[Finding, ...]:
-    def declared(condition: Condition, holds: bool) -> Finding:
+def _findings(stage: StageWorkload, volume: _Volume, extreme: _Extreme) -> tuple[ConditionResult, ...]:
+    def declared(condition: Condition, holds: bool) -> ConditionResult:
         state = State.MET if holds else State.UNMET
-        return Finding(condition, stage.stage, state, "declared" if holds else "not declared")
+        return ConditionResult(condition, stage.stage, state, "declared" if holds else "not declared")
 
     custom = Condition.EXTREME_COST_OR_CUSTOMIZATION
     return (
-        Finding(Condition.HIGH_VOLUME_ALWAYS_ON, stage.stage, *volume.judge(stage)),
+        ConditionResult(Condition.HIGH_VOLUME_ALWAYS_ON, stage.stage, *volume.judge(stage)),
         declared(Condition.DATA_SOVEREIGNTY, stage.data_sovereignty),
         declared(Condition.REGULATION, stage.regulation),
-        Finding(custom, stage.stage, State.MET, "no API serves this model")
+        ConditionResult(custom, stage.stage, State.MET, "no API serves this model")
         if stage.customization
-        else Finding(custom, stage.stage, *extreme.judge(stage)),
+        else ConditionResult(custom, stage.stage, *extreme.judge(stage)),
     )
 
 

@@ -99,7 +99,7 @@ class Attributed(Struct, frozen=True):
         return found
 
 
-class Entry(Attributed, frozen=True, rename={"unit_ms": "node_ms", "nano": "amount"}):
+class LedgerEntry(Attributed, frozen=True, rename={"unit_ms": "node_ms", "nano": "amount"}):
     """An amount that was spent, on what and for whom."""
 
     #: Language of the units.

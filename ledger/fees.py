@@ -14,11 +14,11 @@ from fractions import Fraction
 
 from core.money import Exact, split
 from journals.facts import AttemptEnded, AttemptStarted
+from ledger.activity import Share
 from ledger.allocation import entry_id
-from ledger.claims import Share
-from ledger.entries import Bucket, Entry, Period, Quality, Unpriced
+from ledger.demand import Demand
+from ledger.entries import Bucket, LedgerEntry, Period, Quality, Unpriced
 from ledger.prices import Meter, PriceBook, PriceRow
-from ledger.wants import Wants
 
 #: How usage is named in the journals, what prices count it by, and how many of the journal's units one of them is.
 _METERS: tuple[tuple[str, Meter, int], ...] = (
@@ -36,7 +36,7 @@ _TOKENS = frozenset({"input_tokens", "cached_input_tokens", "output_tokens"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _FeeLine:
     """One line of an API's bill for one attempt."""
 
     meter: str
@@ -48,12 +48,12 @@ class _Line:
 class Fees:
     """Makes the fee entries of one machine's attempts."""
 
-    def __init__(self, session: str, book: PriceBook, wants: Wants, period: Period | None) -> None:
+    def __init__(self, session: str, book: PriceBook, wants: Demand, period: Period | None) -> None:
         self._session, self._book, self._wants, self._period = session, book, wants, period
 
     def of(
         self, attempt: AttemptStarted, end: AttemptEnded | None, shares: Sequence[Share]
-    ) -> Iterator[Entry | Unpriced]:
+    ) -> Iterator[LedgerEntry | Unpriced]:
         """The fees of a remote attempt, at the instant it was begun: an API charges a call by the price of its time."""
         if self._period is not None and not self._period.start <= attempt.at < self._period.end:
             return
@@ -77,7 +77,7 @@ class Fees:
         payers: Mapping[tuple[str, str], int],
         quality: Quality,
         part_of: str = "",
-    ) -> Iterator[Entry | Unpriced]:
+    ) -> Iterator[LedgerEntry | Unpriced]:
         """``part_of`` tells two charges of one attempt and meter apart."""
         at = attempt.at
         for line in self._lines(attempt, usage):
@@ -96,12 +96,12 @@ class Fees:
                 )
                 if line.row is not None:
                     price = part, line.row.currency, line.row.id
-                    yield Entry(*same, language, 0, at, at, *price, quality, attempt.fake)
+                    yield LedgerEntry(*same, language, 0, at, at, *price, quality, attempt.fake)
                 elif part:
                     why = f"no row prices {line.meter} of {attempt.engine or attempt.provider or 'this engine'}"
                     yield Unpriced(*same, line.meter, part, at, at, why, attempt.fake)
 
-    def _lines(self, attempt: AttemptStarted, usage: Mapping[str, int]) -> list[_Line]:
+    def _lines(self, attempt: AttemptStarted, usage: Mapping[str, int]) -> list[_FeeLine]:
         """What of the usage is charged. APIs charge by some meters and report others; those that no row of this model
         prices are left out only when another one prices the call."""
         lines, model = [], attempt.engine.removeprefix(f"{attempt.provider} ")
@@ -110,10 +110,10 @@ class Fees:
             if quantity > 0:
                 row = self._book.find(attempt.provider, model, meter, attempt.at)
                 billed = Fraction(0) if row is None else _billed(row, Fraction(quantity, unit), meter, attempt, usage)
-                lines.append(_Line(name, quantity, row, billed))
+                lines.append(_FeeLine(name, quantity, row, billed))
         if not usage and not any(line.row for line in lines):
             # Nobody even estimated: the call is in the books as a call.
-            return [_Line("requests", max(len(attempt.units), 1), None, Fraction(0))]
+            return [_FeeLine("requests", max(len(attempt.units), 1), None, Fraction(0))]
         priced = {line.meter for line in lines if line.row is not None}
         if not priced:
             return lines

@@ -1,6 +1,6 @@
 """From facts and records to the books: pure, and the same whatever the order and however often a fact is told.
 
-Every machine is folded by itself, so a large ledger is folded in parts: `Books.merge` puts them together.
+Every machine is folded by itself, so a large ledger is folded in parts: `Ledger.merge` puts them together.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from types import MappingProxyType
 from core.errors import SegueError
 from core.money import MoneyError
 from journals.facts import AttemptEnded, Fact, JobWant, SessionOpened
+from ledger.activity import MachineActivity, Provenance
 from ledger.allocation import Allocation
 from ledger.billing import BilledSession, Rate, bill_session, find_rates, find_terms
-from ledger.claims import Claims, Made
-from ledger.entries import Bucket, Entry, Period, Residual, Unpriced
+from ledger.demand import Demand
+from ledger.entries import Bucket, LedgerEntry, Period, Residual, Unpriced
 from ledger.fees import Fees
-from ledger.life import Life, gather
 from ledger.prices import PriceBook
 from ledger.progress import note_progress
-from ledger.totals import Totals
-from ledger.wants import Wants
+from ledger.timeline import NodeTimeline, gather
+from ledger.totals import LedgerTotals
 
 
 class ConservationError(SegueError):
@@ -44,13 +44,13 @@ class FoldRules:
 
 
 @dataclass
-class Books:
+class Ledger:
     """What was spent. Amounts are in `entries`; `unpriced` is what nobody could price, and is in no amount."""
 
     #: Every entry, by session, start, attempt and id.
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[LedgerEntry, ...] = ()
     #: Sums of the entries.
-    totals: Totals = field(default_factory=Totals)
+    totals: LedgerTotals = field(default_factory=LedgerTotals)
     #: Usage without a price, in the order of the entries.
     unpriced: tuple[Unpriced, ...] = ()
     #: Billed time that no life accounts for, by session.
@@ -65,12 +65,12 @@ class Books:
     under_way: frozenset[str] = frozenset()
 
     @classmethod
-    def merge(cls, parts: Iterable[Books]) -> Books:
+    def merge(cls, parts: Iterable[Ledger]) -> Ledger:
         """The books of several parts that have no machine in common."""
         found = list(parts)
         if len(found) == 1:
             return found[0]
-        totals = Totals()
+        totals = LedgerTotals()
         for part in found:
             totals.merge(part.totals)
         return cls(
@@ -93,7 +93,7 @@ def fold(
     period: Period | None = None,
     rules: FoldRules | None = None,
     made_at: Mapping[str, int] | None = None,
-) -> Books:
+) -> Ledger:
     """The books over these facts.
 
     ``made_by`` gives the attempt that made a record, by its key, and ``made_at`` when it became durable (ms since the
@@ -102,26 +102,26 @@ def fold(
     ConservationError for a defect.
     """
     used = rules or FoldRules()
-    return fold_with(facts, Made(made_by, made_at or MappingProxyType({})), Wants(wants), book, period, used)
+    return fold_with(facts, Provenance(made_by, made_at or MappingProxyType({})), Demand(wants), book, period, used)
 
 
 def fold_with(
     facts: Iterable[Fact],
-    made: Made,
-    wants: Wants,
+    provenance: Provenance,
+    demand: Demand,
     book: PriceBook,
     period: Period | None,
     rules: FoldRules,
     only: Collection[str] | None = None,
-) -> Books:
-    """As `fold`, for a caller that folds many parts with the same wants; with ``only``, the books of these machines."""
+) -> Ledger:
+    """As `fold`, for a caller that folds many parts with the same demand; with ``only``, of these machines alone."""
     gathered = gather(facts)
     errors = list(gathered.errors)
     parts = [
-        _fold_life(gathered.lives[session], gathered.ends, made, wants, _Scope(book, period, rules, errors))
-        for session in sorted(gathered.lives if only is None else gathered.lives.keys() & set(only))
+        _fold_node(gathered.timelines[session], gathered.ends, provenance, demand, _Scope(book, period, rules, errors))
+        for session in sorted(gathered.timelines if only is None else gathered.timelines.keys() & set(only))
     ]
-    books = Books.merge(parts)
+    books = Ledger.merge(parts)
     books.errors, books.book = tuple(sorted(errors)), book.digest
     return books
 
@@ -136,59 +136,63 @@ class _Scope:
     errors: list[str]
 
 
-def _fold_life(life: Life, ends: Mapping[str, AttemptEnded], made: Made, wants: Wants, scope: _Scope) -> Books:
+def _fold_node(
+    timeline: NodeTimeline, ends: Mapping[str, AttemptEnded], provenance: Provenance, demand: Demand, scope: _Scope
+) -> Ledger:
     rules, period = scope.rules, scope.period
-    note_progress(life, ends, made, rules.beat_ms)
+    note_progress(timeline, ends, provenance, rules.beat_ms)
     now = rules.now
-    end = life.end(rules.beat_ms, now)
-    opened = life.opening()
+    end = timeline.end(rules.beat_ms, now)
+    opened = timeline.opening()
     terms = find_terms(opened, scope.book)
     # One millisecond more, so that the rates cover the billed end also where that is the opening itself.
     until = opened.at + terms.billed_ms(end.at - opened.at) + 1
-    bill = bill_session(opened, end, _rates(opened, life, until, scope), terms)
+    bill = bill_session(opened, end, _rates(opened, timeline, until, scope), terms)
 
     def running(process: str) -> bool:
-        return now is not None and life.running(process, now, rules.beat_ms)
+        return now is not None and timeline.running(process, now, rules.beat_ms)
 
-    claims = Claims(life, end, ends, made, wants, running)
-    entries: list[Entry] = []
+    activity = MachineActivity(timeline, end, ends, provenance, demand, running)
+    entries: list[LedgerEntry] = []
     unpriced: list[Unpriced] = []
     # What lies wholly outside of the period has no part in it, whatever was active when.
     outside = period is not None and (bill.billed_until <= period.start or period.end <= bill.start)
-    found = [] if outside else claims.all(rules.beat_ms)
-    allocation = Allocation(bill, found, _boot_end(life, end.at), wants, period)
+    found = [] if outside else activity.all(rules.beat_ms)
+    allocation = Allocation(bill, found, _boot_end(timeline, end.at), demand, period)
     for result in allocation.results():
-        entries.append(result) if isinstance(result, Entry) else unpriced.append(result)
+        entries.append(result) if isinstance(result, LedgerEntry) else unpriced.append(result)
     if period is None:
         _check(bill, entries, unpriced)
     residuals = _residuals(bill, entries, unpriced)
-    fees = Fees(life.session, scope.book, wants, period)
-    for attempt in life.started:
+    fees = Fees(timeline.session, scope.book, demand, period)
+    for attempt in timeline.started:
         if attempt.remote and attempt.engine not in rules.own_engines:
-            for result in fees.of(attempt, ends.get(attempt.attempt), claims.shares(attempt)):
-                entries.append(result) if isinstance(result, Entry) else unpriced.append(result)
+            for result in fees.of(attempt, ends.get(attempt.attempt), activity.shares(attempt)):
+                entries.append(result) if isinstance(result, LedgerEntry) else unpriced.append(result)
     entries.sort(key=_place)
     unpriced.sort(key=_place)
-    alive = [each.attempt for each in life.started if each.attempt not in ends and running(each.process)]
-    return Books(tuple(entries), Totals.of(entries), tuple(unpriced), residuals, (bill,), under_way=frozenset(alive))
+    alive = [each.attempt for each in timeline.started if each.attempt not in ends and running(each.process)]
+    return Ledger(
+        tuple(entries), LedgerTotals.of(entries), tuple(unpriced), residuals, (bill,), under_way=frozenset(alive)
+    )
 
 
-def _rates(opened: SessionOpened, life: Life, until: int, scope: _Scope) -> list[Rate]:
+def _rates(opened: SessionOpened, timeline: NodeTimeline, until: int, scope: _Scope) -> list[Rate]:
     try:
-        return find_rates(opened, life.prices, until, scope.book, scope.rules.node_price)
+        return find_rates(opened, timeline.prices, until, scope.book, scope.rules.node_price)
     except MoneyError as error:
         # One price that cannot be read must not take the other machines out of the books: this one is unpriced.
         scope.errors.append(f"session {opened.session}: {error}")
         return [Rate(opened.at, until, None, "", "")]
 
 
-def _boot_end(life: Life, end: int) -> int:
+def _boot_end(timeline: NodeTimeline, end: int) -> int:
     """First instant of the first process: of one that computes, else of the worker, which beats at once."""
-    first = life.first_sign()
+    first = timeline.first_sign()
     return end if first is None else first
 
 
-def _check(bill: BilledSession, entries: Sequence[Entry], unpriced: Sequence[Unpriced]) -> None:
+def _check(bill: BilledSession, entries: Sequence[LedgerEntry], unpriced: Sequence[Unpriced]) -> None:
     """Every fold proves its own conservation, in amounts and in time."""
     sums: dict[str, int] = dict.fromkeys(bill.totals(), 0)
     for entry in entries:
@@ -202,7 +206,9 @@ def _check(bill: BilledSession, entries: Sequence[Entry], unpriced: Sequence[Unp
         )
 
 
-def _residuals(bill: BilledSession, entries: Sequence[Entry], unpriced: Sequence[Unpriced]) -> tuple[Residual, ...]:
+def _residuals(
+    bill: BilledSession, entries: Sequence[LedgerEntry], unpriced: Sequence[Unpriced]
+) -> tuple[Residual, ...]:
     why = "the provider's increment or minimum, beyond the machine's life"
     found = [
         Residual(bill.session, entry.unit_ms, entry.nano, entry.currency, why)
@@ -215,7 +221,7 @@ def _residuals(bill: BilledSession, entries: Sequence[Entry], unpriced: Sequence
     return tuple(sorted(found, key=_residual_place))
 
 
-def _place(each: Entry | Unpriced) -> tuple[str, int, str, str]:
+def _place(each: LedgerEntry | Unpriced) -> tuple[str, int, str, str]:
     return each.session, each.start, each.attempt, each.id
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ledger.entries import Bucket, Entry
+from ledger.entries import Bucket, LedgerEntry
 
 #: What a job's own work on a machine is, finished or not.
 _WORK = frozenset({Bucket.BUSY, Bucket.LOST, Bucket.DUPLICATE})
@@ -44,7 +44,7 @@ class Resumability:
         return {name: self.without.nano.get(name, 0) - self.lost.nano.get(name, 0) for name in names}
 
 
-def value_of_resumability(entries: Iterable[Entry]) -> Resumability:
+def value_of_resumability(entries: Iterable[LedgerEntry]) -> Resumability:
     """The same deaths without checkpoints: each costs, again, everything that its jobs had done on its machine so far.
 
     Work of other machines is left alone, so this is the least that a system without checkpoints would have lost.
@@ -52,13 +52,13 @@ def value_of_resumability(entries: Iterable[Entry]) -> Resumability:
     work = [entry for entry in entries if entry.bucket in _WORK and entry.job]
     lost = [entry for entry in work if entry.bucket is Bucket.LOST]
     # Several workers and lines of the bill, one death: the attempts that it took end at the same instant.
-    last: dict[tuple[str, str], Entry] = {}
+    last: dict[tuple[str, str], LedgerEntry] = {}
     for entry in lost:
         held = last.get((entry.session, entry.attempt))
         if held is None or held.end < entry.end:
             last[entry.session, entry.attempt] = entry
     deaths = {(session, entry.end) for (session, _), entry in last.items()}
-    by_place: dict[tuple[str, str], list[Entry]] = {}
+    by_place: dict[tuple[str, str], list[LedgerEntry]] = {}
     for entry in work:
         by_place.setdefault((entry.session, entry.job), []).append(entry)
     hit = {(entry.session, last[entry.session, entry.attempt].end, entry.job) for entry in lost}
@@ -66,7 +66,7 @@ def value_of_resumability(entries: Iterable[Entry]) -> Resumability:
     return Resumability(len(deaths), _sum(lost), _sum(again))
 
 
-def _sum(entries: Iterable[Entry]) -> Loss:
+def _sum(entries: Iterable[LedgerEntry]) -> Loss:
     ms, nano = 0, dict[str, int]()
     for entry in entries:
         ms += entry.unit_ms

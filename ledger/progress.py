@@ -1,4 +1,4 @@
-"""Signs of life that attempts gave, and the next ones that they owed when a death took them.
+"""Signs of timeline that attempts gave, and the next ones that they owed when a death took them.
 
 A death is somewhere between the last sign and the first one that should have come and did not; beats are not the only
 signs. Between two beats a record may have come, and then the machine lived at least until then. And where a result was
@@ -12,16 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from journals.facts import AttemptEnded, AttemptStarted
-from ledger.claims import Made
-from ledger.life import Life
+from ledger.activity import Provenance
+from ledger.timeline import NodeTimeline
 
 
-def note_progress(life: Life, ends: Mapping[str, AttemptEnded], made: Made, beat_ms: int) -> None:
-    """Adds to ``life`` what its open attempts' records and pace say."""
-    pending = [attempt for attempt in life.started if attempt.attempt not in ends]
+def note_progress(timeline: NodeTimeline, ends: Mapping[str, AttemptEnded], made: Provenance, beat_ms: int) -> None:
+    """Adds to ``timeline`` what its open attempts' records and pace say."""
+    pending = [attempt for attempt in timeline.started if attempt.attempt not in ends]
     if not pending:
         return
-    paces = _paces(life, ends)
+    paces = _paces(timeline, ends)
     for attempt in pending:
         known = {
             unit.key: at
@@ -29,19 +29,19 @@ def note_progress(life: Life, ends: Mapping[str, AttemptEnded], made: Made, beat
             if made.by.get(unit.key) == attempt.attempt and (at := made.at.get(unit.key)) is not None
         }
         last = max([attempt.at, *known.values()])
-        beat = life.beats.get(life.worker_of(attempt.process))
+        beat = timeline.beats.get(timeline.worker_of(attempt.process))
         if beat is not None:
             # The disk's clock may be another one: no record is taken for later than the next beat was due.
             last = max(min(last, beat + beat_ms - 1), attempt.at)
-        life.note(attempt.process, attempt.at, last)
-        owed = life.expected.setdefault(attempt.process, [])
+        timeline.note(attempt.process, attempt.at, last)
+        owed = timeline.expected.setdefault(attempt.process, [])
         owed += _expected(attempt, known, last, paces.get((attempt.stage, attempt.engine)), bool(made.at))
 
 
-def _paces(life: Life, ends: Mapping[str, AttemptEnded]) -> dict[tuple[str, str], tuple[int, int]]:
+def _paces(timeline: NodeTimeline, ends: Mapping[str, AttemptEnded]) -> dict[tuple[str, str], tuple[int, int]]:
     """(ms, speech in ms) that this machine's finished attempts took, by stage and engine."""
     found: dict[tuple[str, str], tuple[int, int]] = {}
-    for attempt in life.started:
+    for attempt in timeline.started:
         end = ends.get(attempt.attempt)
         if end is not None:
             took, speech = found.get((attempt.stage, attempt.engine), (0, 0))

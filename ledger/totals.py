@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ledger.entries import Entry
+from ledger.entries import LedgerEntry
 
 #: Bucket, stage, job, owner, session, language, engine, currency, fake.
 Cell = tuple[str, str, str, str, str, str, str, str, bool]
@@ -46,21 +46,21 @@ class Sum:
 
 
 @dataclass
-class Totals:
+class LedgerTotals:
     """Sums by everything an entry can be asked by; much smaller than the entries."""
 
     #: (nano-units, node ms) of each cell.
     cells: dict[Cell, tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, entries: Iterable[Entry]) -> Totals:
+    def of(cls, entries: Iterable[LedgerEntry]) -> LedgerTotals:
         """The sums of these entries."""
         totals = cls()
         for entry in entries:
             totals.add(entry)
         return totals
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LedgerEntry) -> None:
         """Counts one entry."""
         cell = (
             entry.bucket.value,
@@ -76,7 +76,7 @@ class Totals:
         nano, ms = self.cells.get(cell, (0, 0))
         self.cells[cell] = nano + entry.nano, ms + entry.unit_ms
 
-    def merge(self, other: Totals) -> None:
+    def merge(self, other: LedgerTotals) -> None:
         """Counts everything that another has counted."""
         for cell, (nano, ms) in other.cells.items():
             held = self.cells.get(cell, (0, 0))

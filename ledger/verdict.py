@@ -26,7 +26,7 @@ from core.money import Money, settle
 from ledger.entries import Bucket, Quality
 
 
-class Outcome(StrEnum):
+class CostOutcome(StrEnum):
     """Who was cheaper."""
 
     API = "api"
@@ -134,21 +134,21 @@ class Grounds:
     #: Whether fake engines did any of the work.
     fake: bool = False
     #: What the work ran as: own GPUs, or some stages on them and some by API.
-    ran: Outcome = Outcome.SELF_HOSTED
+    ran: CostOutcome = CostOutcome.SELF_HOSTED
     #: What the figures are, one line each: the API and form compared with, hours, shares assumed.
     rests_on: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.ran is Outcome.UNDECIDED:
+        if self.ran is CostOutcome.UNDECIDED:
             raise UsageError("work did not run undecided", "say self_hosted, hybrid or api")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CostVerdict:
     """Who was cheaper, or why that cannot be said."""
 
     #: ``api``, what the work ran as, or ``undecided``.
-    outcome: Outcome
+    outcome: CostOutcome
     #: API minus paid: above 0 the API would have cost more. None when a side has no amount or fake work is in it.
     difference: Range | None
     #: Why it is undecided, one line each; empty when it is decided.
@@ -161,10 +161,10 @@ class Verdict:
     @property
     def line(self) -> str:
         """``the API wins by 1.20 USD (0.90 to 1.50 USD), estimated``."""
-        if self.outcome is Outcome.UNDECIDED or self.difference is None:
+        if self.outcome is CostOutcome.UNDECIDED or self.difference is None:
             return f"undecided: {'; '.join(self.undecided_because)}"
-        ours = self.outcome is not Outcome.API
-        who = {Outcome.API: "the API", Outcome.HYBRID: "this mix"}.get(self.outcome, "self-hosting")
+        ours = self.outcome is not CostOutcome.API
+        who = {CostOutcome.API: "the API", CostOutcome.HYBRID: "this mix"}.get(self.outcome, "self-hosting")
         by = self.difference
         near, far = (by.low, by.high) if ours else (-by.high, -by.low)
         point = by.point if ours else -by.point
@@ -186,7 +186,7 @@ class Verdict:
         }
 
 
-def verdict(paid: Range, api: Range | None, grounds: Grounds) -> Verdict:
+def verdict(paid: Range, api: Range | None, grounds: Grounds) -> CostVerdict:
     """Compares what was paid, everything included, with what an API would have charged for the same work. Pure.
 
     ``paid`` includes useful, loading, idle, lost and duplicated work, boot, fees and people; ``api`` is None when it
@@ -211,10 +211,10 @@ def verdict(paid: Range, api: Range | None, grounds: Grounds) -> Verdict:
                 f"{difference.currency}, zero included"
             )
     if reasons or difference is None:
-        outcome = Outcome.UNDECIDED
+        outcome = CostOutcome.UNDECIDED
     else:
-        outcome = grounds.ran if difference.point.nano > 0 else Outcome.API
-    return Verdict(outcome, difference, tuple(reasons), grounds.rests_on, grounds.quality)
+        outcome = grounds.ran if difference.point.nano > 0 else CostOutcome.API
+    return CostVerdict(outcome, difference, tuple(reasons), grounds.rests_on, grounds.quality)
 
 
 @dataclass(frozen=True)
@@ -232,20 +232,20 @@ class StageFigures:
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class CostVerdicts:
     """A job's verdict and one for each of its stages."""
 
     #: All stages together.
-    job: Verdict
+    job: CostVerdict
     #: By stage, in the order given.
-    by_stage: dict[str, Verdict]
+    by_stage: dict[str, CostVerdict]
 
     def as_json(self) -> dict[str, Any]:
         """The job's verdict with the stages' under ``by_stage``."""
         return {**self.job.as_json(), "by_stage": {stage: found.as_json() for stage, found in self.by_stage.items()}}
 
 
-def verdicts(figures: Sequence[StageFigures], people: Mapping[str, Range] | None) -> Verdicts:
+def verdicts(figures: Sequence[StageFigures], people: Mapping[str, Range] | None) -> CostVerdicts:
     """Verdicts for each stage and for the job; ``people``: what of them each stage carries. None: unset.
 
     The caller has shared them out already, so that they are here what they are wherever the job's spending is shown; a
@@ -257,7 +257,7 @@ def verdicts(figures: Sequence[StageFigures], people: Mapping[str, Range] | None
     shares = people or {}
     if strangers := sorted(shares.keys() - {figure.stage for figure in figures}):
         raise UsageError(f"people are shared to {', '.join(strangers)}", "share them to stages that did work")
-    by_stage: dict[str, Verdict] = {}
+    by_stage: dict[str, CostVerdict] = {}
     whole: list[Grounds] = []
     sides: list[Range] = []
     for figure in figures:
@@ -268,7 +268,7 @@ def verdicts(figures: Sequence[StageFigures], people: Mapping[str, Range] | None
     for side, figure in zip(sides[1:], figures[1:], strict=True):
         paid += side
         api = None if api is None or figure.api is None else api + figure.api
-    return Verdicts(verdict(paid, api, _together(whole)), by_stage)
+    return CostVerdicts(verdict(paid, api, _together(whole)), by_stage)
 
 
 def _with_people(grounds: Grounds, people_set: bool) -> Grounds:
@@ -282,6 +282,6 @@ def _together(all_grounds: Sequence[Grounds]) -> Grounds:
         quality=weakest(grounds.quality for grounds in all_grounds),
         unpriced=tuple(dict.fromkeys(line for grounds in all_grounds for line in grounds.unpriced)),
         fake=any(grounds.fake for grounds in all_grounds),
-        ran=ran.pop() if len(ran) == 1 else Outcome.HYBRID,
+        ran=ran.pop() if len(ran) == 1 else CostOutcome.HYBRID,
         rests_on=tuple(dict.fromkeys(line for grounds in all_grounds for line in grounds.rests_on)),
     )

@@ -20,7 +20,7 @@ from tasks.broker import BrokerAwayError
 from tasks.messages import BatchMessage
 from worker.chunks import BatchTally, Flight
 from worker.engine_host import HurriedError, SickError
-from worker.metrics import Bucket
+from worker.metrics import TimeUse
 from worker.poison import Verdict, failure_reason
 from worker.protocol import Broken, ChunkDone, Ending, Event, Gone, Settled, Trouble
 from worker.suspicion import Suspicion
@@ -139,7 +139,7 @@ class BatchRun:
 
     def _compute(self, flight: Flight) -> None:
         place = self._place
-        place.metrics.enter(Bucket.BUSY)
+        place.metrics.enter(TimeUse.BUSY)
         place.engine.link.run(flight.number, self.message.stage, flight.refs)
         limit_s = max(float(place.stall_seconds), _STALL_FACTOR * self._predicted_s(flight.refs))
         looked = time.monotonic()
@@ -238,7 +238,7 @@ class BatchRun:
                 self._todo.appendleft(tuple(refs))
 
     def _pause(self, seconds: float) -> None:
-        self._place.metrics.enter(Bucket.PAUSED)
+        self._place.metrics.enter(TimeUse.PAUSED)
         self._place.engine.pause(seconds, lambda: self._handed_back)
 
     def _await_room(self, units: int) -> None:
@@ -279,7 +279,7 @@ class BatchRun:
             refs = [ref for ref in rest if ref.job_id == job_id]
             units = ", ".join(self._unit(ref).describe() for ref in refs[:3]) + (", ..." if len(refs) > 3 else "")
             self._log(job_id, "engine_died", f"{reason}; it was computing {units}", level="warning")
-        self._place.metrics.enter(Bucket.LOAD)
+        self._place.metrics.enter(TimeUse.LOAD)
         self._place.engine.start()
         if flight.alone:
             for ref in rest:

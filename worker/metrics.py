@@ -14,7 +14,7 @@ from typing import Any
 from core.errors import SettingsError, UsageError
 
 
-class Bucket(StrEnum):
+class TimeUse(StrEnum):
     """What a worker's second went to; each second is in exactly one."""
 
     #: The engine computed, or its results became durable.
@@ -35,7 +35,7 @@ class WorkerMetrics:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self.registry = CollectorRegistry()
-        self._bucket, self._since = Bucket.LOAD, time.monotonic()
+        self._bucket, self._since = TimeUse.LOAD, time.monotonic()
         self._lock = threading.Lock()
 
         def counter(name: str, text: str, *labels: str) -> Any:
@@ -54,15 +54,15 @@ class WorkerMetrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
         )
         self.gpu = Gauge("segue_gpu_utilization_percent", "Mean utilization of the GPUs", registry=self.registry)
-        for bucket in Bucket:
+        for bucket in TimeUse:
             self.bucket_seconds.labels(bucket)
 
     @property
-    def bucket(self) -> Bucket:
+    def bucket(self) -> TimeUse:
         """What the worker's time goes to now."""
         return self._bucket
 
-    def enter(self, bucket: Bucket) -> None:
+    def enter(self, bucket: TimeUse) -> None:
         """From now on time goes to ``bucket``."""
         with self._lock:
             self._settle()

@@ -20,7 +20,7 @@ from tasks.queues import engine_digest, queue_name
 from worker.batch_run import BatchRun
 from worker.departure import Departure, WorkerEnd
 from worker.engine_host import HurriedError, SickError
-from worker.metrics import Bucket
+from worker.metrics import TimeUse
 from worker.notices.notice import Notice, NoticeKind
 from worker.workplace import Workplace
 
@@ -43,11 +43,11 @@ class WorkerState(StrEnum):
 
 
 _STATES = {
-    Bucket.LOAD: WorkerState.STARTING,
-    Bucket.IDLE: WorkerState.IDLE,
-    Bucket.BUSY: WorkerState.BUSY,
-    Bucket.PAUSED: WorkerState.PAUSED,
-    Bucket.DRAIN: WorkerState.DRAINING,
+    TimeUse.LOAD: WorkerState.STARTING,
+    TimeUse.IDLE: WorkerState.IDLE,
+    TimeUse.BUSY: WorkerState.BUSY,
+    TimeUse.PAUSED: WorkerState.PAUSED,
+    TimeUse.DRAIN: WorkerState.DRAINING,
 }
 
 
@@ -113,11 +113,11 @@ class Supervisor:
 
     def _work(self, run: BatchRun) -> None:
         place = self._place
-        place.metrics.enter(Bucket.BUSY)
+        place.metrics.enter(TimeUse.BUSY)
         began = time.monotonic()
         try:
             if not place.engine.link.alive:
-                place.metrics.enter(Bucket.LOAD)
+                place.metrics.enter(TimeUse.LOAD)
                 place.engine.start()
             run.run()
             self._refused_by_disk = 0
@@ -139,7 +139,7 @@ class Supervisor:
         finally:
             self._standing.done_units += run.tally.done
             self._tell(run, time.monotonic() - began)
-            place.metrics.enter(Bucket.DRAIN if self.departure else Bucket.IDLE)
+            place.metrics.enter(TimeUse.DRAIN if self.departure else TimeUse.IDLE)
 
     def _tell(self, run: BatchRun, seconds: float) -> None:
         tally, message = run.tally, run.message
@@ -163,7 +163,7 @@ class Supervisor:
         """
         place = self._place
         place.log.say(f"{reason}; pausing", "paused", "warning")
-        place.metrics.enter(Bucket.PAUSED)
+        place.metrics.enter(TimeUse.PAUSED)
         self._standing.reason = reason
         self.stirred.set()
         pause_s = min(_STORE_PAUSE_S * 2.0**self._refused_by_disk, _LONGEST_STORE_PAUSE_S)
@@ -207,7 +207,7 @@ class Supervisor:
         self._place.log.say(f"leaving: {departure.reason}", "leaving")
         self._stop_consuming()
         if run is not None:
-            self._place.metrics.enter(Bucket.DRAIN)
+            self._place.metrics.enter(TimeUse.DRAIN)
             run.hand_back()
         self.leaving.set()
         self.stirred.set()
@@ -216,7 +216,7 @@ class Supervisor:
         """From now on the card says what is served."""
         self._standing.idle_since = time.monotonic()
         self._fixed_card["serves"] = serves
-        self._place.metrics.enter(Bucket.IDLE)
+        self._place.metrics.enter(TimeUse.IDLE)
         self.stirred.set()
 
     def idle_seconds(self) -> float:

@@ -18,7 +18,7 @@ from accounting.report import (
 )
 from core.money import Money
 from ledger.api import Basis, Counterfactual, Workload, counterfactuals
-from ledger.entries import Bucket, Entry, Quality, Unpriced
+from ledger.entries import Bucket, LedgerEntry, Quality, Unpriced
 from ledger.loss import value_of_resumability
 from ledger.price_files import instant, shipped_book
 from ledger.verdict import Grounds, Range, StageFigures, Uncertainty, paid_range, verdicts
@@ -40,7 +40,7 @@ _WORK = (
 )
 
 
-def entries(*, fake: bool = False) -> tuple[Entry, ...]:
+def entries(*, fake: bool = False) -> tuple[LedgerEntry, ...]:
     """One of each bucket."""
     made, at = [], AT
     for number, (bucket, stage, language, ms, nano) in enumerate(_WORK):
@@ -51,7 +51,7 @@ def entries(*, fake: bool = False) -> tuple[Entry, ...]:
         }
         name = engine.get(stage, "llama qwen3-4b q4_k_m" if stage else "")
         made.append(
-            Entry(
+            LedgerEntry(
                 f"{number:032x}", "a1b2c3d4e5f60718293a4b5c", f"p1/{stage}/{number}" if stage else "", bucket, stage,
                 name, JOB, "ann", language, ms, at, at + ms, nano, "USD", "session", quality, fake,
             )
@@ -60,7 +60,7 @@ def entries(*, fake: bool = False) -> tuple[Entry, ...]:
     return tuple(made)
 
 
-def spent(made: tuple[Entry, ...]) -> Spent:
+def spent(made: tuple[LedgerEntry, ...]) -> Spent:
     """Their sums."""
     buckets: dict[str, Money] = {}
     stages: dict[str, Money] = {}
@@ -163,7 +163,7 @@ def cheapest(invoices: list[Counterfactual], stage: str) -> Counterfactual:
     return min(fitting, key=lambda one: one.amount.nano if one.amount else 0)
 
 
-def figure(stage: str, made: tuple[Entry, ...], api: Counterfactual, *, fake: bool) -> StageFigures:
+def figure(stage: str, made: tuple[LedgerEntry, ...], api: Counterfactual, *, fake: bool) -> StageFigures:
     """One stage of the verdict."""
     amounts = {(one.bucket, one.quality): one.nano for one in made if one.stage == stage}
     paid = paid_range(amounts, Uncertainty(Fraction(1, 2), Fraction(1, 2)), "USD")

@@ -19,7 +19,7 @@ from cache.store import Store
 from core.keys import Key, canonical_json
 from journals import facts as house
 from ledger.api import Workload, counterfactuals
-from ledger.entries import Entry, Period, Unpriced
+from ledger.entries import LedgerEntry, Period, Unpriced
 from ledger.price_files import read_rows
 from ledger.prices import PriceBook
 from pipeline.job import PLAN_VERSION
@@ -211,7 +211,7 @@ def names_of(fleet: Fleet) -> dict[str, str]:
     return {job_id(job): job for job in sorted(told | {one["job"] for one in fleet["demand"]})}
 
 
-def entry_row(entry: Entry, jobs: Mapping[str, str]) -> list[Any]:
+def entry_row(entry: LedgerEntry, jobs: Mapping[str, str]) -> list[Any]:
     """An entry in the order of `ENTRY_COLUMNS`."""
     whose = [jobs.get(entry.job, ""), entry.owner, entry.language]
     what = [entry.session, entry.attempt, entry.bucket.value, entry.stage, entry.engine]

@@ -15,10 +15,10 @@ from fleet_simulation import MONTH_EDGE, VLLM, Fleet, price_book, row, simulate
 
 from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, EngineTried, Fact, ProcessStarted
 from ledger.entries import Bucket, Period
-from ledger.fold import Books, FoldRules, fold
-from ledger.life import gather
+from ledger.fold import FoldRules, Ledger, fold
 from ledger.prices import Meter
-from ledger.totals import Dimension, Totals
+from ledger.timeline import gather
+from ledger.totals import Dimension, LedgerTotals
 
 BOOK = price_book()
 RULES = FoldRules(own_engines=frozenset({VLLM}))
@@ -28,7 +28,7 @@ SEEDS, GROUP = 1000, 50
 
 def books_of(
     fleet: Fleet, facts: list[Fact] | None = None, period: Period | None = None, *, timed: bool = True
-) -> Books:
+) -> Ledger:
     told = fleet.facts if facts is None else facts
     return fold(told, fleet.made_by, fleet.wants, BOOK, period, RULES, fleet.made_at if timed else None)
 
@@ -46,7 +46,7 @@ def last_facts(fleet: Fleet, *, timed: bool) -> dict[str, int]:
     return signs
 
 
-def check_bills(fleet: Fleet, books: Books, *, timed: bool) -> None:
+def check_bills(fleet: Fleet, books: Ledger, *, timed: bool) -> None:
     amounts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     times: Counter[str] = Counter()
     priced: Counter[str] = Counter()
@@ -70,11 +70,11 @@ def check_bills(fleet: Fleet, books: Books, *, timed: bool) -> None:
         assert priced[session] == with_price
 
 
-def check_parts(books: Books) -> None:
+def check_parts(books: Ledger) -> None:
     names = [entry.id for entry in books.entries] + [usage.id for usage in books.unpriced]
     assert len(names) == len(set(names)), "an entry is there twice"
     whole = books.totals.whole()
-    assert whole == dict(sorted(Totals.of(books.entries).whole().items()))
+    assert whole == dict(sorted(LedgerTotals.of(books.entries).whole().items()))
     for dimension in Dimension:
         parts: Counter[str] = Counter()
         for sums in books.totals.by(dimension).values():
@@ -83,10 +83,10 @@ def check_parts(books: Books) -> None:
         assert dict(parts) == whole, dimension
 
 
-def check_periods(fleet: Fleet, books: Books, rng: random.Random) -> None:
+def check_periods(fleet: Fleet, books: Ledger, rng: random.Random) -> None:
     """Any cut of time: the parts of every cell sum to the cell."""
     edges = sorted({0, FOREVER, MONTH_EDGE, *(MONTH_EDGE + rng.randint(-3_000_000, 3_000_000) for _ in range(2))})
-    totals = Totals()
+    totals = LedgerTotals()
     unpriced: Counter[tuple[str, str, str, str]] = Counter()
     names: set[str] = set()
     for start, end in pairwise(edges):
@@ -105,7 +105,7 @@ def check_periods(fleet: Fleet, books: Books, rng: random.Random) -> None:
     assert unpriced == whole
 
 
-def check_order(fleet: Fleet, books: Books, rng: random.Random) -> None:
+def check_order(fleet: Fleet, books: Ledger, rng: random.Random) -> None:
     """Facts in another order and told again, jobs in another order and told again, machines folded one by one."""
     facts = fleet.facts + rng.sample(fleet.facts, rng.randint(0, len(fleet.facts)))
     rng.shuffle(facts)
@@ -114,7 +114,7 @@ def check_order(fleet: Fleet, books: Books, rng: random.Random) -> None:
     assert again.entries == books.entries
     assert again.unpriced == books.unpriced
     assert again == books
-    assert Totals.of(rng.sample(books.entries, len(books.entries))) == books.totals
+    assert LedgerTotals.of(rng.sample(books.entries, len(books.entries))) == books.totals
 
 
 def parts_of(fleet: Fleet) -> list[list[Fact]]:
@@ -147,7 +147,7 @@ def test_entries_of_every_fleet_sum_to_the_bills(group: int) -> None:
 def test_machines_folded_one_by_one_make_the_same_books() -> None:
     for seed in range(60):
         fleet = simulate(seed)
-        assert Books.merge(books_of(fleet, part) for part in parts_of(fleet)) == books_of(fleet)
+        assert Ledger.merge(books_of(fleet, part) for part in parts_of(fleet)) == books_of(fleet)
 
 
 def test_the_fleets_hold_every_misfortune() -> None:

@@ -27,10 +27,10 @@ from journals.facts import (
     SessionOpened,
     UnitUse,
 )
-from ledger.entries import Bucket, Entry, Period, Quality
-from ledger.fold import Books, FoldRules, fold
+from ledger.demand import Demand
+from ledger.entries import Bucket, LedgerEntry, Period, Quality
+from ledger.fold import FoldRules, Ledger, fold
 from ledger.totals import Dimension
-from ledger.wants import Wants
 
 BOOK = price_book()
 SECOND = 1000
@@ -62,7 +62,7 @@ def made(**names: str) -> dict[str, str]:
     return {key: name for name, keys in names.items() for key in keys}
 
 
-def by_bucket(books: Books, *, job: str | None = None) -> dict[str, int]:
+def by_bucket(books: Ledger, *, job: str | None = None) -> dict[str, int]:
     found: defaultdict[str, int] = defaultdict(int)
     for entry in books.entries:
         if job is None or entry.job == job:
@@ -72,7 +72,7 @@ def by_bucket(books: Books, *, job: str | None = None) -> dict[str, int]:
 
 def run(
     facts: list[Fact], by: Mapping[str, str] | None = None, wants: list[JobWant] | None = None, **more: object
-) -> Books:
+) -> Ledger:
     return fold(facts, by or {}, wants or [], BOOK, **more)  # type: ignore[arg-type]
 
 
@@ -231,7 +231,7 @@ def test_units_cost_by_their_speech_and_in_their_language() -> None:
     sums = books.totals.by(Dimension.LANGUAGE)
     assert {language: line["USD"].nano for language, line in sums.items()} == {"": 20_000, "de": 60_000, "pl": 20_000}
     assert books.totals.by(Dimension.OWNER)["ann"]["USD"].nano == 80_000
-    assert books.totals.by_label("team", Wants(wants).labels)["j"]["USD"].ms == 80_000
+    assert books.totals.by_label("team", Demand(wants).labels)["j"]["USD"].ms == 80_000
 
 
 def test_a_trial_is_double_work_and_nobodys() -> None:
@@ -330,7 +330,7 @@ def remote(name: str, engine: str, usage: Mapping[str, int], *, ended: bool = Tr
     return [begun, AttemptEnded(name, 10 * SECOND, 10 * SECOND, 2, usage)] if ended else [begun]
 
 
-def fees(books: Books) -> list[Entry]:
+def fees(books: Ledger) -> list[LedgerEntry]:
     return [entry for entry in books.entries if entry.bucket is Bucket.API_FEE]
 
 

@@ -8,14 +8,14 @@ from collections import Counter
 from fleet_simulation import MONTH_EDGE, price_book, simulate
 
 from ledger.closing import close_period, extended, late_entries
-from ledger.entries import Entry, Period
-from ledger.fold import Books, fold
+from ledger.entries import LedgerEntry, Period
+from ledger.fold import Ledger, fold
 
 BOOK = price_book()
 BEFORE, AFTER = Period(0, MONTH_EDGE), Period(MONTH_EDGE, 10**15)
 
 
-def sums(entries: list[Entry]) -> Counter[tuple[str, str]]:
+def sums(entries: list[LedgerEntry]) -> Counter[tuple[str, str]]:
     found: Counter[tuple[str, str]] = Counter()
     for entry in entries:
         found[entry.job, entry.currency] += entry.nano
@@ -32,7 +32,7 @@ def test_facts_that_come_late_are_entered_into_the_next_month() -> None:
         rng = random.Random(seed)
         fleet = simulate(seed)
 
-        def books(share: float, rng: random.Random = rng, fleet: object = fleet) -> Books:
+        def books(share: float, rng: random.Random = rng, fleet: object = fleet) -> Ledger:
             known = [fact for fact in simulate(seed).facts if rng.random() < share]  # noqa: B023
             return fold(known, simulate(seed).made_by, simulate(seed).wants, BOOK, BEFORE)  # noqa: B023
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from core.money import split
 from ledger.billing import NodeTerms
-from ledger.entries import Entry, Period
-from ledger.fold import Books, FoldRules, fold
+from ledger.entries import LedgerEntry, Period
+from ledger.fold import FoldRules, Ledger, fold
 from ledger.sweep import Sharing
-from ledger.totals import Totals
+from ledger.totals import LedgerTotals
 
 BOOK = price_book()
 RULES = FoldRules(own_engines=frozenset({VLLM}))
@@ -22,7 +22,7 @@ SEEDS = st.integers(0, 10**6)
 SEARCH = settings(max_examples=60)
 
 
-def books_of(fleet: Fleet, period: Period | None = None) -> Books:
+def books_of(fleet: Fleet, period: Period | None = None) -> Ledger:
     return fold(fleet.facts, fleet.made_by, fleet.wants, BOOK, period, RULES, fleet.made_at)
 
 
@@ -30,7 +30,7 @@ def books_of(fleet: Fleet, period: Period | None = None) -> Books:
 @given(SEEDS, st.lists(st.integers(MONTH_EDGE - 2 * HOUR, MONTH_EDGE + 2 * HOUR), max_size=4))
 def test_the_parts_of_any_cut_sum_to_the_whole_for_everybody(seed: int, cuts: list[int]) -> None:
     fleet = simulate(seed, machines=2, minutes=20)
-    totals = Totals()
+    totals = LedgerTotals()
     for start, end in pairwise([0, *sorted(cuts), 10**15]):
         totals.merge(books_of(fleet, Period(start, end)).totals)
     assert {cell: sums for cell, sums in totals.cells.items() if any(sums)} == {
@@ -54,7 +54,7 @@ def test_any_order_and_any_repetition_make_the_same_books(seed: int, rng: object
 def test_names_of_jobs_mean_nothing_but_whose_amount_it_is(seed: int, rng: object) -> None:
     """Each attempt costs the same whoever shares it."""
 
-    def by_attempt(entries: tuple[Entry, ...]) -> Counter[tuple[str, str, str]]:
+    def by_attempt(entries: tuple[LedgerEntry, ...]) -> Counter[tuple[str, str, str]]:
         found: Counter[tuple[str, str, str]] = Counter()
         for entry in entries:
             found[entry.session, entry.attempt, entry.currency] += entry.nano

@@ -14,8 +14,8 @@ from core.errors import UsageError
 from core.money import CurrencyError, Money
 from ledger.entries import Bucket, Quality
 from ledger.verdict import (
+    CostOutcome,
     Grounds,
-    Outcome,
     Range,
     StageFigures,
     Uncertainty,
@@ -65,7 +65,7 @@ def test_idle_that_is_also_estimated_is_doubted_once_by_the_wider_share() -> Non
 def test_self_hosting_wins_by_what_the_api_would_have_cost_more() -> None:
     found = verdict(between("1", "1.2"), between("2", "2.4"), GROUNDS)
     # 2.2 - 1.1, from 2 - 1.2 to 2.4 - 1
-    assert found.outcome is Outcome.SELF_HOSTED
+    assert found.outcome is CostOutcome.SELF_HOSTED
     assert found.difference == Range(usd("0.8"), usd("1.1"), usd("1.4"))
     assert found.line == "self-hosting wins by 1.1000 USD (0.8000 to 1.4000 USD), measured"
     assert found.rests_on == GROUNDS.rests_on
@@ -73,7 +73,7 @@ def test_self_hosting_wins_by_what_the_api_would_have_cost_more() -> None:
 
 def test_the_api_wins_when_it_does_and_it_is_said() -> None:
     found = verdict(between("2", "2.4"), exactly("1"), GROUNDS)
-    assert found.outcome is Outcome.API
+    assert found.outcome is CostOutcome.API
     assert found.line == "the API wins by 1.2000 USD (1.0000 to 1.4000 USD), measured"
 
 
@@ -84,23 +84,23 @@ def test_an_interval_with_zero_in_it_decides_nothing() -> None:
         (between("1", "2"), exactly("1")),
     ):
         found = verdict(paid, api, GROUNDS)
-        assert found.outcome is Outcome.UNDECIDED
+        assert found.outcome is CostOutcome.UNDECIDED
         assert "zero included" in found.line
         assert found.difference is not None
 
 
 def test_an_exact_tie_goes_to_the_api() -> None:
     found = verdict(exactly("2"), exactly("2"), GROUNDS)
-    assert (found.outcome, found.line) == (Outcome.API, "the API wins a tie, measured")
+    assert (found.outcome, found.line) == (CostOutcome.API, "the API wins a tie, measured")
 
 
 def test_unset_hours_are_undecided_and_never_zero() -> None:
     found = verdict(exactly("0.01"), exactly("1000"), replace(GROUNDS, people_set=False))
-    assert found.outcome is Outcome.UNDECIDED
+    assert found.outcome is CostOutcome.UNDECIDED
     assert "engineering hours are unset, which is not zero" in found.line
     # It cannot get better for us: said, and still no verdict.
     worse = verdict(exactly("5"), exactly("1"), replace(GROUNDS, people_set=False))
-    assert worse.outcome is Outcome.UNDECIDED
+    assert worse.outcome is CostOutcome.UNDECIDED
     assert "even without people the API costs no more" in worse.line
 
 
@@ -112,7 +112,7 @@ def test_anything_unpriced_is_undecided_and_named() -> None:
 
 def test_fake_work_has_no_verdict_and_no_difference() -> None:
     found = verdict(exactly("1"), exactly("9"), replace(GROUNDS, fake=True))
-    assert (found.outcome, found.difference) == (Outcome.UNDECIDED, None)
+    assert (found.outcome, found.difference) == (CostOutcome.UNDECIDED, None)
     assert "fake engines" in found.line
 
 
@@ -140,11 +140,11 @@ STAGES = (
 def test_stages_have_verdicts_of_their_own() -> None:
     found = verdicts(STAGES, {})
     assert {stage: one.outcome for stage, one in found.by_stage.items()} == {
-        "transcribe": Outcome.SELF_HOSTED,
-        "translate": Outcome.API,
+        "transcribe": CostOutcome.SELF_HOSTED,
+        "translate": CostOutcome.API,
     }
     # 6 - 4
-    assert found.job.outcome is Outcome.SELF_HOSTED
+    assert found.job.outcome is CostOutcome.SELF_HOSTED
     assert found.job.difference == exactly("2")
     assert found.job.quality is Quality.ESTIMATED
 
@@ -155,19 +155,19 @@ def test_each_stage_carries_its_people_and_the_job_all_of_them() -> None:
     assert found.by_stage["transcribe"].difference == Range(usd("2"), usd("2.5"), usd("3"))
     # 6 - 4 - (4 to 8)
     assert found.job.difference == Range(usd("-6"), usd("-4"), usd("-2"))
-    assert found.job.outcome is Outcome.API
+    assert found.job.outcome is CostOutcome.API
 
 
 def test_a_job_with_unset_people_or_one_fake_stage_is_undecided() -> None:
-    assert verdicts(STAGES, None).job.outcome is Outcome.UNDECIDED
+    assert verdicts(STAGES, None).job.outcome is CostOutcome.UNDECIDED
     faked = (STAGES[0], replace(STAGES[1], grounds=replace(GROUNDS, fake=True)))
     found = verdicts(faked, {})
-    assert (found.job.outcome, found.job.difference) == (Outcome.UNDECIDED, None)
-    assert found.by_stage["transcribe"].outcome is Outcome.SELF_HOSTED
+    assert (found.job.outcome, found.job.difference) == (CostOutcome.UNDECIDED, None)
+    assert found.by_stage["transcribe"].outcome is CostOutcome.SELF_HOSTED
 
 
 def test_stages_that_ran_differently_make_a_mix() -> None:
-    mixed = (STAGES[0], replace(STAGES[1], paid=exactly("1"), grounds=replace(GROUNDS, ran=Outcome.API)))
+    mixed = (STAGES[0], replace(STAGES[1], paid=exactly("1"), grounds=replace(GROUNDS, ran=CostOutcome.API)))
     found = verdicts(mixed, {})
     assert found.job.line.startswith("this mix wins by 4.0000 USD")
 
@@ -204,13 +204,13 @@ all_grounds = st.builds(
 @given(ranges, ranges, all_grounds)
 def test_a_verdict_is_given_only_when_every_value_in_the_interval_agrees(paid: Range, api: Range, on: Grounds) -> None:
     found = verdict(paid, api, on)
-    if found.outcome is Outcome.UNDECIDED:
+    if found.outcome is CostOutcome.UNDECIDED:
         assert found.undecided_because
         return
     assert on.people_set
     assert not on.fake
     assert not on.unpriced
-    if found.outcome is Outcome.SELF_HOSTED:
+    if found.outcome is CostOutcome.SELF_HOSTED:
         assert paid.high < api.low
     else:
         assert paid.low > api.high or (paid.low == paid.high == api.low == api.high)
@@ -219,7 +219,7 @@ def test_a_verdict_is_given_only_when_every_value_in_the_interval_agrees(paid: R
 @given(ranges, ranges)
 def test_more_doubt_never_turns_a_verdict_round(paid: Range, api: Range) -> None:
     sure = verdict(Range.exactly(paid.point), Range.exactly(api.point), GROUNDS)
-    assert verdict(paid, api, GROUNDS).outcome in (sure.outcome, Outcome.UNDECIDED)
+    assert verdict(paid, api, GROUNDS).outcome in (sure.outcome, CostOutcome.UNDECIDED)
 
 
 @given(

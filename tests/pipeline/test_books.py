@@ -22,7 +22,7 @@ from accounting.verify import verify_store
 from cache.store import Store
 from core.money import Conversion, Money
 from jobs.purging import purge
-from ledger.entries import Bucket, Entry, Period
+from ledger.entries import Bucket, LedgerEntry, Period
 from ledger.price_files import shipped_book
 from ledger.prices import PriceBook
 from ledger.totals import Dimension
@@ -42,7 +42,7 @@ def report_of(bench: Bench, job_id: str | None, rules: ReportRules | None = None
     return job_report(store_of(bench), job_id, shipped_book(), rules)
 
 
-def spent(entries: tuple[Entry, ...], *, whose: str = "", bucket: Bucket | None = None) -> int:
+def spent(entries: tuple[LedgerEntry, ...], *, whose: str = "", bucket: Bucket | None = None) -> int:
     return sum(
         entry.nano
         for entry in entries

@@ -10,16 +10,16 @@ from accounting.report import JobVerdict, People
 from accounting.verdict import Reference, judge
 from core.money import Money
 from ledger.api import Basis, Counterfactual
-from ledger.entries import Bucket, Entry, Quality, Unpriced
-from ledger.verdict import Outcome, Range
+from ledger.entries import Bucket, LedgerEntry, Quality, Unpriced
+from ledger.verdict import CostOutcome, Range
 
 CENT = 10_000_000
 SET = People(Range.exactly(Money(0, "USD")), "0 hours a month")
 UNSET = People(None, "engineering hours unset, which is not zero")
 
 
-def entry(stage: str, cents: int, bucket: Bucket = Bucket.BUSY, *, fake: bool = False) -> Entry:
-    return Entry(
+def entry(stage: str, cents: int, bucket: Bucket = Bucket.BUSY, *, fake: bool = False) -> LedgerEntry:
+    return LedgerEntry(
         id=f"{stage}{bucket}{cents}",
         session="s",
         attempt="a",
@@ -53,7 +53,7 @@ def invoices(
     ]
 
 
-def reference(*entries: Entry, cents: int = 100, translation: int = 100, people: People = SET) -> Reference:
+def reference(*entries: LedgerEntry, cents: int = 100, translation: int = 100, people: People = SET) -> Reference:
     offered = [*invoices("transcribe", "dear", 5 * cents), *invoices("transcribe", "cheap", cents)]
     offered += invoices("translate", "cheap", translation)
     return Reference(
@@ -70,7 +70,7 @@ def reference(*entries: Entry, cents: int = 100, translation: int = 100, people:
     )
 
 
-def outcome(found: JobVerdict) -> Outcome:
+def outcome(found: JobVerdict) -> CostOutcome:
     assert found.job is not None
     return found.job.outcome
 
@@ -78,14 +78,14 @@ def outcome(found: JobVerdict) -> Outcome:
 @pytest.mark.parametrize(
     ("entries", "expected"),
     [
-        ((entry("transcribe", 50),), Outcome.SELF_HOSTED),
-        ((entry("transcribe", 300),), Outcome.API),
-        ((entry("transcribe", 50), entry("translate", 10, Bucket.API_FEE)), Outcome.HYBRID),
-        ((entry("transcribe", 60), entry("transcribe", 80, Bucket.IDLE)), Outcome.UNDECIDED),
-        ((entry("transcribe", 50, fake=True),), Outcome.UNDECIDED),
+        ((entry("transcribe", 50),), CostOutcome.SELF_HOSTED),
+        ((entry("transcribe", 300),), CostOutcome.API),
+        ((entry("transcribe", 50), entry("translate", 10, Bucket.API_FEE)), CostOutcome.HYBRID),
+        ((entry("transcribe", 60), entry("transcribe", 80, Bucket.IDLE)), CostOutcome.UNDECIDED),
+        ((entry("transcribe", 50, fake=True),), CostOutcome.UNDECIDED),
     ],
 )
-def test_every_outcome_is_reached(entries: tuple[Entry, ...], expected: Outcome) -> None:
+def test_every_outcome_is_reached(entries: tuple[LedgerEntry, ...], expected: CostOutcome) -> None:
     assert outcome(judge(reference(*entries))) is expected
 
 
@@ -93,7 +93,7 @@ def test_stages_may_go_either_way() -> None:
     found = judge(reference(entry("transcribe", 50), entry("detect", 10), entry("translate", 400)))
     assert found.found is not None
     by_stage = {stage: one.outcome for stage, one in found.found.by_stage.items()}
-    assert by_stage == {"transcribe": Outcome.SELF_HOSTED, "translate": Outcome.API}
+    assert by_stage == {"transcribe": CostOutcome.SELF_HOSTED, "translate": CostOutcome.API}
     assert found.paid["transcribe"].point == Money(60 * CENT, "USD")
 
 
@@ -107,39 +107,39 @@ def test_the_cheapest_verified_api_is_compared_unless_another_is_named() -> None
     found = judge(replace(ours, computed=foreign, against=("api/far",)))
     assert "transcribe" not in found.against
     assert found.job is not None
-    assert found.job.outcome is Outcome.UNDECIDED
+    assert found.job.outcome is CostOutcome.UNDECIDED
 
 
 def test_whole_file_and_silence_skipped_are_never_mixed() -> None:
     ours = reference(entry("transcribe", 150))
-    assert outcome(judge(ours)) is Outcome.API
-    assert outcome(judge(replace(ours, whole_file=True))) is Outcome.SELF_HOSTED
+    assert outcome(judge(ours)) is CostOutcome.API
+    assert outcome(judge(replace(ours, whole_file=True))) is CostOutcome.SELF_HOSTED
     assert judge(replace(ours, whole_file=True, partly_cached=True)).found is None
 
 
 def test_unset_people_leave_it_open() -> None:
     found = judge(reference(entry("transcribe", 50), people=UNSET))
-    assert outcome(found) is Outcome.UNDECIDED
+    assert outcome(found) is CostOutcome.UNDECIDED
     assert "not zero" in found.line
 
 
 def test_unpriced_usage_and_foreign_money_leave_it_open() -> None:
     usage = Unpriced("i", "s", "a", Bucket.BUSY, "transcribe", "e", "j", "o", "node_ms", 1000, 0, 1, "no price", False)
     ours = reference(entry("transcribe", 50))
-    assert outcome(judge(replace(ours, unpriced=(usage,)))) is Outcome.UNDECIDED
-    assert outcome(judge(replace(ours, elsewhere=(Money(1, "EUR"),)))) is Outcome.UNDECIDED
+    assert outcome(judge(replace(ours, unpriced=(usage,)))) is CostOutcome.UNDECIDED
+    assert outcome(judge(replace(ours, elsewhere=(Money(1, "EUR"),)))) is CostOutcome.UNDECIDED
 
 
 def test_an_unfinished_job_has_not_paid_for_what_the_api_would_do() -> None:
     found = judge(replace(reference(entry("transcribe", 50)), finished=False))
-    assert outcome(found) is Outcome.UNDECIDED
+    assert outcome(found) is CostOutcome.UNDECIDED
     assert "not finished" in found.line
 
 
 def test_an_api_in_another_currency_is_no_price() -> None:
     ours = reference(entry("transcribe", 50))
     found = judge(replace(ours, computed=invoices("transcribe", "x", 100, currency="EUR")))
-    assert outcome(found) is Outcome.UNDECIDED
+    assert outcome(found) is CostOutcome.UNDECIDED
     assert found.against == {}
 
 

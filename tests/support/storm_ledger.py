@@ -13,7 +13,7 @@ from accounting.books import BookRules, FleetBooks, read_books
 from accounting.verify import verify_store
 from cache.store import Store
 from journals.facts import AttemptEnded, AttemptStarted, ProcessStarted
-from ledger.entries import Bucket, Entry, Period
+from ledger.entries import Bucket, LedgerEntry, Period
 from ledger.loss import value_of_resumability
 from ledger.prices import PriceBook
 from ledger.totals import Dimension
@@ -174,14 +174,14 @@ def _find_split(books: FleetBooks, store: Store, book: PriceBook, edge: int) -> 
     return [] if parts == whole else [f"cut at {edge}, the storm costs {parts} instead of {whole}"]
 
 
-def _amounts(entries: Iterable[Entry]) -> dict[str, int]:
+def _amounts(entries: Iterable[LedgerEntry]) -> dict[str, int]:
     sums: Counter[str] = Counter()
     for entry in entries:
         sums[f"{entry.session} {entry.bucket}"] += entry.nano
     return {name: nano for name, nano in sums.items() if nano}
 
 
-def _find_repeated(entries: tuple[Entry, ...]) -> list[str]:
+def _find_repeated(entries: tuple[LedgerEntry, ...]) -> list[str]:
     times = Counter(entry.id for entry in entries)
     return [f"entry {name} is there {count} times" for name, count in times.items() if count > 1]
 

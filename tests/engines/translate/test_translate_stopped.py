@@ -24,12 +24,12 @@ from engines.translate.interface import Line, Translation, TranslationTask
 from engines.translate.retry import RetryPolicy
 from journals.attempts import AttemptJournal, read_attempts
 from journals.facts import AttemptEnded, AttemptStarted, parse_attempt_fact
-from ledger.claims import Share
-from ledger.entries import Bucket, Entry, Quality
+from ledger.activity import Share
+from ledger.demand import Demand
+from ledger.entries import Bucket, LedgerEntry, Quality
 from ledger.fees import Fees
 from ledger.price_files import parse_toml
 from ledger.prices import PriceBook
-from ledger.wants import Wants
 from pipeline.batches import Outcome, run_units
 from pipeline.job import Plan
 from pipeline.stages import Stage, Unit
@@ -178,12 +178,12 @@ def no_plan(_job: str) -> Plan:
     raise AssertionError("translation needs no plan")
 
 
-def fees(started: AttemptStarted, ended: AttemptEnded) -> list[Entry]:
+def fees(started: AttemptStarted, ended: AttemptEnded) -> list[LedgerEntry]:
     model = started.engine.removeprefix("openai ")
     text = "".join(ROW.format(meter=meter, model=model) for meter in ("input_token", "output_token"))
-    maker = Fees("node", PriceBook((parse_toml(text, "test"),)), Wants(()), None)
+    maker = Fees("node", PriceBook((parse_toml(text, "test"),)), Demand(()), None)
     found = list(maker.of(started, ended, [Share(Bucket.BUSY, "job", "", 1)]))
-    return [entry for entry in found if isinstance(entry, Entry)]
+    return [entry for entry in found if isinstance(entry, LedgerEntry)]
 
 
 def test_a_stopped_batch_pays_for_what_was_asked_and_never_came(
@@ -247,4 +247,4 @@ def test_an_endpoint_that_nobody_answers_at_charges_nothing(tmp_path: Path) -> N
     facts = [parse_attempt_fact("p", raw) for raw in read_attempts(store)]
     (started,) = [fact for fact in facts if isinstance(fact, AttemptStarted)]
     (ended,) = [fact for fact in facts if isinstance(fact, AttemptEnded)]
-    assert list(Fees("", PriceBook(()), Wants(()), None).of(started, ended, [Share(Bucket.BUSY, "job", "", 1)])) == []
+    assert list(Fees("", PriceBook(()), Demand(()), None).of(started, ended, [Share(Bucket.BUSY, "job", "", 1)])) == []

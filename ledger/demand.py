@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from journals.facts import JobWant, UnitUse
 
 
-class Wants:
+class Demand:
     """The wants of every job, found by unit and instant."""
 
     def __init__(self, wants: Iterable[JobWant]) -> None:

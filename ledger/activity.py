@@ -1,20 +1,20 @@
 """Who was active on a machine and when, and what share of it is whose: before any money is looked at.
 
-Claims and shares live only while a machine is folded, by the hundred thousand; that they are not frozen halves the time
-of making them.
+Intervals and shares live only while a machine is folded, by the hundred thousand; that they are not frozen halves the
+time of making them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from journals.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.billing import SessionEnd
+from ledger.demand import Demand
 from ledger.entries import Bucket
-from ledger.life import Life
-from ledger.wants import Wants
+from ledger.timeline import NodeTimeline
 
 #: Provider of engines that only pretend.
 _FAKE = "fake"
@@ -22,7 +22,7 @@ _FAKE = "fake"
 
 @dataclass(slots=True)
 class Share:
-    """One part of what a claim costs."""
+    """One part of what an interval costs."""
 
     #: What it was spent on.
     bucket: Bucket
@@ -30,12 +30,12 @@ class Share:
     job: str
     #: Language of the units.
     language: str
-    #: Parts of the claim, of the sum over its shares.
+    #: Parts of the interval, of the sum over its shares.
     weight: int
 
 
 @dataclass(slots=True)
-class Claim:
+class ActivityInterval:
     """Somebody active on the machine from ``start`` until ``end``."""
 
     #: First instant.
@@ -44,7 +44,7 @@ class Claim:
     end: int
     #: Attempt, or the process for loads and trials.
     attempt: str
-    #: Which of several claims of the same name and instants this is.
+    #: Which of several intervals of the same name and instants this is.
     part: str
     #: Stage.
     stage: str
@@ -59,7 +59,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Made:
+class Provenance:
     """What the records say."""
 
     #: Attempt that made a record, by the record's key.
@@ -68,38 +68,39 @@ class Made:
     at: Mapping[str, int]
 
 
-class Claims:
-    """Makes the claims of one machine."""
+class MachineActivity:
+    """Makes the intervals of one machine."""
 
     def __init__(
         self,
-        life: Life,
+        timeline: NodeTimeline,
         end: SessionEnd,
         ends: Mapping[str, AttemptEnded],
-        made: Made,
-        wants: Wants,
+        provenance: Provenance,
+        demand: Demand,
         running: Callable[[str], bool] = lambda _process: False,
     ) -> None:
-        self._life, self._end, self._ends, self._made, self._wants = life, end, ends, made, wants
+        self._timeline, self._end, self._ends, self._provenance, self._demand = timeline, end, ends, provenance, demand
         self._running = running
 
-    def all(self, beat_ms: int) -> list[Claim]:
-        """Every claim that has a length, in an order that does not depend on the order of the facts."""
-        found: list[Claim] = []
-        for attempt in self._life.started:
+    def all(self, beat_ms: int) -> list[ActivityInterval]:
+        """Every interval that has a length, in an order that does not depend on the order of the facts."""
+        found: list[ActivityInterval] = []
+        for attempt in self._timeline.started:
             end = self._ends.get(attempt.attempt)
             if end is not None:
                 # The monotonic clock says how long, the wall clock only where.
-                found.append(_claim(attempt, attempt.at, attempt.at + end.engine_ms, self.shares(attempt)))
+                found.append(_interval(attempt, attempt.at, attempt.at + end.engine_ms, self.shares(attempt)))
             else:
                 found += self._open(attempt, beat_ms)
         found += self._loads()
-        first, last = self._life.opening().at, self._end.at
+        first, last = self._timeline.opening().at, self._end.at
         clipped = [
-            claim if first <= claim.start and claim.end <= last else _clip(claim, first, last) for claim in found
+            interval if first <= interval.start and interval.end <= last else _clip(interval, first, last)
+            for interval in found
         ]
         # By name before instants: equal remainders are then served the same way however a clock was read.
-        return sorted((claim for claim in clipped if claim.start < claim.end), key=_order)
+        return sorted((interval for interval in clipped if interval.start < interval.end), key=_order)
 
     def shares(self, attempt: AttemptStarted) -> tuple[Share, ...]:
         """Who pays for an attempt."""
@@ -110,42 +111,46 @@ class Claims:
 
     def _unnamed(self, attempt: AttemptStarted) -> Bucket:
         """What became of units that no record of this attempt names. What still runs is work until it is known to be
-        lost; its claims say that they are estimates."""
+        lost; its intervals say that they are estimates."""
         if attempt.attempt in self._ends:
             return Bucket.DUPLICATE
         return Bucket.BUSY if self._running(attempt.process) else Bucket.LOST
 
-    def _open(self, attempt: AttemptStarted, beat_ms: int) -> Iterator[Claim]:
-        """The claims of an attempt that never ended."""
+    def _open(self, attempt: AttemptStarted, beat_ms: int) -> Iterator[ActivityInterval]:
+        """The intervals of an attempt that never ended."""
         alive = self._running(attempt.process)
-        death = self._end.at if alive else self._life.process_death(attempt.process, self._end, beat_ms)
+        death = self._end.at if alive else self._timeline.process_death(attempt.process, self._end, beat_ms)
         death = max(death, attempt.at)
-        named = [unit for unit in attempt.units if self._made.by.get(unit.key) == attempt.attempt]
-        instants = [at for unit in named if (at := self._made.at.get(unit.key)) is not None]
+        named = [unit for unit in attempt.units if self._provenance.by.get(unit.key) == attempt.attempt]
+        instants = [at for unit in named if (at := self._provenance.at.get(unit.key)) is not None]
         if not instants or len(instants) < len(named):
             # When the records came is not known: all units of the batch share its time.
-            yield _claim(attempt, attempt.at, death, self.shares(attempt), estimated=True)
+            yield _interval(attempt, attempt.at, death, self.shares(attempt), estimated=True)
             return
         # Up to the last durable record the time was useful, and what came after it is what the death took.
         turn = min(max(max(instants), attempt.at), death)
-        yield _claim(attempt, attempt.at, turn, self._divide(attempt, named, Bucket.LOST), part="kept", estimated=True)
-        rest = [unit for unit in attempt.units if self._made.by.get(unit.key) != attempt.attempt]
+        yield _interval(
+            attempt, attempt.at, turn, self._divide(attempt, named, Bucket.LOST), part="kept", estimated=True
+        )
+        rest = [unit for unit in attempt.units if self._provenance.by.get(unit.key) != attempt.attempt]
         if rest:
-            yield _claim(
+            yield _interval(
                 attempt, turn, death, self._divide(attempt, rest, self._unnamed(attempt)), part="lost", estimated=True
             )
 
-    def _loads(self) -> Iterator[Claim]:
+    def _loads(self) -> Iterator[ActivityInterval]:
         whole = (Share(Bucket.LOAD, "", "", 1),)
-        for load in self._life.loads:
+        for load in self._timeline.loads:
             fake = load.engine.split(" ", 1)[0] == _FAKE
             part = f"load {load.stage} {load.engine}"
             start = load.at - load.seconds_ms
-            yield Claim(start, load.at, load.process, part, load.stage, load.engine, fake, False, whole)
+            yield ActivityInterval(start, load.at, load.process, part, load.stage, load.engine, fake, False, whole)
         again = (Share(Bucket.DUPLICATE, "", "", 1),)
-        for trial in self._life.tries:
+        for trial in self._timeline.tries:
             part = f"trial {trial.stage}"
-            yield Claim(trial.at - trial.tried_ms, trial.at, trial.process, part, trial.stage, "", False, False, again)
+            yield ActivityInterval(
+                trial.at - trial.tried_ms, trial.at, trial.process, part, trial.stage, "", False, False, again
+            )
 
     def _divide(self, attempt: AttemptStarted, units: Sequence[UnitUse], unnamed: Bucket) -> tuple[Share, ...]:
         """The units by speech, each unit by its jobs; an attempt without units or speech is divided as well as can be.
@@ -154,15 +159,15 @@ class Claims:
         """
         if not units:
             return (Share(unnamed, "", "", 1),)
-        name, made, wants, at = attempt.attempt, self._made.by, self._wants, attempt.at
-        payers = wants.payers(units, at)
+        name, provenance, demand, at = attempt.attempt, self._provenance.by, self._demand, attempt.at
+        payers = demand.payers(units, at)
         first = payers[0]
-        if len(first) == 1 and payers.count(first) == len(payers) and not wants.has_languages(first[0]):
+        if len(first) == 1 and payers.count(first) == len(payers) and not demand.has_languages(first[0]):
             # Nearly every batch: one job, and nothing to divide but what was kept from what was not.
             whole = kept = 0
             for unit in units:
                 whole += unit.audio_ms
-                if made.get(unit.key) == name:
+                if provenance.get(unit.key) == name:
                     kept += unit.audio_ms
             if whole and (kept == whole or unnamed is Bucket.BUSY):
                 return (Share(Bucket.BUSY, first[0], "", whole),)
@@ -173,34 +178,24 @@ class Claims:
         silent = not any(unit.audio_ms for unit in units)
         weights: dict[tuple[Bucket, str, str], int] = {}
         for unit, jobs in zip(units, payers, strict=True):
-            bucket = Bucket.BUSY if made.get(unit.key) == name else unnamed
+            bucket = Bucket.BUSY if provenance.get(unit.key) == name else unnamed
             weight = (1 if silent else unit.audio_ms) * (common // len(jobs))
             for job in jobs:
-                place = (bucket, job, wants.language(job, unit.key))
+                place = (bucket, job, demand.language(job, unit.key))
                 weights[place] = weights.get(place, 0) + weight
         return tuple([Share(*place, weight) for place, weight in sorted(weights.items()) if weight])
 
 
-def _claim(
+def _interval(
     attempt: AttemptStarted, start: int, end: int, shares: tuple[Share, ...], part: str = "", estimated: bool = False
-) -> Claim:
+) -> ActivityInterval:
     fake = attempt.fake or attempt.provider == _FAKE
-    return Claim(start, end, attempt.attempt, part, attempt.stage, attempt.engine, fake, estimated, shares)
+    return ActivityInterval(start, end, attempt.attempt, part, attempt.stage, attempt.engine, fake, estimated, shares)
 
 
-def _clip(claim: Claim, first: int, last: int) -> Claim:
-    return Claim(
-        max(claim.start, first),
-        min(claim.end, last),
-        claim.attempt,
-        claim.part,
-        claim.stage,
-        claim.engine,
-        claim.fake,
-        claim.estimated,
-        claim.shares,
-    )
+def _clip(interval: ActivityInterval, first: int, last: int) -> ActivityInterval:
+    return replace(interval, start=max(interval.start, first), end=min(interval.end, last))
 
 
-def _order(claim: Claim) -> tuple[str, str, int, int]:
-    return claim.attempt, claim.part, claim.start, claim.end
+def _order(interval: ActivityInterval) -> tuple[str, str, int, int]:
+    return interval.attempt, interval.part, interval.start, interval.end

@@ -27,7 +27,7 @@ FactKey = tuple[str, ...] | tuple[str | int, ...]
 
 
 @dataclass
-class Life:
+class NodeTimeline:
     """Everything known of one machine; in embedded runs without a node session, of one process."""
 
     #: Node session, or the process where there is none.
@@ -162,18 +162,18 @@ def death_between(last: int, due: Iterable[int]) -> int:
 
 
 @dataclass
-class Gathered:
+class Timelines:
     """All facts, each once."""
 
     #: Machines by session.
-    lives: dict[str, Life]
+    timelines: dict[str, NodeTimeline]
     #: Ends by attempt.
     ends: dict[str, AttemptEnded]
     #: What is wrong with the facts, one line each, sorted.
     errors: tuple[str, ...]
 
 
-def gather(facts: Iterable[Fact]) -> Gathered:
+def gather(facts: Iterable[Fact]) -> Timelines:
     """Puts the facts together. The same fact again is nothing; with another payload it is an error, listed by name.
 
     Which payload of several then holds must not depend on the order of reading: it is the least by its text.
@@ -237,20 +237,20 @@ def _payload(fact: Fact) -> str:
     return repr(fields)
 
 
-def _arrange(facts: Iterable[Fact], beats: Mapping[tuple[str, str], tuple[int, int]], errors: list[str]) -> Gathered:
-    lives: dict[str, Life] = {}
+def _arrange(facts: Iterable[Fact], beats: Mapping[tuple[str, str], tuple[int, int]], errors: list[str]) -> Timelines:
+    timelines: dict[str, NodeTimeline] = {}
     ends: dict[str, AttemptEnded] = {}
     homes: dict[str, str] = {}
     late: list[Fact] = []
 
-    def life(session: str) -> Life:
-        found = lives.get(session)
+    def timeline(session: str) -> NodeTimeline:
+        found = timelines.get(session)
         if found is None:
-            found = lives[session] = Life(session)
+            found = timelines[session] = NodeTimeline(session)
         return found
 
     for (session, worker), (first, last) in beats.items():
-        mine = life(session)
+        mine = timeline(session)
         mine.beats[worker] = last
         mine.first_beat = first if mine.first_beat is None else min(mine.first_beat, first)
     for fact in facts:
@@ -260,17 +260,17 @@ def _arrange(facts: Iterable[Fact], beats: Mapping[tuple[str, str], tuple[int, i
             case AttemptStarted():
                 late.append(fact)
             case SessionOpened():
-                life(fact.session).opened = fact
+                timeline(fact.session).opened = fact
             case SessionClosed():
-                closes = life(fact.session).closes
+                closes = timeline(fact.session).closes
                 held = closes.get(fact.worker)
                 if held is None or (held.at, held.reason) < (fact.at, fact.reason):
                     closes[fact.worker] = fact
             case PriceChanged():
-                life(fact.session).prices.append(fact)
+                timeline(fact.session).prices.append(fact)
             case ProcessStarted():
                 homes[fact.process] = fact.session or fact.process
-                mine = life(homes[fact.process])
+                mine = timeline(homes[fact.process])
                 mine.processes[fact.process] = fact
                 mine.note(fact.process, fact.at, fact.at)
             case _:
@@ -281,29 +281,29 @@ def _arrange(facts: Iterable[Fact], beats: Mapping[tuple[str, str], tuple[int, i
             # Its first line is lost: the work stays in the books as a machine that nobody can price.
             homes[fact.process] = fact.process
             errors.append(f"process {fact.process} does not say whose it is")
-        _place(life(homes[fact.process]), fact, ends)
-    known = {attempt.attempt for each in lives.values() for attempt in each.started}
+        _place(timeline(homes[fact.process]), fact, ends)
+    known = {attempt.attempt for each in timelines.values() for attempt in each.started}
     errors += [f"attempt {name} ended and never started" for name in ends.keys() - known]
-    errors += [f"session {each.session} was never opened" for each in lives.values() if _unopened(each)]
-    return Gathered(lives, ends, tuple(sorted(errors)))
+    errors += [f"session {each.session} was never opened" for each in timelines.values() if _unopened(each)]
+    return Timelines(timelines, ends, tuple(sorted(errors)))
 
 
-def _place(life: Life, fact: Fact, ends: Mapping[str, AttemptEnded]) -> None:
+def _place(timeline: NodeTimeline, fact: Fact, ends: Mapping[str, AttemptEnded]) -> None:
     match fact:
         case AttemptStarted():
-            life.started.append(fact)
+            timeline.started.append(fact)
             end = ends.get(fact.attempt)
-            life.note(fact.process, fact.at, fact.at if end is None else max(end.at, fact.at + end.engine_ms))
+            timeline.note(fact.process, fact.at, fact.at if end is None else max(end.at, fact.at + end.engine_ms))
         case EngineLoaded():
-            life.loads.append(fact)
-            life.note(fact.process, fact.at - fact.seconds_ms, fact.at)
+            timeline.loads.append(fact)
+            timeline.note(fact.process, fact.at - fact.seconds_ms, fact.at)
         case EngineTried():
-            life.tries.append(fact)
-            life.note(fact.process, fact.at - fact.tried_ms, fact.at)
+            timeline.tries.append(fact)
+            timeline.note(fact.process, fact.at - fact.tried_ms, fact.at)
         case ProcessEnded():
-            life.process_ends[fact.process] = fact.at
+            timeline.process_ends[fact.process] = fact.at
 
 
-def _unopened(life: Life) -> bool:
+def _unopened(timeline: NodeTimeline) -> bool:
     """A process without a node session is a machine of its own, and needs no opening."""
-    return life.opened is None and life.session not in life.first_fact
+    return timeline.opened is None and timeline.session not in timeline.first_fact
