@@ -1,7 +1,8 @@
 """Which engines there are: role -> provider -> module. The only table of them.
 
 A new provider is one file and one line here: see ``docs/adding-an-engine.md``. A provider's module has ``REMOTE``,
-``freeze(choice, resources)`` and ``open_engine(spec, resources)``, and may have ``check_here(spec, resources)``.
+``freeze(choice, resources)`` and ``open_engine(spec, resources)``, and may have ``check_here(spec, resources)`` and
+``model_at_hand(choice, resources)``.
 Nothing is imported before its provider is asked for.
 """
 
@@ -67,6 +68,12 @@ def check_here(role: str, spec: EngineSpec, resources: EngineResources) -> None:
     check = getattr(_module(role, spec.provider), "check_here", None)
     if check is not None:
         check(spec, resources)
+
+
+def model_at_hand(role: str, choice: EngineChoice, resources: EngineResources) -> tuple[str, bool] | None:
+    """(the model that is meant, whether it is on this machine); None where the provider fetches none."""
+    find = getattr(_module(role, choice.provider), "model_at_hand", None)
+    return None if find is None else find(choice, resources)
 
 
 def is_remote(role: str, provider: str) -> bool:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from cache.names import IDENTITY
@@ -15,6 +16,7 @@ from cache.survey import Tally
 from core.errors import EndpointAwayError, SegueError
 from core.version import VERSION
 from jobs.blob_counts import count_blobs
+from journals.attempts import FAKE
 from pipeline.runtime import Runtime
 
 
@@ -41,28 +43,36 @@ class Finding:
     passing: bool = False
 
 
+Look = Callable[[Runtime], Iterator[Finding]]
+
 _PACKAGES = ("faster-whisper", "ctranslate2", "onnxruntime", "av", "xllamacpp", "webrtcvad-wheels")
 
 
 def examine(runtime: Runtime) -> Iterator[Finding]:
     """All findings, one after the other; a check that fails is a finding itself."""
-    for look in (_versions, _ffmpeg, _device, _transcriber, _translator, _packaged, _disk, _blobs):
-        yield from _guarded(look, runtime)
+    from engines.roles import ROLES
+
+    engines: dict[str, Look] = {role: partial(_engine, role=role) for role in ROLES}
+    first: dict[str, Look] = {"versions": _versions, "ffmpeg": _ffmpeg, "device": _device}
+    last: dict[str, Look] = {"packaged": _packaged, "disk": _disk, "blobs": _blobs}
+    for name, look in (first | engines | last).items():
+        yield from _guarded(name, look, runtime)
 
 
 def examine_worker(runtime: Runtime, *, transcribes: bool, translates: bool) -> Iterator[Finding]:
     """What a worker depends on; an engine that it does not serve is not asked for anything."""
-    looks = [_device, *[_transcriber] * transcribes, *[_translator] * translates, _disk]
-    for look in looks:
-        yield from _guarded(look, runtime)
+    served = ["transcriber"] * transcribes + ["translator"] * translates
+    engines: dict[str, Look] = {role: partial(_engine, role=role) for role in served}
+    for name, look in ({"device": _device} | engines | {"disk": _disk}).items():
+        yield from _guarded(name, look, runtime)
 
 
-def _guarded(look: Callable[[Runtime], Iterator[Finding]], runtime: Runtime) -> Iterator[Finding]:
+def _guarded(name: str, look: Look, runtime: Runtime) -> Iterator[Finding]:
     try:
         yield from look(runtime)
     except SegueError as error:
         passing = isinstance(error, EndpointAwayError)
-        yield Finding(look.__name__.strip("_"), Health.BROKEN, error.message, error.hint, passing)
+        yield Finding(name, Health.BROKEN, error.message, error.hint, passing)
 
 
 def _versions(_runtime: Runtime) -> Iterator[Finding]:
@@ -93,55 +103,31 @@ def _device(runtime: Runtime) -> Iterator[Finding]:
         yield Finding("device", Health.WARNING, device.unused_gpu, "mend the driver, or set SEGUE_DEVICE=cpu")
 
 
-def _transcriber(runtime: Runtime) -> Iterator[Finding]:
-    from engines.defaults import default_whisper
-    from engines.device import detect_device
-    from engines.packaged import ModelKind
+def _engine(runtime: Runtime, role: str) -> Iterator[Finding]:
+    from engines.roles import model_at_hand, providers
 
-    settings = runtime.settings
-    if settings.transcriber != "faster-whisper":
-        yield _named("transcriber", settings.transcriber)
-        return
-    model = settings.transcriber_model or default_whisper(detect_device(settings.device)).name
-    yield _model("transcriber", model, ModelKind.WHISPER, runtime, chosen=bool(settings.transcriber_model))
-
-
-def _translator(runtime: Runtime) -> Iterator[Finding]:
-    from engines.defaults import default_translator
-    from engines.device import detect_device
-    from engines.packaged import ModelKind
-
-    settings = runtime.settings
-    provider = runtime.translator_provider
-    if provider == "openai":
-        spec = runtime.translator_spec
-        yield Finding("translator", Health.OK, f"openai at SEGUE_TRANSLATOR_URL serves {spec.model}")
-        return
-    if provider != "llama":
-        yield _named("translator", provider)
-        return
-    model = settings.translator_model or default_translator(detect_device(settings.device)).model
-    yield _model("translator", model, ModelKind.GGUF, runtime, chosen=bool(settings.translator_model))
+    provider, setting = runtime.provider(role), f"SEGUE_{role.upper()}"
+    if provider not in providers(role):
+        yield Finding(role, Health.BROKEN, f"there is no provider {provider!r}", f"correct {setting}")
+    elif runtime.is_remote(role):
+        yield Finding(role, Health.OK, f"{provider} at {setting}_URL serves {runtime.engine_spec(role).model}")
+    elif provider == FAKE:
+        yield Finding(role, Health.WARNING, "fake: its text means nothing", f"unset {setting}")
+    elif (model := model_at_hand(role, runtime.choice(role), runtime.resources)) is not None:
+        yield _model(role, *model, runtime)
+    else:
+        yield Finding(role, Health.OK, runtime.engine_spec(role).describe())
 
 
-def _named(stage: str, provider: str) -> Finding:
-    if provider == "fake":
-        return Finding(stage, Health.WARNING, "fake: its text means nothing", f"unset SEGUE_{stage.upper()}")
-    return Finding(stage, Health.BROKEN, f"there is no provider {provider!r}", f"correct SEGUE_{stage.upper()}")
-
-
-def _model(stage: str, model: str, kind: object, runtime: Runtime, *, chosen: bool) -> Finding:
-    from engines.models import is_at_hand
-    from engines.packaged import ModelKind
-
-    assert isinstance(kind, ModelKind)
-    if is_at_hand(model, kind):
-        return Finding(stage, Health.OK, f"{model} is on this machine")
+def _model(role: str, model: str, at_hand: bool, runtime: Runtime) -> Finding:
+    if at_hand:
+        return Finding(role, Health.OK, f"{model} is on this machine")
+    chosen = bool(runtime.choice(role).model)
     if runtime.settings.offline and chosen:
-        mend = f"unset SEGUE_OFFLINE, or name a model that is here with SEGUE_{stage.upper()}_MODEL"
-        return Finding(stage, Health.BROKEN, f"{model} is not on this machine and downloads are off", mend)
+        mend = f"unset SEGUE_OFFLINE, or name a model that is here with SEGUE_{role.upper()}_MODEL"
+        return Finding(role, Health.BROKEN, f"{model} is not on this machine and downloads are off", mend)
     otherwise = "" if chosen else ", or a packaged model is used where the hub cannot be reached"
-    return Finding(stage, Health.WARNING, f"{model} is not on this machine yet", f"it is downloaded first{otherwise}")
+    return Finding(role, Health.WARNING, f"{model} is not on this machine yet", f"it is downloaded first{otherwise}")
 
 
 def _packaged(_runtime: Runtime) -> Iterator[Finding]:

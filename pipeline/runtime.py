@@ -307,24 +307,22 @@ class Runtime:
         """True when the role's work happens elsewhere and can overlap with this machine's."""
         return roles.is_remote(role, self.provider(role))
 
+    def choice(self, role: str) -> EngineChoice:
+        """What a person asked for."""
+        model, compute_type, revision = (
+            getattr(self.settings, f"{role}_{name}", "") for name in ("model", "compute_type", "revision")
+        )
+        return EngineChoice(self.provider(role), model, compute_type, revision)
+
     def engine_spec(self, role: str) -> EngineSpec:
         """The engine that new jobs are frozen with. Raises SettingsError, EngineError."""
         if role not in self._specs:
-            model, compute_type, revision = (
-                getattr(self.settings, f"{role}_{name}", "") for name in ("model", "compute_type", "revision")
-            )
-            choice = EngineChoice(self.provider(role), model, compute_type, revision)
-            self._specs[role] = roles.freeze(role, choice, self.resources)
+            self._specs[role] = roles.freeze(role, self.choice(role), self.resources)
         return self._specs[role]
 
     @cached_property
     def _specs(self) -> dict[str, EngineSpec]:
         return {}
-
-    @property
-    def translator_provider(self) -> str:
-        """`provider` of the translator."""
-        return self.provider("translator")
 
     @property
     def translates_remotely(self) -> bool:

@@ -18,7 +18,8 @@ from engines.device import Device, DeviceKind, cpu_threads, detect_device
 from engines.engine import EngineChoice, Result, Stopping, never
 from engines.faults import Fault, classify
 from engines.gpu_memory import free_gpu_bytes
-from engines.models import resolve_whisper
+from engines.models import is_at_hand, resolve_whisper
+from engines.packaged import ModelKind
 from engines.places import find_frozen, remember_place
 from engines.resources import EngineResources
 from engines.transcribe.batching import BatchLimit, failed, heard, run_batches, settle
@@ -73,6 +74,12 @@ def open_engine(spec: EngineSpec, resources: EngineResources) -> FasterWhisperTr
     DeviceError when the device does not work.
     """
     return FasterWhisperTranscriber(spec, resources)
+
+
+def model_at_hand(choice: EngineChoice, resources: EngineResources) -> tuple[str, bool]:
+    """(the model that is meant, whether it is on this machine)."""
+    model = choice.model or default_whisper(detect_device(resources.device)).name
+    return model, is_at_hand(model, ModelKind.WHISPER)
 
 
 def _beam_size(options: dict[str, str]) -> int:

@@ -20,10 +20,11 @@ from typing import Any
 
 from core.errors import EngineError, EngineMissingError, SettingsError, UnitError
 from core.specs import EngineSpec
-from engines.defaults import choose_default_translator
+from engines.defaults import choose_default_translator, default_translator
 from engines.device import DeviceKind, cpu_threads, detect_device
 from engines.engine import EngineChoice, Result, Stopping, never
-from engines.models import resolve_gguf
+from engines.models import is_at_hand, resolve_gguf
+from engines.packaged import ModelKind
 from engines.places import find_frozen, remember_place
 from engines.resources import EngineResources
 from engines.translate.checks import CHECKS_VERSION
@@ -77,6 +78,12 @@ def open_engine(spec: EngineSpec, resources: EngineResources) -> LlamaTranslator
     the spec says, or llama.cpp cannot load it.
     """
     return LlamaTranslator(spec, find_frozen(spec, resources, resolve_gguf).path, resources)
+
+
+def model_at_hand(choice: EngineChoice, resources: EngineResources) -> tuple[str, bool]:
+    """(the model that is meant, whether it is on this machine)."""
+    model = choice.model or default_translator(detect_device(resources.device)).model
+    return model, is_at_hand(model, ModelKind.GGUF)
 
 
 class LlamaTranslator:
