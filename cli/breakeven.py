@@ -33,7 +33,11 @@ WorksheetFlag = Annotated[
 ]
 HoursFlag = Annotated[
     str | None,
-    typer.Option("--engineering-hours", metavar="HOURS", help="People's hours a month: 10, or 8-14. Unset is not 0."),
+    typer.Option(
+        "--engineering-hours",
+        metavar="HOURS",
+        help="People's hours a month: 10, or 8-14. Left out, their cost is unknown, not zero.",
+    ),
 ]
 HourlyFlag = Annotated[
     str | None, typer.Option("--engineering-rate", metavar="PRICE", help="What an hour of these people costs.")

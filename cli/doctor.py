@@ -7,7 +7,7 @@ from cli.exits import Exit
 
 
 def doctor_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
-    """Check ffmpeg, models, device, versions, and whether the disk under SEGUE_HOME can keep its promise."""
+    """Check ffmpeg, models, device, versions, and whether the disk under SEGUE_HOME stores files safely."""
     from rich.console import Console
     from rich.text import Text
 

@@ -47,7 +47,7 @@ def jobs_command(
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """List submitted jobs, the newest first. Read from disk alone.
+    """List submitted jobs, the newest first. Reads only the store: needs no broker.
 
     Examples: [bold]segue jobs --state running[/bold] - [bold]segue jobs --label show=sands --limit 0 --json[/bold]
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.completion import complete_formats, complete_language, complete_languages
-from cli.signatures import Answer, with_parameters
+from cli.signatures import Returned, with_parameters
 from core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ PRICE_OPTIONS = (
 )
 
 
-def with_job_options(command: Callable[..., Answer], options: Iterable[JobOption]) -> Callable[..., Answer]:
+def with_job_options(command: Callable[..., Returned], options: Iterable[JobOption]) -> Callable[..., Returned]:
     """A command with a flag for each option in place of its parameter ``said``.
 
     The command's ``said`` is a dict of what was given, by the names of settings; None where a flag was not said.

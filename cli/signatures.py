@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterable
 from inspect import Parameter, Signature, signature
 from typing import Any, TypeVar
 
-Answer = TypeVar("Answer")
+Returned = TypeVar("Returned")
 
 
 def with_parameters(
-    command: Callable[..., Answer], name: str, parameters: Iterable[Parameter], gather: Callable[..., Any]
-) -> Callable[..., Answer]:
+    command: Callable[..., Returned], name: str, parameters: Iterable[Parameter], gather: Callable[..., Any]
+) -> Callable[..., Returned]:
     """The command with ``parameters`` in place of the one called ``name``, which ``gather`` makes of their values."""
     flags = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]
     spread: list[Parameter] = []
     for own in signature(command, eval_str=True).parameters.values():
         spread += flags if own.name == name else [own.replace(kind=Parameter.KEYWORD_ONLY)]
 
-    def with_flags(**values: Any) -> Answer:
+    def with_flags(**values: Any) -> Returned:
         gathered = gather(**{flag.name: values.pop(flag.name) for flag in flags})
         return command(**{name: gathered}, **values)
 
@@ -29,7 +29,7 @@ def with_parameters(
     return with_flags
 
 
-def with_fields(name: str, flags: type) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
+def with_fields(name: str, flags: type) -> Callable[[Callable[..., Returned]], Callable[..., Returned]]:
     """A decorator: the fields of the dataclass ``flags`` are parameters in place of the one called ``name``."""
     fields = signature(flags, eval_str=True).parameters.values()
     return lambda command: with_parameters(command, name, fields, flags)

@@ -27,7 +27,7 @@ def status_command(
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Show all jobs, or one job with its units, outputs and the cues to review. Read from disk alone.
+    """Show all jobs, or one job with its units, outputs and the cues to review. Reads only the store: needs no broker.
 
     The newest stands last, at the prompt. Files that no job could be made of are listed until they succeed or are
     purged ('segue cache purge FILE').

@@ -15,7 +15,7 @@ _PIPE_WIDTH = 240
 
 
 def workers_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
-    """Show the workers that beat a moment ago: node, GPU, price, what they serve, and what they are at.
+    """Show the workers that are running now: node, GPU, price, what they serve and what they work on.
 
     They are asked for at the broker: SEGUE_BROKER_URL, or the 'segue up' that runs on this store.
     """
