@@ -50,7 +50,7 @@ class Computed:
         nano = self._nano.get(attempt.attempt, {}).get(currency)
         return ms * share, None if nano is None else nano * share
 
-    def measured(self, stage: str, engine: str, currency: str, keys: Collection[str]) -> Measured:
+    def measured(self, stage: str, engine: str, currency: str, keys: Collection[str]) -> StageUsage:
         """What ended batches of an engine took together: those with a unit of ``keys`` in them, or all where there is
         none. Nothing of a batch that a death took, nor of units that the engine was stopped before.
         """
@@ -68,7 +68,7 @@ class Computed:
             unknown = unknown or (paid is None and end.engine_ms > 0)
             nano += paid or 0
         usage = tuple(end.usage for _, end in own or ended)
-        return Measured(units, ms, None if unknown else nano, usage)
+        return StageUsage(units, ms, None if unknown else nano, usage)
 
 
 def _begun(attempt: AttemptStarted, end: AttemptEnded | None) -> tuple[UnitUse, ...]:
@@ -77,7 +77,7 @@ def _begun(attempt: AttemptStarted, end: AttemptEnded | None) -> tuple[UnitUse, 
 
 
 @dataclass(frozen=True)
-class Measured:
+class StageUsage:
     """What batches of one stage took."""
 
     #: Windows in them.
@@ -155,7 +155,7 @@ class EncoderPass:
     basis: str
 
 
-def encoder_pass(heard: Measured, detected: Measured) -> EncoderPass:
+def encoder_pass(heard: StageUsage, detected: StageUsage) -> EncoderPass:
     """Measured where a language was decided by vote, which is a pass and hardly more; else a part of a window's time.
 
     Windows that voted are not encoded again, so both stages together are what hearing took. ``heard`` has units.

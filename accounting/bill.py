@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from accounting.bill_file import EXACT, Bill, BilledMachine, OtherCost
+from accounting.bill_file import EXACT, BilledMachine, OtherCost, ProviderBill
 from accounting.bill_lines import Machine
-from accounting.books import BookRules, FleetBooks, fold_facts
 from accounting.facts import FactReader
+from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
 from accounting.periods import day_text
 from cache.store import Store
 from core.keys import canonical_json, digest_bytes, digest_value
@@ -207,7 +207,7 @@ class _Booked:
         return {currency for (session, currency), nano in self.nano.items() if session in ours and nano}
 
 
-def reconcile(store: Store, bill: Bill, book: PriceBook, rules: BookRules) -> Reconciliation:
+def reconcile(store: Store, bill: ProviderBill, book: PriceBook, rules: PricingRules) -> Reconciliation:
     """The bill's machines beside the books of its days. Raises StoreError."""
     reader = FactReader(store)
     books = fold_facts(reader.facts(reader.sessions()), book, rules, bill.period)
@@ -239,7 +239,9 @@ def reconcile(store: Store, bill: Bill, book: PriceBook, rules: BookRules) -> Re
     )
 
 
-def _listed(reader: FactReader, books: FleetBooks, book: PriceBook, sessions: Collection[str]) -> Iterator[ListedPrice]:
+def _listed(
+    reader: FactReader, books: FleetLedger, book: PriceBook, sessions: Collection[str]
+) -> Iterator[ListedPrice]:
     found: dict[tuple[str, str], int] = {}
     for entry in books.folded.entries:
         if entry.session in sessions and entry.bucket is not Bucket.API_FEE:
@@ -252,7 +254,7 @@ def _listed(reader: FactReader, books: FleetBooks, book: PriceBook, sessions: Co
             yield ListedPrice(session, name, _terms(row), at, region)
 
 
-def _booked(reader: FactReader, books: FleetBooks, bill: Bill) -> _Booked:
+def _booked(reader: FactReader, books: FleetLedger, bill: ProviderBill) -> _Booked:
     """The books' machines of the bill's days and clouds."""
     sessions: dict[Machine, list[str]] = {}
     names: dict[str, str] = {}
@@ -282,7 +284,7 @@ def _names(cloud: str, raw: Mapping[str, Any]) -> list[str]:
     return [each for each in called.get(cloud, (name,)) if each] or [""]
 
 
-def _checks(bill: Bill, booked: _Booked) -> Iterator[MachineCheck]:
+def _checks(bill: ProviderBill, booked: _Booked) -> Iterator[MachineCheck]:
     met: set[str] = set()
     billed: dict[Machine, set[str]] = {}
     for found in bill.machines:

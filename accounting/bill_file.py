@@ -68,7 +68,7 @@ class OtherCost:
 
 
 @dataclass(frozen=True)
-class Bill:
+class ProviderBill:
     """What a provider charged."""
 
     #: SHA-256 of the file, in hex.
@@ -87,7 +87,7 @@ class Bill:
 
 
 @dataclass
-class _Sum:
+class _LineSum:
     """Lines of one thing, on the way."""
 
     cost: Decimal = Decimal(0)
@@ -105,28 +105,28 @@ class _Sum:
         self.places.add((line.account, line.group))
 
 
-class _Tally:
+class _BillSums:
     """A bill's lines, summed: what is kept grows with machines and categories, not with lines."""
 
     def __init__(self) -> None:
-        self._machines: dict[tuple[Machine, str], _Sum] = {}
-        self._others: dict[tuple[str, str, str, str], _Sum] = {}
+        self._machines: dict[tuple[Machine, str], _LineSum] = {}
+        self._others: dict[tuple[str, str, str, str], _LineSum] = {}
         # Of usage by the day or shorter; and of all usage, such as a fee of a month that need not be over.
         self._days: tuple[int, int] | None = None
         self._longer: tuple[int, int] | None = None
 
     def add(self, line: BillLine) -> None:
         if line.machine is not None:
-            self._machines.setdefault((line.machine, line.currency), _Sum()).add(line)
+            self._machines.setdefault((line.machine, line.currency), _LineSum()).add(line)
         else:
             kind = (line.account, line.group, line.category, line.currency)
-            self._others.setdefault(kind, _Sum()).add(line)
+            self._others.setdefault(kind, _LineSum()).add(line)
         if line.used and line.end - line.start <= _DAY_MS:
             self._days = _around(self._days, line)
         elif line.used:
             self._longer = _around(self._longer, line)
 
-    def bill(self, file: Path, digest: str) -> Bill:
+    def bill(self, file: Path, digest: str) -> ProviderBill:
         """Everything in order. Raises UsageError where no machine is on it."""
         span = self._days or self._longer
         if not self._machines or span is None:
@@ -136,7 +136,7 @@ class _Tally:
             for (machine, currency), each in self._machines.items()
         ]
         others = [OtherCost(*kind, each.cost, each.lines) for kind, each in self._others.items()]
-        return Bill(
+        return ProviderBill(
             digest,
             Period(span[0] // _DAY_MS * _DAY_MS, -(-span[1] // _DAY_MS) * _DAY_MS),
             tuple(sorted(machines, key=lambda each: (each.machine, each.currency))),
@@ -148,13 +148,13 @@ def _around(span: tuple[int, int] | None, line: BillLine) -> tuple[int, int]:
     return (line.start, line.end) if span is None else (min(span[0], line.start), max(span[1], line.end))
 
 
-def read_bill(file: Path) -> Bill:
+def read_bill(file: Path) -> ProviderBill:
     """The machines of a bill, in memory that does not grow with its length. ``.gz`` is read as it is.
 
     Parts that were put behind each other, each with its header, are one bill. Raises UsageError, with one line that
     says where, for a file that cannot be read, is no such export, or has amortized costs.
     """
-    tally = _Tally()
+    tally = _BillSums()
     try:
         with file.open("rb") as raw:
             digest = digest_chunks(iter(lambda: raw.read(_CHUNK), b""))

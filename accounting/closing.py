@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import convert
 
-from accounting.books import BookRules
+from accounting.fleet_ledger import PricingRules
 from accounting.people import PeopleRules
 from accounting.periods import month_text
 from cache.store import Store
@@ -43,7 +43,7 @@ class ClosedMonth:
     #: The digest that was written.
     digest: str
     #: How facts were priced.
-    rules: BookRules
+    rules: PricingRules
     #: Usage without a price.
     unpriced: tuple[Unpriced, ...]
     #: Differences of months that were closed before, which were entered here.
@@ -87,7 +87,7 @@ def read_closed(store: Store, month: str) -> ClosedMonth | None:
         at=str(value["at"]),
         closing=close_period(Period.month(month), entries, str(value["book"])),
         digest=str(value["digest"]),
-        rules=BookRules(str(value["rules"]["node_rate"]), frozenset(value["rules"]["own_engines"])),
+        rules=PricingRules(str(value["rules"]["node_rate"]), frozenset(value["rules"]["own_engines"])),
         unpriced=convert(value["unpriced"], tuple[Unpriced, ...]),
         late=convert(value["late"], tuple[LedgerEntry, ...]),
         corrections={

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from accounting.estimate_report import ApiEstimate, Estimate, FileEstimate, StageEstimate
-from accounting.rates import ELSEWHERE, Rates, hardware_here, measure_rates
+from accounting.measured_speeds import ELSEWHERE, MeasuredSpeeds, hardware_here, measure_speeds
 from accounting.spending import Prices, now_ms
 from cache.store import Store
 from core.errors import SegueError, StoreError, UsageError
@@ -46,7 +46,7 @@ def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices, hard
     Raises SettingsError, EngineError, StoreError, UsageError for hardware that nothing was measured on; a bad file is
     its own problem.
     """
-    rates = measure_rates(runtime.store)
+    rates = measure_speeds(runtime.store)
     runs_on = _hardware(hardware, rates)
     files = tuple(_estimate_file(request, runtime) for request in requests)
     usable = [file for file in files if not file.problem]
@@ -69,7 +69,7 @@ def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices, hard
     return Estimate(files, stages, apis, usage, rests_on, rate, here, currency, unpriced, runs_on)
 
 
-def _hardware(wanted: str, rates: Rates) -> str:
+def _hardware(wanted: str, rates: MeasuredSpeeds) -> str:
     """The hardware that was asked for, by its name or a part of it that no other has."""
     if not wanted:
         return hardware_here()
@@ -120,7 +120,7 @@ def _measure_plan(media: Path, plan: Plan, store: Store) -> FileEstimate:
 
 
 def _estimate_stage(
-    stage: Stage, spec: EngineSpec, files: Sequence[FileEstimate], rates: Rates, hardware: str
+    stage: Stage, spec: EngineSpec, files: Sequence[FileEstimate], rates: MeasuredSpeeds, hardware: str
 ) -> StageEstimate:
     engine = spec.describe()
     left = [(file.units or {}).get(stage, (0, 0, 0)) for file in files]
@@ -147,7 +147,7 @@ def _estimate_stage(
 # -- text that does not exist yet ----------------------------------------------------------------------------
 
 
-def _usage(files: Sequence[FileEstimate], spec: EngineSpec, rates: Rates) -> tuple[dict[str, Spread], str]:
+def _usage(files: Sequence[FileEstimate], spec: EngineSpec, rates: MeasuredSpeeds) -> tuple[dict[str, Spread], str]:
     """Tokens and characters of the whole translation, and where they are from."""
     audio_ms = sum(_translated_ms(file) for file in files)
     requests = sum(file.translations for file in files)

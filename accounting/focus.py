@@ -110,7 +110,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class Machine:
+class FocusMachine:
     """What is known of a machine; empty where nobody says."""
 
     #: azure, aws, gcp; empty for one of one's own.
@@ -132,7 +132,7 @@ class FocusSource:
     #: Usage without a price.
     unpriced: Sequence[Unpriced]
     #: By node session.
-    machines: Mapping[str, Machine]
+    machines: Mapping[str, FocusMachine]
     #: Labels by job.
     labels: Mapping[str, Mapping[str, str]]
     #: How final they are.
@@ -179,7 +179,7 @@ class _Part:
 
 
 @dataclass
-class _Sum:
+class _RowSum:
     start: int
     end: int
     nano: int = 0
@@ -188,7 +188,7 @@ class _Sum:
 
 def focus_rows(source: FocusSource) -> Iterator[dict[str, str]]:
     """Rows by `COLUMNS`, in a stable order; empty text is null. Costs of the rows sum to the entries', exactly."""
-    origins: dict[_Origin, dict[_Part, _Sum]] = {}
+    origins: dict[_Origin, dict[_Part, _RowSum]] = {}
     charged: Iterator[LedgerEntry | Unpriced] = chain(source.entries, source.unpriced)
     month = Period(0, 0)
     for one in charged:
@@ -218,7 +218,7 @@ def _origin(one: LedgerEntry | Unpriced, month: int, source: FocusSource) -> _Or
     if one.bucket is Bucket.API_FEE:
         provider = price_row.split("/")[0] or one.engine.split(" ")[0]
         return _Origin(month, "fee", one.session, provider, one.engine, one.stage, price_row, currency, late)
-    machine = source.machines.get(one.session, Machine())
+    machine = source.machines.get(one.session, FocusMachine())
     return _Origin(
         month,
         "machine",
@@ -232,9 +232,9 @@ def _origin(one: LedgerEntry | Unpriced, month: int, source: FocusSource) -> _Or
     )
 
 
-def _part(one: LedgerEntry | Unpriced) -> tuple[_Part, _Sum]:
+def _part(one: LedgerEntry | Unpriced) -> tuple[_Part, _RowSum]:
     # A fee is charged at an instant, and the end of a charge's period is the first instant after it.
-    sums = _Sum(one.start, max(one.end, one.start + 1))
+    sums = _RowSum(one.start, max(one.end, one.start + 1))
     if isinstance(one, LedgerEntry):
         timed = one.bucket not in (Bucket.API_FEE, Bucket.PEOPLE)
         quality, language, why, unit = one.quality.value, one.language, "", _MILLISECONDS if timed else ""
@@ -247,7 +247,7 @@ def _part(one: LedgerEntry | Unpriced) -> tuple[_Part, _Sum]:
     return part, sums
 
 
-def _ratios(sums: Sequence[_Sum]) -> list[str]:
+def _ratios(sums: Sequence[_RowSum]) -> list[str]:
     """Each part's share of the origin charge as decimal text; they sum to 1. Empty where there is nothing to divide."""
     for weights in ([one.nano for one in sums], [one.quantity for one in sums]):
         if sum(weights) > 0 and min(weights) >= 0:
@@ -257,10 +257,10 @@ def _ratios(sums: Sequence[_Sum]) -> list[str]:
 
 
 def _row(
-    origin: _Origin, part: _Part, sums: _Sum, span: tuple[int, int], ratio: str, source: FocusSource
+    origin: _Origin, part: _Part, sums: _RowSum, span: tuple[int, int], ratio: str, source: FocusSource
 ) -> dict[str, str]:
     month = month_of(origin.month)
-    machine = source.machines.get(origin.session, Machine()) if origin.kind == "machine" else Machine()
+    machine = source.machines.get(origin.session, FocusMachine()) if origin.kind == "machine" else FocusMachine()
     quantity, unit = (str(sums.quantity), part.unit) if part.unit else ("", "")
     row = dict.fromkeys(COLUMNS, "")
     row |= {
@@ -340,7 +340,7 @@ def _description(origin: _Origin, part: _Part) -> str:
     return f"{'UNPRICED: ' if part.why else ''}{said}{whose}{f': {part.why}' if part.why else ''}"
 
 
-def _pricing(origin: _Origin, machine: Machine) -> str:
+def _pricing(origin: _Origin, machine: FocusMachine) -> str:
     if origin.kind == "machine":
         return {True: "Dynamic", False: "Standard", None: "Other"}[machine.spot]
     return "Standard" if origin.kind == "fee" else "Other"

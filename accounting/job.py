@@ -6,15 +6,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from accounting.avoided import Computed, avoided_by
-from accounting.books import BookRules, FleetBooks, fold_facts
 from accounting.facts import FactReader, openings
+from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
 from accounting.in_progress import under_way_of
 from accounting.money import convert_entries, spent_of
 from accounting.people import Busy, JobPeople, PeopleRules, job_people, useful_by_month
 from accounting.periods import month_of, now_ms
-from accounting.report import Avoided, JobReport, JobVerdict, NodeUse, Standing
+from accounting.report import Avoided, Finality, JobReport, JobVerdict, NodeUse
 from accounting.typed_facts import describe_node
-from accounting.verdict import Reference, judge
+from accounting.verdict import VerdictInputs, judge
 from accounting.workload import Fates, JobContent, read_content, timeline, workload
 from cache.store import Store
 from core.money import Conversion
@@ -38,7 +38,7 @@ class ReportRules:
     """How a report is made, beside the price book."""
 
     #: How facts are priced.
-    books: BookRules = field(default_factory=BookRules)
+    books: PricingRules = field(default_factory=PricingRules)
     #: ISO 4217 code of every amount; empty: that of the entries where they agree, else USD.
     currency: str = ""
     #: Dated rates into that currency.
@@ -75,7 +75,7 @@ class _Builder:
         job_id: str,
         book: PriceBook,
         rules: ReportRules,
-        books: FleetBooks,
+        books: FleetLedger,
         content: JobContent | None,
         keys: Collection[str],
     ) -> None:
@@ -106,7 +106,7 @@ class _Builder:
         entries = (*self._entries, *people.entries)
         at = max((entry.end for entry in self._entries), default=0) or now_ms()
         invoices = self._invoices(content, at, None) if content else []
-        reference = Reference(
+        reference = VerdictInputs(
             invoices=invoices,
             computed=self._invoices(content, at, self._fates.paid) if content and self._fates.cached else invoices,
             entries=self._entries,
@@ -238,11 +238,11 @@ class _Builder:
                 )
         return tuple(found)
 
-    def _final(self, nodes: Sequence[NodeUse]) -> Standing:
+    def _final(self, nodes: Sequence[NodeUse]) -> Finality:
         if nodes and all(node.session in self._rules.reconciled for node in nodes):
-            return Standing.RECONCILED
+            return Finality.RECONCILED
         months = {month_of(entry.start).start for entry in self._entries}
-        return Standing.CLOSED if months and months <= self._rules.closed else Standing.PROVISIONAL
+        return Finality.CLOSED if months and months <= self._rules.closed else Finality.PROVISIONAL
 
     def _fleet_idle(self, nodes: Iterable[NodeUse]) -> Mapping[str, int]:
         sessions = {node.session for node in nodes if not node.embedded}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from accounting.report import Spent
+from accounting.report import JobSpending
 from core.money import Conversion, Money, split
 from ledger.entries import Bucket, LedgerEntry
 
@@ -38,7 +38,7 @@ def convert_entries(
     return tuple(found)
 
 
-def spent_of(entries: Iterable[LedgerEntry], currency: str) -> Spent:
+def spent_of(entries: Iterable[LedgerEntry], currency: str) -> JobSpending:
     """What these entries sum to; other currencies apart."""
     total = 0
     cells: dict[tuple[str, str], int] = {}
@@ -54,7 +54,7 @@ def spent_of(entries: Iterable[LedgerEntry], currency: str) -> Spent:
         cells[bucket, entry.stage] = cells.get((bucket, entry.stage), 0) + entry.nano
     buckets = [bucket.value for bucket in Bucket if any(name == bucket.value for name, _ in cells)]
     stages = sorted({stage for _, stage in cells})
-    return Spent(
+    return JobSpending(
         total=Money(total, currency),
         by_bucket={name: _sum(cells, 0, name, currency) for name in buckets},
         by_stage={stage: _sum(cells, 1, stage, currency) for stage in stages},

@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from accounting.bill import reconciled_sessions
-from accounting.books import BookRules, FleetBooks, fold_facts
 from accounting.closing import ClosedMonth, all_closed, read_book, read_closed, stands_for, write_closed
 from accounting.facts import FactReader, LedgerFacts
+from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
 from accounting.people import PeopleRules, period_people, useful_by_month, whole_months
 from accounting.periods import instant_text, month_after, month_of, month_text, now_ms
-from accounting.report import Standing
+from accounting.report import Finality
 from accounting.verify import verify_store
 from cache.store import Store
 from core.errors import StoreError, UsageError
@@ -29,7 +29,7 @@ from ledger.totals import LedgerTotals
 # -- reading a period ----------------------------------------------------------------------------------------
 
 
-def read_period(store: Store, book: PriceBook, rules: BookRules, period: Period) -> FleetBooks:
+def read_period(store: Store, book: PriceBook, rules: PricingRules, period: Period) -> FleetLedger:
     """The fleet's books of a period: closed months as they were closed, the rest as the facts say now.
 
     A period that cuts a closed month shows that part as the facts say now.
@@ -67,7 +67,7 @@ def read_period(store: Store, book: PriceBook, rules: BookRules, period: Period)
     )
 
 
-def with_people(books: FleetBooks, rules: PeopleRules, currency: str) -> FleetBooks:
+def with_people(books: FleetLedger, rules: PeopleRules, currency: str) -> FleetLedger:
     """The same books with the people of each month that is wholly in the period. Raises MoneyError, UsageError."""
     months = () if books.period is None else whole_months(books.period)
     if books.period is None or all(rules.of(month.start).monthly(currency) is None for month in months):
@@ -140,7 +140,7 @@ def _standing(
     period: Period,
     said: Collection[tuple[str, str]],
     book: PriceBook | None,
-) -> Standing:
+) -> Finality:
     """``said``: what the entries' books were told of machines of no known price, and their price books' digests.
 
     ``book``: that of the part that is not closed; None where all of it is.
@@ -150,8 +150,8 @@ def _standing(
     if sessions and sessions <= reconciled_sessions(store, period):
         books = {digest: book if book and book.digest == digest else _kept_book(store, digest) for _, digest in said}
         if all(sessions <= reconciled_sessions(store, period, rate, books[digest]) for rate, digest in said):
-            return Standing.RECONCILED
-    return Standing.CLOSED if book is None else Standing.PROVISIONAL
+            return Finality.RECONCILED
+    return Finality.CLOSED if book is None else Finality.PROVISIONAL
 
 
 def _kept_book(store: Store, digest: str) -> PriceBook:
@@ -170,7 +170,7 @@ def close_month(
     store: Store,
     text: str,
     book: PriceBook,
-    rules: BookRules,
+    rules: PricingRules,
     people: Callable[[Sequence[LedgerEntry]], PeopleRules | None] = _nobody,
 ) -> ClosedMonth:
     """Freezes a month as the facts say now. Raises UsageError for one that is not over or is closed already.
@@ -230,7 +230,7 @@ class Replay:
         return self.digest == self.month.digest
 
 
-def replay_month(store: Store, text: str, book: PriceBook | None, rules: BookRules | None = None) -> Replay:
+def replay_month(store: Store, text: str, book: PriceBook | None, rules: PricingRules | None = None) -> Replay:
     """The month from the facts that its closing knew, under its own price book or another. Raises UsageError."""
     month = read_closed(store, text)
     if month is None:

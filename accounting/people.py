@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain
 
-from accounting.books import FleetBooks, fold_facts
+from accounting.fleet_ledger import FleetLedger, fold_facts
 from accounting.periods import month_after, month_of, month_text
 from accounting.report import People
 from core.money import Money, quote, rate, split
@@ -92,7 +92,7 @@ class JobPeople:
     entries: tuple[LedgerEntry, ...] = ()
 
 
-def useful_by_month(books: FleetBooks) -> dict[int, dict[tuple[str, str], int]]:
+def useful_by_month(books: FleetLedger) -> dict[int, dict[tuple[str, str], int]]:
     """Useful node time by month and then by job and stage; work of fake engines is none.
 
     It is the same whatever the books' period: months that work goes over the edge of are folded each by itself.

@@ -18,7 +18,7 @@ from ledger.loss import Resumability
 from ledger.verdict import CostVerdict, CostVerdicts, Range
 
 
-class Standing(StrEnum):
+class Finality(StrEnum):
     """How final a report is."""
 
     #: The months that it is in are open: facts may still come.
@@ -63,7 +63,7 @@ class MediaSpan:
 
 
 @dataclass(frozen=True)
-class Spent:
+class JobSpending:
     """What was paid. Parts of each dimension sum to the total."""
 
     #: Everything.
@@ -243,7 +243,7 @@ class JobReport:
     #: Speech in it.
     speech_ms: int
     #: What was paid.
-    spent: Spent
+    spent: JobSpending
     #: Silence, cache, resume; those that apply.
     avoided: tuple[Avoided, ...]
     #: What APIs would charge, by stage and basis.
@@ -263,7 +263,7 @@ class JobReport:
     #: Machines that worked for it.
     nodes: tuple[NodeUse, ...]
     #: How final it is.
-    standing: Standing
+    standing: Finality
     #: Whether fake engines did any of the work: amounts of such work enter no verdict.
     fake: bool
     #: Deaths and what they took, by what they would have taken without checkpoints.

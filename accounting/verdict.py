@@ -35,7 +35,7 @@ _AS_STAGE = {Stage.DETECT.value: Stage.TRANSCRIBE.value}
 
 
 @dataclass(frozen=True)
-class Reference:
+class VerdictInputs:
     """What a verdict is made from."""
 
     #: Invoices for the whole job.
@@ -62,7 +62,7 @@ class Reference:
     whole_file: bool = False
 
 
-def judge(reference: Reference) -> JobVerdict:
+def judge(reference: VerdictInputs) -> JobVerdict:
     """The verdict of one form of sending."""
     if reference.whole_file and reference.partly_cached:
         return JobVerdict(None, "some of the units came from the cache: what was paid is not for the whole file")
@@ -81,7 +81,7 @@ def judge(reference: Reference) -> JobVerdict:
     return JobVerdict(found, "", against, {figure.stage: figure.paid for figure in figures})
 
 
-def _stages(reference: Reference) -> list[str]:
+def _stages(reference: VerdictInputs) -> list[str]:
     names = {_stage(entry) for entry in reference.entries} | {_stage(usage) for usage in reference.unpriced}
     return [stage.value for stage in Stage if stage.value in names]
 
@@ -100,7 +100,7 @@ def _people(people: People) -> dict[str, Range] | None:
     return found
 
 
-def _chosen(stage: str, reference: Reference) -> Counterfactual | None:
+def _chosen(stage: str, reference: VerdictInputs) -> Counterfactual | None:
     """The API that the person named, else the cheapest whose price was read at its source; in the report's currency."""
     basis = Basis.WHOLE_FILE if reference.whole_file else Basis.SPEECH_ONLY
     offered = [
@@ -115,7 +115,7 @@ def _chosen(stage: str, reference: Reference) -> Counterfactual | None:
     return min(choice, key=_amount_and_name, default=None)
 
 
-def _is_named(one: Counterfactual, reference: Reference) -> bool:
+def _is_named(one: Counterfactual, reference: VerdictInputs) -> bool:
     return f"{one.provider}/{one.model}" in reference.against
 
 
@@ -123,7 +123,7 @@ def _amount_and_name(one: Counterfactual) -> tuple[int, str, str]:
     return (one.amount.nano if one.amount else 0), one.provider, one.model
 
 
-def _figures(stage: str, invoice: Counterfactual | None, reference: Reference) -> StageFigures:
+def _figures(stage: str, invoice: Counterfactual | None, reference: VerdictInputs) -> StageFigures:
     entries = [entry for entry in reference.entries if _stage(entry) == stage]
     amounts: dict[tuple[Bucket, Quality], int] = {}
     for entry in entries:
@@ -154,7 +154,7 @@ def _ran(entries: Iterable[LedgerEntry]) -> CostOutcome:
     return CostOutcome.HYBRID if fees else CostOutcome.SELF_HOSTED
 
 
-def _api_range(invoice: Counterfactual, reference: Reference) -> Range:
+def _api_range(invoice: Counterfactual, reference: VerdictInputs) -> Range:
     """The invoice, as wide as the ways of sending the same audio: in one recording, or window by window."""
     assert invoice.amount is not None
     others = []
@@ -169,7 +169,7 @@ def _api_range(invoice: Counterfactual, reference: Reference) -> Range:
     return Range.spanning(invoice.amount, others)
 
 
-def _rests_on(stage: str, invoice: Counterfactual | None, reference: Reference) -> Iterable[str]:
+def _rests_on(stage: str, invoice: Counterfactual | None, reference: VerdictInputs) -> Iterable[str]:
     if invoice is None:
         yield f"{stage}: no API has a price in {reference.currency}"
         return

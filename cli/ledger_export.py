@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from accounting.books import FleetBooks
+from accounting.fleet_ledger import FleetLedger
 from ledger.entries import LedgerEntry, Unpriced
 from ledger.totals import Sum
 
@@ -51,7 +51,7 @@ def safe_cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
-def fleet_json(books: FleetBooks, table: dict[str, dict[str, Sum]], by: str) -> dict[str, Any]:
+def fleet_json(books: FleetLedger, table: dict[str, dict[str, Sum]], by: str) -> dict[str, Any]:
     """The object that ``segue ledger --json`` prints; amounts by currency, in nano-units."""
     period = books.period
     return {

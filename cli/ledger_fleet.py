@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from rich.table import Table
 from rich.text import Text
 
-from accounting.books import FleetBooks
+from accounting.fleet_ledger import FleetLedger
 from accounting.in_progress import under_way_of
 from accounting.report import unpriced_lines
 from cli.ledger_screen import BUCKET_WORDS, under_way_text
@@ -38,7 +38,7 @@ _NOBODY = {
 }
 
 
-def table_of(books: FleetBooks, by: str) -> dict[str, dict[str, Sum]]:
+def table_of(books: FleetLedger, by: str) -> dict[str, dict[str, Sum]]:
     """Sums of the period by ``by``. Raises UsageError for what it cannot be asked by."""
     kind, _, name = by.partition(":")
     if kind == _LABEL and name:
@@ -53,7 +53,7 @@ def table_of(books: FleetBooks, by: str) -> dict[str, dict[str, Sum]]:
 
 
 def print_fleet(
-    books: FleetBooks,
+    books: FleetLedger,
     table: dict[str, dict[str, Sum]],
     by: str,
     names: Callable[[Sequence[str]], Mapping[str, str]] = lambda _: {},
@@ -81,7 +81,7 @@ def print_fleet(
     print_table(console, _table(table, by, unpriced_times(books, by), names))
 
 
-def _sums(books: FleetBooks) -> dict[str, int]:
+def _sums(books: FleetLedger) -> dict[str, int]:
     found: dict[str, int] = {}
     for entry in books.late:
         found[entry.currency] = found.get(entry.currency, 0) + entry.nano
@@ -95,7 +95,7 @@ def _period_text(period: Period | None) -> str:
     return f"{first:%Y-%m-%d} up to {last:%Y-%m-%d}, UTC"
 
 
-def unpriced_times(books: FleetBooks, by: str) -> dict[str, int]:
+def unpriced_times(books: FleetLedger, by: str) -> dict[str, int]:
     """Node time without a price, in ms, by the value of what `table_of` sums by; 0 where only fees have none."""
     kind, _, name = by.partition(":")
     places: dict[str, Callable[[Unpriced], str]] = {
@@ -115,7 +115,7 @@ def unpriced_times(books: FleetBooks, by: str) -> dict[str, int]:
     return found
 
 
-def _bucket_table(books: FleetBooks) -> Table:
+def _bucket_table(books: FleetLedger) -> Table:
     found, missing = books.by(Dimension.BUCKET), unpriced_times(books, "bucket")
     whole = books.totals.whole()
     currencies = sorted(whole) or [""]

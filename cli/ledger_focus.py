@@ -13,7 +13,7 @@ from cli.ledger_export import safe_cell
 from core.errors import UsageError
 
 if TYPE_CHECKING:
-    from accounting.books import BookRules, FleetBooks
+    from accounting.fleet_ledger import FleetLedger, PricingRules
     from accounting.focus import FocusSource
     from accounting.people import PeopleRules
     from accounting.report import JobReport
@@ -45,13 +45,15 @@ def write_focus(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
 
 def job_focus(report: JobReport) -> Iterator[dict[str, str]]:
     """The rows of one job."""
-    from accounting.focus import FocusSource, Machine, focus_rows
+    from accounting.focus import FocusMachine, FocusSource, focus_rows
 
     return focus_rows(
         FocusSource(
             entries=report.entries,
             unpriced=report.unpriced,
-            machines={node.session: Machine(node.cloud, node.size, node.region, node.spot) for node in report.nodes},
+            machines={
+                node.session: FocusMachine(node.cloud, node.size, node.region, node.spot) for node in report.nodes
+            },
             labels={report.job_id: report.labels},
             standing=report.standing.value,
             book=report.book,
@@ -62,7 +64,7 @@ def job_focus(report: JobReport) -> Iterator[dict[str, str]]:
 
 
 def period_focus(
-    store: Store, book: PriceBook, rules: BookRules, people: tuple[PeopleRules, str], period: Period
+    store: Store, book: PriceBook, rules: PricingRules, people: tuple[PeopleRules, str], period: Period
 ) -> Iterator[dict[str, str]]:
     """The rows of a period, month by month: a charge belongs to one month's bill. ``people``: rules and currency."""
     from accounting.focus import focus_rows
@@ -85,15 +87,15 @@ def _months(period: Period) -> Iterator[Period]:
         at = month.end
 
 
-def _source(books: FleetBooks, names: Mapping[str, str]) -> FocusSource:
+def _source(books: FleetLedger, names: Mapping[str, str]) -> FocusSource:
     from accounting.facts import openings
-    from accounting.focus import FocusSource, Machine
+    from accounting.focus import FocusMachine, FocusSource
 
     opened = openings(books.facts.facts)
     return FocusSource(
         entries=books.entries,
         unpriced=books.unpriced,
-        machines={name: Machine(one.cloud, one.size, one.region, one.spot) for name, one in opened.items()},
+        machines={name: FocusMachine(one.cloud, one.size, one.region, one.spot) for name, one in opened.items()},
         labels=books.labels,
         standing=books.standing.value,
         book=books.folded.book,

@@ -13,7 +13,7 @@ from cli.signatures import with_fields
 from core.errors import UsageError
 
 if TYPE_CHECKING:
-    from accounting.books import BookRules
+    from accounting.fleet_ledger import PricingRules
     from accounting.job import ReportRules
     from accounting.people import PeopleRules
     from cache.store import Store
@@ -80,19 +80,19 @@ class PriceFlags:
 with_price_flags = with_fields("prices", PriceFlags)
 
 
-def rules_of(runtime: Runtime, said: PriceFlags) -> tuple[PriceBook, BookRules]:
+def rules_of(runtime: Runtime, said: PriceFlags) -> tuple[PriceBook, PricingRules]:
     """The price book and how facts are priced. Raises PriceBookError, MoneyError."""
-    from accounting.books import BookRules
+    from accounting.fleet_ledger import PricingRules
     from accounting.spending import Prices
     from core.money import quote
 
     prices = Prices.of(runtime.settings, said.price_file)
     if said.node_rate:
         quote(said.node_rate)
-    return prices.book, BookRules(said.node_rate, prices.own_engines)
+    return prices.book, PricingRules(said.node_rate, prices.own_engines)
 
 
-def report_rules(runtime: Runtime, against: Sequence[str], book: PriceBook, rules: BookRules) -> ReportRules:
+def report_rules(runtime: Runtime, against: Sequence[str], book: PriceBook, rules: PricingRules) -> ReportRules:
     """How a job's report is made. Raises UsageError."""
     from accounting.bill import reconciled_sessions
     from accounting.closing import closed_months

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from accounting.report import Avoided, JobReport, NodeUse, Standing
+from accounting.report import Avoided, Finality, JobReport, NodeUse
 from cli.ledger_page_apis import api_bars, break_even_charts
 from cli.ledger_page_charts import amount_with_currency, legend, timeline_svg
 from cli.ledger_screen import missing_times
@@ -34,9 +34,9 @@ _BUCKETS = {
 }
 _AVOIDED = {"silence": "silence skipped", "cache": "found in the cache", "resume": "not done again after a death"}
 _STANDINGS = {
-    Standing.PROVISIONAL: "provisional: its months are open, facts may still come",
-    Standing.CLOSED: "closed: its months are closed",
-    Standing.RECONCILED: "reconciled with the provider's bill",
+    Finality.PROVISIONAL: "provisional: its months are open, facts may still come",
+    Finality.CLOSED: "closed: its months are closed",
+    Finality.RECONCILED: "reconciled with the provider's bill",
 }
 #: Columns in the order of the work; what no stage caused comes last.
 _STAGES = ("detect", "transcribe", "translate")

@@ -7,14 +7,14 @@ from fractions import Fraction
 
 from accounting.report import (
     Avoided,
+    Finality,
     JobReport,
+    JobSpending,
     JobVerdict,
     MediaSpan,
     NodeUse,
     People,
     SpanStatus,
-    Spent,
-    Standing,
 )
 from core.money import Money
 from ledger.api import Basis, Counterfactual, Workload, counterfactuals
@@ -60,7 +60,7 @@ def entries(*, fake: bool = False) -> tuple[LedgerEntry, ...]:
     return tuple(made)
 
 
-def spent(made: tuple[LedgerEntry, ...]) -> Spent:
+def spent(made: tuple[LedgerEntry, ...]) -> JobSpending:
     """Their sums."""
     buckets: dict[str, Money] = {}
     stages: dict[str, Money] = {}
@@ -74,7 +74,7 @@ def spent(made: tuple[LedgerEntry, ...]) -> Spent:
         row[one.stage] = row.get(one.stage, Money(0, "USD")) + money
         times[bucket] = times.get(bucket, 0) + one.unit_ms
     whole = Money(sum(one.nano for one in made), "USD")
-    return Spent(whole, buckets, stages, both, times)
+    return JobSpending(whole, buckets, stages, both, times)
 
 
 def timeline(minutes: int) -> tuple[MediaSpan, ...]:
@@ -145,7 +145,7 @@ def report(
             NodeUse("a1b2c3d4e5f60718293a4b5c", False, ("Tesla T4",), "azure Standard_NC4as_T4_v3 westeurope spot, 1 x "
                     "Tesla T4", "0.149 USD/h, as the machine said", AT, AT + 540_000, True, {"USD": 22_350_000}),
         ),
-        standing=Standing.PROVISIONAL,
+        standing=Finality.PROVISIONAL,
         fake=fake,
         resumability=value_of_resumability(made),
         fleet_idle={"USD": 1_200_000},

@@ -11,7 +11,7 @@ from spoken import SPEECH
 
 from accounting.estimate import estimate
 from accounting.estimate_report import Estimate
-from accounting.rates import Rates, hardware_here, measure_rates
+from accounting.measured_speeds import MeasuredSpeeds, hardware_here, measure_speeds
 from accounting.spending import Prices
 from cache.store import Store
 from cli.estimate import _amount, _print_here, _time
@@ -50,7 +50,7 @@ def measured(
     *batches: tuple[int, int],
     tokens: int = 0,
     machine: NodeFacts | None = None,
-) -> Rates:
+) -> MeasuredSpeeds:
     """Notes finished batches, each (speech in ms, engine time in ms), of this machine or of another."""
     store = Store.open(folder / "home")
     session = f"machine-{spec.provider}-{len(store.children(('nodes',)))}"
@@ -63,7 +63,7 @@ def measured(
         begun = journal.start(stage, [unit], spec, estimated_usage(stage, [unit]) if tokens else None)
         usage = {"input_tokens": 4 * tokens, "output_tokens": tokens} if tokens else {}
         journal.end(begun.attempt, engine_ms / 1000, 1, usage)
-    return measure_rates(store)
+    return measure_speeds(store)
 
 
 def test_without_any_measure_it_says_so_and_gives_only_what_can_be_said(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_batch_that_was_broken_off_measures_nothing(tmp_path: Path) -> None:
     journal = AttemptJournal(store)
     units = [Unit(Stage.TRANSCRIBE, "job", place, f"{place:064x}", 1000) for place in range(2)]  # type: ignore[arg-type]
     journal.end(journal.start(Stage.TRANSCRIBE, units, WHISPER, None).attempt, 0.5, 1, {})
-    assert measure_rates(store).time == {}
+    assert measure_speeds(store).time == {}
 
 
 def test_what_is_in_the_store_already_is_not_estimated_again(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from accounting.books import BookRules, FleetBooks, fold_facts
 from accounting.facts import JobCard, LedgerFacts
+from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
 from cache.envelope import Record
 from cache.store import Store
 from core.keys import Key, canonical_json
@@ -50,7 +50,7 @@ def beats(fact: Row) -> Iterator[int]:
 # -- facts in memory -----------------------------------------------------------------------------------------
 
 
-def ledger_of(fleet: Fleet, prices: Path, month: str = "") -> FleetBooks:
+def ledger_of(fleet: Fleet, prices: Path, month: str = "") -> FleetLedger:
     """The ledger over a fleet's facts, whole or of one month."""
     demand = [_demand(one) for one in fleet["demand"]]
     facts = LedgerFacts(
@@ -62,7 +62,7 @@ def ledger_of(fleet: Fleet, prices: Path, month: str = "") -> FleetBooks:
         embedded={run: tuple(job_id(job) for job in jobs) for run, jobs in fleet["runs"].items()},
         cards={one.job: JobCard(one.owner, one.labels) for one in demand},
     )
-    rules = BookRules(own_engines=frozenset(fleet["own_engines"]))
+    rules = PricingRules(own_engines=frozenset(fleet["own_engines"]))
     return fold_facts(facts, PriceBook((read_rows(prices),)), rules, Period.month(month) if month else None)
 
 

@@ -14,10 +14,10 @@ from segue_process import FAKES, Place, run_segue
 from spoken import SAMPLE, SPEECH
 
 from accounting.avoided import ENCODER_PART
-from accounting.books import BookRules, FleetBooks, read_books
+from accounting.fleet_ledger import FleetLedger, PricingRules, read_fleet_ledger
 from accounting.job import ReportRules, job_report
 from accounting.people import PeopleRules
-from accounting.report import JobReport, SpanStatus, Standing
+from accounting.report import Finality, JobReport, SpanStatus
 from accounting.verify import verify_store
 from cache.store import Store
 from core.money import Conversion, Money
@@ -30,7 +30,7 @@ from ledger.totals import Dimension
 NO_PRICES = PriceBook(())
 ANNA, BERT = job("anna"), job("bert")
 #: Long after everything that the tests write: whoever is silent is dead.
-LATER = BookRules(now=4_000_000_000_000)
+LATER = PricingRules(now=4_000_000_000_000)
 
 
 def store_of(bench: Bench) -> Store:
@@ -50,7 +50,7 @@ def spent(entries: tuple[LedgerEntry, ...], *, whose: str = "", bucket: Bucket |
     )
 
 
-def billed(books: FleetBooks) -> int:
+def billed(books: FleetLedger) -> int:
     return sum(nano for bill in books.folded.bills for nano in bill.totals().values())
 
 
@@ -69,7 +69,7 @@ def test_the_job_of_an_embedded_run_pays_for_its_whole_session(bench: Bench) -> 
     assert set(report.spent.by_bucket) >= {"busy", "idle"}
     assert set(report.spent.by_stage) == {"transcribe", "translate"}
     assert {entry.language for entry in report.entries if entry.stage == "translate" and entry.attempt} == {"es", "ja"}
-    assert report.standing is Standing.PROVISIONAL
+    assert report.standing is Finality.PROVISIONAL
 
 
 def test_fake_engines_are_marked_and_enter_no_verdict(bench: Bench) -> None:
@@ -93,7 +93,7 @@ def test_a_machine_without_a_price_is_unpriced_and_not_free(bench: Bench) -> Non
     assert sum(one.quantity for one in report.unpriced) == node.end - node.start > 0
     assert any("node time" in line for line in report.unpriced_lines)
     assert report.as_json()["avoided"]["silence"]["amount"] is None
-    rated = report_of(bench, result.job_id, ReportRules(BookRules("0.30 USD")))
+    rated = report_of(bench, result.job_id, ReportRules(PricingRules("0.30 USD")))
     assert rated.spent.total > Money(0, "USD")
     assert not rated.unpriced
 
@@ -228,14 +228,14 @@ def fleet(folder: Path) -> Journals:
 
 
 def test_jobs_that_wanted_a_unit_at_once_pay_for_it_equally(tmp_path: Path) -> None:
-    books = read_books(fleet(tmp_path).store, NO_PRICES)
+    books = read_fleet_ledger(fleet(tmp_path).store, NO_PRICES)
     for whose in (ANNA, BERT):
         assert spent(books.entries, whose=whose, bucket=Bucket.BUSY) == 15_000_000
 
 
 def test_loading_is_charged_to_jobs_and_idle_stays_with_the_fleet(tmp_path: Path) -> None:
     journals = fleet(tmp_path)
-    books = read_books(journals.store, NO_PRICES)
+    books = read_fleet_ledger(journals.store, NO_PRICES)
     assert spent(books.entries) == billed(books) == 100_000_000
     assert spent(books.entries, whose=ANNA, bucket=Bucket.LOAD) == 5_000_000
     assert {entry.job for entry in books.entries if entry.bucket is Bucket.IDLE} == {""}
@@ -248,7 +248,7 @@ def test_loading_is_charged_to_jobs_and_idle_stays_with_the_fleet(tmp_path: Path
 
 def test_jobs_and_the_fleet_sum_to_the_machines(tmp_path: Path) -> None:
     journals = fleet(tmp_path)
-    books = read_books(journals.store, NO_PRICES)
+    books = read_fleet_ledger(journals.store, NO_PRICES)
     jobs = sum(job_report(journals.store, whose, NO_PRICES).spent.total.nano for whose in (ANNA, BERT))
     assert jobs + books.by(Dimension.JOB)[""]["USD"].nano == billed(books)
 
@@ -257,7 +257,7 @@ def test_a_job_that_comes_later_has_a_cache_hit_and_pays_nothing(tmp_path: Path)
     journals = fleet(tmp_path)
     carl = job("carl")
     journals.wanted(carl, 70, 80, ["a", "s"])
-    books = read_books(journals.store, NO_PRICES)
+    books = read_fleet_ledger(journals.store, NO_PRICES)
     assert spent(books.entries, whose=carl) == 0
     assert spent(books.entries, whose=ANNA, bucket=Bucket.BUSY) == 15_000_000
 
@@ -272,8 +272,10 @@ def test_months_sum_to_the_whole_for_every_job(tmp_path: Path) -> None:
     second = journals.attempt("p", 3800, 1000.7, [("c", 5000, BERT)])
     journals.record("a", first)
     journals.record("c", second)
-    whole = read_books(journals.store, NO_PRICES)
-    months = [read_books(journals.store, NO_PRICES, period=Period.month(name)) for name in ("2026-10", "2026-11")]
+    whole = read_fleet_ledger(journals.store, NO_PRICES)
+    months = [
+        read_fleet_ledger(journals.store, NO_PRICES, period=Period.month(name)) for name in ("2026-10", "2026-11")
+    ]
     assert all(books.entries for books in months)
     for whose in (ANNA, BERT, ""):
         parts = [sum(e.nano for e in books.entries if e.job == whose) for books in months]
@@ -286,7 +288,7 @@ def test_a_spot_row_of_the_price_book_prices_a_machine_that_says_no_price(tmp_pa
     facts = {"cloud": "azure", "size": "Standard_NC4as_T4_v3", "region": "eastus", "spot": True}
     journals.node("node", 0, 3600, "", gpu_names=["Tesla T4"], **facts)
     journals.process("p", 0, "node")
-    books = read_books(journals.store, shipped_book())
+    books = read_fleet_ledger(journals.store, shipped_book())
     assert {entry.price_row for entry in books.entries} == {"azure/Standard_NC4as_T4_v3/eastus/spot/2026-09"}
     assert spent(books.entries) == 149_000_000
 
@@ -303,7 +305,7 @@ def test_an_api_is_a_fee_and_a_server_of_ones_own_is_none(tmp_path: Path) -> Non
     report = job_report(journals.store, ANNA, shipped_book())
     assert report.spent.by_bucket["api_fee"] == Money.parse("0.75 USD")
     assert report.spent.total == Money.parse("0.756 USD")
-    own = ReportRules(BookRules(own_engines=frozenset({"openai gpt-4o-mini"})))
+    own = ReportRules(PricingRules(own_engines=frozenset({"openai gpt-4o-mini"})))
     assert "api_fee" not in job_report(journals.store, ANNA, shipped_book(), own).spent.by_bucket
     unknown = job_report(journals.store, ANNA, NO_PRICES)
     assert {one.meter for one in unknown.unpriced} == {"requests", "input_tokens", "output_tokens"}

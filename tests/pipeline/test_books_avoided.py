@@ -6,7 +6,7 @@ import pytest
 from job_bench import Bench
 from spoken import SPEECH
 
-from accounting.avoided import Computed, Measured, encoder_pass
+from accounting.avoided import Computed, StageUsage, encoder_pass
 from accounting.job import job_report
 from accounting.silence import windows_without_skipping
 from cache.store import Store
@@ -16,20 +16,20 @@ from ledger.prices import PriceBook
 
 
 def test_without_a_measure_the_encoders_part_of_a_window_is_assumed() -> None:
-    found = encoder_pass(Measured(units=4, ms=10_000, nano=2_000), Measured(0, 0, 0))
+    found = encoder_pass(StageUsage(units=4, ms=10_000, nano=2_000), StageUsage(0, 0, 0))
     assert (found.ms, found.nano) == (1000, 200)
     assert "assumed" in found.basis
 
 
 def test_a_language_vote_measures_a_pass_of_the_encoder() -> None:
-    found = encoder_pass(Measured(units=10, ms=10_000, nano=2_000), Measured(units=5, ms=3_000, nano=500))
+    found = encoder_pass(StageUsage(units=10, ms=10_000, nano=2_000), StageUsage(units=5, ms=3_000, nano=500))
     assert (found.ms, found.nano) == (600, 100)
     assert "language detection" in found.basis
 
 
 def test_a_pass_of_the_encoder_costs_no_more_than_hearing_a_window() -> None:
     # The first call of an engine is slow: two windows that were voted on and then heard took 1.5 s each.
-    found = encoder_pass(Measured(units=2, ms=500, nano=50), Measured(units=1, ms=2_500, nano=None))
+    found = encoder_pass(StageUsage(units=2, ms=500, nano=50), StageUsage(units=1, ms=2_500, nano=None))
     assert (found.ms, found.nano) == (1500, None)
 
 

@@ -12,11 +12,11 @@ import pytest
 from ledger_journals import Journals
 
 from accounting.bill import MachineCheck, Reconciliation, keep_reconciliation, reconcile, reconciled_sessions
-from accounting.bill_file import Bill, read_bill
+from accounting.bill_file import ProviderBill, read_bill
 from accounting.bill_lines import Machine
-from accounting.books import BookRules
+from accounting.fleet_ledger import PricingRules
 from accounting.months import close_month, read_period
-from accounting.report import Standing
+from accounting.report import Finality
 from core.errors import UsageError
 from ledger.entries import Period
 from ledger.price_files import parse_toml
@@ -24,7 +24,7 @@ from ledger.prices import PriceBook
 
 OCTOBER = datetime(2026, 10, 10, tzinfo=UTC)
 NO_PRICES = PriceBook(())
-RULES = BookRules()
+RULES = PricingRules()
 DAY = 86_400_000
 GROUP = "/subscriptions/S1/resourceGroups/Speech/providers/Microsoft.Compute"
 VM = f"{GROUP}/virtualMachines/vm-1"
@@ -41,7 +41,7 @@ def ea(cost: str, *, resource: str = VM, category: str = "Virtual Machines", **c
     return f"S1,Speech,{day},{category},{cost},{resource},{charge},{model},{currency}"
 
 
-def bill_of(folder: Path, *lines: str, header: str = EA) -> Bill:
+def bill_of(folder: Path, *lines: str, header: str = EA) -> ProviderBill:
     path = folder / "bill.csv"
     path.write_text("\r\n".join([header, *lines, ""]), encoding="utf-8")
     return read_bill(path)
@@ -54,7 +54,7 @@ def machine(folder: Path, **facts: Any) -> Journals:
     return journals
 
 
-def looked(journals: Journals, bill: Bill) -> Reconciliation:
+def looked(journals: Journals, bill: ProviderBill) -> Reconciliation:
     return reconcile(journals.store, bill, NO_PRICES, RULES)
 
 
@@ -240,7 +240,7 @@ def test_a_bill_may_be_looked_at_again_when_the_books_know_more(tmp_path: Path) 
     bill = bill_of(tmp_path, ea("0.10"))
     keep_reconciliation(journals.store, looked(journals, bill))
     assert reconciled_sessions(journals.store) == frozenset()
-    keep_reconciliation(journals.store, reconcile(journals.store, bill, NO_PRICES, BookRules("3.60 USD")))
+    keep_reconciliation(journals.store, reconcile(journals.store, bill, NO_PRICES, PricingRules("3.60 USD")))
     assert reconciled_sessions(journals.store) == {"node"}
 
 
@@ -248,15 +248,15 @@ def test_a_bill_that_agreed_at_a_price_that_was_said_reconciles_only_books_of_th
     journals = machine(tmp_path / "home", cloud="azure", name="vm-1", price="")
     journals.node("priced", 0, 100, "3.60 USD", cloud="azure", name="vm-2")
     bill = bill_of(tmp_path, ea("0.10"), ea("0.10", resource=VM.replace("vm-1", "vm-2")))
-    keep_reconciliation(journals.store, reconcile(journals.store, bill, NO_PRICES, BookRules("3.60 USD")))
+    keep_reconciliation(journals.store, reconcile(journals.store, bill, NO_PRICES, PricingRules("3.60 USD")))
     assert reconciled_sessions(journals.store, node_rate="3.60 USD") == {"node", "priced"}
     assert reconciled_sessions(journals.store, node_rate="") == {"priced"}
     october = Period.month("2026-10")
     standing = {
-        rate: read_period(journals.store, NO_PRICES, BookRules(rate), october).standing
+        rate: read_period(journals.store, NO_PRICES, PricingRules(rate), october).standing
         for rate in ("3.60 USD", "9 USD")
     }
-    assert standing == {"3.60 USD": Standing.RECONCILED, "9 USD": Standing.PROVISIONAL}
+    assert standing == {"3.60 USD": Finality.RECONCILED, "9 USD": Finality.PROVISIONAL}
 
 
 def listed_at(*prices: str) -> PriceBook:
@@ -295,10 +295,10 @@ def test_a_bill_that_agreed_under_a_price_book_reconciles_only_books_that_say_th
         price: read_period(journals.store, listed_at(price), RULES, Period.month("2026-10")).standing
         for price in ("3.60", "9")
     }
-    assert standing == {"3.60": Standing.RECONCILED, "9": Standing.PROVISIONAL}
+    assert standing == {"3.60": Finality.RECONCILED, "9": Finality.PROVISIONAL}
     # A closed month has its own price book, whatever is said today.
     close_month(journals.store, "2026-10", listed_at("3.60"), RULES)
-    assert read_period(journals.store, listed_at("9"), RULES, Period.month("2026-10")).standing is Standing.RECONCILED
+    assert read_period(journals.store, listed_at("9"), RULES, Period.month("2026-10")).standing is Finality.RECONCILED
 
 
 def test_a_machine_is_reconciled_when_bills_have_agreed_for_all_that_it_ran(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ledger_journals import Journals, job
 
-from accounting.books import BookRules
+from accounting.fleet_ledger import PricingRules
 from accounting.focus import COLUMNS, FOCUS_COLUMNS, OWN_COLUMNS, FocusSource, focus_rows
 from accounting.job import ReportRules, job_report
 from accounting.months import read_period, with_people
@@ -22,7 +22,7 @@ from ledger.entries import Period
 from ledger.price_files import shipped_book
 
 ANNA, BERT = job("anna"), job("bert")
-RULES = BookRules(now=4_000_000_000_000)
+RULES = PricingRules(now=4_000_000_000_000)
 PEOPLE = (PeopleRules("1-2", "100.000000001 USD"), "USD")
 BOTH = Period(Period.month("2026-10").start, Period.month("2026-11").end)
 

@@ -12,12 +12,12 @@ from ledger_journals import Journals, job
 
 from accounting.bill import keep_reconciliation, reconcile, reconciled_sessions
 from accounting.bill_file import read_bill
-from accounting.books import BookRules, read_books
 from accounting.closing import closed_months, closed_people, read_closed
+from accounting.fleet_ledger import PricingRules, read_fleet_ledger
 from accounting.job import ReportRules, job_report
 from accounting.months import close_month, read_period, replay_month, with_people
 from accounting.people import PeopleRules, people_notes
-from accounting.report import Standing
+from accounting.report import Finality
 from accounting.verify import verify_store
 from cache.store import Store
 from core.errors import UsageError
@@ -29,7 +29,7 @@ from ledger.prices import PriceBook
 NO_PRICES = PriceBook(())
 ANNA = job("anna")
 OCTOBER = datetime(2026, 10, 10, tzinfo=UTC)
-RULES = BookRules()
+RULES = PricingRules()
 
 
 def worked(folder: Path) -> Journals:
@@ -81,17 +81,17 @@ def test_what_is_learned_of_a_closed_month_goes_into_the_next_open_one(tmp_path:
     later = read_period(journals.store, NO_PRICES, RULES, november)
     assert total(later.late) == total(later.entries) == 10_000_000
     whole = read_period(journals.store, NO_PRICES, RULES, Period(october.start, november.end))
-    assert total(whole.entries) == total(read_books(journals.store, NO_PRICES).entries) == 110_000_000
+    assert total(whole.entries) == total(read_fleet_ledger(journals.store, NO_PRICES).entries) == 110_000_000
     assert replay_month(journals.store, "2026-10", None).digest == closed.digest
 
 
 def test_the_standing_of_a_period_is_that_of_its_months(tmp_path: Path) -> None:
     store = worked(tmp_path).store
     october = Period.month("2026-10")
-    assert read_period(store, NO_PRICES, RULES, october).standing is Standing.PROVISIONAL
+    assert read_period(store, NO_PRICES, RULES, october).standing is Finality.PROVISIONAL
     close_month(store, "2026-10", NO_PRICES, RULES)
-    assert read_period(store, NO_PRICES, RULES, october).standing is Standing.CLOSED
-    assert read_period(store, NO_PRICES, RULES, Period.month("2026-11")).standing is Standing.PROVISIONAL
+    assert read_period(store, NO_PRICES, RULES, october).standing is Finality.CLOSED
+    assert read_period(store, NO_PRICES, RULES, Period.month("2026-11")).standing is Finality.PROVISIONAL
 
 
 def test_another_rate_prices_a_closed_month_again_and_leaves_it_closed(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_another_rate_prices_a_closed_month_again_and_leaves_it_closed(tmp_path:
     closed = close_month(journals.store, "2026-10", NO_PRICES, RULES)
     assert closed.closing.entries == {}
     assert len(closed.unpriced) == 1
-    again = replay_month(journals.store, "2026-10", NO_PRICES, BookRules("7.20 USD"))
+    again = replay_month(journals.store, "2026-10", NO_PRICES, PricingRules("7.20 USD"))
     assert total(again.entries) == 200_000_000
     assert not again.same
     kept = read_closed(journals.store, "2026-10")
@@ -257,7 +257,7 @@ def test_a_bill_that_agrees_reconciles_its_machines(tmp_path: Path, *, customer_
     assert found.others == 1
     keep_reconciliation(store, found)
     assert reconciled_sessions(store) == {"node"}
-    assert read_period(store, NO_PRICES, RULES, Period.month("2026-10")).standing is Standing.RECONCILED
+    assert read_period(store, NO_PRICES, RULES, Period.month("2026-10")).standing is Finality.RECONCILED
 
 
 def test_a_residual_is_shown_and_never_spread(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_residual_is_shown_and_never_spread(tmp_path: Path) -> None:
     assert reconciled_sessions(store) == frozenset()
     books = read_period(store, NO_PRICES, RULES, Period.month("2026-10"))
     assert total(books.entries) == 100_000_000
-    assert books.standing is Standing.PROVISIONAL
+    assert books.standing is Finality.PROVISIONAL
 
 
 def test_machines_on_one_side_only_are_named(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from job_bench import Bench
 from ledger_journals import Journals, job
 from spoken import SAMPLE
 
-from accounting.books import BookRules
 from accounting.budget import RunBudget, budget_of
+from accounting.fleet_ledger import PricingRules
 from accounting.job import ReportRules, job_report
 from accounting.spending import Prices
 from cache.store import Store
@@ -38,7 +38,7 @@ def at_work(folder: Path) -> Journals:
 
 
 def asked_at(journals: Journals, seconds: float) -> ReportRules:
-    return ReportRules(BookRules(now=journals.ms(seconds)))
+    return ReportRules(PricingRules(now=journals.ms(seconds)))
 
 
 def test_a_batch_under_way_is_named_and_counts_as_useful_only_until_its_worker_is_silent(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from accounting.report import JobVerdict, People
-from accounting.verdict import Reference, judge
+from accounting.verdict import VerdictInputs, judge
 from core.money import Money
 from ledger.api import Basis, Counterfactual
 from ledger.entries import Bucket, LedgerEntry, Quality, Unpriced
@@ -53,10 +53,10 @@ def invoices(
     ]
 
 
-def reference(*entries: LedgerEntry, cents: int = 100, translation: int = 100, people: People = SET) -> Reference:
+def reference(*entries: LedgerEntry, cents: int = 100, translation: int = 100, people: People = SET) -> VerdictInputs:
     offered = [*invoices("transcribe", "dear", 5 * cents), *invoices("transcribe", "cheap", cents)]
     offered += invoices("translate", "cheap", translation)
-    return Reference(
+    return VerdictInputs(
         invoices=offered,
         computed=offered,
         entries=entries,

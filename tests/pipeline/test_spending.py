@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from accounting import spending
-from accounting.books import read_books
+from accounting.fleet_ledger import read_fleet_ledger
 from accounting.spending import Prices, Spending, Spent
 from cache.store import Store
 from core.keys import digest_value
@@ -231,7 +231,7 @@ def test_a_budget_counts_to_the_nano_unit_what_the_ledger_says(scene: Scene) -> 
     scene.process("run", "run", "")
     scene.work("run", "1", 1003, 2007, "a", "c")
     scene.sign("run", 5001, "session_closed", worker="", reason="done")
-    books = read_books(scene.store, PriceBook(()))
+    books = read_fleet_ledger(scene.store, PriceBook(()))
     for job in ("a", "b", "c"):
         (amount,) = (sums["USD"].nano for name, sums in books.by(Dimension.JOB).items() if name == job)
         assert scene.of(job) == Spent(amount)

@@ -14,8 +14,8 @@ import pytest
 from dying_runs import BEAT_S, attempts
 from job_bench import Bench
 
-from accounting.books import BookRules
 from accounting.facts import FactReader
+from accounting.fleet_ledger import PricingRules
 from accounting.months import close_month
 from accounting.typed_facts import Process
 from accounting.verify import verify_store
@@ -63,7 +63,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         bench = Bench(folder)
         bench.run_one(node_price="0.30 USD")
         store = Store.open(folder / "home")
-        close_month(store, "2026-10", PriceBook(()), BookRules())
+        close_month(store, "2026-10", PriceBook(()), PricingRules())
         killed("run", folder)
         bench.run_one(node_price="0.30 USD", to=("de",))
         watched(store, killed("worker", folder))

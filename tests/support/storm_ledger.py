@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from own_model_server import ENGINE
 from storm_bills import BEAT_MS, CURRENCY, MachinePapers, expected_bill, read_papers, storm_prices
 
-from accounting.books import BookRules, FleetBooks, read_books
+from accounting.fleet_ledger import FleetLedger, PricingRules, read_fleet_ledger
 from accounting.verify import verify_store
 from cache.store import Store
 from journals.facts import AttemptEnded, AttemptStarted, ProcessStarted
@@ -18,7 +18,7 @@ from ledger.loss import value_of_resumability
 from ledger.prices import PriceBook
 from ledger.totals import Dimension
 
-_RULES = BookRules(own_engines=frozenset({ENGINE}))
+_RULES = PricingRules(own_engines=frozenset({ENGINE}))
 _WORK = frozenset({Bucket.BUSY, Bucket.LOST, Bucket.DUPLICATE})
 
 
@@ -69,7 +69,7 @@ def read_ledger(store: Store, began: int, until: int) -> LedgerToll:
     until ``until`` (ms since the epoch)."""
     # The bill of a machine may go on for a minimum after the storm.
     book = storm_prices(began, until + 120_000)
-    books = read_books(store, book, rules=_RULES)
+    books = read_fleet_ledger(store, book, rules=_RULES)
     papers = list(read_papers(store))
     started = [fact for fact in books.facts.facts if isinstance(fact, AttemptStarted)]
     ended = {fact.attempt: fact for fact in books.facts.facts if isinstance(fact, AttemptEnded)}
@@ -106,7 +106,7 @@ def read_ledger(store: Store, began: int, until: int) -> LedgerToll:
     )
 
 
-def _find_unbalanced(books: FleetBooks, papers: list[MachinePapers], began: int) -> list[str]:
+def _find_unbalanced(books: FleetLedger, papers: list[MachinePapers], began: int) -> list[str]:
     """Machines whose entries are not their bill, or whose bill is not what it must be by their papers."""
     breaches = []
     sums: defaultdict[str, int] = defaultdict(int)
@@ -138,7 +138,7 @@ def _find_unbalanced(books: FleetBooks, papers: list[MachinePapers], began: int)
     return breaches
 
 
-def _last_work(books: FleetBooks) -> dict[str, int]:
+def _last_work(books: FleetLedger) -> dict[str, int]:
     """The last that was heard of each machine's engines."""
     homes = {fact.process: fact.session for fact in books.facts.facts if isinstance(fact, ProcessStarted)}
     makers = {fact.attempt: fact.process for fact in books.facts.facts if isinstance(fact, AttemptStarted)}
@@ -153,7 +153,7 @@ def _last_work(books: FleetBooks) -> dict[str, int]:
     return found
 
 
-def _find_uneven(books: FleetBooks) -> list[str]:
+def _find_uneven(books: FleetLedger) -> list[str]:
     """Ways of dividing the fleet's cost whose parts are not the whole: jobs and what none of them caused, for one."""
     billed = sum(bill.totals().get(CURRENCY, 0) for bill in books.folded.bills)
     breaches = []
@@ -164,10 +164,11 @@ def _find_uneven(books: FleetBooks) -> list[str]:
     return breaches
 
 
-def _find_split(books: FleetBooks, store: Store, book: PriceBook, edge: int) -> list[str]:
+def _find_split(books: FleetLedger, store: Store, book: PriceBook, edge: int) -> list[str]:
     """An edge of months in the middle of the storm, on which the two sides do not sum to what they are together."""
     halves = [
-        read_books(store, book, rules=_RULES, period=period) for period in (Period(0, edge), Period(edge, 10**14))
+        read_fleet_ledger(store, book, rules=_RULES, period=period)
+        for period in (Period(0, edge), Period(edge, 10**14))
     ]
     whole = _amounts(books.entries)
     parts = _amounts(entry for half in halves for entry in half.entries)
@@ -186,7 +187,7 @@ def _find_repeated(entries: tuple[LedgerEntry, ...]) -> list[str]:
     return [f"entry {name} is there {count} times" for name, count in times.items() if count > 1]
 
 
-def _find_unaccounted(books: FleetBooks, started: list[AttemptStarted], ends: Mapping[str, AttemptEnded]) -> list[str]:
+def _find_unaccounted(books: FleetLedger, started: list[AttemptStarted], ends: Mapping[str, AttemptEnded]) -> list[str]:
     """Attempts that took time and have no entry, or one in a bucket that the records speak against."""
     breaches = []
     buckets: defaultdict[str, set[Bucket]] = defaultdict(set)

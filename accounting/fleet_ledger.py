@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from accounting.charge import Charging, Weights
 from accounting.facts import FactReader, LedgerFacts
-from accounting.report import Standing
+from accounting.report import Finality
 from cache.store import Store
 from journals.node_session import BEAT_SECONDS
 from ledger.activity import Provenance
@@ -22,7 +22,7 @@ _ALL_LABELS = "*"
 
 
 @dataclass(frozen=True)
-class BookRules:
+class PricingRules:
     """How facts are priced, beside the price book."""
 
     #: Price an hour, ``0.30 USD``, of machines that say none themselves; empty: the book's.
@@ -38,7 +38,7 @@ class BookRules:
 
 
 @dataclass(frozen=True)
-class FleetBooks:
+class FleetLedger:
     """What was spent on every machine, in a period or ever; charged to jobs where a job caused it."""
 
     #: Entries after charging, by session, start, attempt and id.
@@ -60,13 +60,13 @@ class FleetBooks:
     #: Differences of closed months that were entered here; among the entries.
     late: tuple[LedgerEntry, ...] = ()
     #: How final they are.
-    standing: Standing = Standing.PROVISIONAL
+    standing: Finality = Finality.PROVISIONAL
     #: Labels by job.
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     #: The price book that they were folded with.
     book: PriceBook = field(default_factory=lambda: PriceBook(()))
     #: And the rules.
-    rules: BookRules = field(default_factory=BookRules)
+    rules: PricingRules = field(default_factory=PricingRules)
 
     def by(self, dimension: Dimension, *, fake: bool | None = None) -> dict[str, dict[str, Sum]]:
         """Value -> currency -> sum; what no job caused is under ``""``."""
@@ -86,15 +86,15 @@ class FleetBooks:
         return labels.get(name, "") if name else ", ".join(f"{each}={text}" for each, text in sorted(labels.items()))
 
 
-def read_books(
-    store: Store, book: PriceBook, *, rules: BookRules | None = None, period: Period | None = None
-) -> FleetBooks:
+def read_fleet_ledger(
+    store: Store, book: PriceBook, *, rules: PricingRules | None = None, period: Period | None = None
+) -> FleetLedger:
     """The books of every machine of the store, under ``book``. Raises StoreError, ConservationError."""
     reader = FactReader(store)
-    return fold_facts(reader.facts(reader.sessions()), book, rules or BookRules(), period)
+    return fold_facts(reader.facts(reader.sessions()), book, rules or PricingRules(), period)
 
 
-def fold_facts(facts: LedgerFacts, book: PriceBook, rules: BookRules, period: Period | None = None) -> FleetBooks:
+def fold_facts(facts: LedgerFacts, book: PriceBook, rules: PricingRules, period: Period | None = None) -> FleetLedger:
     """The books over these facts. Pure."""
     made, wants = Provenance(facts.made_by, facts.made_at), Demand(facts.wants)
     folded = fold_with(facts.facts, made, wants, book, period, rules.fold_rules())
@@ -106,7 +106,7 @@ def fold_facts(facts: LedgerFacts, book: PriceBook, rules: BookRules, period: Pe
     charging = Charging(weights, facts.embedded, facts.wants)
     entries = tuple(sorted(charging.entries(folded.entries), key=_place))
     unpriced = tuple(sorted(charging.unpriced(folded.unpriced), key=_place))
-    return FleetBooks(
+    return FleetLedger(
         entries=entries,
         totals=LedgerTotals.of(entries),
         unpriced=unpriced,

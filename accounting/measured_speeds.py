@@ -26,7 +26,7 @@ Place = tuple[str, str, str]
 
 
 @dataclass
-class Rates:
+class MeasuredSpeeds:
     """What was measured, by hardware, stage and engine."""
 
     #: Engine milliseconds for each millisecond of speech.
@@ -89,7 +89,7 @@ def hardware_here() -> str:
 # -- measuring -----------------------------------------------------------------------------------------------
 
 
-def measure_rates(store: Store) -> Rates:
+def measure_speeds(store: Store) -> MeasuredSpeeds:
     """Reads every journal of attempts once. Raises StoreError."""
     times, loads, usage = Speeds[Place](), Speeds[Place](), Speeds[tuple[str, str]]()
     machines: dict[str, str] = {}
@@ -110,7 +110,7 @@ def measure_rates(store: Store) -> Rates:
                 times.note((where, started.stage, started.engine), fact.engine_ms, audio_ms)
                 for meter, amount in _text_usage(started, fact).items():
                     usage.note((started.engine, meter), amount, audio_ms)
-    return Rates(
+    return MeasuredSpeeds(
         {place: times.measure(place, place[0]) for place in times},
         {place: loads.measure(place, place[0]) for place in loads},
         {place: usage.measure(place) for place in usage},
