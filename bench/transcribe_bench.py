@@ -32,9 +32,10 @@ sys.path.insert(0, str(ROOT))
 
 from core.audio import ms_to_samples  # noqa: E402
 from core.speech import Window  # noqa: E402
+from engines.engine import EngineChoice  # noqa: E402
 from engines.resources import EngineResources  # noqa: E402
 from engines.roles import freeze, open_engine  # noqa: E402
-from engines.transcribe.interface import Clip, ClipSegment, EngineChoice, Transcript  # noqa: E402
+from engines.transcribe.interface import Clip, ClipSegment, Transcript  # noqa: E402
 from segmenter.detection import find_speech  # noqa: E402
 from segmenter.params import SegmenterParams  # noqa: E402
 from segmenter.windows import pack_windows  # noqa: E402

@@ -116,6 +116,8 @@ def _check(reply: tuple[int, bytes, bool]) -> None:
         assert not is_meant
         assert result.reason.isprintable()
         return
+    assert all(0 <= amount < 10**6 for amount in result.usage.values())
+    assert {"requests", "input_tokens", "output_tokens"} <= set(result.usage)
     _check_translation(result.value, is_meant)
 
 
@@ -125,9 +127,6 @@ def _check_translation(result: Translation, is_meant: bool) -> None:
         assert bool(line.text) != ("untranslated" in line.flags), line
         assert line.text != source, "the source is passed off as its translation"
         assert line.text.isprintable() or set(line.text) & set("\u200c\u200d\u200e\u200f"), line
-    used = result.usage
-    assert 0 <= used.input_tokens < 10**6
-    assert 0 <= used.output_tokens < 10**6
     if is_meant:
         assert [line.text for line in result.lines] == list(json.loads(_GOOD).values())
 
