@@ -16,7 +16,7 @@ from accounting.periods import day_text
 from cache.store import Store
 from core.keys import canonical_json, digest_bytes, digest_value
 from core.money import settle
-from journals.witnesses import keep_documents
+from journals.log_ends import keep_documents
 from ledger.billing import SAID_PRICE
 from ledger.entries import Bucket, Period
 from ledger.prices import PriceBook, PriceRow

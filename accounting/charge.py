@@ -16,7 +16,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from core.money import split
-from journals.facts import JobWant
+from journals.facts import DemandInterval
 from ledger.allocation import entry_id
 from ledger.entries import Bucket, LedgerEntry, Unpriced
 
@@ -54,7 +54,9 @@ class Weights:
 class Charging:
     """Divides what has no job among the jobs of its machine."""
 
-    def __init__(self, weights: Weights, embedded: Mapping[str, Sequence[str]], wants: Iterable[JobWant]) -> None:
+    def __init__(
+        self, weights: Weights, embedded: Mapping[str, Sequence[str]], wants: Iterable[DemandInterval]
+    ) -> None:
         self._weights, self._embedded = weights.by_session, embedded
         self._owners = {want.job: want.owner for want in wants}
 

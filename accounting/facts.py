@@ -20,14 +20,14 @@ from journals.attempts import FOLDER as ATTEMPTS
 from journals.facts import (
     AttemptEnded,
     AttemptStarted,
+    DemandInterval,
     Fact,
-    JobWant,
     SessionOpened,
     believable_counts,
     parse_instant,
 )
+from journals.log_ends import COORDINATOR, WANTS
 from journals.node_session import FOLDER as NODES
-from journals.witnesses import COORDINATOR, WANTS
 from pipeline.job_summary import summary_of
 from pipeline.jobs import JobFolder, list_jobs
 
@@ -52,7 +52,7 @@ class LedgerFacts:
     #: Facts of every machine chosen.
     facts: tuple[Fact, ...]
     #: Wants of every job.
-    wants: tuple[JobWant, ...]
+    wants: tuple[DemandInterval, ...]
     #: Attempt that made a record, by key.
     made_by: Mapping[str, str]
     #: When a record was made, where it says so, by key.
@@ -85,7 +85,7 @@ class FactReader:
         #: Jobs of each embedded run.
         self.embedded: dict[str, tuple[str, ...]] = {}
         #: Wants by job.
-        self.wants: dict[str, tuple[JobWant, ...]] = {}
+        self.wants: dict[str, tuple[DemandInterval, ...]] = {}
         #: When a job was taken up again after a run of it had died; by job.
         self.resumed: dict[str, tuple[int, ...]] = {}
         #: Owner and labels by job.
@@ -141,7 +141,7 @@ class FactReader:
             heads=heads,
         )
 
-    def _purged(self, processes: Iterable[Process]) -> Iterator[JobWant]:
+    def _purged(self, processes: Iterable[Process]) -> Iterator[DemandInterval]:
         """A want of no length for each job whose folder is gone: its units keep their languages."""
         found: dict[str, dict[str, str]] = {}
         for unit in (unit for each in processes for attempt in each.started for unit in attempt.units):
@@ -150,7 +150,7 @@ class FactReader:
                 if unit.key in self._languages:
                     said[unit.key] = self._languages[unit.key]
         for job in sorted(found):
-            yield JobWant(job, "", {}, 0, 0, frozenset(), found[job])
+            yield DemandInterval(job, "", {}, 0, 0, frozenset(), found[job])
 
     # -- records ---------------------------------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ class FactReader:
 
     def _job_wants(
         self, folder: JobFolder, card: JobCard, journals: Mapping[str, Iterable[Mapping[str, Any]]]
-    ) -> Iterator[JobWant]:
+    ) -> Iterator[DemandInterval]:
         spans: list[tuple[int, int | None, frozenset[str]]] = []
         died: set[int] = set()
         for writer, entries in journals.items():
@@ -256,7 +256,7 @@ class FactReader:
             known |= self._planned_keys(folder)
         languages = {key: self._languages[key] for key in known if key in self._languages}
         for start, until, _ in sorted(spans, key=lambda span: (span[0], span[1] is None, span[1] or 0)):
-            yield JobWant(folder.job_id, card.owner, card.labels, start, until, known, languages)
+            yield DemandInterval(folder.job_id, card.owner, card.labels, start, until, known, languages)
 
     def _spans(
         self, writer: str, entries: Iterable[Mapping[str, Any]]

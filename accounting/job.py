@@ -18,7 +18,7 @@ from accounting.verdict import VerdictInputs, judge
 from accounting.workload import Fates, JobContent, read_content, timeline, workload
 from cache.store import Store
 from core.money import Conversion
-from jobs.status import standing_of
+from jobs.status import status_of
 from journals.facts import AttemptEnded, AttemptStarted
 from ledger.api import Counterfactual, counterfactuals
 from ledger.billing import OWN_PRICE, SAID_PRICE, BilledSession
@@ -164,7 +164,7 @@ class _Builder:
     def _standing(self) -> tuple[str, tuple[str, ...], str]:
         """State, media names and engines; of a purged job only what the journals say."""
         # A job that nobody has taken up has no folder: how it stands says its order.
-        standing = standing_of(JobFolder(self._reader.store, self._job))
+        standing = status_of(JobFolder(self._reader.store, self._job))
         if standing is not None:
             return str(standing.state), tuple(path.name for path in standing.media), standing.engines
         engines = {entry.engine for entry in self._entries if entry.engine}

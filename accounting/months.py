@@ -20,7 +20,7 @@ from accounting.verify import verify_store
 from cache.store import Store
 from core.errors import StoreError, UsageError
 from journals.facts import parse_instant
-from journals.witnesses import keep_documents
+from journals.log_ends import keep_documents
 from ledger.closing import Closing, close_period, extended, late_entries
 from ledger.entries import LedgerEntry, Period
 from ledger.prices import PriceBook

@@ -18,12 +18,12 @@ from cache.store import Store
 from core.errors import StoreError
 from core.keys import canonical_json, digest_bytes, is_digest
 from journals.attempts import FOLDER as ATTEMPTS
-from journals.chain import Anchor, FileCheck, Flaw, Problem, Reading, join_checks, read_file
+from journals.chain import Anchor, FileCheck, Flaw, LogProblem, LogReader, join_checks, read_file
+from journals.hash_chained import ANCHORS, anchors_of
+from journals.log_ends import JOURNAL, LOG_ENDS, PURGED, WANTS, is_last_fact
 from journals.node_session import FOLDER as NODES
 from journals.node_session import OPENED
 from journals.positions import SEEN, anchor_in, claims_of
-from journals.sealed import ANCHORS, anchors_of
-from journals.witnesses import JOURNAL, PURGED, WANTS, WITNESSES, is_last_fact
 
 #: With which the paths of files of anchors begin.
 _OF_ANCHORS = "/".join((*ANCHORS, ""))
@@ -34,7 +34,7 @@ class Verification:
     """What checking the whole ledger showed."""
 
     #: What is wrong, by file and line; none is what an untouched ledger has.
-    problems: tuple[Problem, ...]
+    problems: tuple[LogProblem, ...]
     #: Journals from before lines were chained: their checksums hold, a dropped line would not be seen.
     unsealed: tuple[str, ...]
     #: Journals of processes whose end nobody has seen: they run, or were killed, and what they wrote after their last
@@ -67,12 +67,12 @@ def verify_store(store: Store) -> Verification:
     return replace(again, problems=tuple(problem for problem in again.problems if _place(problem) in before))
 
 
-def _place(problem: Problem) -> tuple[str, int, str]:
+def _place(problem: LogProblem) -> tuple[str, int, str]:
     """Without the flaw: a tail that was taken away is something else once its writer goes on."""
     return problem.file, problem.line, problem.detail
 
 
-def _read_all(store: Store, damaged: list[Problem]) -> Verification:
+def _read_all(store: Store, damaged: list[LogProblem]) -> Verification:
     survey = _Survey(store)
     survey.read_closings()
     seconds = [survey.read(name) for name in _second_places(store)]
@@ -88,7 +88,7 @@ class _Journal:
     """A journal that was read and is still to be compared with what others know of it."""
 
     name: str
-    reading: Reading
+    reading: LogReader
     #: Its last whole line.
     last: Mapping[str, Any]
 
@@ -100,7 +100,7 @@ class _Survey:
         self._store = store
         #: What lines, anchors and closings know, by file.
         self._claims: defaultdict[str, set[Anchor]] = defaultdict(set)
-        self._problems: list[Problem] = []
+        self._problems: list[LogProblem] = []
         self._checks: list[FileCheck] = []
         self._unsealed: list[str] = []
         self._unseen: list[str] = []
@@ -115,7 +115,7 @@ class _Survey:
             self._learn(Anchor(name, lines, head) for name, (lines, head) in month.anchors.items())
             if month.closing.digest != month.digest:
                 place = f"{LEDGER}/closed-{month.month}.json"
-                self._problems.append(Problem(place, 0, Flaw.CHANGED, "its digest is another"))
+                self._problems.append(LogProblem(place, 0, Flaw.CHANGED, "its digest is another"))
 
     def read(self, name: str) -> _Journal:
         """Reads a journal, and learns from its lines."""
@@ -176,7 +176,7 @@ class _Survey:
         elif is_last_fact(journal.last):
             place = "/".join(anchors_of(name.split("/")))
             words = f"{name} was ended in order, and the anchor of its end is not there"
-            self._problems.append(Problem(place, 0, Flaw.MISSING, words))
+            self._problems.append(LogProblem(place, 0, Flaw.MISSING, words))
         else:
             self._unseen.append(name)
 
@@ -187,9 +187,9 @@ class _Survey:
             self._keys.update(_keys(entry))
         double = len(entries) - len({canonical_json(entry) for entry in entries})
         if double:
-            self._problems.append(Problem(name, 0, Flaw.REPEATED, f"{double} lines are there again"))
+            self._problems.append(LogProblem(name, 0, Flaw.REPEATED, f"{double} lines are there again"))
 
-    def conclude(self, damaged: list[Problem]) -> Verification:
+    def conclude(self, damaged: list[LogProblem]) -> Verification:
         """All of it together; ``damaged`` are documents that are in quarantine now."""
         references = _references(self._store, self._keys)
         known = {name for check in self._checks for name in check.documents} - {one.file for one in damaged}
@@ -244,7 +244,7 @@ def _only(documents: Mapping[str, str], known: set[str]) -> dict[str, str]:
 
 def _second_places(store: Store) -> Iterator[str]:
     """The journals in which others are noted."""
-    for folder in (ANCHORS, WITNESSES):
+    for folder in (ANCHORS, LOG_ENDS):
         yield from ("/".join((*folder, name)) for name in store.children(folder) if name.endswith(JOURNAL))
 
 
@@ -271,11 +271,11 @@ def _keys(entry: Mapping[str, Any]) -> Iterator[str]:
     yield from (key for key in keys if is_digest(key)) if isinstance(keys, list) else ()
 
 
-def _damaged_documents(store: Store) -> list[Problem]:
+def _damaged_documents(store: Store) -> list[LogProblem]:
     """Closings, price books and bills whose checksum fails."""
     names = [name for name in store.children((LEDGER,)) if name.endswith(".json")]
     gone = [name for name in names if store.read_document((LEDGER, name)) is None]
-    return [Problem(f"{LEDGER}/{name}", 0, Flaw.DAMAGED, "its checksum fails; it is in quarantine") for name in gone]
+    return [LogProblem(f"{LEDGER}/{name}", 0, Flaw.DAMAGED, "its checksum fails; it is in quarantine") for name in gone]
 
 
 def _references(store: Store, keys: Iterable[str]) -> dict[str, str]:

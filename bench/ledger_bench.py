@@ -35,9 +35,9 @@ if __package__ in (None, ""):
 
 from cache.journal import encode_line
 from core.keys import digest_bytes
-from journals.chain import Anchor, Chain, FileCheck, Problem, join_checks, verify_file
+from journals.chain import Anchor, Chain, FileCheck, LogProblem, join_checks, verify_file
 from journals.decoding import json_decoder
-from journals.facts import Fact, JobWant, parse_attempt_fact, parse_node_fact, parse_opening
+from journals.facts import DemandInterval, Fact, parse_attempt_fact, parse_node_fact, parse_opening
 from ledger.activity import Provenance
 from ledger.demand import Demand
 from ledger.fold import FoldRules, fold_with
@@ -239,7 +239,7 @@ def _check(path: Path, anchors: dict[str, list[Anchor]], facts: list[Fact], sess
 
 
 BOOK = _book()
-WANTS = Demand(JobWant(f"job{number}", f"owner{number % 5}", {}, 0, None, frozenset()) for number in range(JOBS))
+WANTS = Demand(DemandInterval(f"job{number}", f"owner{number % 5}", {}, 0, None, frozenset()) for number in range(JOBS))
 
 
 def _settle() -> None:
@@ -247,7 +247,7 @@ def _settle() -> None:
     gc.disable()
 
 
-def _fold_and_join(folder: Path) -> tuple[list[Problem], Part]:
+def _fold_and_join(folder: Path) -> tuple[list[LogProblem], Part]:
     part = fold_machine(folder)
     problems = join_checks(part.checks, part.documents, [check.file for check in part.checks], part.references)
     # What was joined need not travel.
@@ -294,7 +294,7 @@ def _resident(process: psutil.Process) -> int:
 
 def measure(folders: list[Path], processes: int) -> dict[str, Any]:
     """Verifies and folds these machines."""
-    totals, problems, errors = LedgerTotals(), list[Problem](), list[str]()
+    totals, problems, errors = LedgerTotals(), list[LogProblem](), list[str]()
     entries = unpriced = 0
     billed: dict[str, int] = {}
     began, own = time.monotonic(), _own_cpu()

@@ -25,11 +25,11 @@ from jobs.queue_listing import view_of
 from jobs.queue_view import write_view
 from jobs.submissions import OrderKind, Submission, close_job, file_order, filed_orders, give_order, wanted_of
 from journals.attempts import AttemptJournal, Begun
-from journals.demand import JobWants
+from journals.demand import DemandLog
+from journals.hash_chained import HashChainedLog
+from journals.log_ends import EndOfLogRecorder
 from journals.node_session import FOLDER as NODES
 from journals.node_session import OPENED, local_facts
-from journals.sealed import SealedJournal
-from journals.witnesses import Witness
 from pipeline import records
 from pipeline.delivery import Delivery
 from pipeline.job import SPEECH, JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
@@ -99,10 +99,10 @@ class _Process:
         facts = local_facts()
         opened = {"v": 1, "session": self.name, "at": "2026-11-01T00:00:00.000+00:00", "price": "", **facts.as_json()}
         store.write_once((NODES, self.name, OPENED), _json(opened))
-        self.beats = SealedJournal(store, (NODES, self.name, f"beats-1-{first:08x}.jsonl"))
+        self.beats = HashChainedLog(store, (NODES, self.name, f"beats-1-{first:08x}.jsonl"))
         self.attempts = AttemptJournal(store, session=self.name)
-        self._witness = Witness(store, self.name)
-        self.wants = JobWants(self._witness)
+        self._witness = EndOfLogRecorder(store, self.name)
+        self.wants = DemandLog(self._witness)
 
     def __enter__(self) -> _Process:
         return self

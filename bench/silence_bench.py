@@ -51,8 +51,8 @@ from cache.store import Store  # noqa: E402
 from core.speech import Segment, Span, Window  # noqa: E402
 from engines.engine import Result, Stopping, never  # noqa: E402
 from journals.attempts import AttemptJournal  # noqa: E402
-from journals.demand import JobWants  # noqa: E402
-from journals.witnesses import Witness  # noqa: E402
+from journals.demand import DemandLog  # noqa: E402
+from journals.log_ends import EndOfLogRecorder  # noqa: E402
 from ledger.prices import PriceBook  # noqa: E402
 from pipeline.batches import Outcome, run_units  # noqa: E402
 from pipeline.job import Plan  # noqa: E402
@@ -209,7 +209,7 @@ class Bench:
             journal = ClockJournal(store, self.engine)
             # A run begins without the encoder's outputs of another.
             self.engine.engine._kept.clear()
-            wants = JobWants(Witness(store, journal.session))
+            wants = DemandLog(EndOfLogRecorder(store, journal.session))
             wants.wanted(folder)
             work = compute(plan, self.engine, store, journal)
             wants.ended(folder, work.keys)

@@ -11,10 +11,10 @@ def doctor_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from jobs.checkup import Health, examine
+    from jobs.checkup import CheckStatus, examine
 
     console = Console(highlight=False, soft_wrap=True)
-    styles = {Health.OK: "green", Health.WARNING: "yellow", Health.BROKEN: "bold red"}
+    styles = {CheckStatus.OK: "green", CheckStatus.WARNING: "yellow", CheckStatus.BROKEN: "bold red"}
     findings = []
     for finding in examine(open_runtime({"home": home})):
         findings.append(finding)
@@ -23,7 +23,7 @@ def doctor_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
             console.print(line)
             if finding.mend:
                 console.print(Text(f"        {finding.mend}", style="dim"))
-    broken = any(finding.health is Health.BROKEN for finding in findings)
+    broken = any(finding.health is CheckStatus.BROKEN for finding in findings)
     if json:
         checks = [{"name": f.name, "health": str(f.health), "detail": f.detail, "mend": f.mend} for f in findings]
         print_json({"ok": not broken, "checks": checks})

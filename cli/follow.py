@@ -145,13 +145,13 @@ def _look(store: Store, job_id: str) -> QueueView:
     """How a job stands. One of `segue run` counts as well once it has ended; raises UsageError before."""
     from jobs.queue_listing import job_view, require_submitted
     from jobs.queue_view import ENDED, Priority, QueueView
-    from jobs.status import standing_of
+    from jobs.status import status_of
     from pipeline.jobs import JobFolder
 
     view = job_view(store, job_id)
     if view is not None:
         return view
-    standing = standing_of(JobFolder(store, job_id))
+    standing = status_of(JobFolder(store, job_id))
     if standing is None or standing.state not in ENDED:
         return require_submitted(store, job_id)
     return QueueView(

@@ -46,10 +46,10 @@ def _lines(store: Store, found: Purge) -> list[str]:
 
 
 def _jobs(store: Store, job_ids: Sequence[str]) -> list[str]:
-    from jobs.status import standing_of
+    from jobs.status import status_of
     from pipeline.jobs import JobFolder
 
-    standings = [(job_id[:12], standing_of(JobFolder(store, job_id))) for job_id in job_ids]
+    standings = [(job_id[:12], status_of(JobFolder(store, job_id))) for job_id in job_ids]
     names = told_apart(path for _, standing in standings if standing for path in standing.media)
     return [
         f"  {job_id}  {standing.state:<11}  {', '.join(names[path] for path in standing.media)}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cache.store import Store
-    from jobs.status import Standing
+    from jobs.status import JobStatus
     from pipeline.assemble import Assembly
     from pipeline.report import LeftBehind
 
@@ -34,7 +34,7 @@ def status_command(
     """
     from rich.console import Console
 
-    from jobs.status import assembly_of, standing_of
+    from jobs.status import assembly_of, status_of
     from jobs.submissions import find_submitted
     from pipeline.jobs import JobFolder
     from pipeline.left_behind import left_by_job
@@ -51,7 +51,7 @@ def status_command(
         return
     store = open_runtime({"home": home}).store
     folder = JobFolder(store, find_submitted(store, job))
-    standing = standing_of(folder)
+    standing = status_of(folder)
     if standing is None:
         raise UsageError(f"job {folder.job_id[:12]} has no plan that can be read", "run the same command again")
     # What is only not done yet is nothing to review.
@@ -69,21 +69,21 @@ def status_command(
         _print_review(console, assembly)
 
 
-def _all_standings(store: Store) -> list[Standing]:
-    from jobs.status import standing_of
+def _all_standings(store: Store) -> list[JobStatus]:
+    from jobs.status import status_of
     from jobs.submissions import orders_by_job
     from pipeline.jobs import JobFolder, list_jobs
 
     pending = orders_by_job(store)
     ids = sorted({folder.job_id for folder in list_jobs(store)} | pending.keys())
-    found = (standing_of(JobFolder(store, job_id), pending.get(job_id, ())) for job_id in ids)
+    found = (status_of(JobFolder(store, job_id), pending.get(job_id, ())) for job_id in ids)
     standings = sorted((one for one in found if one is not None), key=lambda one: (one.at, one.job_id))
     newest = {path: standing.at for standing in standings for path in standing.media}
     # A file that was refused is no news any more once something has become of it.
     return [one for one in standings if not one.refused or any(newest[path] == one.at for path in one.media)]
 
 
-def _print_jobs(console: Console, standings: list[Standing]) -> None:
+def _print_jobs(console: Console, standings: list[JobStatus]) -> None:
     from cli.wording import clock, local_time, printable, told_apart
     from pipeline.report import JobState
 
@@ -99,7 +99,7 @@ def _print_jobs(console: Console, standings: list[Standing]) -> None:
         console.print("  ".join(parts) + why)
 
 
-def _print_standing(console: Console, standing: Standing, left: Sequence[LeftBehind]) -> None:
+def _print_standing(console: Console, standing: JobStatus, left: Sequence[LeftBehind]) -> None:
     from cli.summary import left_behind_lines
     from cli.wording import clock, local_time, one_line, percent, printable
 

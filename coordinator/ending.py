@@ -16,7 +16,7 @@ from core.conditions import condition_of, reason_of
 from core.errors import MachineError, StoreError
 from jobs.submissions import Wanted, read_view, write_view
 from jobs.webhooks import EventEnd, end_event
-from journals.demand import JobWants
+from journals.demand import DemandLog
 from pipeline.delivery import Delivery
 from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder
@@ -33,7 +33,7 @@ _log = logging.getLogger("segue.coordinator")
 class Ending:
     """Ends jobs. Everything but `deliver` is done at once; what a delivery came to is fetched with `collect`."""
 
-    def __init__(self, runtime: Runtime, announce: Callable[[str], None], wants: JobWants) -> None:
+    def __init__(self, runtime: Runtime, announce: Callable[[str], None], wants: DemandLog) -> None:
         self._runtime, self._store, self._announce, self._wants = runtime, runtime.store, announce, wants
         self._outbox = Outbox(runtime.store, runtime.settings.notify_secret.get_secret_value(), announce)
         self._courier = ThreadPoolExecutor(1, thread_name_prefix="deliver")

@@ -14,8 +14,8 @@ from coordinator.dispatch import Desk
 from coordinator.fairness import FairShare
 from coordinator.rates import Rates
 from coordinator.register import JobRegister
-from journals.demand import JobWants
-from journals.witnesses import COORDINATOR, Witness, process_name
+from journals.demand import DemandLog
+from journals.log_ends import COORDINATOR, EndOfLogRecorder, process_name
 from pipeline.jobs import JobFolder
 from pipeline.runtime import Runtime
 from tasks.broker import Broker
@@ -35,9 +35,9 @@ class Floor:
     rates: Rates
     register: JobRegister
     #: What this coordinator saw of others' journals.
-    witness: Witness
+    witness: EndOfLogRecorder
     #: When jobs wanted their units.
-    wants: JobWants
+    wants: DemandLog
     share: FairShare = field(default_factory=FairShare)
     desk: Desk = field(default_factory=Desk)
     active: dict[str, ActiveJob] = field(default_factory=dict)
@@ -51,8 +51,8 @@ class Floor:
     def over(cls, runtime: Runtime, broker: Broker, announce: Callable[[str], None]) -> Floor:
         """An empty floor over a store."""
         store = runtime.store
-        witness = Witness(store, f"{process_name()}-{COORDINATOR}")
-        return cls(runtime, broker, announce, store, Rates(store), JobRegister(store), witness, JobWants(witness))
+        witness = EndOfLogRecorder(store, f"{process_name()}-{COORDINATOR}")
+        return cls(runtime, broker, announce, store, Rates(store), JobRegister(store), witness, DemandLog(witness))
 
     @property
     def store_id(self) -> str:

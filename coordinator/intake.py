@@ -19,7 +19,7 @@ from coordinator.register import SET_ASIDE_S
 from coordinator.views import Views
 from core.errors import MediaError, SegueError, StoreError
 from core.keys import Key
-from jobs.submissions import Order, OrderKind, file_order, filed_orders, open_jobs, order_names, read_order
+from jobs.submissions import JobOrder, OrderKind, file_order, filed_orders, open_jobs, order_names, read_order
 from pipeline.jobs import JobFolder
 from pipeline.plan_queue import PutOffError, StoppedError
 from pipeline.stages import Unit
@@ -55,7 +55,7 @@ class Intake:
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="plan-thin")
         self._thin = ""
         #: Orders that may have been filed, and whose consequences have not been drawn.
-        self._owed: list[Order] = []
+        self._owed: list[JobOrder] = []
         #: Orders in which a defect was ever met, and when each is tried again; monotonic seconds.
         self._refused: dict[str, float] = {}
 
@@ -105,13 +105,13 @@ class Intake:
                     self._on_order(order.job_id, order.kind)
                 self._owed.remove(order)
 
-    def _is_over(self, order: Order) -> bool:
+    def _is_over(self, order: JobOrder) -> bool:
         """True for an order in which a defect was met, and whose job has ended since: nothing is owed to it any more,
         and what has ended must not be begun again."""
         return order.id in self._refused and order.job_id not in open_jobs(self._floor.store)
 
     @contextmanager
-    def _refusing(self, order: Order) -> Iterator[None]:
+    def _refusing(self, order: JobOrder) -> Iterator[None]:
         """An order in which a defect is met is let alone for a while, and so are its consequences."""
         try:
             with blaming(order.job_id):

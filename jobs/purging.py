@@ -17,7 +17,7 @@ from jobs.presence import run_sign
 from jobs.retention import is_finished, plan_of, references
 from jobs.submissions import filed_orders, open_jobs, order_parts, orders_by_job, wanted_of
 from jobs.webhooks import OUTBOX
-from journals.witnesses import Witness, process_name
+from journals.log_ends import EndOfLogRecorder, process_name
 from pipeline.delivery import is_ours, note_parts, outputs_of_media
 from pipeline.jobs import LAST, JobFolder, list_jobs
 from pipeline.sources import digest_parts
@@ -93,7 +93,7 @@ def purge(store: Store, jobs: Collection[str], *, outputs: bool) -> Purge:
     if found.shown.refused:
         raise UsageError(found.shown.refused, found.shown.remedy)
     # Before, so that no crash leaves a gap in the ledger that nobody has a word for.
-    witness = Witness(store, process_name())
+    witness = EndOfLogRecorder(store, process_name())
     witness.note_purge([job_id for job_id in found.shown.jobs if store.children((JOBS, job_id))])
     witness.close()
     _forget_last(store, found.shown.jobs)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from cache.store import Store
 from core.errors import UsageError
 from jobs.queue_view import QueueView, read_view
-from jobs.submissions import Order, OrderKind, Wanted, filed_orders, orders_by_job, wanted_of
+from jobs.submissions import JobOrder, OrderKind, Wanted, filed_orders, orders_by_job, wanted_of
 from jobs.webhooks import (
     EventEnd,
     EventOutcome,
@@ -27,7 +27,7 @@ NOT_TAKEN_UP = "no coordinator has taken it up yet"
 _WORST_FIRST = (JobState.FAILED, JobState.PARTIAL, JobState.CANCELLED, JobState.BUDGET_STOPPED)
 
 
-def job_view(store: Store, job_id: str, pending: Sequence[Order] | None = None) -> QueueView | None:
+def job_view(store: Store, job_id: str, pending: Sequence[JobOrder] | None = None) -> QueueView | None:
     """How a submitted job stands; None for one that was never submitted.
 
     ``pending`` are the orders about it that wait to be applied; they are looked up when not given, and then those that
@@ -59,7 +59,7 @@ def job_views(store: Store) -> list[QueueView]:
     return sorted(found, key=lambda view: (view.submitted_at, view.job_id), reverse=True)
 
 
-def _waiting_events(store: Store, filed: Sequence[Order]) -> list[WaitingEvent]:
+def _waiting_events(store: Store, filed: Sequence[JobOrder]) -> list[WaitingEvent]:
     """Webhooks of one job that nobody has taken yet; others' are not looked at, of which there may be thousands."""
     wanted = wanted_of(filed)
     urls = dict.fromkeys(o.submission.notify for o in filed if o.submission is not None and o.submission.notify)
@@ -105,7 +105,7 @@ def view_of(wanted: Wanted, state: JobState, waiting_for: str = "") -> QueueView
     )
 
 
-def _without_view(store: Store, job_id: str, pending: Sequence[Order]) -> QueueView | None:
+def _without_view(store: Store, job_id: str, pending: Sequence[JobOrder]) -> QueueView | None:
     filed = filed_orders(store, job_id)
     known = {order.id for order in filed}
     wanted = wanted_of([*filed, *(order for order in pending if order.id not in known)])
@@ -122,7 +122,7 @@ def _without_view(store: Store, job_id: str, pending: Sequence[Order]) -> QueueV
     return view_of(wanted, JobState.DONE if set(ends) == {JobState.DONE} else ended)
 
 
-def _with_orders(view: QueueView, orders: Sequence[Order]) -> QueueView:
+def _with_orders(view: QueueView, orders: Sequence[JobOrder]) -> QueueView:
     """The view as it will be once these orders have been applied, as far as that can be told."""
     for order in orders:
         if order.kind is OrderKind.SUBMIT and order.submission is not None:

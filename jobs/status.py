@@ -11,7 +11,7 @@ from typing import Any
 from jobs.presence import RunSign, run_sign
 from jobs.queue_listing import job_view
 from jobs.queue_view import QueueView
-from jobs.submissions import Order, filed_orders, pending_orders, wanted_of
+from jobs.submissions import JobOrder, filed_orders, pending_orders, wanted_of
 from pipeline.assemble import Assembly, assemble_job
 from pipeline.job import PlanOutline, PlanVersionError
 from pipeline.job_summary import JobSummary, summary_of
@@ -21,7 +21,7 @@ from pipeline.work import JobWork
 
 
 @dataclass(frozen=True)
-class Standing:
+class JobStatus:
     """A job as `segue status` shows it."""
 
     job_id: str
@@ -80,7 +80,7 @@ class Standing:
         return value
 
 
-def standing_of(folder: JobFolder, pending: Sequence[Order] | None = None) -> Standing | None:
+def status_of(folder: JobFolder, pending: Sequence[JobOrder] | None = None) -> JobStatus | None:
     """How the job stands; None for a job that has neither a readable plan nor an order nor a result.
 
     ``pending`` as for `job_view`: given, many jobs are listed quickly, and the coordinator's counts are believed.
@@ -119,7 +119,7 @@ def standing_of(folder: JobFolder, pending: Sequence[Order] | None = None) -> St
         state, units = JobState.DONE, dict(results[0].tally.units)
         if view is not None and view.state is not JobState.DONE and not _all_delivered(folder, results):
             state = view.state
-    return Standing(
+    return JobStatus(
         job_id=folder.job_id,
         owner=plan.owner,
         state=state,
@@ -139,14 +139,14 @@ def standing_of(folder: JobFolder, pending: Sequence[Order] | None = None) -> St
 
 
 def _unplanned(
-    folder: JobFolder, view: QueueView, results: list[FileResult], pending: Sequence[Order] | None
-) -> Standing:
+    folder: JobFolder, view: QueueView, results: list[FileResult], pending: Sequence[JobOrder] | None
+) -> JobStatus:
     """A submitted job that nobody has planned yet, or that could not be planned."""
     waiting = pending_orders(folder.store) if pending is None else pending
     orders = [*filed_orders(folder.store, folder.job_id), *waiting]
     wanted = wanted_of([order for order in orders if order.job_id == folder.job_id])
     settings = wanted.submissions[-1].settings if wanted else None
-    return Standing(
+    return JobStatus(
         job_id=folder.job_id,
         owner=view.owner,
         state=view.state,
@@ -164,10 +164,10 @@ def _unplanned(
     )
 
 
-def _without_plan(folder: JobFolder, results: list[FileResult]) -> Standing:
+def _without_plan(folder: JobFolder, results: list[FileResult]) -> JobStatus:
     """A file that no job could be made of, or a job that has lost its plan."""
     worst = min(results, key=lambda result: (result.state is JobState.DONE, result.state is not JobState.FAILED))
-    return Standing(
+    return JobStatus(
         job_id=folder.job_id,
         owner=folder.noted_owner(),
         state=JobState.INTERRUPTED if worst.state is JobState.RUNNING else worst.state,
@@ -194,8 +194,8 @@ def _at(view: QueueView | None, results: list[FileResult]) -> str:
 
 
 def _unreadable(
-    folder: JobFolder, view: QueueView | None, results: list[FileResult], why: str, pending: Sequence[Order] | None
-) -> Standing:
+    folder: JobFolder, view: QueueView | None, results: list[FileResult], why: str, pending: Sequence[JobOrder] | None
+) -> JobStatus:
     """A job whose plan this Segue cannot make sense of: it must not keep people from seeing the others."""
     if view is not None:
         shown = _unplanned(folder, view, results, pending)
@@ -203,7 +203,7 @@ def _unreadable(
     media, owner, engines = tuple(result.media for result in results), "", ""
     state, outputs = JobState.FAILED, _delivered(results)
     at = _at(None, results)
-    return Standing(folder.job_id, owner, state, {}, media, outputs, why, "", (), engines, 0, 0, at, readable=False)
+    return JobStatus(folder.job_id, owner, state, {}, media, outputs, why, "", (), engines, 0, 0, at, readable=False)
 
 
 def _delivered(results: list[FileResult]) -> tuple[Path, ...]:

@@ -27,7 +27,7 @@ from pipeline.job import Caption, JobSettings, make_job_id
 from pipeline.jobs import JobFolder, find_job, list_jobs
 
 __all__ = [
-    "Order",
+    "JobOrder",
     "OrderKind",
     "OrderVersionError",
     "Priority",
@@ -133,7 +133,7 @@ class Submission:
 
 
 @dataclass(frozen=True)
-class Order:
+class JobOrder:
     """One request to the queue, as it lies on disk."""
 
     #: Its name on disk without suffix; names sort by time.
@@ -160,7 +160,7 @@ class Order:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Order:
+    def from_json(cls, value: Mapping[str, Any]) -> JobOrder:
         """The order that `as_json` wrote. Raises StoreError for another version."""
         if value.get("v") != ORDER_VERSION:
             raise OrderVersionError(
@@ -187,7 +187,7 @@ def give_order(
     submission: Submission | None = None,
     priority: Priority | None = None,
     after: str = "",
-) -> Order:
+) -> JobOrder:
     """Writes an order; durable when this returns. Raises StoreError.
 
     ``after`` is the id of the last order about this job that its giver knows of: two machines' clocks differ, and what
@@ -201,7 +201,7 @@ def give_order(
         stamp = (datetime.strptime(earlier, _STAMP) + timedelta(microseconds=1)).strftime(_STAMP)
     hurry = Priority.RUSH in (priority, submission.priority if submission else None)
     name = f"{stamp}-{os.urandom(6).hex()}-{job_id}{_RUSH if hurry else ''}"
-    order = Order(name, kind, job_id, now.isoformat(timespec="milliseconds"), submission, priority)
+    order = JobOrder(name, kind, job_id, now.isoformat(timespec="milliseconds"), submission, priority)
     store.write_once((*_ORDERS, f"{name}.json"), canonical_json(order.as_json()))
     return order
 
@@ -227,13 +227,13 @@ def _job_named(name: str) -> str:
     return parts[2] if len(parts) > 2 else name
 
 
-def read_order(store: Store, name: str) -> Order | None:
+def read_order(store: Store, name: str) -> JobOrder | None:
     """One waiting order; None when it is gone or was damaged. Raises StoreError for one that cannot be read."""
     data = store.read_document((*_ORDERS, name))
     if data is None:
         return None
     try:
-        order = Order.from_json(json.loads(data))
+        order = JobOrder.from_json(json.loads(data))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"the order {name} is not one of this Segue's", "give it again and remove this one") from error
     if f"{order.id}.json" != name:
@@ -241,7 +241,7 @@ def read_order(store: Store, name: str) -> Order | None:
     return order
 
 
-def file_order(store: Store, order: Order) -> bool:
+def file_order(store: Store, order: JobOrder) -> bool:
     """Moves an order to its job's own list; False when it was there already. Only the coordinator may call this."""
     folder = (JOBS, order.job_id, "orders.jsonl")
     known = any(entry["id"] == order.id for entry in store.read_journal(folder).entries)
@@ -252,29 +252,29 @@ def file_order(store: Store, order: Order) -> bool:
     return not known
 
 
-def filed_orders(store: Store, job_id: str) -> tuple[Order, ...]:
+def filed_orders(store: Store, job_id: str) -> tuple[JobOrder, ...]:
     """Everything that was ever asked about a job, oldest first."""
     entries = store.read_journal((JOBS, job_id, "orders.jsonl")).entries
-    return tuple(Order.from_json(entry) for entry in entries)
+    return tuple(JobOrder.from_json(entry) for entry in entries)
 
 
-def pending_orders(store: Store) -> tuple[Order, ...]:
+def pending_orders(store: Store) -> tuple[JobOrder, ...]:
     """Orders that no coordinator has applied yet, for people who look before one has."""
-    found: list[Order | None] = []
+    found: list[JobOrder | None] = []
     for name in order_names(store):
         with suppress(StoreError):
             found.append(read_order(store, name))
     return tuple(order for order in found if order is not None)
 
 
-def order_parts(order: Order) -> tuple[str, ...]:
+def order_parts(order: JobOrder) -> tuple[str, ...]:
     """Where an order waits."""
     return (*_ORDERS, f"{order.id}.json")
 
 
-def orders_by_job(store: Store) -> dict[str, list[Order]]:
+def orders_by_job(store: Store) -> dict[str, list[JobOrder]]:
     """The orders that no coordinator has applied yet, oldest first, by job."""
-    found: dict[str, list[Order]] = {}
+    found: dict[str, list[JobOrder]] = {}
     for order in pending_orders(store):
         found.setdefault(order.job_id, []).append(order)
     return found
@@ -323,7 +323,7 @@ class Wanted:
         return merged
 
 
-def wanted_of(orders: Sequence[Order]) -> Wanted | None:
+def wanted_of(orders: Sequence[JobOrder]) -> Wanted | None:
     """Folds a job's orders; None when it was never submitted."""
     submissions: dict[tuple[str, str], Submission] = {}
     priority, cancelled, retries, first, newest, retried = Priority.NORMAL, False, [], "", None, 0
@@ -378,7 +378,7 @@ def find_submitted(store: Store, wanted: str) -> str:
     return max([*named, (folder.noted_at(), folder.job_id)])[1]
 
 
-def _submitted_as(store: Store, wanted: str, waiting: Sequence[Order]) -> list[tuple[str, str]]:
+def _submitted_as(store: Store, wanted: str, waiting: Sequence[JobOrder]) -> list[tuple[str, str]]:
     """(when, job id) of each submission of a media file of this name."""
     found = [
         (order.at, order.job_id)

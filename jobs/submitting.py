@@ -11,7 +11,7 @@ from core.errors import SegueError, StoreError
 from core.keys import canonical_json
 from jobs.queue_listing import job_view
 from jobs.submissions import (
-    Order,
+    JobOrder,
     OrderKind,
     Priority,
     Submission,
@@ -83,7 +83,7 @@ class Submitter:
     #: Price an hour of machines that nobody knows one of; empty for none.
     node_rate: str = ""
     #: Orders that no coordinator had applied when this began, and those given here, by job.
-    _pending: dict[str, list[Order]] | None = None
+    _pending: dict[str, list[JobOrder]] | None = None
 
     def freeze(self, request: Request) -> None:
         """Finds the engines and reads the glossary. Raises EngineError, UsageError: what holds for every input."""
@@ -130,7 +130,7 @@ class Submitter:
         return Submitted(delivery.media, JobState.QUEUED, job_id, ordered=True)
 
 
-def _says_the_same(orders: list[Order], submission: Submission) -> bool:
+def _says_the_same(orders: list[JobOrder], submission: Submission) -> bool:
     """True when the last order for this place asks for exactly this."""
     place = (submission.delivery.media, submission.delivery.folder)
     for order in reversed(orders):

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from cache.store import Store
 from core.specs import EngineSpec
-from journals.sealed import SealedJournal
-from journals.witnesses import process_name
+from journals.hash_chained import HashChainedLog
+from journals.log_ends import process_name
 
 #: Folder under the store's home, one file a process.
 FOLDER = "attempts"
@@ -78,7 +78,7 @@ class AttemptJournal:
         where whoever watches it has chosen one.
         """
         self.session = session or process_name()
-        self._journal = SealedJournal(store, (FOLDER, f"{self.session}.jsonl"))
+        self._journal = HashChainedLog(store, (FOLDER, f"{self.session}.jsonl"))
         self._card, self._tell = card or ProcessCard(), tell
         self._count, self._begun = 0, _now()
         self._opened = False

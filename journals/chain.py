@@ -1,9 +1,9 @@
 """Tamper evidence: each line of a journal names the line before it by hash, and the heads are noted in a second place.
 
 A chain alone sees neither a lost tail nor a lost file, so others hold it: anchors (a file's head and how many lines
-it had, kept elsewhere by its writer or by a witness, `journals.positions`) and records, which carry the hash of the
-line that began their attempt. What none of them has seen yet may be lost without a trace: a line that a crash tore is
-counted, and is no problem unless one of them says that it was whole.
+it had, kept elsewhere by its writer or in an end-of-log record, `journals.positions`) and records, which carry the hash
+of the line that began their attempt. What none of them has seen yet may be lost without a trace: a line that a crash
+tore is counted, and is no problem unless one of them says that it was whole.
 
 A line is ``16 hexadecimal digits of SHA-256 of the body, space, body``, written with a newline before and after it; the
 body is JSON. Its hash is SHA-256 of the body's bytes. In a sealed line ``n`` is its number in the file, from 0, and
@@ -131,7 +131,7 @@ class Flaw(StrEnum):
 
 
 @dataclass(frozen=True, order=True)
-class Problem:
+class LogProblem:
     """One thing that is wrong, and where."""
 
     #: The file's name.
@@ -157,7 +157,7 @@ class FileCheck:
     #: Its head, to be anchored; of the lines that are there, whether or not something is wrong with them.
     anchor: Anchor
     #: What is wrong with it.
-    problems: tuple[Problem, ...]
+    problems: tuple[LogProblem, ...]
     #: Pieces that failed writes left, and that nobody has seen whole.
     torn: int
     #: Hash of a last line that is whole but for its newline; empty for none.
@@ -168,12 +168,12 @@ class FileCheck:
     documents: Mapping[str, str] = field(default_factory=dict)
 
 
-class Reading:
+class LogReader:
     """One journal, read line by line; `check` says what it showed, once everything that knows of it is known."""
 
     def __init__(self, file: str, on_entry: Callable[[Body], None] | None) -> None:
         self._file, self._on_entry = file, on_entry
-        self.problems: list[Problem] = []
+        self.problems: list[LogProblem] = []
         self.attempts: dict[str, str] = {}
         self.documents: dict[str, str] = {}
         #: Number of each whole line, in the file's order, and the place of each hash, in that order as well.
@@ -285,7 +285,7 @@ class Reading:
         self._pieces.clear()
 
     def _flaw(self, number: int, flaw: Flaw, detail: str) -> None:
-        self.problems.append(Problem(self._file, number, flaw, detail))
+        self.problems.append(LogProblem(self._file, number, flaw, detail))
 
     def check(self, anchors: Iterable[Anchor]) -> FileCheck:
         """What the journal showed, compared with what others know of it. To be called once."""
@@ -296,7 +296,9 @@ class Reading:
             if by_number.get(anchor.lines - 1) == anchor.head:
                 continue
             flaw = Flaw.TRUNCATED if self.lines < anchor.lines else Flaw.CHANGED
-            problems.append(Problem(file, 0, flaw, f"line {anchor.lines - 1} was anchored, and is not there as it was"))
+            problems.append(
+                LogProblem(file, 0, flaw, f"line {anchor.lines - 1} was anchored, and is not there as it was")
+            )
         if self.unclosed and any(anchor.head == self.unclosed for anchor in known):
             problems.append(_unclosed(file))
         problems.sort()
@@ -314,22 +316,22 @@ def verify_file(
     return read_file(file, data, on_entry).check(anchors)
 
 
-def read_file(file: str, data: bytes | Iterable[bytes], on_entry: Callable[[Body], None] | None = None) -> Reading:
+def read_file(file: str, data: bytes | Iterable[bytes], on_entry: Callable[[Body], None] | None = None) -> LogReader:
     """As `verify_file`, in two steps: for files whose anchors are known only when others have been read."""
-    reading = Reading(file, on_entry)
+    reading = LogReader(file, on_entry)
     reading.read(data if isinstance(data, bytes) else b"".join(data))
     return reading
 
 
-def _unclosed(file: str) -> Problem:
-    return Problem(file, 0, Flaw.TRUNCATED, "the last line was seen whole, and its newline is missing")
+def _unclosed(file: str) -> LogProblem:
+    return LogProblem(file, 0, Flaw.TRUNCATED, "the last line was seen whole, and its newline is missing")
 
 
 def verify(
     files: Mapping[str, bytes | Iterable[bytes]],
     anchors: Iterable[Anchor] = (),
     references: Mapping[str, str] | None = None,
-) -> list[Problem]:
+) -> list[LogProblem]:
     """Every problem of these files; none is what an untouched ledger has.
 
     ``files`` gives bytes by name: journals end in ``.jsonl``, anything else is a document that a journal's line may
@@ -353,7 +355,7 @@ def join_checks(
     documents: Mapping[str, str],
     anchored: Iterable[str],
     references: Mapping[str, str],
-) -> list[Problem]:
+) -> list[LogProblem]:
     """What the checks of all files say together, for a caller that checks files in several processes.
 
     ``documents`` are the SHA-256 of the documents that are there, ``anchored`` the files that anchors name.
@@ -362,13 +364,13 @@ def join_checks(
     problems = [problem for check in found for problem in check.problems]
     present = {check.file for check in found}
     gone = sorted(file for file in set(anchored) - present if file.endswith(_JOURNAL))
-    problems += [Problem(file, 0, Flaw.MISSING, "an anchor knows it") for file in gone]
+    problems += [LogProblem(file, 0, Flaw.MISSING, "an anchor knows it") for file in gone]
     problems += _check_references(found, references)
     problems += _check_documents(found, documents)
     return sorted(set(problems))
 
 
-def _check_references(checks: Sequence[FileCheck], references: Mapping[str, str]) -> list[Problem]:
+def _check_references(checks: Sequence[FileCheck], references: Mapping[str, str]) -> list[LogProblem]:
     problems = []
     attempts = {attempt: (check.file, digest) for check in checks for attempt, digest in check.attempts.items()}
     by_name = {check.file.rpartition("/")[2]: check.file for check in checks}
@@ -376,23 +378,23 @@ def _check_references(checks: Sequence[FileCheck], references: Mapping[str, str]
         name = f"{attempt.partition('/')[0]}{_JOURNAL}"
         file, held = attempts.get(attempt, (by_name.get(name, ""), ""))
         if not file:
-            problems.append(Problem(name, 0, Flaw.MISSING, f"a record knows its attempt {attempt}"))
+            problems.append(LogProblem(name, 0, Flaw.MISSING, f"a record knows its attempt {attempt}"))
         elif not held:
-            problems.append(Problem(file, 0, Flaw.TRUNCATED, f"a record knows attempt {attempt}, and no line does"))
+            problems.append(LogProblem(file, 0, Flaw.TRUNCATED, f"a record knows attempt {attempt}, and no line does"))
         elif held != digest:
-            problems.append(Problem(file, 0, Flaw.CHANGED, f"attempt {attempt} is not the one that a record knows"))
+            problems.append(LogProblem(file, 0, Flaw.CHANGED, f"attempt {attempt} is not the one that a record knows"))
     seen = set(references.values())
     return problems + [_unclosed(check.file) for check in checks if check.unclosed and check.unclosed in seen]
 
 
-def _check_documents(checks: Sequence[FileCheck], documents: Mapping[str, str]) -> list[Problem]:
+def _check_documents(checks: Sequence[FileCheck], documents: Mapping[str, str]) -> list[LogProblem]:
     problems, known = [], set[str]()
     for check in checks:
         for name, digest in check.documents.items():
             known.add(name)
             if name not in documents:
-                problems.append(Problem(name, 0, Flaw.MISSING, f"{check.file} knows it"))
+                problems.append(LogProblem(name, 0, Flaw.MISSING, f"{check.file} knows it"))
             elif documents[name] != digest:
-                problems.append(Problem(name, 0, Flaw.CHANGED, f"it is not the one that {check.file} knows"))
+                problems.append(LogProblem(name, 0, Flaw.CHANGED, f"it is not the one that {check.file} knows"))
     loose = sorted(documents.keys() - known)
-    return problems + [Problem(name, 0, Flaw.UNSEALED, "no journal knows it by hash") for name in loose]
+    return problems + [LogProblem(name, 0, Flaw.UNSEALED, "no journal knows it by hash") for name in loose]

@@ -1,7 +1,7 @@
 """When a job wanted its units: facts for the ledger, since units that several jobs wanted at once are paid by all.
 
 Each process has its own journal in a job's folder. Its lines are chained, and their ends are noted in the process's
-own journal as a witness: a file of anchors for each job would be one too many.
+own journal of end-of-log records: a file of anchors for each job would be one too many.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cache.names import JOBS
 from cache.store import Store
 from core.errors import StoreError
 from journals.chain import Anchor, Chain
-from journals.witnesses import JOURNAL, RECENT, WANTS, Witness, journals_of_run, read_end
+from journals.log_ends import JOURNAL, RECENT, WANTS, EndOfLogRecorder, journals_of_run, read_end
 
 
 class JobPlace(Protocol):
@@ -29,15 +29,15 @@ class JobPlace(Protocol):
     def job_id(self) -> str: ...
 
 
-class JobWants:
+class DemandLog:
     """What one process notes of its jobs' wants. Safe for several threads."""
 
-    def __init__(self, witness: Witness) -> None:
-        self._witness = witness
+    def __init__(self, recorder: EndOfLogRecorder) -> None:
+        self._recorder = recorder
         self._lock = threading.Lock()
         #: Of journals whose last line may not be whole, by name.
         self._doubtful: dict[str, Chain] = {}
-        #: Ends that the witness has still to note.
+        #: Ends that the recorder has still to note.
         self._unnoted: list[Anchor] = []
         #: Processes that had to do with one of our jobs before, and their wants, once they were looked at.
         self._met: set[str] = set()
@@ -54,7 +54,7 @@ class JobWants:
         self._meet(folder)
 
     def _append(self, folder: JobPlace, fact: Mapping[str, Any]) -> None:
-        parts = (JOBS, folder.job_id, f"{WANTS}{self._witness.name}{JOURNAL}")
+        parts = (JOBS, folder.job_id, f"{WANTS}{self._recorder.name}{JOURNAL}")
         name = "/".join(parts)
         with self._lock:
             chain = self._doubtful.pop(name, None)
@@ -71,7 +71,7 @@ class JobWants:
             self._unnoted.append(chain.anchor)
             # The want itself is written: what the disk refuses now is noted with the next one.
             with suppress(StoreError):
-                self._witness.note(self._unnoted)
+                self._recorder.note(self._unnoted)
                 self._unnoted = []
 
     def _meet(self, folder: JobPlace) -> None:
@@ -82,13 +82,13 @@ class JobWants:
         names = folder.store.children((JOBS, folder.job_id))
         writers = {name.removeprefix(WANTS).removesuffix(JOURNAL) for name in names if name.startswith(WANTS)}
         # Their names begin with when they did: who came before the last few was looked at by one of those.
-        for writer in sorted(writers - {self._witness.name})[-RECENT:]:
+        for writer in sorted(writers - {self._recorder.name})[-RECENT:]:
             wants = f"{JOBS}/{folder.job_id}/{WANTS}{writer}{JOURNAL}"
             if wants in self._met:
                 continue
             try:
                 of_writer = [] if writer in self._met else journals_of_run(folder.store, writer)
-                self._witness.see([wants, *of_writer])
+                self._recorder.see([wants, *of_writer])
             except StoreError:
                 return
             self._met.update((wants, writer))

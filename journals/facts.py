@@ -199,7 +199,7 @@ class EngineTried:
 
 
 @value_type
-class JobWant:
+class DemandInterval:
     """A job wanted these units from ``at`` until ``until``."""
 
     #: Job.

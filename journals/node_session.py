@@ -22,9 +22,9 @@ from cache.store import Store
 from core.errors import StoreError
 from core.keys import digest_bytes, digest_value
 from core.version import VERSION
+from journals.hash_chained import HashChainedLog
+from journals.log_ends import ends_of, journal_of_process, read_end
 from journals.positions import seen_fact
-from journals.sealed import SealedJournal
-from journals.witnesses import ends_of, journal_of_process, read_end
 
 #: Folder under the store's home, one folder a session in it.
 FOLDER = "nodes"
@@ -186,7 +186,7 @@ class NodeSession:
         self.facts = facts
         self._store, self._worker, self._interval = store, worker, interval
         self._name = f"beats-{os.getpid()}-{os.urandom(4).hex()}.jsonl"
-        self._journal = SealedJournal(store, (FOLDER, self.session, self._name))
+        self._journal = HashChainedLog(store, (FOLDER, self.session, self._name))
         self._beats = 0
         #: Engine processes that are over, and when; what is noted of them goes.
         self._ends: list[tuple[str, str]] = []

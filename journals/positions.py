@@ -1,8 +1,8 @@
 """What the lines of one journal know of other files: how far another had been written when this line was.
 
 A line may carry ``anchored``: the last anchor of its own journal that was durable by then, so that no anchor can be
-taken away unseen. A line ``journals_seen`` is a witness's: somebody looked at journals whose process is over, or whose
-writer's own anchors do not reach them, and noted their ends.
+taken away unseen. A line ``journals_seen`` is an end-of-log record: somebody looked at journals whose process is over,
+or whose writer's own anchors do not reach them, and noted their ends.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 
 from journals.chain import Anchor
 
-#: The fact of a witness.
+#: The fact of an end-of-log record.
 SEEN = "journals_seen"
 _ANCHORED = "anchored"
 
 
 def seen_fact(ends: Iterable[Anchor], at: str) -> dict[str, Any]:
-    """The line of a witness who saw these ends. ``at``: UTC, ISO 8601."""
+    """The line of whoever saw these ends. ``at``: UTC, ISO 8601."""
     return {"fact": SEEN, "at": at, "seen": [end.as_json() for end in ends]}
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from journals.facts import JobWant, UnitUse
+from journals.facts import DemandInterval, UnitUse
 
 
 class Demand:
     """The wants of every job, found by unit and instant."""
 
-    def __init__(self, wants: Iterable[JobWant]) -> None:
+    def __init__(self, wants: Iterable[DemandInterval]) -> None:
         # A want that is told twice is one want; the order of telling means nothing.
         ordered = sorted(wants, key=lambda want: (want.at, want.job, want.until is None, want.until or 0))
-        self._by_key: dict[str, tuple[JobWant, ...]] = {}
+        self._by_key: dict[str, tuple[DemandInterval, ...]] = {}
         self._owners: dict[str, str] = {}
         self._labels: dict[str, Mapping[str, str]] = {}
         self._languages: dict[str, dict[str, str]] = {}

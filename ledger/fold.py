@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from core.errors import SegueError
 from core.money import MoneyError
-from journals.facts import AttemptEnded, Fact, JobWant, SessionOpened
+from journals.facts import AttemptEnded, DemandInterval, Fact, SessionOpened
 from ledger.activity import MachineActivity, Provenance
 from ledger.allocation import Allocation
 from ledger.billing import BilledSession, Rate, bill_session, find_rates, find_terms
@@ -88,7 +88,7 @@ class Ledger:
 def fold(
     facts: Iterable[Fact],
     made_by: Mapping[str, str],
-    wants: Sequence[JobWant],
+    wants: Sequence[DemandInterval],
     book: PriceBook,
     period: Period | None = None,
     rules: FoldRules | None = None,

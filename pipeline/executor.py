@@ -21,9 +21,9 @@ from core.errors import EngineError, MediaError, SegueError, StoreError, UsageEr
 from core.specs import EngineSpec
 from engines.engine import Engine
 from journals.attempts import AttemptJournal
-from journals.demand import JobWants
+from journals.demand import DemandLog
+from journals.log_ends import EndOfLogRecorder
 from journals.node_session import NodeSession, local_facts
-from journals.witnesses import Witness
 from pipeline.batches import Outcome, run_units
 from pipeline.board import Board, EngineNeed, OpenJob
 from pipeline.budget import Budget, BudgetGate
@@ -69,8 +69,8 @@ class Executor:
         self._journal = (
             AttemptJournal(runtime.store) if budget is None else AttemptJournal(runtime.store, tell=budget.take)
         )
-        self._witness = Witness(runtime.store, self._journal.session)
-        self._wants = JobWants(self._witness)
+        self._witness = EndOfLogRecorder(runtime.store, self._journal.session)
+        self._wants = DemandLog(self._witness)
         self._engines = EnginePool(runtime.resources, self._engine_loaded)
         self._board = Board()
         self._courier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliver")

@@ -16,8 +16,8 @@ from dataclasses import replace
 from typing import IO, Any
 
 from core.environment import segue_environment
+from journals.log_ends import family_of, process_name
 from journals.node_session import NodeSession
-from journals.witnesses import family_of, process_name
 from pipeline.lookup import UnitRef
 from pipeline.stages import Stage
 from worker.engine_process import Orders

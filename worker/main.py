@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from core.conditions import reason_of
 from core.errors import SettingsError, StoreError, UsageError
 from core.version import VERSION
-from jobs.checkup import Finding, Health, examine_worker
+from jobs.checkup import CheckResult, CheckStatus, examine_worker
 from jobs.presence import broker_url
 from journals.node_session import NodeFacts, NodeSession
 from pipeline.runtime import Runtime
@@ -109,13 +109,13 @@ def check_machine(runtime: Runtime, stages: Sequence[Stage], log: WorkerLog) -> 
     """
     transcribes, translates = Stage.TRANSCRIBE in stages or Stage.DETECT in stages, Stage.TRANSLATE in stages
     for finding in examine_worker(runtime, transcribes=transcribes, translates=translates):
-        if finding.health is Health.BROKEN and not finding.passing:
+        if finding.health is CheckStatus.BROKEN and not finding.passing:
             raise UsageError(_line(finding), finding.mend)
-        if finding.health is not Health.OK:
+        if finding.health is not CheckStatus.OK:
             log.say(_line(finding), "checkup", "warning")
 
 
-def _line(finding: Finding) -> str:
+def _line(finding: CheckResult) -> str:
     return f"{finding.name}: {finding.detail}"
 
 

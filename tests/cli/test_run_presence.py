@@ -20,7 +20,7 @@ from spoken import SPEECH
 from cache.store import Store
 from core.keys import canonical_json
 from jobs.presence import RUN_GONE_S, run_sign
-from jobs.status import standing_of
+from jobs.status import status_of
 from journals.node_session import boot_id
 from pipeline.jobs import JobFolder, list_jobs
 
@@ -53,7 +53,7 @@ def wait_until_running(home: Path) -> None:
         time.sleep(0.2)
         if (home / "store.json").is_file():
             with Store.open(home) as store:
-                standings = [standing_of(folder) for folder in list_jobs(store)]
+                standings = [status_of(folder) for folder in list_jobs(store)]
             if [each.run.pid for each in standings if each is not None and each.run is not None and each.run.pid]:
                 return
     raise AssertionError("it did not begin")

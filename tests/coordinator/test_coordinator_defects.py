@@ -21,7 +21,7 @@ from core.keys import canonical_json
 from jobs.history import read_job_log
 from jobs.queue_listing import job_view
 from jobs.submissions import OrderKind, Priority, Wanted, give_order, open_jobs, read_view
-from journals.demand import JobWants
+from journals.demand import DemandLog
 from pipeline.jobs import JobFolder
 from pipeline.report import JobState
 from pipeline.work import JobWork
@@ -69,10 +69,10 @@ def poison(
     [
         (intake, "open_job"),
         (intake, "queues_of"),
-        (JobWants, "wanted"),
+        (DemandLog, "wanted"),
         (JobWork, "ready"),
         (JobWork, "settle"),
-        (JobWants, "ended"),
+        (DemandLog, "ended"),
     ],
 )
 def test_a_defect_over_one_job_sets_it_aside_and_the_others_end(
@@ -239,7 +239,7 @@ def test_a_want_that_the_disk_refuses_is_noted_before_anything_of_the_job_is_com
         raise StoreError("the disk is full", "make room")
 
     with monkeypatch.context() as patch:
-        patch.setattr(JobWants, "wanted", full)
+        patch.setattr(DemandLog, "wanted", full)
         with pytest.raises(StoreError):
             theatre.until(lambda: theatre.sent)
     finish(theatre, job)

@@ -14,8 +14,8 @@ from cache.store import Store
 from coordinator import witnessing
 from coordinator.witnessing import DeathWatch
 from core.errors import StoreError
-from journals.sealed import SealedJournal
-from journals.witnesses import WITNESSES, Witness, process_name
+from journals.hash_chained import HashChainedLog
+from journals.log_ends import LOG_ENDS, EndOfLogRecorder, process_name
 
 
 @pytest.fixture
@@ -27,13 +27,13 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 
 def watch(store: Store, say: Callable[[str], None] = pytest.fail) -> DeathWatch:
-    return DeathWatch(store, Witness(store, f"{process_name()}-coordinator"), say)
+    return DeathWatch(store, EndOfLogRecorder(store, f"{process_name()}-coordinator"), say)
 
 
 def dead(store: Store, number: int, *, at: str = "2026-11-01T00:00:00.000+00:00", fact: str = "beat") -> str:
     """The beats of a process that was killed after this fact; their path."""
     parts = ("nodes", f"{number:024x}", f"beats-{number}-{number:08x}.jsonl")
-    journal = SealedJournal(store, parts)
+    journal = HashChainedLog(store, parts)
     journal.append([{"fact": "beat", "at": "2026-11-01T00:00:00.000+00:00"}], durable=True)
     journal.append([{"fact": fact, "at": at}], durable=True)
     return "/".join(parts)
@@ -49,8 +49,8 @@ def test_a_process_that_was_killed_between_its_last_line_and_the_anchor_of_that_
 
 
 def test_an_engine_process_that_outlived_its_supervisors_last_word_is_noticed(store: Store) -> None:
-    beats = SealedJournal(store, ("nodes", "a" * 24, "beats-7-00000007.jsonl"))
-    engine = SealedJournal(store, ("attempts", "20261101T000000-7-00000007-00000001.jsonl"))
+    beats = HashChainedLog(store, ("nodes", "a" * 24, "beats-7-00000007.jsonl"))
+    engine = HashChainedLog(store, ("attempts", "20261101T000000-7-00000007-00000001.jsonl"))
     engine.append([{"fact": "process_started"}], durable=True)
     engine.append([{"fact": "engine_loaded"}], durable=True)
     beats.append([{"fact": "session_closed", "at": "2026-11-01T00:00:00.000+00:00"}], durable=True)
@@ -116,7 +116,7 @@ def test_a_worker_that_comes_back_is_not_looked_at(store: Store, monkeypatch: py
         found.look(cards)
     monkeypatch.setattr(witnessing.time, "monotonic", lambda: float("inf"))
     found.look([card])
-    assert store.children(WITNESSES) == ()
+    assert store.children(LOG_ENDS) == ()
 
 
 def test_a_pass_begins_nothing_more_when_its_time_is_over(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

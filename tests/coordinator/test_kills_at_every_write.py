@@ -15,11 +15,11 @@ from cache.store import Store
 from coordinator import witnessing
 from coordinator.witnessing import DeathWatch
 from core.specs import EngineSpec
-from journals import sealed
+from journals import hash_chained
 from journals.attempts import AttemptJournal, ProcessCard
-from journals.demand import JobWants
+from journals.demand import DemandLog
+from journals.log_ends import EndOfLogRecorder, family_of, process_name
 from journals.node_session import NodeFacts, NodeSession
-from journals.witnesses import Witness, family_of, process_name
 from pipeline.jobs import JobFolder
 from pipeline.stages import Stage
 
@@ -68,8 +68,8 @@ def live(store: Store) -> None:
     for engine in engines:
         session.note_process_end(engine.session)
         session._beat()
-    witness = Witness(store, f"{process_name()}-coordinator")
-    wants, folder = JobWants(witness), JobFolder(store, "c" * 24)
+    witness = EndOfLogRecorder(store, f"{process_name()}-coordinator")
+    wants, folder = DemandLog(witness), JobFolder(store, "c" * 24)
     wants.wanted(folder)
     wants.ended(folder, ["d" * 64])
     session.close("told")
@@ -79,11 +79,11 @@ def live(store: Store) -> None:
 
 def recover(store: Store) -> None:
     """The next coordinator, which takes the job up again and leaves in order."""
-    witness = Witness(store, f"{process_name()}-coordinator")
+    witness = EndOfLogRecorder(store, f"{process_name()}-coordinator")
     watch = DeathWatch(store, witness, pytest.fail)
     for _ in range(3):
         watch.look([])
-    JobWants(witness).wanted(JobFolder(store, "c" * 24))
+    DemandLog(witness).wanted(JobFolder(store, "c" * 24))
     witness.close()
 
 
@@ -91,7 +91,7 @@ def recover(store: Store) -> None:
 def test_whatever_write_a_kill_breaks_off_the_next_coordinator_settles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: str
 ) -> None:
-    monkeypatch.setattr(sealed, "ANCHOR_SECONDS", 0.0)
+    monkeypatch.setattr(hash_chained, "ANCHOR_SECONDS", 0.0)
     monkeypatch.setattr(NodeSession, "_beat_on", lambda _session: None)
     monkeypatch.setattr(witnessing, "_SILENT", timedelta(0))
     monkeypatch.setattr(witnessing, "_LOOK_S", 60.0)

@@ -108,12 +108,12 @@ def _facts(fact: Row) -> Iterator[house.Fact]:
             raise ValueError(f"no fact is called {other!r}")
 
 
-def _demand(one: Row) -> house.JobWant:
+def _demand(one: Row) -> house.DemandInterval:
     languages = {unit_key(unit): language for language, units in one.get("languages", {}).items() for unit in units}
     until = ms_of(one["until"]) if "until" in one else None
     keys = frozenset(map(unit_key, one["units"]))
     owner, labels = one["owner"], one.get("labels", {})
-    return house.JobWant(job_id(one["job"]), owner, labels, ms_of(one["at"]), until, keys, languages)
+    return house.DemandInterval(job_id(one["job"]), owner, labels, ms_of(one["at"]), until, keys, languages)
 
 
 # -- facts in a store ----------------------------------------------------------------------------------------

@@ -14,10 +14,10 @@ from journals.facts import (
     AttemptEnded,
     AttemptStarted,
     Beat,
+    DemandInterval,
     EngineLoaded,
     EngineTried,
     Fact,
-    JobWant,
     PriceChanged,
     ProcessEnded,
     ProcessStarted,
@@ -122,7 +122,7 @@ class Fleet:
     facts: list[Fact] = field(default_factory=list)
     made_by: dict[str, str] = field(default_factory=dict)
     made_at: dict[str, int] = field(default_factory=dict)
-    wants: list[JobWant] = field(default_factory=list)
+    wants: list[DemandInterval] = field(default_factory=list)
     machines: list[Machine] = field(default_factory=list)
 
 
@@ -251,7 +251,7 @@ class Simulation:
             keys = frozenset(self._rng.sample(self._keys, self._rng.randint(0, 50)))
             languages = {key: self._rng.choice(("de", "pl")) for key in sorted(keys)}
             owner, labels = self._rng.choice(("ann", "bob")), {"team": self._rng.choice(("a", "b"))}
-            self.fleet.wants.append(JobWant(job, owner, labels, at, until, keys, languages))
+            self.fleet.wants.append(DemandInterval(job, owner, labels, at, until, keys, languages))
 
 
 def _usage(rng: random.Random, engine: str, units: tuple[UnitUse, ...]) -> dict[str, int]:

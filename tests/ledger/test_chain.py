@@ -12,7 +12,18 @@ import pytest
 
 from cache.journal import decode_lines, encode_line
 from core.keys import digest_bytes
-from journals.chain import Anchor, Chain, FileCheck, Flaw, Problem, body_of, hash_of, join_checks, verify, verify_file
+from journals.chain import (
+    Anchor,
+    Chain,
+    FileCheck,
+    Flaw,
+    LogProblem,
+    body_of,
+    hash_of,
+    join_checks,
+    verify,
+    verify_file,
+)
 
 FILE = "attempts/p1.jsonl"
 ATTEMPT = "p1/transcribe/1"
@@ -34,7 +45,7 @@ def sealed(file: str = FILE, said: Sequence[Mapping[str, Any]] | None = None) ->
     return [encode_line(chain.seal(fact)) for fact in (facts() if said is None else said)], chain
 
 
-def flaws(problems: Sequence[Problem]) -> set[Flaw]:
+def flaws(problems: Sequence[LogProblem]) -> set[Flaw]:
     return {problem.flaw for problem in problems}
 
 

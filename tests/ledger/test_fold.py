@@ -16,10 +16,10 @@ from journals.facts import (
     AttemptEnded,
     AttemptStarted,
     Beat,
+    DemandInterval,
     EngineLoaded,
     EngineTried,
     Fact,
-    JobWant,
     PriceChanged,
     ProcessEnded,
     ProcessStarted,
@@ -71,7 +71,7 @@ def by_bucket(books: Ledger, *, job: str | None = None) -> dict[str, int]:
 
 
 def run(
-    facts: list[Fact], by: Mapping[str, str] | None = None, wants: list[JobWant] | None = None, **more: object
+    facts: list[Fact], by: Mapping[str, str] | None = None, wants: list[DemandInterval] | None = None, **more: object
 ) -> Ledger:
     return fold(facts, by or {}, wants or [], BOOK, **more)  # type: ignore[arg-type]
 
@@ -191,8 +191,10 @@ def test_shares_agree_with_exact_fractions_reckoned_instant_by_instant() -> None
                 assert abs(entry.nano - exact[entry.attempt]) < 1
 
 
-def want(job: str, keys: str, at: int = 0, until: int | None = None, owner: str = "ann", **more: object) -> JobWant:
-    return JobWant(job, owner, {"team": job}, at, until, frozenset(keys), **more)  # type: ignore[arg-type]
+def want(
+    job: str, keys: str, at: int = 0, until: int | None = None, owner: str = "ann", **more: object
+) -> DemandInterval:
+    return DemandInterval(job, owner, {"team": job}, at, until, frozenset(keys), **more)  # type: ignore[arg-type]
 
 
 def test_a_unit_is_paid_by_all_who_wanted_it_when_it_was_computed() -> None:

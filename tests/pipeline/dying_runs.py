@@ -20,8 +20,8 @@ from cache.store import Store  # noqa: E402
 from core.keys import Key, digest_value  # noqa: E402
 from core.specs import EngineSpec  # noqa: E402
 from journals.attempts import AttemptJournal, ProcessCard  # noqa: E402
+from journals.log_ends import family_of, process_name  # noqa: E402
 from journals.node_session import NodeFacts, NodeSession  # noqa: E402
-from journals.witnesses import family_of, process_name  # noqa: E402
 from pipeline.stages import Stage, Unit  # noqa: E402
 
 ENGINE = EngineSpec("fake", "fake", "1")

@@ -14,10 +14,10 @@ from cache.envelope import BlobRef, Retention
 from cache.store import Record, Store
 from core.keys import Key, canonical_json, make_key
 from jobs.blob_counts import BlobCounts, count_blobs
-from jobs.checkup import Health, examine
+from jobs.checkup import CheckStatus, examine
 from jobs.purging import find_purge, purge
 from jobs.retention import collect
-from jobs.status import standing_of
+from jobs.status import status_of
 from pipeline.job import PLAN_VERSION, SPEECH
 from pipeline.job_summary import JobSummary, summary_of
 from pipeline.jobs import JobFolder
@@ -153,7 +153,7 @@ def test_a_job_whose_result_is_lost_is_unfinished_and_computes_that_unit_again(s
     assert not summary(folder).finished
     assert [unit.key for unit in work_of(folder).ready()] == [record.key]
     assert collect(shop.store, dry_run=True, views=False).unfinished == 1
-    shown = standing_of(folder, ())
+    shown = status_of(folder, ())
     assert shown is not None
     assert complete(folder) == [record.key]
 
@@ -200,7 +200,7 @@ def test_blobs_are_counted_by_what_they_are(shop: Shop) -> None:
     assert counts.results.bytes == bytes_of(shop.store, (voice, steps))
     assert counts.unreferenced.bytes == (shop.store.home / "blobs" / nobodys).stat().st_size
     findings = [finding for finding in examine(shop.runtime) if finding.name == "blobs"]
-    assert [finding.health for finding in findings] == [Health.OK]
+    assert [finding.health for finding in findings] == [CheckStatus.OK]
     assert "view speech 0.0 MB in 1 file, results 0.0 MB in 2 files, unreferenced" in findings[0].detail
     assert "segue cache gc" in findings[0].mend
 
@@ -213,4 +213,4 @@ def test_blobs_of_a_job_whose_plan_cannot_be_read_are_not_silently_called_unrefe
     assert len(counts.unread) == 1
     assert "makes no sense" in counts.unread[0]
     findings = [finding for finding in examine(shop.runtime) if finding.name == "blobs"]
-    assert [finding.health for finding in findings] == [Health.OK, Health.WARNING]
+    assert [finding.health for finding in findings] == [CheckStatus.OK, CheckStatus.WARNING]

@@ -17,7 +17,7 @@ from core.errors import UsageError
 from core.keys import Key, digest_value
 from core.money import CurrencyError, Money, MoneyError
 from core.specs import EngineSpec
-from jobs.status import standing_of
+from jobs.status import status_of
 from journals.attempts import AttemptJournal, read_attempts
 from journals.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.price_files import parse_toml, shipped_book
@@ -122,12 +122,12 @@ def test_a_stopped_job_is_known_as_such_until_it_goes_on(bench: Bench) -> None:
     stopped = run(bench, "1", fake_delay_ms=600).files[0]
     store = bench.runtime().store
     assert stopped.job_id is not None
-    found = standing_of(JobFolder(store, stopped.job_id))
+    found = status_of(JobFolder(store, stopped.job_id))
     assert found is not None
     assert found.state is JobState.BUDGET_STOPPED
     assert "units are left" in found.reason
     run(bench, "")
-    found = standing_of(JobFolder(store, stopped.job_id))
+    found = status_of(JobFolder(store, stopped.job_id))
     assert found is not None
     assert found.state is JobState.DONE
     assert found.reason == ""

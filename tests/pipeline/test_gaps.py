@@ -16,7 +16,7 @@ from core.speech import Segment, Segmentation, Span, Window
 from core.text import Word
 from engines.transcribe.interface import ClipSegment, Transcript
 from engines.transcribe.words import in_order, spread_words
-from jobs.status import assembly_of, standing_of
+from jobs.status import assembly_of, status_of
 from pipeline.job import PlannedWindow
 from pipeline.jobs import JobFolder
 from pipeline.timeline import window_cues
@@ -49,7 +49,7 @@ def test_a_job_that_is_partial_for_its_gaps_is_not_computed_again(bench: Bench, 
     assert (second.state, second.reason, bench.computed()) == ("partial", first.reason, computed)
     assert bench.outputs() == written
     folder = JobFolder(bench.runtime().store, first.job_id or "")
-    standing, assembly = standing_of(folder), assembly_of(folder)
+    standing, assembly = status_of(folder), assembly_of(folder)
     assert standing is not None
     assert assembly is not None
     assert (standing.state, standing.reason, len(assembly.gaps)) == ("partial", first.reason, first.tally.gaps)
@@ -59,7 +59,7 @@ def test_speech_of_which_nothing_is_written_fails_and_says_where_it_is(bench: Be
     result = bench.run_one(fake_faults="mute:1")
     assert (result.state, result.outputs) == ("failed", ())
     assert "s of speech have no subtitle; most of it from 0:0" in result.reason
-    standing = standing_of(JobFolder(bench.runtime().store, result.job_id or ""))
+    standing = status_of(JobFolder(bench.runtime().store, result.job_id or ""))
     assert standing is not None
     assert standing.state == "failed"
 

@@ -21,7 +21,7 @@ from core.errors import StoreError
 from core.text import Word
 from engines.transcribe.interface import Transcript
 from jobs.retention import collect
-from jobs.status import Standing, standing_of
+from jobs.status import JobStatus, status_of
 from pipeline import records
 from pipeline.assemble import assemble_job
 from pipeline.job_summary import JobSummary, summary_of
@@ -55,8 +55,8 @@ def forget(store: Store) -> None:
         (store.home / JOBS / folder.job_id / NAME).unlink(missing_ok=True)
 
 
-def standings(store: Store) -> list[Standing | None]:
-    return [standing_of(folder, ()) for folder in list_jobs(store)]
+def standings(store: Store) -> list[JobStatus | None]:
+    return [status_of(folder, ()) for folder in list_jobs(store)]
 
 
 class Change:

@@ -13,12 +13,12 @@ from accounting.verify import verify_store
 from cache.names import JOBS
 from cache.store import Store
 from core.errors import StoreError
-from journals import sealed
-from journals.chain import Anchor, Problem, read_file
-from journals.demand import JobWants
+from journals import hash_chained
+from journals.chain import Anchor, LogProblem, read_file
+from journals.demand import DemandLog
+from journals.hash_chained import HashChainedLog
+from journals.log_ends import EndOfLogRecorder, read_end
 from journals.positions import anchor_in, claims_of
-from journals.sealed import SealedJournal
-from journals.witnesses import Witness, read_end
 from pipeline.jobs import JobFolder
 
 PARTS = ("attempts", "p.jsonl")
@@ -27,7 +27,7 @@ PLACE, ANCHORS = "attempts/p.jsonl", "ledger/anchors/p.jsonl"
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setattr(sealed, "ANCHOR_SECONDS", 0.0)
+    monkeypatch.setattr(hash_chained, "ANCHOR_SECONDS", 0.0)
     return Store.open(tmp_path)
 
 
@@ -51,7 +51,7 @@ class Refusing:
         raise StoreError("the disk is full", "make room")
 
 
-def check(home: Path) -> list[Problem]:
+def check(home: Path) -> list[LogProblem]:
     """The two files against each other, as `verify` compares them."""
     found: list[Anchor] = []
     journal = read_file(PLACE, (home / PLACE).read_bytes(), lambda entry: found.extend(claims_of(entry)))
@@ -65,7 +65,7 @@ def check(home: Path) -> list[Problem]:
 
 
 def test_the_first_line_is_durable_and_anchored_whatever_was_asked_for(store: Store) -> None:
-    SealedJournal(store, PARTS).append([{"fact": "beat"}], durable=False)
+    HashChainedLog(store, PARTS).append([{"fact": "beat"}], durable=False)
     end, anchor = read_end(store, PLACE), read_end(store, ANCHORS)
     assert end is not None
     assert anchor is not None
@@ -73,7 +73,7 @@ def test_the_first_line_is_durable_and_anchored_whatever_was_asked_for(store: St
 
 
 def test_each_line_knows_the_anchor_before_it_once(store: Store) -> None:
-    journal = SealedJournal(store, PARTS)
+    journal = HashChainedLog(store, PARTS)
     for durable in (True, False, True, False, False):
         journal.append([{"fact": "beat"}], durable=durable)
     journal.close()
@@ -88,7 +88,7 @@ def test_each_line_knows_the_anchor_before_it_once(store: Store) -> None:
 def test_a_disk_that_refuses_some_writes_leaves_two_files_that_agree(
     store: Store, monkeypatch: pytest.MonkeyPatch, refused: list[int], *, piece: bool
 ) -> None:
-    journal = SealedJournal(store, PARTS)
+    journal = HashChainedLog(store, PARTS)
     with monkeypatch.context() as patch:
         patch.setattr(store, "append", Refusing(store, refused, piece=piece))
         for number in range(6):
@@ -114,8 +114,8 @@ def test_a_disk_that_refuses_some_writes_leaves_two_files_that_agree(
 def test_a_want_that_the_disk_refused_is_said_again_and_the_chain_holds(
     store: Store, monkeypatch: pytest.MonkeyPatch, *, piece: bool
 ) -> None:
-    witness = Witness(store, "run")
-    wants, folder = JobWants(witness), JobFolder(store, "a" * 24)
+    witness = EndOfLogRecorder(store, "run")
+    wants, folder = DemandLog(witness), JobFolder(store, "a" * 24)
     name = f"{JOBS}/{folder.job_id}/wants-run.jsonl"
     wants.wanted(folder)
     with monkeypatch.context() as patch:
@@ -127,7 +127,7 @@ def test_a_want_that_the_disk_refused_is_said_again_and_the_chain_holds(
     found = read_file(name, (store.home / name).read_bytes())
     claims = [
         claim
-        for entry in store.read_journal(("ledger", "witnesses", "seen-run.jsonl")).entries
+        for entry in store.read_journal(("ledger", "log-ends", "seen-run.jsonl")).entries
         for claim in claims_of(entry)
         if claim.file == name
     ]
@@ -138,22 +138,22 @@ def test_a_want_that_the_disk_refused_is_said_again_and_the_chain_holds(
 
 
 def test_a_want_is_written_even_if_its_end_cannot_be_noted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    witness = Witness(store, "run")
-    wants, first, second = JobWants(witness), JobFolder(store, "a" * 24), JobFolder(store, "b" * 24)
+    witness = EndOfLogRecorder(store, "run")
+    wants, first, second = DemandLog(witness), JobFolder(store, "a" * 24), JobFolder(store, "b" * 24)
     with monkeypatch.context() as patch:
         patch.setattr(store, "append", Refusing(store, [1], piece=False))
         wants.wanted(first)
     wants.wanted(second)
     noted = {
         claim.file
-        for entry in store.read_journal(("ledger", "witnesses", "seen-run.jsonl")).entries
+        for entry in store.read_journal(("ledger", "log-ends", "seen-run.jsonl")).entries
         for claim in claims_of(entry)
     }
     assert noted >= {f"{JOBS}/{folder.job_id}/wants-run.jsonl" for folder in (first, second)}
 
 
 def test_the_end_of_a_journal_is_found_behind_a_long_line_and_a_torn_one(store: Store) -> None:
-    journal = SealedJournal(store, PARTS)
+    journal = HashChainedLog(store, PARTS)
     journal.append([{"fact": "beat"}], durable=True)
     journal.append([{"fact": "long", "text": "x" * 200_000}], durable=True)
     with (store.home / PLACE).open("ab") as file:
@@ -166,7 +166,7 @@ def test_the_end_of_a_journal_is_found_behind_a_long_line_and_a_torn_one(store: 
 def test_what_is_written_while_the_ledger_is_verified_is_no_problem(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal, ended = SealedJournal(store, PARTS), SealedJournal(store, ("attempts", "q.jsonl"))
+    journal, ended = HashChainedLog(store, PARTS), HashChainedLog(store, ("attempts", "q.jsonl"))
     for each in (journal, ended):
         each.append([{"fact": "x"}], durable=True)
     listed = books_verify._journals
@@ -191,7 +191,7 @@ def test_what_is_written_while_the_ledger_is_verified_is_no_problem(
 
 
 def test_anchors_from_before_they_were_chained_may_be_there_twice(store: Store) -> None:
-    journal = SealedJournal(store, PARTS)
+    journal = HashChainedLog(store, PARTS)
     journal.append([{"fact": "x"}], durable=True)
     end = read_end(store, PLACE)
     assert end is not None
@@ -204,7 +204,7 @@ def test_anchors_from_before_they_were_chained_may_be_there_twice(store: Store) 
 
 
 def test_a_line_whose_newline_a_crash_took_is_no_end_that_somebody_must_know(store: Store) -> None:
-    journal = SealedJournal(store, PARTS)
+    journal = HashChainedLog(store, PARTS)
     journal.append([{"fact": "x"}], durable=True)
     journal.append([{"fact": "process_ended"}], durable=True)
     journal.close()

@@ -18,7 +18,7 @@ from jobs.purging import jobs_of_owner, purge
 from jobs.queue_listing import NOT_TAKEN_UP, job_view, job_views, latest_order, view_of
 from jobs.queue_view import QueueView, read_view
 from jobs.submissions import (
-    Order,
+    JobOrder,
     OrderKind,
     Priority,
     Submission,
@@ -56,11 +56,11 @@ def made(name: str = "a", folder: str = "/out", **changes: object) -> Submission
     return replace(submission, **changes)  # type: ignore[arg-type]
 
 
-def submit(store: Store, submission: Submission) -> Order:
+def submit(store: Store, submission: Submission) -> JobOrder:
     return give_order(store, OrderKind.SUBMIT, submission.job_id, submission)
 
 
-def apply_all(store: Store) -> list[Order]:
+def apply_all(store: Store) -> list[JobOrder]:
     orders = list(pending_orders(store))
     for order in orders:
         file_order(store, order)
@@ -145,7 +145,7 @@ def test_what_is_wanted_at_one_place_is_what_was_wanted_last(store: Store) -> No
 
 def test_a_clock_that_is_behind_does_not_turn_the_sequence_round(store: Store) -> None:
     submission = made()
-    ahead = Order("29991231T235959999999-000000000000", OrderKind.SUBMIT, submission.job_id, "2999", submission)
+    ahead = JobOrder("29991231T235959999999-000000000000", OrderKind.SUBMIT, submission.job_id, "2999", submission)
     store.write_once(("queue", "orders", f"{ahead.id}.json"), canonical_json(ahead.as_json()))
     cancel = give_order(store, OrderKind.CANCEL, submission.job_id, after=latest_order(store, submission.job_id))
     assert cancel.id > ahead.id

@@ -26,8 +26,8 @@ from coordinator.witnessing import DeathWatch
 from core.errors import StoreError
 from jobs.purging import jobs_of_owner, purge
 from journals.facts import ProcessEnded, ProcessStarted
+from journals.log_ends import JOURNAL, LOG_ENDS, EndOfLogRecorder, process_name
 from journals.node_session import NodeFacts, NodeSession
-from journals.witnesses import JOURNAL, WITNESSES, Witness, process_name
 from ledger.prices import PriceBook
 
 HERE = Path(__file__).resolve().parent
@@ -46,7 +46,7 @@ def killed(kind: str, folder: Path) -> str:
 
 def watched(store: Store, beats: str) -> None:
     """A coordinator that had a worker's card, has it no more, and leaves in order."""
-    witness = Witness(store, f"{process_name()}-coordinator")
+    witness = EndOfLogRecorder(store, f"{process_name()}-coordinator")
     watch = DeathWatch(store, witness, pytest.fail)
     watch.look([{"beats": beats}, {"beats": "../../etc/passwd"}, {}])
     watch.look([])
@@ -173,12 +173,12 @@ def test_a_worker_that_was_killed_while_no_coordinator_was_there_is_noticed_by_t
     (tmp_path / "home" / beats).write_bytes(whole)
     monkeypatch.setattr(witnessing, "_SILENT", timedelta(0))
     for _ in range(2):
-        witness = Witness(store, f"{process_name()}-coordinator")
+        witness = EndOfLogRecorder(store, f"{process_name()}-coordinator")
         DeathWatch(store, witness, pytest.fail).look([])
         witness.close()
         assert (verify_store(store).problems, verify_store(store).unseen) == ((), ())
     # The second one found nothing that the first one had not noted.
-    assert len(store.children(WITNESSES)) == 1
+    assert len(store.children(LOG_ENDS)) == 1
     cut_last_line(tmp_path / "home" / beats)
     assert {problem.file for problem in verify_store(store).problems} == {beats}
 

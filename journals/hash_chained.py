@@ -19,7 +19,7 @@ from journals.positions import with_anchor
 #: Folder of the anchors, apart from the journals.
 ANCHORS = ("ledger", "anchors")
 #: Seconds between two anchors of a journal. What is younger is held by records, by whoever sees the process's end
-#: (`journals.witnesses`), and else by nobody.
+#: (`journals.log_ends`), and else by nobody.
 ANCHOR_SECONDS = 5.0
 
 
@@ -28,7 +28,7 @@ def anchors_of(parts: Sequence[str]) -> tuple[str, ...]:
     return (*ANCHORS, parts[-1])
 
 
-class SealedJournal:
+class HashChainedLog:
     """One process's own journal. Safe for several threads."""
 
     def __init__(self, store: Store, parts: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
-"""Witnesses: whoever learns that a process is over notes durably how far its journals had come.
+"""End-of-log records: whoever learns that a process is over notes durably how far its journals had come.
 
 A process that is killed anchors nothing any more, so that its last lines could be cut off unseen. A supervisor
 notes the end of its engine process, a coordinator those of a worker that has gone silent, a run those of the run whose
-job it takes up. What a witness says is true of a journal that is still written as well: it had come at least so far.
+job it takes up. An end-of-log record is true of a journal that is still written as well: it had come at least so far.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from cache.store import Store
 from core.errors import StoreError
 from core.keys import digest_bytes
 from journals.chain import Anchor, body_of, hash_of
+from journals.hash_chained import HashChainedLog, anchors_of
 from journals.positions import claims_of, seen_fact
-from journals.sealed import SealedJournal, anchors_of
 
-#: Folder of witnesses that have no other journal, one file a process.
-WITNESSES = ("ledger", "witnesses")
+#: Folder of end-of-log records of processes that have no other journal, one file a process.
+LOG_ENDS = ("ledger", "log-ends")
 #: The last fact of a journal whose process left in order. Its end is then anchored durably.
-_LAST_FACTS = frozenset({"process_ended", "session_closed", "witness_ended"})
+_LAST_FACTS = frozenset({"process_ended", "session_closed", "recorder_ended"})
 #: With which the names of journals of attempts, of beats and of a job's wants can be told apart.
 BEATS, WANTS = "beats-", "wants-"
 JOURNAL = ".jsonl"
@@ -116,7 +116,7 @@ def ends_of(store: Store, names: Iterable[str], known: Collection[Anchor] = ()) 
             continue
         for each in (end, anchor):
             if each is not None and each.anchor not in known:
-                # What a witness knows must not be lost to a power cut after it.
+                # What such a record knows must not be lost to a power cut after it.
                 store.settle_journal(tuple(each.anchor.file.split("/")))
                 found.append(each.anchor)
     return found
@@ -128,12 +128,12 @@ def _is_of(entry: Mapping[str, Any], end: Anchor) -> bool:
 
 def journals_of_run(store: Store, session: str) -> list[str]:
     """The journals of an embedded run, or of a coordinator, by the name that they share."""
-    return [journal_of_process(session), *beats_of(store, session), witness_of(session)]
+    return [journal_of_process(session), *beats_of(store, session), log_ends_of(session)]
 
 
-def witness_of(process: str) -> str:
+def log_ends_of(process: str) -> str:
     """What a process saw of others, where it has a journal of its own for that."""
-    return "/".join((*WITNESSES, f"{_SEEN}{process}{JOURNAL}"))
+    return "/".join((*LOG_ENDS, f"{_SEEN}{process}{JOURNAL}"))
 
 
 def journal_of_process(process: str) -> str:
@@ -155,7 +155,7 @@ def journals_of_worker(beats: str, processes: Mapping[str, Collection[str]]) -> 
     ``processes`` as `processes_by_family` found them.
     """
     family, session = family_of(beats), beats.split("/")[1]
-    return [beats, *processes.get(family, ()), journal_of_process(session), witness_of(session)]
+    return [beats, *processes.get(family, ()), journal_of_process(session), log_ends_of(session)]
 
 
 def family_of(beats: str) -> str:
@@ -168,14 +168,14 @@ def _family_of_process(name: str) -> str:
     return name.partition("-")[2].rpartition("-")[0]
 
 
-class Witness:
+class EndOfLogRecorder:
     """One process's own journal of the ends that it saw. Safe for several threads; without facts there is no file."""
 
     def __init__(self, store: Store, name: str) -> None:
         """``name``: the process's, as in `process_name`."""
         self.name = name
         self._store = store
-        self._journal = SealedJournal(store, witness_of(name).split("/"))
+        self._journal = HashChainedLog(store, log_ends_of(name).split("/"))
         self._lock = threading.Lock()
         self._begun = self._closed = False
 
@@ -185,10 +185,10 @@ class Witness:
 
     def look_around(self) -> None:
         """Notes the ends of the last few runs that did not leave in order, once. Raises StoreError."""
-        mine = {journal_of_process(self.name), witness_of(self.name)}
+        mine = {journal_of_process(self.name), log_ends_of(self.name)}
         names = [name for name in recent_runs(self._store) if name not in mine and f"/{self.name}/" not in name]
         # Of other runs: a coordinator's have two lines for each of its jobs, and reading them takes seconds.
-        others = [name for name in self._store.children(WITNESSES) if not name.endswith(f"{COORDINATOR}{JOURNAL}")]
+        others = [name for name in self._store.children(LOG_ENDS) if not name.endswith(f"{COORDINATOR}{JOURNAL}")]
         newest = sorted(others, reverse=True)[:RECENT]
         self.see(names, set().union(*(seen_ends(self._store, name) for name in newest)))
 
@@ -213,11 +213,11 @@ class Witness:
             self._append({"fact": "documents_kept", "at": _now(), "documents": found}, durable=True)
 
     def close(self) -> None:
-        """Notes durably that this witness says nothing more; once is enough. Raises StoreError."""
+        """Notes durably that this recorder says nothing more; once is enough. Raises StoreError."""
         with self._lock:
             over, self._closed = self._closed or not self._begun, True
         if not over:
-            self._journal.append([{"fact": "witness_ended", "at": _now()}], durable=True)
+            self._journal.append([{"fact": "recorder_ended", "at": _now()}], durable=True)
             self._journal.close()
 
     def _append(self, fact: Mapping[str, Any], *, durable: bool) -> None:
@@ -228,9 +228,9 @@ class Witness:
 
 def keep_documents(store: Store) -> None:
     """Notes the ledger's documents, for a command that has written one. Raises StoreError."""
-    witness = Witness(store, process_name())
-    witness.note_documents()
-    witness.close()
+    recorder = EndOfLogRecorder(store, process_name())
+    recorder.note_documents()
+    recorder.close()
 
 
 def recent_runs(store: Store) -> list[str]:
@@ -249,10 +249,10 @@ def _is_beats(name: str) -> bool:
 
 
 def seen_ends(store: Store, name: str) -> set[Anchor]:
-    """Every end that a witness with a journal of its own (its file's name) has noted, but for those of jobs' wants:
+    """Every end that a process with a journal of its own (its file's name) has noted, but for those of jobs' wants:
     whoever takes a job up looks at them, and a coordinator notes two for each. Raises StoreError.
     """
-    entries = store.read_journal((*WITNESSES, name)).entries
+    entries = store.read_journal((*LOG_ENDS, name)).entries
     return {end for entry in entries for end in claims_of(entry) if not end.file.startswith(_JOBS)}
 
 
