@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from msgspec import convert, to_builtins
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -95,7 +96,7 @@ class Writer:
             end = max(end, self._worker(worker, start, share * 4 // 5))
         for worker in range(WORKERS):
             self._beats(worker, start, end, share - share * 4 // 5, {"opened.json": digest_bytes(document)})
-        anchors = [anchor.as_json() for anchor in self._anchors]
+        anchors = [to_builtins(anchor) for anchor in self._anchors]
         (self._folder / "anchors.json").write_text(json.dumps(anchors), encoding="ascii")
         (self._folder / "records.json").write_text(json.dumps(self._records), encoding="ascii")
         return sum(anchor.lines for anchor in self._anchors)
@@ -206,7 +207,7 @@ def fold_machine(folder: Path) -> Part:
     """Verifies and folds one machine's folder."""
     anchors: dict[str, list[Anchor]] = {}
     for value in json.loads((folder / "anchors.json").read_bytes()):
-        anchor = Anchor.from_json(value)
+        anchor = convert(value, Anchor)
         anchors.setdefault(anchor.file, []).append(anchor)
     by, at, references = dict[str, str](), dict[str, int](), dict[str, str]()
     epoch = (BEGAN - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)

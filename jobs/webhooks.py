@@ -6,8 +6,10 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import to_builtins
+from msgspec.json import decode
 
 from cache.names import JOBS
 from cache.store import Store
@@ -48,15 +50,6 @@ class EventOutcome:
     at: str
     #: The last answer or error, one line.
     last: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """A JSON object that `from_json` reads back."""
-        return {**self.__dict__, "end": str(self.end)}
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> EventOutcome:
-        """The outcome that `as_json` wrote."""
-        return cls(**{**value, "end": EventEnd(value["end"])})
 
     def describe(self) -> str:
         """One line for `segue status`."""
@@ -127,13 +120,13 @@ def _outcome_parts(job_id: str, event_id: str) -> tuple[str, str, str]:
 def write_outcome(store: Store, outcome: EventOutcome) -> None:
     """Makes an outcome durable; the first one stays."""
     parts = _outcome_parts(outcome.job_id, outcome.event_id)
-    store.write_once(parts, canonical_json(outcome.as_json()))
+    store.write_once(parts, canonical_json(to_builtins(outcome)))
 
 
 def read_outcome(store: Store, job_id: str, event_id: str) -> EventOutcome | None:
     """What became of an event; None as long as it has not been told."""
     data = store.read_document(_outcome_parts(job_id, event_id))
-    return None if data is None else EventOutcome.from_json(json.loads(data))
+    return None if data is None else decode(data, type=EventOutcome)
 
 
 def outcomes(store: Store, job_id: str) -> list[EventOutcome]:

@@ -52,15 +52,6 @@ class Anchor:
     #: Hash of the last of them.
     head: str
 
-    def as_json(self) -> dict[str, Any]:
-        """A JSON object that `from_json` reads back."""
-        return {"file": self.file, "lines": self.lines, "head": self.head}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Anchor:
-        """The anchor that `as_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
-        return cls(str(value["file"]), int(value["lines"]), str(value["head"]))
-
 
 class Chain:
     """The writer's end of one file's chain. Safe for several threads, as long as lines are written in sealed order."""

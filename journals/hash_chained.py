@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import to_builtins
+
 from cache.store import Store
 from core.errors import StoreError
 from journals.chain import Anchor, Chain
@@ -70,7 +72,7 @@ class HashChainedLog:
 
     def _anchor(self) -> None:
         self._anchored_at = time.monotonic()
-        sealed = self._anchors.seal(self._chain.anchor.as_json())
+        sealed = self._anchors.seal(to_builtins(self._chain.anchor))
         try:
             # Durable, since the next line will say that it is there.
             self._store.append(self._anchor_parts, [sealed], durable=True)

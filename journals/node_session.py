@@ -73,14 +73,6 @@ class NodeFacts:
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "gpu_names": list(self.gpu_names), "gpu_memory_mib": list(self.gpu_memory_mib)}
 
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> NodeFacts:
-        """The facts of `as_json`; unknown names are left out, so that a later version's can be read."""
-        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
-        for name in ("gpu_names", "gpu_memory_mib"):
-            known[name] = tuple(known.get(name, ()))
-        return cls(**known)
-
     def describe(self) -> str:
         """One short line for people: ``azure Standard_NC4as_T4_v3 westeurope spot, 1 x Tesla T4``."""
         kind = {True: "spot", False: "on demand", None: ""}[self.spot]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec import ValidationError, convert, to_builtins
+
 from journals.chain import Anchor
 
 #: The fact of an end-of-log record.
@@ -19,12 +21,12 @@ _ANCHORED = "anchored"
 
 def seen_fact(ends: Iterable[Anchor], at: str) -> dict[str, Any]:
     """The line of whoever saw these ends. ``at``: UTC, ISO 8601."""
-    return {"fact": SEEN, "at": at, "seen": [end.as_json() for end in ends]}
+    return {"fact": SEEN, "at": at, "seen": to_builtins(ends)}
 
 
 def with_anchor(fact: Mapping[str, Any], anchor: Anchor) -> dict[str, Any]:
     """The fact as a line that knows the last anchor of its journal (an anchor of the file of anchors itself)."""
-    return {**fact, _ANCHORED: anchor.as_json()}
+    return {**fact, _ANCHORED: to_builtins(anchor)}
 
 
 def claims_of(entry: Mapping[str, Any]) -> list[Anchor]:
@@ -38,10 +40,8 @@ def claims_of(entry: Mapping[str, Any]) -> list[Anchor]:
 
 
 def anchor_in(raw: object) -> Anchor | None:
-    """What `Anchor.as_json` wrote; None for anything else."""
-    if not isinstance(raw, Mapping):
+    """An anchor as a line says it; None for anything else."""
+    try:
+        return convert(raw, Anchor)
+    except ValidationError:
         return None
-    file, lines, head = raw.get("file"), raw.get("lines"), raw.get("head")
-    if isinstance(file, str) and isinstance(lines, int) and isinstance(head, str):
-        return Anchor(file, lines, head)
-    return None

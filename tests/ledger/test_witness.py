@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 
 from cache.journal import encode_line
 from journals.chain import Anchor, Chain, Flaw, read_file, verify_file
@@ -31,7 +32,7 @@ def test_a_line_says_which_ends_it_knows() -> None:
         {"fact": "journals_seen"},
         {"fact": "journals_seen", "seen": {"file": "a"}},
         {"fact": "journals_seen", "seen": [None, 3, {"file": "a"}]},
-        {"fact": "beat", "seen": [END.as_json()]},
+        {"fact": "beat", "seen": [to_builtins(END)]},
     ],
 )
 def test_words_that_are_not_ours_know_nothing(words: dict[str, Any]) -> None:
@@ -39,7 +40,7 @@ def test_words_that_are_not_ours_know_nothing(words: dict[str, Any]) -> None:
 
 
 def test_an_anchor_is_read_back_whatever_its_line_says_beside_it() -> None:
-    assert anchor_in({**END.as_json(), "n": 4, "prev": HEAD}) == END
+    assert anchor_in({**to_builtins(END), "n": 4, "prev": HEAD}) == END
 
 
 def test_a_file_that_was_read_before_its_anchors_were_known_is_compared_afterwards() -> None:

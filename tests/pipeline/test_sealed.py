@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 
 from accounting import verify as books_verify
 from accounting.verify import verify_store
@@ -198,7 +199,7 @@ def test_anchors_from_before_they_were_chained_may_be_there_twice(store: Store) 
     (store.home / ANCHORS).unlink()
     # When a journal was closed right after a durable line, its end was anchored by both.
     for _ in range(2):
-        store.append(("ledger", "anchors", "p.jsonl"), [end.anchor.as_json()])
+        store.append(("ledger", "anchors", "p.jsonl"), [to_builtins(end.anchor)])
     found = verify_store(store)
     assert (found.problems, found.unsealed, found.unseen) == ((), (ANCHORS,), ())
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from msgspec import convert
 from notice_box import wait_until
 
 from cache.store import Store
@@ -78,7 +79,7 @@ def test_without_a_cloud_the_machine_speaks_for_itself() -> None:
 
 def test_facts_survive_json_and_names_that_a_later_version_adds() -> None:
     value = json.loads(json.dumps(FACTS.as_json()))
-    assert NodeFacts.from_json({**value, "later": 1}) == FACTS
+    assert convert({**value, "later": 1}, NodeFacts) == FACTS
     assert FACTS.describe() == "azure Standard_NC4as_T4_v3 westeurope-1 spot, 1 x Tesla T4"
 
 
@@ -154,7 +155,7 @@ def test_the_first_process_of_a_vm_opens_the_session_and_others_read_it(tmp_path
         opened = first.opened
         assert (opened["price"], opened["worker"], opened["version"]) == ("0.149 USD", "w1", VERSION)
         assert opened["spot"] is True
-        assert NodeFacts.from_json(opened) == FACTS
+        assert convert(opened, NodeFacts) == FACTS
         assert datetime.fromisoformat(opened["at"]).utcoffset() is not None
         wait_until(lambda: [len(entries) >= 2 for entries in _journals(store, FACTS.session)] == [True, True])
         first.close("told: SIGTERM")
