@@ -12,7 +12,8 @@ from accounting.workload import Fates, JobContent
 from core.money import Money
 from journals.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.entries import Bucket, LedgerEntry
-from pipeline.stages import Stage
+from pipeline.stages.detect import Detect
+from pipeline.stages.transcribe import Transcribe
 
 #: The encoder's part of what a window of speech takes, for journals that do not say what the engine's parts took.
 #: `bench/silence_bench.py` found 0.41 and 0.51 with base in int8 on a CPU; other models and devices differ.
@@ -111,16 +112,15 @@ def _silence(content: JobContent, computed: Computed, currency: str) -> Avoided 
     the encoder alone, for each window that the plan does without.
     """
     plan = content.plan
-    spec = plan.settings.transcriber
-    if spec is None:
+    if plan.settings.captions:
         return None
+    spec = plan.settings.engines[Transcribe.role]
     media_ms = max(plan.media.duration_ms - content.speech_ms, 0)
     without = windows_without_skipping(plan.media.duration_ms, plan.settings.segmenter)
     share = f"{media_ms} of {plan.media.duration_ms} ms of media were given to no engine"
     windows = f"{len(plan.windows)} windows instead of {without}"
     heard, detected = (
-        computed.measured(stage.value, spec.describe(), currency, content.keys)
-        for stage in (Stage.TRANSCRIBE, Stage.DETECT)
+        computed.measured(stage.name, spec.describe(), currency, content.keys) for stage in (Transcribe, Detect)
     )
     if not heard.units:
         why = f"{share}, {windows}; no batch of {spec.describe()} was measured"

@@ -24,7 +24,9 @@ from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, UnitUse, 
 from ledger.billing import machine_cost
 from ledger.speed import RECENT, Speeds, measured_ms
 from pipeline.budget import BudgetEnd
-from pipeline.stages import Stage, Unit, estimated_usage
+from pipeline.stages import stage_named
+from pipeline.stages.stage import Unit
+from pipeline.stages.translate import Translate
 
 if TYPE_CHECKING:
     from pipeline.runtime import Runtime
@@ -89,14 +91,14 @@ class RunBudget:
         self.trouble = ""
 
     @classmethod
-    def open(cls, cap: Money, runtime: Runtime, prices: Prices, *, translates: bool) -> RunBudget:
-        """The account of a run that is about to begin. ``translates``: it will need the translator.
+    def open(cls, cap: Money, runtime: Runtime, prices: Prices, roles: Sequence[str]) -> RunBudget:
+        """The account of a run that is about to begin and that needs engines for these roles.
 
         Raises UsageError where anything that will be used has no price: unknown is not 0.
         """
         budget = cls(cap, runtime.settings.node_price, prices, Spending(runtime.store, prices))
-        if translates and runtime.translates_remotely:
-            spec = runtime.translator_spec
+        for role in filter(runtime.is_remote, roles):
+            spec = runtime.engine_spec(role)
             why = budget._meter.unpriced(spec.provider, spec.describe())
             if why:
                 raise UsageError(
@@ -143,16 +145,16 @@ class RunBudget:
             elif isinstance(fact, EngineLoaded):
                 self._loads.note(fact.engine, fact.seconds_ms, 1)
 
-    def fits(self, stage: Stage, units: Sequence[Unit], engine: EngineSpec, *, remote: bool) -> bool:
+    def fits(self, stage: str, units: Sequence[Unit], engine: EngineSpec, *, remote: bool) -> bool:
         """Whether a batch may be begun: it is expected to end within the cap, or nothing says when it will end.
 
         An engine that this run has not used yet is loaded first, which counts too.
         """
         with self._lock:
             uses = tuple(UnitUse(unit.key, unit.audio_ms, unit.job_id) for unit in units)
-            usage = estimated_usage(stage, units) if remote else {}
+            usage = stage_named(stage).expected_usage(units) if remote else {}
             batch = AttemptStarted(
-                "", "", str(stage), now_ms(), engine.describe(), engine.provider, False, remote, uses, usage
+                "", "", stage, now_ms(), engine.describe(), engine.provider, False, remote, uses, usage
             )
             fee = sum(amount.nano for amount in self._meter.charge(batch)[0])
             predicted = self._predicted_ns(batch)
@@ -204,4 +206,4 @@ class RunBudget:
 def _indivisible_ms(batch: AttemptStarted) -> int:
     """The speech that is through before a batch can be left: a local translator can be left after each unit."""
     lengths = [unit.audio_ms for unit in batch.units]
-    return sum(lengths) if batch.remote or batch.stage != Stage.TRANSLATE else max(lengths, default=0)
+    return sum(lengths) if batch.remote or batch.stage != Translate.name else max(lengths, default=0)

@@ -27,7 +27,10 @@ from pipeline.jobs import JobFolder
 from pipeline.planning import draft_plan
 from pipeline.requests import Request, plan_request
 from pipeline.runtime import Runtime
-from pipeline.stages import Stage
+from pipeline.stages import engine_stages
+from pipeline.stages.stage import Stage
+from pipeline.stages.transcribe import Transcribe
+from pipeline.stages.translate import Translate
 from pipeline.work import JobWork
 
 NEVER_MEASURED = "was never measured here"
@@ -50,19 +53,12 @@ def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices, hard
     runs_on = _hardware(hardware, rates)
     files = tuple(_estimate_file(request, runtime) for request in requests)
     usable = [file for file in files if not file.problem]
-    specs: dict[Stage, EngineSpec] = {}
-    if any(not file.captions for file in usable):
-        specs = {Stage.DETECT: runtime.transcriber_spec, Stage.TRANSCRIBE: runtime.transcriber_spec}
-    if any(file.translations for file in usable):
-        specs[Stage.TRANSLATE] = runtime.translator_spec
-    stages = tuple(
-        _estimate_stage(stage, spec, usable, rates, runs_on)
-        for stage, spec in specs.items()
-        if any(stage in (file.units or {}) for file in usable)
-    )
-    translator = specs.get(Stage.TRANSLATE)
+    wanted = [stage for stage in engine_stages() if any(stage.name in (file.units or {}) for file in usable)]
+    specs = {stage.name: runtime.engine_spec(stage.role) for stage in wanted}
+    stages = tuple(_estimate_stage(stage, specs[stage.name], usable, rates, runs_on) for stage in wanted)
+    translator = specs.get(Translate.name)
     usage, rests_on = _usage(usable, translator, rates) if translator else ({}, "")
-    remote = translator if translator is not None and runtime.translates_remotely else None
+    remote = translator if translator is not None and runtime.is_remote(Translate.role) else None
     rate = runtime.settings.node_price
     here, currency, unpriced = _here(stages, rate, _fee(remote, usable, usage, prices, rate), remote is not None)
     apis = _apis(usable, usage, prices.book)
@@ -95,16 +91,10 @@ def _estimate_file(request: Request, runtime: Runtime) -> FileEstimate:
 
 def _measure_plan(media: Path, plan: Plan, store: Store) -> FileEstimate:
     work = JobWork.open(plan, store, {})
-    # How much speech detection hears is known of its units only.
-    detected_ms = sum(unit.audio_ms for unit in work.ready() if unit.stage is Stage.DETECT)
     units = {
-        str(stage): (
-            count.total,
-            count.total - count.done,
-            detected_ms if stage is Stage.DETECT else count.total_ms - count.done_ms,
-        )
-        for stage in Stage
-        if (count := work.counts[stage]).total
+        stage: (count.total, count.total - count.done, count.total_ms - count.done_ms)
+        for stage, count in work.counts.items()
+        if count.total
     }
     found = plan.segmentation
     return FileEstimate(
@@ -114,8 +104,8 @@ def _measure_plan(media: Path, plan: Plan, store: Store) -> FileEstimate:
         segments=tuple(segment.duration_ms for segment in found.segments),
         windows=tuple(planned.window.audio_ms for planned in plan.windows),
         units=units,
-        captions=plan.settings.transcriber is None,
-        translations=work.counts[Stage.TRANSLATE].total,
+        captions=bool(plan.settings.captions),
+        translations=units.get(Translate.name, (0, 0, 0))[0],
     )
 
 
@@ -123,16 +113,16 @@ def _estimate_stage(
     stage: Stage, spec: EngineSpec, files: Sequence[FileEstimate], rates: MeasuredSpeeds, hardware: str
 ) -> StageEstimate:
     engine = spec.describe()
-    left = [(file.units or {}).get(stage, (0, 0, 0)) for file in files]
+    left = [(file.units or {}).get(stage.name, (0, 0, 0)) for file in files]
     audio_ms, fake = sum(each[2] for each in left), spec.provider == FAKE
     if not any(each[1] for each in left):
-        return StageEstimate(str(stage), engine, audio_ms, Spread(0, 0, 0), Spread(0, 0, 0), 0, fake)
-    measured = rates.time_on(hardware, stage, engine)
-    load = rates.load_on(hardware, stage, engine)
-    # Detection runs on the engine that transcription loads, and what others run is loaded already.
-    loads = stage is not Stage.DETECT and not (load is None and measured is not None and measured.hardware == ELSEWHERE)
+        return StageEstimate(stage.name, engine, audio_ms, Spread(0, 0, 0), Spread(0, 0, 0), 0, fake)
+    measured = rates.time_on(hardware, stage.name, engine)
+    load = rates.load_on(hardware, stage.name, engine)
+    # A part of a stage runs on the engine that this one loads, and what others run is loaded already.
+    loads = not stage.part_of and not (load is None and measured is not None and measured.hardware == ELSEWHERE)
     return StageEstimate(
-        str(stage),
+        stage.name,
         engine,
         audio_ms,
         None if measured is None else measured.times(audio_ms),
@@ -214,13 +204,22 @@ def _fee(
     """
     if spec is None:
         return Spread(0, 0, 0)
-    left = sum((file.units or {}).get(Stage.TRANSLATE, (0, 0, 0))[1] for file in files)
+    left = sum((file.units or {}).get(Translate.name, (0, 0, 0))[1] for file in files)
     total = sum(file.translations for file in files)
     meter, amounts = prices.meter(), []
     for end in ("low", "point", "high"):
         counts = {name: getattr(spread, end) * left // max(total, 1) for name, spread in usage.items()}
         started = AttemptStarted(
-            "", "", "translate", now_ms(), spec.describe(), spec.provider, False, True, (), {"requests": left, **counts}
+            "",
+            "",
+            Translate.name,
+            now_ms(),
+            spec.describe(),
+            spec.provider,
+            False,
+            True,
+            (),
+            {"requests": left, **counts},
         )
         fees, unpriced = meter.charge(started)
         if unpriced:
@@ -241,7 +240,7 @@ def _apis(files: Sequence[FileEstimate], usage: Mapping[str, Spread], book: Pric
     for file in files:
         for end in ("low", "point", "high"):
             for one in counterfactuals(_workload(file, usage, end, whole_ms), book, at):
-                if file.captions and one.stage == Stage.TRANSCRIBE:
+                if file.captions and one.stage == Transcribe.name:
                     continue
                 key: tuple[str, ...] = (one.stage, one.basis.value, one.provider, one.model, one.price_row)
                 ends = sums.setdefault(key, {})

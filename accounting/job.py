@@ -27,7 +27,8 @@ from ledger.entries import LedgerEntry
 from ledger.loss import value_of_resumability
 from ledger.prices import PriceBook
 from pipeline.jobs import JobFolder
-from pipeline.stages import Stage
+from pipeline.stages.transcribe import Transcribe
+from pipeline.stages.translate import Translate
 
 PURGED, UNPLANNED = "purged", "unplanned"
 DEFAULT_CURRENCY = "USD"
@@ -196,8 +197,8 @@ class _Builder:
         found = counterfactuals(
             workload(content, self._books.facts.used, only), self._book, at, conversions=self._conversions()
         )
-        ran = {Stage.TRANSCRIBE.value} if content.plan.settings.transcriber is not None else set()
-        ran |= {Stage.TRANSLATE.value} if content.translated else set()
+        ran = set() if content.plan.settings.captions else {Transcribe.name}
+        ran |= {Translate.name} if content.translated else set()
         return [one for one in found if one.stage in ran]
 
     def _conversions(self) -> list[Conversion]:

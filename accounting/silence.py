@@ -17,7 +17,8 @@ from typing import Any
 
 from accounting.workload import JobContent
 from pipeline.job import Plan, PlannedWindow
-from pipeline.vote import choose_voters
+from pipeline.stages.detect import choose_voters
+from pipeline.stages.reading import cues_of
 from segmenter.params import SegmenterParams
 from segmenter.windows import windows_end_to_end, with_pauses
 
@@ -140,13 +141,14 @@ def spared_by_skipping(
     characters) of each stretch.
     """
     plan = content.plan
-    cues = [(cue.start_ms, cue.end_ms, len(cue.text)) for found in content.work.cues.values() for cue in found]
+    results, windows = content.work.results, content.plan.windows
+    cues = [(cue.start_ms, cue.end_ms, len(cue.text)) for each in windows for cue in cues_of(results, each.index) or ()]
     a_character = effort.tokens * len(plan.windows) / max(sum(each[2] for each in cues), 1)
     asked = frozenset(choose_voters(plan.windows))
     planned = [
         Heard(
             each.window.audio_ms,
-            sum(len(cue.text) for cue in content.work.cues.get(each.index, ())) * a_character,
+            sum(len(cue.text) for cue in cues_of(results, each.index) or ()) * a_character,
             each.index in asked,
         )
         for each in plan.windows

@@ -44,13 +44,15 @@ from ledger.fold import FoldRules, fold_with
 from ledger.price_files import PROJECT_FILE, load_book, read_rows
 from ledger.prices import PriceBook
 from ledger.speed import RECENT, Speeds, measured_ms
+from pipeline.stages import stage_named
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from core.specs import EngineSpec
     from pipeline.runtime import Settings
-    from pipeline.stages import Unit, estimated_usage
+    from pipeline.stages import stage_named
+from pipeline.stages.stage import Unit
 
 #: Provider of engines that are called over the network.
 REMOTE = "openai"
@@ -212,7 +214,7 @@ class Spending:
         """What an API is expected to charge for one unit, in nano-units of ``currency``; 0 for an engine of ours."""
         if engine.provider != REMOTE:
             return 0
-        uses, usage = (UnitUse(unit.key, unit.audio_ms, unit.job_id),), estimated_usage(unit.stage, [unit])
+        uses, usage = (UnitUse(unit.key, unit.audio_ms, unit.job_id),), stage_named(unit.stage).expected_usage([unit])
         line = engine.describe()
         call = AttemptStarted("", "", str(unit.stage), now_ms(), line, engine.provider, False, True, uses, usage)
         fees, _ = self._meter.charge(call)

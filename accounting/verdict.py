@@ -26,12 +26,10 @@ from ledger.verdict import (
     verdicts,
     weakest,
 )
-from pipeline.stages import Stage
+from pipeline.stages import main_stages, shown_as
 
 #: How far off idle time and estimated amounts may be, as shares of themselves: half, either way. See docs/ledger.md.
 UNCERTAINTY = Uncertainty(idle=Fraction(1, 2), estimated=Fraction(1, 2))
-#: Which stage of an API's does the work of ours.
-_AS_STAGE = {Stage.DETECT.value: Stage.TRANSCRIBE.value}
 
 
 @dataclass(frozen=True)
@@ -83,11 +81,11 @@ def judge(reference: VerdictInputs) -> JobVerdict:
 
 def _stages(reference: VerdictInputs) -> list[str]:
     names = {_stage(entry) for entry in reference.entries} | {_stage(usage) for usage in reference.unpriced}
-    return [stage.value for stage in Stage if stage.value in names]
+    return [stage.name for stage in main_stages() if stage.name in names]
 
 
 def _stage(each: LedgerEntry | Unpriced) -> str:
-    return _AS_STAGE.get(each.stage, each.stage)
+    return shown_as(each.stage)
 
 
 def _people(people: People) -> dict[str, Range] | None:
@@ -95,7 +93,7 @@ def _people(people: People) -> dict[str, Range] | None:
         return None
     found: dict[str, Range] = {}
     for name, share in people.by_stage.items():
-        stage = _AS_STAGE.get(name, name)
+        stage = shown_as(name)
         found[stage] = found[stage] + share if stage in found else share
     return found
 

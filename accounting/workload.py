@@ -10,8 +10,9 @@ from core.keys import Key
 from ledger.api import Workload
 from pipeline.job import Plan
 from pipeline.jobs import JobFolder
-from pipeline.languages import same_text
-from pipeline.stages import Stage, transcribe_key
+from pipeline.stages.reading import cues_of, transcript_failure
+from pipeline.stages.transcribe import Transcribe
+from pipeline.stages.translate import Translate
 from pipeline.work import JobWork
 
 _TOKENS = ("input_tokens", "output_tokens")
@@ -49,27 +50,9 @@ def read_content(folder: JobFolder) -> JobContent | None:
     if plan is None:
         return None
     work = JobWork.open(plan, folder.store, folder.failures())
-    settings = plan.settings
-    transcribed: dict[int, Key] = {}
-    translated: dict[tuple[int, str], Key] = {}
-    if settings.transcriber is not None and work.language:
-        for planned in plan.windows:
-            transcribed[planned.index] = transcribe_key(settings.transcriber, planned, work.language)
-    if settings.translator is not None and work.language:
-        for target in paid_targets(work):
-            for planned in plan.windows:
-                unit = JobWork.derive(
-                    plan, folder.store, work.failed, Stage.TRANSLATE, planned.index, work.language, target
-                )
-                if unit is not None:
-                    translated[planned.index, target] = unit.key
+    transcribed = {slot.window: key for slot, key in work.units.items() if slot.stage == Transcribe.name}
+    translated = {(slot.window, slot.language): key for slot, key in work.units.items() if slot.stage == Translate.name}
     return JobContent(plan, work, transcribed, translated)
-
-
-def paid_targets(work: JobWork) -> tuple[str, ...]:
-    """Languages that a translator is asked for."""
-    targets = work.plan.settings.target_languages
-    return tuple(target for target in targets if not same_text(work.language, target))
 
 
 def workload(
@@ -81,11 +64,11 @@ def workload(
     """
     plan = content.plan
     whole = only is None
-    heard = plan.windows if plan.settings.transcriber is not None else ()
+    heard = () if plan.settings.captions else plan.windows
     chosen = [each for each in heard if whole or content.transcribed.get(each.index, "") in (only or ())]
     segments = tuple(segment.duration_ms for planned in chosen for segment in planned.window.segments)
     translated = {place: key for place, key in content.translated.items() if whole or key in (only or ())}
-    characters = sum(len(cue.text) for index, _ in translated for cue in content.work.cues[index])
+    characters = sum(len(cue.text) for index, _ in translated for cue in cues_of(content.work.results, index) or ())
     said = [used.get(key, {}) for key in translated.values()]
     # A text of some length has some tokens: where none are said they were not counted, or not believed.
     tokens: dict[str, int | None] = {
@@ -152,9 +135,9 @@ def _status(content: JobContent, index: int, fates: Fates) -> SpanStatus:
         keys.append(content.transcribed[index])
     failed = content.work.failed
     words = {_word(key, failed, fates) for key in keys}
-    if index in content.work.gap_reasons():
+    if transcript_failure(content.work.results, index):
         words.add(SpanStatus.FAILED)
-    if not keys and content.work.plan.settings.transcriber is not None and index not in content.work.cues:
+    if not keys and not content.plan.settings.captions and cues_of(content.work.results, index) is None:
         words.add(SpanStatus.MISSING)
     return next((word for word in _STRENGTH if word in words), SpanStatus.COMPUTED)
 

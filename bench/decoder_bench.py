@@ -48,7 +48,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
         settings = Settings(home=Path(folder), transcriber_model=options.model, device="cpu", threads=1)
         runtime = Runtime(settings, lambda _line: None)
-        engine = open_engine("transcriber", runtime.transcriber_spec, runtime.resources)
+        engine = open_engine("transcriber", runtime.engine_spec("transcriber"), runtime.resources)
         decoder: WhisperDecoder = engine._decoder  # type: ignore[attr-defined]
         heard = decoder.encode([samples[start * 16_000 : (start + length) * 16_000] for start, length in STRETCHES])
         took_s = dict.fromkeys(TOGETHER, float("inf"))

@@ -18,7 +18,6 @@ from cache.store import Store
 from journals.attempts import read_attempts
 from pipeline.jobs import JobFolder
 from pipeline.sources import remember_digest
-from pipeline.stages import Stage
 from pipeline.work import JobWork
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ def _done_when_first(process: subprocess.Popen[bytes], home: Path, around: Surro
 
 def _transcripts(store: Store, job_id: str) -> int:
     plan = JobFolder(store, job_id).read_plan()
-    return 0 if plan is None else JobWork.open(plan, store, {}).counts[Stage.TRANSCRIBE].done
+    return 0 if plan is None else JobWork.open(plan, store, {}).counts["transcribe"].done
 
 
 def _tally(home: Path) -> dict[str, Any]:
@@ -98,7 +97,7 @@ def _tally(home: Path) -> dict[str, Any]:
         given = [
             unit["key"]
             for fact in read_attempts(store)
-            if fact["fact"] == "attempt_started" and fact["stage"] == str(Stage.TRANSCRIBE)
+            if fact["fact"] == "attempt_started" and fact["stage"] == "transcribe"
             for unit in fact["units"]
         ]
         plan = JobFolder(store, job_id).read_plan()

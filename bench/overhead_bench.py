@@ -44,7 +44,7 @@ def main() -> None:
     ratios = []
     with tempfile.TemporaryDirectory(prefix="segue-bench-") as scratch:
         first = _runtime(Path(scratch) / "models-home", options.model)
-        engine = roles.open_engine("transcriber", first.transcriber_spec, first.resources)
+        engine = roles.open_engine("transcriber", first.engine_spec("transcriber"), first.resources)
         # Both sides use this engine, already loaded.
         roles.open_engine = lambda _role, _spec, _resources: _Kept(engine)
         for number in range(options.rounds + 1):
@@ -76,7 +76,7 @@ def _runtime(home: Path, model: str) -> Runtime:
 
 def _pair(media: Path, folder: Path, first: Runtime, engine: Engine, *, run_first: bool) -> float:
     runtime = _runtime(folder / "home", first.settings.transcriber_model)
-    runtime.__dict__["transcriber_spec"] = first.transcriber_spec
+    runtime._specs["transcriber"] = first.engine_spec("transcriber")
     request = gather([media], RunOptions(source_language="en", out=folder / "out")).requests[0]
     wanted = plan_request(request, runtime)
     plan = JobFolder(runtime.store, wanted.job_id).write_plan(draft_plan(wanted, runtime.store))

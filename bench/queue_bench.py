@@ -42,7 +42,7 @@ from core.keys import digest_value  # noqa: E402
 from jobs.submissions import close_job  # noqa: E402
 from journals.attempts import read_attempts  # noqa: E402
 from pipeline.jobs import JobFolder  # noqa: E402
-from pipeline.stages import transcribe_key  # noqa: E402
+from pipeline.work import JobWork  # noqa: E402
 
 JOB_UNITS = 1000
 #: Units that the fake engine takes at once.
@@ -209,9 +209,9 @@ def _show_passes(share: int, url: str, home: Path) -> bool:
 def _finish(store: Store, job_id: str, kept: int) -> None:
     """A job as if it had ended: some of its records are there, and it is off the list."""
     plan = JobFolder(store, job_id).read_plan()
-    if plan is None or plan.settings.transcriber is None:
+    if plan is None:
         raise RuntimeError(f"job {job_id} has no plan")
-    keys = [transcribe_key(plan.settings.transcriber, planned, "en") for planned in plan.windows[:kept]]
+    keys = [unit.key for unit in JobWork.open(plan, store, {}).ready()[:kept]]
     store.put_many([empty_record(key) for key in keys])
     close_job(store, job_id)
 

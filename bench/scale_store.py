@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +30,6 @@ from journals.hash_chained import HashChainedLog
 from journals.log_ends import EndOfLogRecorder
 from journals.node_session import FOLDER as NODES
 from journals.node_session import OPENED, local_facts
-from pipeline import records
 from pipeline.delivery import Delivery
 from pipeline.job import SPEECH, JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
 from pipeline.job_summary import note_summary
@@ -39,7 +38,9 @@ from pipeline.report import JobState, count_units
 from pipeline.results import deliver_job
 from pipeline.runtime import Runtime, Settings
 from pipeline.sources import remember_digest
-from pipeline.stages import Stage, Unit
+from pipeline.stages import engine_stages, stage_named
+from pipeline.stages.cues import cues_slot
+from pipeline.stages.stage import Unit
 from pipeline.work import JobWork
 
 WINDOW_MS, PAUSE_MS = 24_000, 3_000
@@ -130,7 +131,7 @@ class _Job:
         chance = self._random.random()
         self._media.parent.mkdir(parents=True, exist_ok=True)
         self._media.write_bytes(f"episode {self._number}".encode())
-        settings = JobSettings("en", ("es",), "", *_specs(self._runtime), self._runtime.segmenter.as_json())
+        settings = JobSettings("en", ("es",), "", _engines(self._runtime), self._runtime.segmenter.as_json())
         digest = remember_digest(self._media, self._store)
         folder = JobFolder(self._store, make_job_id("bench", digest, settings))
         delivery = Delivery(self._media, self._out, self._media.stem)
@@ -139,7 +140,7 @@ class _Job:
             self._submit(Submission("bench", digest, settings, delivery), folder.job_id)
         plan = folder.write_plan(self._plan(folder.job_id, digest, settings))
         work = JobWork.open(plan, self._store, {})
-        folder.note_wish(delivery, settings.engines(), latest=False)
+        folder.note_wish(delivery, settings.describe_engines(), latest=False)
         self._process.wants.wanted(folder)
         # Of a hundred jobs one was killed, four were stopped half-way, and three have a unit that failed for good.
         self._compute(folder, work, self._windows if chance < 0.05 else 2 * self._windows, 0.05 < chance < 0.08)
@@ -180,13 +181,11 @@ class _Job:
         return Plan(job_id, "bench", facts, settings, analysis, {SPEECH: writer.digest}, segments, windows)
 
     def _compute(self, folder: JobFolder, work: JobWork, most: int, fails: bool) -> None:
-        engines = {Stage.TRANSCRIBE: work.plan.settings.transcriber, Stage.TRANSLATE: work.plan.settings.translator}
         while most > 0 and (ready := work.ready()):
             stage = ready[0].stage
-            batch = [unit for unit in ready if unit.stage is stage][: min(BATCH, most)]
+            batch = [unit for unit in ready if unit.stage == stage][: min(BATCH, most)]
             most -= len(batch)
-            engine = engines[stage]
-            assert engine is not None
+            engine = ready[0].spec
             begun = self._process.attempts.start(stage, batch, engine, None)
             if fails:
                 # The first of a job that has one.
@@ -210,10 +209,11 @@ class _Job:
         return Record(unit.key, str(unit.stage), self._payload(unit), provenance)
 
     def _payload(self, unit: Unit) -> bytes:
-        if unit.task is not None:
-            lines = tuple(TranslatedLine("", " ".join(reversed(line.text.split()))) for line in unit.task.lines)
-            return records.dump_translation(Translation(lines))
-        return records.dump_transcript(Transcript(self._words()))
+        if unit.language:
+            cues = unit.inputs[cues_slot(unit.window)]
+            lines = tuple(TranslatedLine("", " ".join(reversed(cue.text.split()))) for cue in cues)
+            return stage_named("translate").encode(Translation(lines))
+        return stage_named("transcribe").encode(Transcript(self._words()))
 
     def _words(self) -> tuple[Word, ...]:
         step, found = WINDOW_MS // WORDS, []
@@ -224,8 +224,8 @@ class _Job:
         return tuple(found)
 
 
-def _specs(runtime: Runtime) -> Sequence[EngineSpec]:
-    return runtime.transcriber_spec, runtime.translator_spec
+def _engines(runtime: Runtime) -> dict[str, EngineSpec]:
+    return {stage.role: runtime.engine_spec(stage.role) for stage in engine_stages()}
 
 
 def _json(value: object) -> bytes:

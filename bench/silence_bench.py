@@ -189,7 +189,7 @@ class Bench:
         self.options, self.scratch = options, scratch
         self._count = 0
         runtime = self._runtime(scratch / "first")
-        engine = open_engine("transcriber", runtime.transcriber_spec, runtime.resources)
+        engine = open_engine("transcriber", runtime.engine_spec("transcriber"), runtime.resources)
         pool = QuietPool(engine.meter) if options.clock == "quiet" else None
         if pool is not None:
             # One batch at a time: what the process takes meanwhile is the batch's.

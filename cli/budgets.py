@@ -15,12 +15,12 @@ def open_budget(text: str, runtime: Runtime, requests: Sequence[Request]) -> Run
     """The account of a run with a budget. Raises UsageError where anything that it will pay for has no price."""
     from accounting.budget import RunBudget, budget_of
     from accounting.spending import Prices
-    from pipeline.requests import needs_translator
+    from pipeline.requests import roles_of
 
     settings = runtime.settings
     cap = budget_of(text, settings.node_price, settings.currency)
-    translates = any(needs_translator(request.options) for request in requests)
-    return RunBudget.open(cap, runtime, Prices.of(settings), translates=translates)
+    roles = dict.fromkeys(role for request in requests for role in roles_of(request.options))
+    return RunBudget.open(cap, runtime, Prices.of(settings), tuple(roles))
 
 
 def submitted_budget(text: str, node_rate: str, runtime: Runtime) -> str:

@@ -15,7 +15,8 @@ from cli.context import note
 from cli.wording import clock, count, one_line
 from pipeline.progress import Silence, Watcher
 from pipeline.report import FileResult, JobState
-from pipeline.stages import Stage
+from pipeline.stages import main_stages
+from pipeline.work import StageCount
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,14 +25,13 @@ if TYPE_CHECKING:
 
 #: Seconds between two plain lines of progress.
 PLAIN_EVERY = 15.0
-_SHOWN = (Stage.TRANSCRIBE, Stage.TRANSLATE)
 
 
 @dataclass(frozen=True)
 class StageView:
     """How far a stage is, over all jobs that are open or through."""
 
-    stage: Stage
+    stage: str
     total_ms: int
     done_ms: int
     cached_units: int
@@ -70,17 +70,19 @@ class RunProgress:
         self.decoding = ""
         self._lock = threading.Lock()
         self._open: dict[str, JobWork] = {}
-        self._closed: dict[Stage, tuple[int, ...]] = dict.fromkeys(Stage, (0,) * 6)
-        self._started: dict[Stage, float] = {}
+        self._closed: dict[str, tuple[int, ...]] = {each.name: (0,) * 6 for each in main_stages()}
+        self._started: dict[str, float] = {}
         #: When a unit of each stage was last through: a stage that has ended keeps its rate.
-        self._last: dict[Stage, float] = {}
-        self._told: set[Stage] = set()
+        self._last: dict[str, float] = {}
+        self._told: set[str] = set()
 
     def opened(self, work: JobWork) -> None:
         """A job's numbers count from now on."""
         with self._lock:
             self._open[work.plan.job_id] = work
-            self._started.setdefault(Stage.TRANSCRIBE, time.monotonic())
+            # Its first stage has worked for it from now on.
+            if first := next((each.name for each in main_stages() if each.name in work.counts), ""):
+                self._started.setdefault(first, time.monotonic())
 
     def finished(self, result: FileResult) -> None:
         """A file is through; its job's numbers are kept, the job itself is not."""
@@ -88,18 +90,18 @@ class RunProgress:
             self.through += 1
             work = self._open.pop(result.job_id or "", None)
             if work is not None:
-                for stage in Stage:
+                for stage in self._closed:
                     pairs = zip(self._closed[stage], _numbers(work, stage), strict=True)
                     self._closed[stage] = tuple(old + new for old, new in pairs)
 
-    def advanced(self, stage: Stage) -> None:
+    def advanced(self, stage: str) -> None:
         """A unit of a stage is through.
 
         The clock of a stage starts with what was through before its first unit, so that this unit's time counts.
         """
         with self._lock:
             now = time.monotonic()
-            opened = self._started.get(Stage.TRANSCRIBE, now)
+            opened = min(self._started.values(), default=now)
             self._started.setdefault(stage, max(self._last.values(), default=opened))
             self._last[stage] = now
 
@@ -121,7 +123,7 @@ class RunProgress:
         """The stages that have anything to do."""
         with self._lock:
             views = []
-            for stage in _SHOWN:
+            for stage in self._closed:
                 rows = [self._closed[stage], *(_numbers(work, stage) for work in self._open.values())]
                 total, done, cached_ms, cached, failed, left = (sum(column) for column in zip(*rows, strict=True))
                 ended = not left
@@ -134,8 +136,8 @@ class RunProgress:
             return views
 
 
-def _numbers(work: JobWork, stage: Stage) -> tuple[int, ...]:
-    count = work.counts[stage]
+def _numbers(work: JobWork, stage: str) -> tuple[int, ...]:
+    count = work.counts.get(stage, StageCount())
     left = count.total - count.done - count.failed
     return count.total_ms, count.done_ms, count.cached_ms, count.cached, count.failed, left
 
@@ -170,7 +172,7 @@ class PlainWatcher(StageTeller):
             f"{count(found.segments, 'segment')}, {share} % silence skipped"
         )
 
-    def advanced(self, stage: Stage, audio_ms: int, *, failed: bool) -> None:
+    def advanced(self, stage: str, audio_ms: int, *, failed: bool) -> None:
         self.totals.advanced(stage)
         self.tell_ended()
         if time.monotonic() - self._said >= PLAIN_EVERY:
@@ -210,7 +212,7 @@ class LiveWatcher(StageTeller):
         self.totals.decoding = ""
         self.totals.opened(work)
 
-    def advanced(self, stage: Stage, audio_ms: int, *, failed: bool) -> None:
+    def advanced(self, stage: str, audio_ms: int, *, failed: bool) -> None:
         self.totals.advanced(stage)
         self.tell_ended()
 

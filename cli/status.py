@@ -165,5 +165,5 @@ def _print_review(console: Console, assembly: Assembly) -> None:
         console.print(f"  {printable(line)}")
     if len(lines) > SHOW_AT_MOST:
         console.print(f"  and {len(lines) - SHOW_AT_MOST} more, in the .json output under 'flags' and 'gaps'")
-    if assembly.tally.missed_ms and assembly.plan.settings.transcriber is not None:
+    if assembly.tally.missed_ms and not assembly.plan.settings.captions:
         console.print("listen to the gaps; a larger model may hear more (SEGUE_TRANSCRIBER_MODEL, and run it again)")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from coordinator.purse import Purse
 from core.keys import Key
+from core.specs import EngineSpec
 from jobs.submissions import Priority, Wanted
-from pipeline.board import engine_spec
 from pipeline.jobs import JobFolder
 from pipeline.planning import PlanRequest
-from pipeline.stages import Stage, Unit
+from pipeline.stages.stage import Unit
 from pipeline.work import JobWork
 from tasks.queues import queue_name
 
@@ -29,8 +29,7 @@ class ActiveJob:
     work: JobWork
     #: Round of retries that its units are asked for in.
     round: int
-    #: Queue of each stage.
-    queues: Mapping[Stage, str]
+    store_id: str
     #: Results that came without a record or a failure, by unit: more than a few, and the unit fails.
     #: How often, and since when (monotonic seconds).
     fruitless: dict[Key, tuple[int, float]] = field(default_factory=dict)
@@ -43,6 +42,7 @@ class ActiveJob:
     #: What its budget still allows; None for a job without one.
     purse: Purse | None = None
     #: Ready units by queue, and their speech; made again when the frontier has changed.
+    _queues: dict[tuple[str, EngineSpec], str] = field(default_factory=dict)
     _ready: dict[str, list[Unit]] | None = None
     _ready_ms: dict[str, int] = field(default_factory=dict)
 
@@ -63,7 +63,7 @@ class ActiveJob:
         if self._ready is None:
             self._ready = {}
             for unit in self.work.ready():
-                self._ready.setdefault(self.queues[unit.stage], []).append(unit)
+                self._ready.setdefault(self._queue_of(unit), []).append(unit)
             self._ready_ms = {queue: sum(unit.audio_ms for unit in units) for queue, units in self._ready.items()}
         return self._ready
 
@@ -79,17 +79,8 @@ class ActiveJob:
         units = (unit for unit in self.ready().get(queue, ()) if unit.key not in taken)
         return units if self.purse is None else self.purse.affordable(queue, units)
 
-    def source(self, unit: Unit) -> str:
-        """The spoken language as a message says it."""
-        return "" if unit.stage is Stage.DETECT else self.work.language
-
-
-def queues_of(work: JobWork, store_id: str) -> dict[Stage, str]:
-    """The queue of each stage that the job has an engine for."""
-    found = {}
-    for stage in Stage:
-        try:
-            found[stage] = queue_name(store_id, stage, engine_spec(work.plan, stage))
-        except ValueError:
-            continue
-    return found
+    def _queue_of(self, unit: Unit) -> str:
+        engine = unit.stage, unit.spec
+        if engine not in self._queues:
+            self._queues[engine] = queue_name(self.store_id, *engine)
+        return self._queues[engine]

@@ -18,7 +18,7 @@ from coordinator.active import ActiveJob
 from coordinator.defects import JobDefectError, blaming
 from coordinator.ending import Ending
 from coordinator.floor import WRITER, Floor
-from coordinator.views import view_of
+from jobs.queue_listing import view_of
 from jobs.queue_view import QueueView, read_view, write_view
 from pipeline.jobs import JobFolder
 from pipeline.report import JobState

@@ -24,10 +24,9 @@ from core.errors import UsageError
 from core.keys import Key
 from core.money import Money, MoneyError, quote
 from ledger.billing import machine_cost
-from pipeline.board import engine_spec
 from pipeline.budget import PLACES
 from pipeline.report import left_of
-from pipeline.stages import Unit
+from pipeline.stages.stage import Unit
 
 #: How often the account is looked at, in seconds.
 LOOK_S = 2.0
@@ -137,7 +136,7 @@ class Budgets:
             if queue not in prices:
                 prices[queue] = self._dearest(job, queue, currency, spending)
             if unit.key not in fees:
-                fees[unit.key] = spending.expected_fee(unit, engine_spec(job.work.plan, unit.stage), currency)
+                fees[unit.key] = spending.expected_fee(unit, unit.spec, currency)
             fee, rates = fees[unit.key], self._floor.rates
             if prices[queue] and not rates.is_measured(queue):
                 return fee or None

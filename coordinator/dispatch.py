@@ -17,9 +17,8 @@ from coordinator.fairness import FairShare
 from coordinator.rates import Rates
 from core.keys import Key
 from jobs.submissions import Priority
-from pipeline.board import engine_spec
 from pipeline.lookup import UnitRef, ref_of
-from pipeline.stages import Stage, Unit
+from pipeline.stages.stage import Unit
 from tasks.broker import Broker
 from tasks.messages import BatchMessage, make_batch_id
 from tasks.queues import engine_digest
@@ -38,7 +37,7 @@ class SentBatch:
 
     id: str
     queue: str
-    stage: Stage
+    stage: str
     priority: Priority
     #: Units without a result.
     units: dict[Key, Unit]
@@ -134,7 +133,7 @@ class Draft:
 
 
 def draft_batch(
-    queue: str, stage: Stage, jobs: Sequence[ActiveJob], desk: Desk, rates: Rates, target_ms: int
+    queue: str, stage: str, jobs: Sequence[ActiveJob], desk: Desk, rates: Rates, target_ms: int
 ) -> Draft | None:
     """The next batch of a queue: from the job whose turn it is, filled up from those that come after it."""
     chosen: dict[Key, tuple[ActiveJob, Unit]] = {}
@@ -154,7 +153,7 @@ def draft_batch(
     return _draft(chosen, spent_ms) if chosen else None
 
 
-def left_ms(queue: str, stage: Stage, jobs: Iterable[ActiveJob], desk: Desk, rates: Rates) -> int:
+def left_ms(queue: str, stage: str, jobs: Iterable[ActiveJob], desk: Desk, rates: Rates) -> int:
     """Predicted engine time of what is ready for a queue and has not been handed out."""
     ready_ms = rates.predict(queue, stage, sum(job.ready_ms(queue) for job in jobs))
     return max(ready_ms - sum(batch.predicted_ms for batch in desk.sent.values() if batch.queue == queue), 0)
@@ -166,20 +165,18 @@ def _draft(chosen: dict[Key, tuple[ActiveJob, Unit]], predicted_ms: int) -> Draf
     refs = []
     for job, unit in pairs:
         with blaming(job.job_id):
-            refs.append(ref_of(unit, job.source(unit), job.round))
+            refs.append(ref_of(unit, job.round))
     return Draft(tuple(unit for _, unit in pairs), tuple(refs), tuple(jobs.values()), predicted_ms)
 
 
 def message_of(draft: Draft, store_id: str) -> BatchMessage:
     """The message for a batch."""
     job, unit = draft.jobs[0], draft.units[0]
-    with blaming(job.job_id):
-        engine = engine_digest(engine_spec(job.work.plan, unit.stage))
     return BatchMessage(
         store=store_id,
         batch=make_batch_id(),
         stage=unit.stage,
-        engine=engine,
+        engine=engine_digest(unit.spec),
         priority=job.wanted.priority,
         units=draft.refs,
         predicted_ms=draft.predicted_ms,
@@ -196,9 +193,9 @@ def charge(draft: Draft, share: FairShare, rates: Rates, queue: str) -> None:
         share.charge(job, rates.predict(queue, stage, mine[job.job_id]))
 
 
-def queues_wanted(jobs: Iterable[ActiveJob]) -> dict[str, Stage]:
+def queues_wanted(jobs: Iterable[ActiveJob]) -> dict[str, str]:
     """Queues that some open job has ready units for."""
-    found: dict[str, Stage] = {}
+    found: dict[str, str] = {}
     for job in jobs:
         with blaming(job.job_id):
             for name, units in job.ready().items():

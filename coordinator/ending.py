@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,22 +11,19 @@ from coordinator.active import ActiveJob
 from coordinator.opening import Unopened
 from coordinator.outbox import Outbox
 from coordinator.views import ended_view
-from core.conditions import condition_of, reason_of
 from core.errors import MachineError, StoreError
 from jobs.submissions import Wanted, read_view, write_view
 from jobs.webhooks import EventEnd, end_event
 from journals.demand import DemandLog
-from pipeline.delivery import Delivery
 from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder
+from pipeline.lifecycle import deliver
 from pipeline.report import FileResult, JobState, Tally, tally_of
-from pipeline.results import deliver_job
 from pipeline.runtime import Runtime
 from pipeline.work import JobWork
 
 #: Who writes in the name of the coordinator.
 WRITER = "coordinator"
-_log = logging.getLogger("segue.coordinator")
 
 
 class Ending:
@@ -80,7 +76,7 @@ class Ending:
         folder = JobFolder(self._store, wanted.job_id)
         results = []
         for submission in wanted.submissions:
-            engines = submission.settings.engines()
+            engines = submission.settings.describe_engines()
             media = submission.delivery.media
             result = FileResult(media, JobState.FAILED, wanted.job_id, reason, engines=engines)
             folder.note_result(submission.delivery, result)
@@ -113,7 +109,8 @@ class Ending:
 
     def _deliver(self, wanted: Wanted, work: JobWork, folder: JobFolder) -> None:
         try:
-            results = tuple(self._deliver_one(each.delivery, work, folder) for each in wanted.submissions)
+            deliveries = [each.delivery for each in wanted.submissions]
+            results = tuple(deliver(work, folder, deliveries, self._runtime))
             self._tell(wanted, results)
         except (StoreError, MachineError) as error:
             self._announce(f"job {wanted.job_id[:12]} cannot be delivered yet: {error}")
@@ -123,20 +120,6 @@ class Ending:
             self._ended.put((wanted.job_id, error))
             return
         self._ended.put((wanted.job_id, results[0].state))
-
-    def _deliver_one(self, delivery: Delivery, work: JobWork, folder: JobFolder) -> FileResult:
-        try:
-            return deliver_job(work, folder, delivery, self._runtime)
-        except StoreError:
-            raise
-        except Exception as error:
-            condition = condition_of(error)
-            if isinstance(condition, MachineError):
-                raise condition from error
-            _log.exception("job %s: an output cannot be delivered", folder.job_id)
-            result = FileResult(delivery.media, JobState.FAILED, folder.job_id, reason_of(error))
-            folder.note_result(delivery, result)
-            return result
 
     def _tell(self, wanted: Wanted, results: tuple[FileResult, ...]) -> None:
         """The view, the webhooks, the log. The job is still on the list of open ones: a crash repeats it all."""

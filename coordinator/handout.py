@@ -11,7 +11,7 @@ from coordinator.dispatch import Draft, SentBatch, charge, draft_batch, left_ms,
 from coordinator.floor import Floor
 from coordinator.results import Results
 from core.errors import DiskFullError
-from pipeline.stages import Stage
+from pipeline.stages import main_stages, shown_as
 from tasks.broker import BrokerAwayError
 
 #: Below this nothing new is handed out: the disk must take what is already being computed.
@@ -80,7 +80,7 @@ class Handout:
         self._note_unserved(wanted)
         for name, stage in wanted.items():
             serving = self.serving(name)
-            jobs = floor.share.order(job for job in floor.active.values() if name in job.queues.values())
+            jobs = floor.share.order(job for job in floor.active.values() if name in job.ready())
             while jobs and serving:
                 # Towards the end of the work, batches shrink so that the last ones end at about the same time.
                 left = left_ms(name, stage, jobs, floor.desk, floor.rates)
@@ -92,7 +92,7 @@ class Handout:
                     charge(draft, floor.share, floor.rates, name)
                     jobs = floor.share.order(jobs)
 
-    def _send(self, name: str, stage: Stage, draft: Draft) -> bool:
+    def _send(self, name: str, stage: str, draft: Draft) -> bool:
         """Sends a batch; False when some of it turned out to be done or held already, so that it must be drawn anew."""
         keys = [unit.key for unit in draft.units]
         if self._results.settle_present(keys):
@@ -156,28 +156,22 @@ class Handout:
             return job.halted or self._paused
         if not (wanted := self.unserved(job)):
             return ""
-        settings = job.work.plan.settings
-        names = {
-            str(spec.describe())
-            for stage in wanted
-            if (spec := settings.translator if stage is Stage.TRANSLATE else settings.transcriber)
-        }
-        return f"no worker serves {', '.join(sorted(names))}"
+        return f"no worker serves {', '.join(sorted(wanted))}"
 
-    def unserved(self, job: ActiveJob) -> set[Stage]:
-        """Stages of a job's ready units when no worker serves any of them."""
-        wanted = {units[0].stage: self.serving(name) for name, units in job.ready().items()}
+    def unserved(self, job: ActiveJob) -> set[str]:
+        """The engines that a job's ready units ask for when no worker serves any of them."""
+        wanted = {units[0].spec.describe(): self.serving(name) for name, units in job.ready().items()}
         return set() if any(wanted.values()) else set(wanted)
 
     def depth(self) -> dict[str, dict[str, int]]:
         """Batches by stage: queued (waiting or not yet sent) and running. Jobs that are not open count as one each."""
-        counts = {str(stage): {"queued": 0, "running": 0} for stage in (Stage.TRANSCRIBE, Stage.TRANSLATE)}
+        counts = {stage.name: {"queued": 0, "running": 0} for stage in main_stages()}
         for batch in self._floor.desk.sent.values():
-            counts[_scaled(batch.stage)]["running" if batch.claimed else "queued"] += 1
+            counts[shown_as(batch.stage)]["running" if batch.claimed else "queued"] += 1
         for name, stage in queues_wanted(self._floor.active.values()).items():
             left = left_ms(name, stage, self._floor.active.values(), self._floor.desk, self._floor.rates)
-            counts[_scaled(stage)]["queued"] += -(-left // self._floor.target_ms)
-        counts[str(Stage.TRANSCRIBE)]["queued"] += self._floor.register.waiting(self._floor.active.keys())
+            counts[shown_as(stage)]["queued"] += -(-left // self._floor.target_ms)
+        counts[main_stages()[0].name]["queued"] += self._floor.register.waiting(self._floor.active.keys())
         return counts
 
 
@@ -185,8 +179,3 @@ def _is_card(card: Mapping[str, Any]) -> bool:
     """True for what a worker may have written: whoever reaches the broker can write anything there."""
     serves = card.get("serves")
     return isinstance(serves, list) and all(isinstance(each, dict) for each in serves)
-
-
-def _scaled(stage: Stage) -> str:
-    """Detection runs where transcription does."""
-    return str(Stage.TRANSCRIBE if stage is Stage.DETECT else stage)

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
-from coordinator.active import ActiveJob, queues_of
+from coordinator.active import ActiveJob
 from coordinator.defects import JobDefectError, blaming
 from coordinator.ending import Ending
 from coordinator.floor import Floor
-from coordinator.opening import Opened, Unopened, open_job, restore_audio
+from coordinator.opening import Opened, Unopened, open_job, restore_views
 from coordinator.register import SET_ASIDE_S
 from coordinator.views import Views
 from core.errors import MediaError, SegueError, StoreError
@@ -22,7 +22,7 @@ from core.keys import Key
 from jobs.submissions import JobOrder, OrderKind, file_order, filed_orders, open_jobs, order_names, read_order
 from pipeline.jobs import JobFolder
 from pipeline.plan_queue import PutOffError, StoppedError
-from pipeline.stages import Unit
+from pipeline.stages.stage import Unit
 from tasks.broker import BrokerAwayError
 
 #: Jobs that are open at once: their frontiers are in memory.
@@ -261,7 +261,7 @@ class Intake:
             found.request,
             found.work,
             found.round,
-            queues_of(found.work, self._floor.store_id),
+            self._floor.store_id,
         )
         # What the disk may refuse comes first: the job is then opened once more.
         self._floor.wants.wanted(job.folder)
@@ -306,7 +306,7 @@ class Intake:
     def _mend(self, job: ActiveJob, *, alone: bool) -> None:
         opened = Opened(job.wanted, job.folder, job.request, job.work, job.round)
         try:
-            mended = restore_audio(opened, self._stop.is_set, alone=alone)
+            mended = restore_views(opened, self._stop.is_set, alone=alone)
         except StoppedError:
             return
         except PutOffError:

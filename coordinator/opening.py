@@ -10,17 +10,14 @@ from core.errors import MediaError, UsageError
 from core.keys import canonical_json
 from jobs.submissions import Submission, Wanted, filed_orders, wanted_of
 from media.claims import is_thin
-from pipeline.job import SPEECH
 from pipeline.jobs import JobFolder
+from pipeline.lifecycle import open_work, restore_work
 from pipeline.plan_queue import PutOffError, StoppedError
-from pipeline.planning import PlanRequest, ensure_views, plan_job
+from pipeline.planning import PlanRequest
 from pipeline.report import FileResult
 from pipeline.runtime import Runtime
 from pipeline.sources import known_digest
-from pipeline.stages import Stage
 from pipeline.work import JobWork
-
-_AUDIO_STAGES = frozenset({Stage.DETECT, Stage.TRANSCRIBE})
 
 
 @dataclass(frozen=True)
@@ -64,16 +61,11 @@ def open_job(
     if len(finished) == len(known):
         return Unopened(wanted, folder, finished)
     for submission in wanted.submissions:
-        folder.note_wish(submission.delivery, submission.settings.engines(), latest=False)
+        folder.note_wish(submission.delivery, submission.settings.describe_engines(), latest=False)
         settings = submission.settings
         submission.delivery.check(settings.source_language, settings.target_languages, store)
     request = plan_request_of(wanted.submissions[-1], runtime)
-    on_decoded = _leaving(request, stopping, alone=alone)
-    plan = plan_job(request, folder, on_decoded)
-    work = JobWork.open(plan, store, folder.failures())
-    if any(unit.stage in _AUDIO_STAGES for unit in work.ready()):
-        restored = ensure_views(request, plan, folder, (SPEECH,), on_decoded)
-        work = work if restored is plan else JobWork.open(restored, store, folder.failures())
+    work = open_work(request, folder, _leaving(request, stopping, alone=alone))
     return Opened(wanted, folder, request, work, folder.round())
 
 
@@ -89,11 +81,10 @@ def _leaving(request: PlanRequest, stopping: Callable[[], bool], *, alone: bool)
     return on_decoded
 
 
-def restore_audio(opened: Opened, stopping: Callable[[], bool], *, alone: bool) -> Opened:
-    """Decodes a job's audio again, which turned out to be damaged on disk. Raises as `open_job` does."""
+def restore_views(opened: Opened, stopping: Callable[[], bool], *, alone: bool) -> Opened:
+    """Makes a job's views again, which turned out to be damaged on disk. Raises as `open_job` does."""
     on_decoded = _leaving(opened.request, stopping, alone=alone)
-    plan = ensure_views(opened.request, opened.work.plan, opened.folder, (SPEECH,), on_decoded, damaged=True)
-    return replace(opened, work=JobWork.open(plan, opened.folder.store, opened.folder.failures()))
+    return replace(opened, work=restore_work(opened.request, opened.work, opened.folder, on_decoded))
 
 
 def plan_request_of(submission: Submission, runtime: Runtime) -> PlanRequest:

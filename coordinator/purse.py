@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from core.keys import Key
-from pipeline.stages import Unit
+from pipeline.stages.stage import Unit
 
 #: (queue, unit) -> what the unit is expected to cost, in nano-units; None where nothing was measured.
 Forecast = Callable[[str, Unit], int | None]

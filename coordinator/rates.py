@@ -6,12 +6,9 @@ import msgspec
 
 from cache.store import Store
 from ledger.speed import RECENT, Speeds
-from pipeline.stages import Stage
+from pipeline.stages import stage_named
 
 _STATE = ("state", "speeds.state")
-#: Engine milliseconds for 1,000 ms of speech, until something has been measured: careful, so that first batches are
-#: short rather than long.
-_GUESSES = {Stage.DETECT: 100, Stage.TRANSCRIBE: 500, Stage.TRANSLATE: 500}
 #: Bounds of a batch's engine time, in ms for 1,000 ms of speech: no engine that anybody waits for takes a quarter of an
 #: hour for a second of it. Hints come from the broker, where anybody may have written them: a speed without bounds
 #: would make batches that no worker accepts.
@@ -42,10 +39,10 @@ class Rates:
             self._speeds.note(queue, min(max(engine_ms, least), most), audio_ms)
             self._dirty = True
 
-    def predict(self, queue: str, stage: Stage, audio_ms: int) -> int:
+    def predict(self, queue: str, stage: str, audio_ms: int) -> int:
         """Engine milliseconds that so much speech will take."""
         found = self._speeds.predict(queue, audio_ms)
-        return audio_ms * _GUESSES[stage] // 1000 if found is None else found
+        return audio_ms * stage_named(stage).usual_pace // 1000 if found is None else found
 
     def is_measured(self, queue: str) -> bool:
         """Whether a prediction for this queue is more than a guess."""

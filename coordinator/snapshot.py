@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SettingsError
+from pipeline.stages import main_stages
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -36,7 +37,7 @@ class Snapshot:
 
     def scale(self, stage: str) -> dict[str, int] | None:
         """What KEDA is told about a stage, or about all; None for a stage that does not exist."""
-        if stage != ALL and stage not in ("transcribe", "translate"):
+        if stage != ALL and stage not in {each.name for each in main_stages()}:
             return None
         chosen = [counts for name, counts in self.batches.items() if stage in (ALL, name)]
         queued = sum(counts["queued"] for counts in chosen)
@@ -103,7 +104,8 @@ class StatusBoard:
                     status = 200 if board.snapshot.leading else 503
                     self._answer(status, "application/json", json.dumps(value).encode())
                 else:
-                    self._answer(404, "text/plain", b"/healthz, /metrics, /keda/all|transcribe|translate\n")
+                    names = "|".join([ALL, *(each.name for each in main_stages())])
+                    self._answer(404, "text/plain", f"/healthz, /metrics, /keda/{names}\n".encode())
 
             def _answer(self, status: int, kind: str, body: bytes) -> None:
                 self.send_response(status)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from cache.store import Store
 from coordinator.active import ActiveJob
 from coordinator.floor import Floor
+from jobs.queue_listing import view_of
 from jobs.submissions import QueueView, Wanted, read_view, write_view
 from pipeline.report import FileResult, JobState, count_units
 
@@ -47,7 +47,7 @@ class Views:
             with floor.isolating(job.job_id):
                 view = _open_view(job, floor.desk.held(job.job_id), waiting_for(job))
                 old = self._written.get(job.job_id)
-                if old is None or replace(view, updated_at="") != replace(old, updated_at=""):
+                if view != old:
                     write_view(self._store, view)
                 present[job.job_id] = view
         self._written = present
@@ -62,22 +62,6 @@ def _open_view(job: ActiveJob, running: int, waiting_for: str) -> QueueView:
         waiting_for=waiting_for,
         duration_ms=job.work.plan.media.duration_ms,
         speech_ms=job.work.plan.segmentation.speech_ms,
-    )
-
-
-def view_of(wanted: Wanted, state: JobState) -> QueueView:
-    """A view with nothing counted yet."""
-    first = wanted.submissions[0]
-    return QueueView(
-        job_id=wanted.job_id,
-        state=state,
-        priority=wanted.priority,
-        owner=first.owner,
-        labels=wanted.labels,
-        media=tuple(submission.delivery.media for submission in wanted.submissions),
-        submitted_at=wanted.submitted_at,
-        order=wanted.latest,
-        updated_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -59,10 +59,9 @@ def examine(runtime: Runtime) -> Iterator[CheckResult]:
         yield from _guarded(name, look, runtime)
 
 
-def examine_worker(runtime: Runtime, *, transcribes: bool, translates: bool) -> Iterator[CheckResult]:
+def examine_worker(runtime: Runtime, roles: Collection[str]) -> Iterator[CheckResult]:
     """What a worker depends on; an engine that it does not serve is not asked for anything."""
-    served = ["transcriber"] * transcribes + ["translator"] * translates
-    engines: dict[str, Look] = {role: partial(_engine, role=role) for role in served}
+    engines: dict[str, Look] = {role: partial(_engine, role=role) for role in roles}
     for name, look in ({"device": _device} | engines | {"disk": _disk}).items():
         yield from _guarded(name, look, runtime)
 

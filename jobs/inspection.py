@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from pipeline.jobs import JobFolder
 from pipeline.planning import PlanRequest, draft_plan
-from pipeline.stages import Stage
 from pipeline.work import JobWork
 
 
@@ -31,11 +30,8 @@ def what_would_run(request: PlanRequest, folder: JobFolder) -> tuple[StageChange
     work = JobWork.open(plan, folder.store, {})
     ready = [unit.stage for unit in work.ready()]
     changes = []
-    for stage in Stage:
-        count = work.counts[stage]
+    for stage, count in work.counts.items():
         if count.total:
             computed = ready.count(stage)
-            changes.append(
-                StageChange(str(stage), count.total, count.done, computed, count.total - count.done - computed)
-            )
+            changes.append(StageChange(stage, count.total, count.done, computed, count.total - count.done - computed))
     return tuple(changes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,10 @@ class QueueView:
 
 
 def write_view(store: Store, view: QueueView) -> None:
-    """Replaces a job's view. Only the coordinator may call this."""
-    store.replace_state((JOBS, view.job_id, "queue.state"), canonical_json(view.as_json()))
+    """Replaces a job's view, and notes when. Only the coordinator may call this."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    value = view.as_json() | {"updated_at": now}
+    store.replace_state((JOBS, view.job_id, "queue.state"), canonical_json(value))
 
 
 def read_view(store: Store, job_id: str) -> QueueView | None:

@@ -22,7 +22,7 @@ from jobs.submissions import (
 from pipeline.glossaries import read_glossary
 from pipeline.jobs import JobFolder
 from pipeline.report import JobState
-from pipeline.requests import Request, delivery_of, needs_translator, plan_request
+from pipeline.requests import Request, delivery_of, plan_request, roles_of
 from pipeline.runtime import Runtime
 
 
@@ -89,10 +89,8 @@ class Submitter:
         """Finds the engines and reads the glossary. Raises EngineError, UsageError: what holds for every input."""
         if request.options.glossary is not None:
             read_glossary(request.options.glossary)
-        if request.options.transcript is None:
-            _ = self.runtime.transcriber_spec
-        if needs_translator(request.options):
-            _ = self.runtime.translator_spec
+        for role in roles_of(request.options):
+            self.runtime.engine_spec(role)
 
     def submit(self, request: Request) -> Submitted:
         """Submits one input; its order is durable when this returns. Raises StoreError; other errors are its result."""
@@ -146,5 +144,5 @@ def _probe(submission: Submission) -> None:
     from media.tracks import select_track
 
     info = probe(submission.delivery.media)
-    if submission.settings.transcriber is not None:
+    if not submission.settings.captions:
         select_track(info, submission.settings.track)

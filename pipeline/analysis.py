@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,7 +25,6 @@ from media.claims import expected_ms
 from media.decode import decode_pcm, decoder_id
 from media.probe import probe
 from media.tracks import AudioTrack, Lost, MediaInfo, select_track
-from pipeline import records
 from pipeline.job import SPEECH
 from segmenter.detection import Segmenter
 from segmenter.params import SegmenterParams
@@ -141,7 +141,7 @@ def find_analysis(key: Key, store: Store) -> Analysis | None:
     record = store.get(key)
     if record is None:
         return None
-    analysis = Analysis.from_json(key, records.load(record.payload))
+    analysis = Analysis.from_json(key, json.loads(record.payload))
     return analysis if store.has_blob(analysis.audio) else None
 
 

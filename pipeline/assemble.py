@@ -12,6 +12,7 @@ from pipeline.completeness import Completeness, Gap, reason_of, state_of
 from pipeline.coverage import NOTHING_WRITTEN, find_gaps
 from pipeline.job import Plan
 from pipeline.report import JobState, Tally, count_units
+from pipeline.stages.reading import cues_of, transcript_failure, transcript_of, translation_of
 from pipeline.timeline import ClipClock
 from pipeline.work import JobWork
 from subtitles.cues import Cue, CueDraft
@@ -106,8 +107,8 @@ def _source(work: JobWork) -> tuple[list[CueDraft], list[tuple[str, ...]], list[
     flags: list[tuple[str, ...]] = []
     dropped: list[Dropped] = []
     for planned in work.plan.windows:
-        cues = work.cues.get(planned.index, ())
-        transcript = work.transcripts.get(planned.index)
+        cues = cues_of(work.results, planned.index) or ()
+        transcript = transcript_of(work.results, planned.index)
         drafts.extend(cues)
         flags.extend([transcript.flags if transcript is not None else ()] * len(cues))
         if transcript is not None:
@@ -120,7 +121,7 @@ def _source(work: JobWork) -> tuple[list[CueDraft], list[tuple[str, ...]], list[
 
 def _timed(plan: Plan, drafts: Sequence[CueDraft], language: str) -> tuple[Cue, ...]:
     cues = tuple(Cue.from_draft(str(number), draft) for number, draft in enumerate(drafts, start=1))
-    if plan.settings.transcriber is None:
+    if plan.settings.captions:
         # Captions that were given keep the times that their author chose.
         return cues
     return polish_times(cues, rules_for(language or "en", _fps(plan)), plan.media.duration_ms)
@@ -129,8 +130,8 @@ def _timed(plan: Plan, drafts: Sequence[CueDraft], language: str) -> tuple[Cue, 
 def _target_lines(work: JobWork, target: str) -> list[TranslatedLine]:
     lines: list[TranslatedLine] = []
     for planned in work.plan.windows:
-        cues = work.cues.get(planned.index, ())
-        found = work.translations.get((planned.index, target))
+        cues = cues_of(work.results, planned.index) or ()
+        found = translation_of(work.results, planned.index, work.language, target)
         lines.extend(found if found is not None else [TranslatedLine("", "", (FAILED,))] * len(cues))
     return lines
 
@@ -155,14 +156,13 @@ def _completeness(
 
 def _gaps(work: JobWork, dropped: Sequence[Dropped]) -> tuple[Gap, ...]:
     """Speech without a cue; captions that were given are taken as they are."""
-    if work.plan.settings.transcriber is None:
+    if work.plan.settings.captions:
         return ()
-    reasons = work.gap_reasons()
     gaps: list[Gap] = []
     for planned in work.plan.windows:
-        cues = work.cues.get(planned.index)
+        cues = cues_of(work.results, planned.index)
         words = [word for cue in cues or () for word in cue.words]
-        reason = NOT_TRANSCRIBED if cues is None else reasons.get(planned.index, NOTHING_WRITTEN)
+        reason = NOT_TRANSCRIBED if cues is None else transcript_failure(work.results, planned.index) or NOTHING_WRITTEN
         gaps.extend(find_gaps(planned.window.segments, words, dropped, reason))
     lost = (Gap(Span(each.start_ms, each.end_ms), each.reason, each.missing_ms) for each in work.plan.media.lost)
     return (*gaps, *lost)

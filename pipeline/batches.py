@@ -7,7 +7,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,13 +16,11 @@ from cache.store import Store
 from core.errors import EngineError
 from core.keys import Key
 from engines.engine import Engine, Result, Stopping, never
-from engines.transcribe.interface import Clip, ClipSegment, LanguageQuestion, Transcript
-from engines.transcribe.words import in_order
 from journals.attempts import AttemptJournal
-from pipeline import records
-from pipeline.analysis import open_audio, window_samples
-from pipeline.job import SPEECH, Plan
-from pipeline.stages import Stage, Unit, estimated_usage
+from pipeline.job import Plan
+from pipeline.stages import stage_named
+from pipeline.stages.stage import Stage, Unit
+from pipeline.views import Views
 
 
 @dataclass(frozen=True)
@@ -117,35 +115,36 @@ def run_units(
     Units that are in the store already are settled without the engine; units with the same key are computed once.
     Raises EngineError or StoreError when the stage cannot go on; what was settled until then stays.
     """
-    stage = units[0].stage
+    stage = stage_named(units[0].stage)
     wanted = _missing(units, store, settle)
     if not wanted:
         return Ran()
-    requests = _requests(stage, wanted, plans, store)
+    with Views(store) as views:
+        requests = _requests(stage, wanted, plans, views)
     store.require_space(len(requests) * 64 * 1024)
     computed = [wanted[key][0] for key in requests]
-    estimated = estimated_usage(stage, computed) if engine.remote else None
-    begun = journal.start(stage, computed, engine.spec, estimated)
-    engine.usage()  # From here on it counts for this batch.
+    estimated = stage.expected_usage(computed) if engine.remote else None
+    begun = journal.start(stage.name, computed, engine.spec, estimated)
+    engine.usage()
     started, committer, halt = time.monotonic(), Committer(store, settle), _Halt(stopping)
     fate = _Fate(set(requests), engine.remote)
     try:
         for result in engine.run(list(requests.values()), halt):
-            if not fate.note(result):
-                continue
             key = Key(result.id)
+            if not fate.note(key, result):
+                continue
             if result.value is None:
                 _fail(wanted[key], result.reason, settle)
-            else:
-                payload = _payload(requests[key], result.value)
-                provenance = {
-                    "attempt": begun.attempt,
-                    "line": begun.line,
-                    "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                    "engine": engine.spec.describe(),
-                    **result.usage,
-                }
-                committer.submit(Record(key, str(stage), payload, provenance), wanted[key])
+                continue
+            payload = stage.encode(stage.check(requests[key], result.value))
+            provenance = {
+                "attempt": begun.attempt,
+                "line": begun.line,
+                "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "engine": engine.spec.describe(),
+                **result.usage,
+            }
+            committer.submit(Record(key, stage.name, payload, provenance), wanted[key])
         for key in () if halt.told else fate.silent():
             _fail(wanted[key], "the engine gave no result", settle)
     finally:
@@ -154,8 +153,16 @@ def run_units(
         try:
             committer.finish()
         finally:
-            journal.end(begun.attempt, engine_ms / 1000, fate.yielded, dict(fate.usage), fate.unbegun(halt.told))
+            # One that broke on this machine does not say how far it had come.
+            left = fate.silent() if halt.told or engine.remote else ()
+            journal.end(begun.attempt, engine_ms / 1000, fate.yielded, dict(fate.usage), left)
     return Ran(begun.attempt, engine_ms, sum(unit.audio_ms for unit in computed), tuple(committer.commits_ms))
+
+
+def _requests(
+    stage: Stage, wanted: Mapping[Key, Sequence[Unit]], plans: Callable[[str], Plan], views: Views
+) -> dict[Key, Any]:
+    return {key: stage.request(plans(same[0].job_id), same[0], views) for key, same in wanted.items()}
 
 
 def _fail(units: Sequence[Unit], reason: str, settle: Settle) -> None:
@@ -167,26 +174,20 @@ class _Fate:
     """What became of a batch's units, and what they used."""
 
     def __init__(self, keys: set[Key], remote: bool) -> None:
-        self._waiting, self._left = keys, set[Key]()
-        self._remote = remote
+        self._waiting = keys
         #: Results that the engine gave.
         self.yielded = 0
         #: By meter. That a remote engine reports no request says something: nothing is charged where nobody answers.
         self.usage = defaultdict[str, int](int, {"requests": 0} if remote else {})
 
-    def note(self, result: Result) -> bool:
-        """Takes what the engine said of a unit; False when that settles nothing.
-
-        A second answer, or one to what nobody asked, is none: the unit that lacks its own has failed.
-        """
-        key = Key(result.id)
+    def note(self, key: Key, result: Result) -> bool:
+        """Takes what the engine said of a unit; False when that is no result of one that waits for it."""
         if key not in self._waiting:
-            return False
+            return False  # A second answer, or one to what nobody asked.
         for meter, amount in result.usage.items():
             self.usage[meter] += amount
         self._waiting.discard(key)
         if result.value is None and not result.reason:
-            self._left.add(key)
             return False
         self.yielded += 1
         return True
@@ -195,20 +196,14 @@ class _Fate:
         """Units that the engine has said nothing of."""
         return frozenset(self._waiting)
 
-    def unbegun(self, stopped: bool) -> frozenset[Key]:
-        """Units that the engine had not begun when it ended, as far as that is known.
-
-        One that was told to stop, or that works elsewhere, says which it has begun; one that broke does not.
-        """
-        return self.silent() if stopped or self._remote else frozenset()
-
 
 def try_engine(unit: Unit, plans: Callable[[str], Plan], engine: Engine, store: Store) -> tuple[int, int]:
     """Computes a unit and keeps nothing of it: (speech given to the engine, time that it took), in milliseconds.
 
     For asking whether an engine works at all. Raises EngineError when it does not, StoreError as `run_units` does.
     """
-    requests = _requests(unit.stage, {unit.key: [unit]}, plans, store)
+    with Views(store) as views:
+        requests = _requests(stage_named(unit.stage), {unit.key: [unit]}, plans, views)
     began = time.monotonic()
     for result in engine.run(list(requests.values())):
         if result.value is None:
@@ -244,39 +239,3 @@ class _Halt:
     def __call__(self) -> bool:
         self.told = self.told or self._stopping()
         return self.told
-
-
-def _requests(
-    stage: Stage, wanted: Mapping[Key, Sequence[Unit]], plans: Callable[[str], Plan], store: Store
-) -> dict[Key, Any]:
-    """What the engine is given, by key; the id of a request is its unit's key."""
-    if stage is Stage.TRANSLATE:
-        return {key: replace(same[0].task, id=key) for key, same in wanted.items() if same[0].task is not None}
-    return {key: _audio_request(stage, same[0], plans(same[0].job_id), store) for key, same in wanted.items()}
-
-
-def _audio_request(stage: Stage, unit: Unit, plan: Plan, store: Store) -> Clip | LanguageQuestion:
-    planned = plan.windows[unit.window]
-    with open_audio(store, plan.view(SPEECH)) as audio:
-        samples = window_samples(audio, planned.window)
-    if stage is Stage.DETECT:
-        return LanguageQuestion(unit.key, samples)
-    segments = tuple(ClipSegment(*span) for span in planned.layout())
-    return Clip(unit.key, samples, segments, unit.source.split("-", 1)[0])
-
-
-def _payload(request: Any, value: Any) -> bytes:
-    """The record of what an engine answered."""
-    if isinstance(request, LanguageQuestion):
-        return records.dump_guess(value)
-    if isinstance(request, Clip):
-        return records.dump_transcript(_promised(value, len(request.samples) // 16))
-    return records.dump_translation(value)
-
-
-def _promised(transcript: Transcript, audio_ms: int) -> Transcript:
-    """The transcript with words as promised; a person is told where the engine had placed them otherwise."""
-    words = in_order(transcript.words, audio_ms)
-    if words == transcript.words:
-        return transcript
-    return replace(transcript, words=words, flags=(*transcript.flags, "times-mended"))

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from core.specs import EngineSpec
+from engines.roles import is_remote
 from pipeline.batches import Outcome
 from pipeline.delivery import Delivery
-from pipeline.job import Plan
 from pipeline.jobs import JobFolder
+from pipeline.lifecycle import settle
 from pipeline.planning import PlanRequest
-from pipeline.stages import Stage, Unit
+from pipeline.stages import stage_named
+from pipeline.stages.stage import Slot, Unit
 from pipeline.work import JobWork
 
-_Slot = tuple[str, Stage, int, str]
+#: A job and a slot of it.
+_Place = tuple[str, Slot]
 
 
 @dataclass
@@ -33,16 +36,22 @@ class OpenJob:
 class EngineNeed:
     """An engine for which work is ready."""
 
-    stage: Stage
+    stage: str
     spec: EngineSpec
 
+    @property
+    def role(self) -> str:
+        return stage_named(self.stage).role
 
-def engine_spec(plan: Plan, stage: Stage) -> EngineSpec:
-    """The engine that a job's stage was frozen with."""
-    spec = plan.settings.translator if stage is Stage.TRANSLATE else plan.settings.transcriber
-    if spec is None:
-        raise ValueError(f"job {plan.job_id} has no engine for {stage}")
-    return spec
+    @property
+    def remote(self) -> bool:
+        """True when the work happens elsewhere, so that it can overlap with what this machine computes."""
+        return is_remote(self.role, self.spec.provider)
+
+    @classmethod
+    def of(cls, unit: Unit) -> EngineNeed:
+        """What a unit asks for."""
+        return cls(unit.stage, unit.spec)
 
 
 @dataclass
@@ -54,12 +63,12 @@ class Board:
     jobs: dict[str, OpenJob] = field(default_factory=dict)
     #: True until the last input has been planned.
     planning: bool = True
-    #: Stages that cannot go on in this run, and why.
-    dead: dict[Stage, str] = field(default_factory=dict)
-    _in_flight: set[_Slot] = field(default_factory=set)
+    #: Engines that cannot go on in this run, and why.
+    dead: dict[EngineSpec, str] = field(default_factory=dict)
+    _in_flight: set[_Place] = field(default_factory=set)
 
     def add(self, job: OpenJob) -> None:
-        """Opens a job to the lanes."""
+        """Opens a job to those who take batches."""
         with self.changed:
             self.jobs[job.work.plan.job_id] = job
             self.changed.notify_all()
@@ -83,28 +92,26 @@ class Board:
         with self.changed:
             return sum(unit.audio_ms for job in self.jobs.values() for unit in job.work.ready())
 
-    def need(self, stages: frozenset[Stage]) -> EngineNeed | None:
-        """The engine that the first free unit of these stages asks for. The lock must be held."""
-        for _, unit, plan in self._free(stages):
-            return EngineNeed(unit.stage, engine_spec(plan, unit.stage))
-        return None
+    def need(self, *, remote: bool) -> EngineNeed | None:
+        """The engine, elsewhere or on this machine, that the first free unit asks for. The lock must be held."""
+        return next((need for unit in self._free() if (need := EngineNeed.of(unit)).remote is remote), None)
 
     def take(self, need: EngineNeed, limit: int) -> list[Unit]:
         """Up to ``limit`` free units for one engine, jobs in order; they are in flight until `release`."""
         with self.changed:
             batch: list[Unit] = []
-            for _, unit, plan in self._free(frozenset({need.stage})):
-                if engine_spec(plan, unit.stage) == need.spec:
+            for unit in self._free():
+                if EngineNeed.of(unit) == need:
                     batch.append(unit)
                     if len(batch) == limit:
                         break
-            self._in_flight.update(_slot(unit) for unit in batch)
+            self._in_flight.update(_place(unit) for unit in batch)
             return batch
 
     def release(self, batch: list[Unit]) -> None:
         """The units of a batch are nobody's any more."""
         with self.changed:
-            self._in_flight.difference_update(_slot(unit) for unit in batch)
+            self._in_flight.difference_update(_place(unit) for unit in batch)
             self.changed.notify_all()
 
     def settle(self, outcome: Outcome) -> OpenJob | None:
@@ -115,35 +122,39 @@ class Board:
                 return None
             if outcome.payload is None:
                 job.folder.note_failure(outcome.unit, outcome.reason)
-                job.work.fail(outcome.unit, outcome.reason)
-            else:
-                job.work.settle(outcome.unit, outcome.payload)
+            settle(job.work, outcome.unit, outcome.payload, outcome.reason)
             self.changed.notify_all()
             return self.close(job) if job.work.finished else None
+
+    def replace(self, job: OpenJob, work: JobWork) -> None:
+        """The job's work was read anew from the disk."""
+        with self.changed:
+            job.work = work
+            self.changed.notify_all()
 
     def close(self, job: OpenJob) -> OpenJob | None:
         """Takes a job off the board; None when somebody else has done so."""
         with self.changed:
             return self.jobs.pop(job.work.plan.job_id, None)
 
-    def kill(self, stage: Stage, reason: str) -> None:
-        """Nothing more can be done for a stage in this run."""
+    def kill(self, engine: EngineSpec, reason: str) -> None:
+        """Nothing more can be done by an engine in this run."""
         with self.changed:
-            self.dead.setdefault(stage, reason)
+            self.dead.setdefault(engine, reason)
             self.changed.notify_all()
 
     def take_stuck(self) -> list[OpenJob]:
-        """Takes jobs off the board that wait for nothing but dead stages. The lock must be held.
+        """Takes jobs off the board that wait for nothing but dead engines. The lock must be held.
 
         They would fill the look-ahead for ever, and planning would wait for room that nobody makes.
         """
         if not self.dead:
             return []
-        busy = {slot[0] for slot in self._in_flight}
+        busy = {job_id for job_id, _ in self._in_flight}
         stuck = [
             job
             for job_id, job in self.jobs.items()
-            if job_id not in busy and all(unit.stage in self.dead for unit in job.work.ready())
+            if job_id not in busy and all(unit.spec in self.dead for unit in job.work.ready())
         ]
         for job in stuck:
             del self.jobs[job.folder.job_id]
@@ -151,14 +162,14 @@ class Board:
 
     def exhausted(self) -> bool:
         """True when nothing is being computed and nothing can become ready any more. The lock must be held."""
-        return not self.planning and not self._in_flight and next(self._free(frozenset(Stage)), None) is None
+        return not self.planning and not self._in_flight and next(self._free(), None) is None
 
-    def _free(self, stages: frozenset[Stage]) -> Iterator[tuple[OpenJob, Unit, Plan]]:
+    def _free(self) -> Iterator[Unit]:
         for job in self.jobs.values():
             for unit in job.work.ready():
-                if unit.stage in stages and unit.stage not in self.dead and _slot(unit) not in self._in_flight:
-                    yield job, unit, job.work.plan
+                if unit.spec not in self.dead and _place(unit) not in self._in_flight:
+                    yield unit
 
 
-def _slot(unit: Unit) -> _Slot:
-    return unit.job_id, unit.stage, unit.window, unit.language
+def _place(unit: Unit) -> _Place:
+    return unit.job_id, unit.slot

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from core.money import Money
 from core.specs import EngineSpec
-from pipeline.stages import Stage, Unit
+from pipeline.stages.stage import Unit
 
 #: Decimals of amounts that people are shown.
 PLACES = 4
@@ -75,7 +75,7 @@ class Budget(Protocol):
     def take(self, raw: Mapping[str, Any]) -> None:
         """A fact that this run's own journal was given."""
 
-    def fits(self, stage: Stage, units: Sequence[Unit], engine: EngineSpec, *, remote: bool) -> bool:
+    def fits(self, stage: str, units: Sequence[Unit], engine: EngineSpec, *, remote: bool) -> bool:
         """Whether a batch may be begun."""
 
     def state(self) -> BudgetEnd:

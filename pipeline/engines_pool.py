@@ -1,4 +1,4 @@
-"""Engines that are open, by role and spec: loaded when first needed, shared by all jobs of the process."""
+"""Engines that are open, by what they are: loaded when first needed, shared by all jobs of the process."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from core.specs import EngineSpec
-from engines import roles
 from engines.engine import Engine
 from engines.resources import EngineResources
+from engines.roles import open_engine
+from pipeline.stages import loaded_for
 
-#: Told once an engine is ready: for which role, which one, and the seconds that loading it took.
+#: Told once an engine is ready: for which stage, which one, and the seconds that loading it took.
 Loaded = Callable[[str, EngineSpec, float], None]
 
 
@@ -26,7 +27,7 @@ class EnginePool:
         self._engines: dict[tuple[str, EngineSpec], Future[Engine]] = {}
 
     def prefetch(self, role: str, spec: EngineSpec) -> Future[Engine]:
-        """Begins to load; the result or the EngineError is in the future."""
+        """Begins to load; the engine or the EngineError is in the future."""
         with self._lock:
             if (role, spec) not in self._engines:
                 self._engines[role, spec] = self._loader.submit(self._load, role, spec)
@@ -38,8 +39,8 @@ class EnginePool:
 
     def _load(self, role: str, spec: EngineSpec) -> Engine:
         began = time.monotonic()
-        engine = roles.open_engine(role, spec, self._resources)
-        self._loaded(role, spec, time.monotonic() - began)
+        engine = open_engine(role, spec, self._resources)
+        self._loaded(loaded_for(role), spec, time.monotonic() - began)
         return engine
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """The embedded executor: plans, runs and assembles jobs in this process, with nothing but the disk between runs.
 
-Three kinds of thread: one plans (decoding and speech detection), one runs the stages that use this machine, and one
-runs translation when it happens elsewhere. They share a `Board`; no engine is ever called with its lock held.
+Three kinds of thread: one plans (decoding and speech detection), one runs the engines of this machine, and one
+those elsewhere. They share a `Board`; no engine is ever called with its lock held.
 Whatever ends the process, the next run reads the frontiers from disk again.
 """
 
@@ -17,8 +17,7 @@ from functools import partial
 
 from cache.faults import BlobDamagedError
 from core.conditions import condition_of, reason_of
-from core.errors import EngineError, MediaError, SegueError, StoreError, UsageError
-from core.specs import EngineSpec
+from core.errors import EngineError, MachineError, MediaError, SegueError, StoreError, UsageError
 from engines.engine import Engine
 from journals.attempts import AttemptJournal
 from journals.demand import DemandLog
@@ -29,24 +28,22 @@ from pipeline.board import Board, EngineNeed, OpenJob
 from pipeline.budget import Budget, BudgetGate
 from pipeline.delivery import Delivery
 from pipeline.engines_pool import EnginePool
-from pipeline.job import SPEECH
 from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder, note_refused
 from pipeline.left_behind import left_by
+from pipeline.lifecycle import deliver, open_work, restore_work
 from pipeline.plan_queue import PlanQueue, PutOffError, StoppedError
-from pipeline.planning import PlanRequest, ensure_views, plan_job
+from pipeline.planning import PlanRequest
 from pipeline.progress import Watcher
 from pipeline.report import FileResult, JobState, RunReport, left_of, tally_of
-from pipeline.results import deliver_job
 from pipeline.runtime import Runtime
-from pipeline.stages import ROLES, Stage, Unit, loaded_for
-from pipeline.work import JobWork
+from pipeline.stages import engines_of_views
+from pipeline.stages.stage import Unit
 
 #: Speech that may wait, planned, for the engines: enough to keep them busy, little enough to keep memory flat.
 LOOKAHEAD_MS = 30 * 60_000
 #: Jobs that may be open at once, whatever their length.
 LOOKAHEAD_JOBS = 64
-_AUDIO_STAGES = frozenset({Stage.DETECT, Stage.TRANSCRIBE})
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ class Executor:
         )
         self._witness = EndOfLogRecorder(runtime.store, self._journal.session)
         self._wants = DemandLog(self._witness)
-        self._engines = EnginePool(runtime.resources, self._engine_loaded)
+        self._engines = EnginePool(runtime.resources, self._journal.engine_loaded)
         self._board = Board()
         self._courier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliver")
         self._results: dict[int, FileResult] = {}
@@ -90,10 +87,7 @@ class Executor:
     def run(self) -> RunReport:
         """Runs until every input is through, or until `stop`. Raises only for a defect in Segue itself."""
         started = time.monotonic()
-        remote = frozenset({Stage.TRANSLATE}) if self._runtime.translates_remotely else frozenset[Stage]()
-        bodies: list[Callable[[], None]] = [self._plan_all, lambda: self._lane(frozenset(Stage) - remote)]
-        if remote:
-            bodies.append(lambda: self._lane(remote))
+        bodies = [self._plan_all, partial(self._run_stages, remote=False), partial(self._run_stages, remote=True)]
         threads = [threading.Thread(target=self._guard, args=(body,), daemon=True) for body in bodies]
         for thread in threads:
             thread.start()
@@ -170,8 +164,7 @@ class Executor:
         """Before an engine is loaded: True when the budget would not pay for loading it and one unit."""
         units = self._board.take(need, 1)
         self._board.release(units)
-        remote = need.stage is Stage.TRANSLATE and self._runtime.translates_remotely
-        return bool(units) and not self._gate.affordable(units, need.spec, remote)
+        return bool(units) and not self._gate.affordable(units, need.spec, need.remote)
 
     def _full(self) -> bool:
         return len(self._board.jobs) >= LOOKAHEAD_JOBS or self._board.waiting_ms() > LOOKAHEAD_MS
@@ -187,26 +180,22 @@ class Executor:
         delivery.check(request.settings.source_language, request.settings.target_languages, self._store)
         if self._board.join(request.job_id, (number, delivery)):
             return
-        if request.settings.transcriber is not None and not folder.has_plan():
-            dead = self._board.dead.get(Stage.TRANSCRIBE)
-            if dead is not None:
-                # Decoding what nobody can transcribe in this run would only fill the disk.
-                self._finish(number, FileResult(delivery.media, JobState.FAILED, reason=dead))
+        hearing = {} if folder.has_plan() else engines_of_views(request.settings)
+        for role, spec in hearing.items():
+            if spec in self._board.dead:
+                # Decoding what nobody can use in this run would only fill the disk.
+                self._finish(number, FileResult(delivery.media, JobState.FAILED, reason=self._board.dead[spec]))
                 return
             self._open_session()
-            self._engines.prefetch("transcriber", request.settings.transcriber)
-        plan = plan_job(request, folder, partial(self._on_decoded, number))
+            self._engines.prefetch(role, spec)
         folder.clear_failures()
-        work = JobWork.open(plan, self._store, {})
-        if any(unit.stage in _AUDIO_STAGES for unit in work.ready()):
-            restored = ensure_views(request, plan, folder, (SPEECH,), partial(self._on_decoded, number))
-            work = work if restored is plan else JobWork.open(restored, self._store, {})
+        work = open_work(request, folder, partial(self._on_decoded, number))
         self._watcher.opened(delivery.media, work)
         job = OpenJob(folder, request, work, [(number, delivery)])
         if work.finished:
             self._deliver(job)
         else:
-            folder.note_wish(delivery, plan.settings.engines())
+            folder.note_wish(delivery, work.plan.settings.describe_engines())
             self._wants.wanted(folder)
             self._board.add(job)
 
@@ -219,38 +208,33 @@ class Executor:
 
     # -- running ---------------------------------------------------------------------------------------------
 
-    def _lane(self, stages: frozenset[Stage]) -> None:
-        """Takes batches of these stages until nothing can become ready any more."""
-        while (need := self._await_need(stages)) is not None:
+    def _run_stages(self, *, remote: bool) -> None:
+        """Takes batches for engines elsewhere, or for those of this machine, until none can become ready any more."""
+        while (need := self._await_need(remote=remote)) is not None:
             try:
                 if self._stopped_before(need):
                     break
-                engine = self._open(need)
+                self._open_session()
+                engine = self._engines.open(need.role, need.spec)
                 free = self._board.take(need, engine.batch_size)
                 batch = self._gate.affordable(free, engine.spec, engine.remote)
                 self._board.release(free[len(batch) :])
                 if batch:
                     self._run_batch(batch, engine)
             except EngineError as error:
-                self._kill(need.stage, str(error))
+                self._board.kill(need.spec, str(error))
             except SegueError:
                 raise
             except Exception as error:  # noqa: BLE001 - what is finished must still be delivered
-                self._kill(need.stage, reason_of(error))
+                self._board.kill(need.spec, reason_of(error))
 
-    def _kill(self, stage: Stage, reason: str) -> None:
-        """A stage cannot go on in this run; nor can what needs its engine."""
-        self._board.kill(stage, reason)
-        if stage is Stage.DETECT:
-            self._board.kill(Stage.TRANSCRIBE, reason)
-
-    def _await_need(self, stages: frozenset[Stage]) -> EngineNeed | None:
+    def _await_need(self, *, remote: bool) -> EngineNeed | None:
         board = self._board
         with board.changed:
             while not self._stop.is_set():
                 for job in board.take_stuck():
                     self._deliver(job)
-                need = board.need(stages)
+                need = board.need(remote=remote)
                 if need is not None:
                     return None if self._gate.refuses() else need
                 if board.exhausted():
@@ -259,16 +243,9 @@ class Executor:
                 board.changed.wait(0.2)
         return None
 
-    def _engine_loaded(self, role: str, spec: EngineSpec, seconds: float) -> None:
-        self._journal.engine_loaded(loaded_for(role), spec, seconds)
-
-    def _open(self, need: EngineNeed) -> Engine:
-        self._open_session()
-        return self._engines.open(ROLES[need.stage], need.spec)
-
     def _run_batch(self, batch: list[Unit], engine: Engine) -> None:
-        # Between two units of a local translator the account is asked again; other engines are through all at once.
-        divisible = batch if batch[0].stage is Stage.TRANSLATE and not engine.remote else []
+        # An engine of this machine that can stop between two units asks before each, and so does the account.
+        divisible = [] if engine.remote else batch
         gate, spec = self._gate, engine.spec
         try:
             run_units(
@@ -297,14 +274,11 @@ class Executor:
             self._restored.add(job_id)
             self._watcher.note(f"{job.request.path.name}: {damage.message}; decoding it again")
             try:
-                restored = ensure_views(job.request, job.work.plan, job.folder, (SPEECH,), damaged=True)
+                self._board.replace(job, restore_work(job.request, job.work, job.folder, lambda _done, _total: None))
             except MediaError as error:
                 # The media has gone as well: what needs its audio fails, everything else goes on.
                 for unit in (unit for unit in batch if unit.job_id == job_id):
                     self._settle(Outcome(unit, None, str(error)))
-                continue
-            if restored is not job.work.plan:
-                raise damage
 
     def _settle(self, outcome: Outcome) -> None:
         finished = self._board.settle(outcome)
@@ -355,15 +329,13 @@ class Executor:
         self._wants.ended(job.folder, job.work.keys)
         without = ""
         if not job.work.finished:
-            dead = (text for stage, text in self._board.dead.items() if job.work.counts[stage].total)
-            without = "; ".join(dict.fromkeys(dead))
+            dead = (self._board.dead.get(unit.spec, "") for unit in job.work.ready())
+            without = "; ".join(dict.fromkeys(text for text in dead if text))
         for number, delivery in job.wishes:
             try:
-                result = deliver_job(job.work, job.folder, delivery, self._runtime, without)
-            except StoreError:
-                raise
-            except Exception as error:  # noqa: BLE001 - a defect of ours on one file must not cost the others
-                result = FileResult(delivery.media, JobState.FAILED, job.folder.job_id, reason_of(error))
+                (result,) = deliver(job.work, job.folder, [delivery], self._runtime, without)
+            except MachineError as error:
+                result = FileResult(delivery.media, JobState.FAILED, job.folder.job_id, str(error))
             self._finish(number, result)
 
     def _finish(self, number: int, result: FileResult) -> None:
@@ -375,7 +347,7 @@ class Executor:
     def _close_for_budget(self) -> None:
         """Notes how the open jobs ended, so that it is known when this process is gone."""
         for job in self._board.jobs.values():
-            reason, engines, tally = left_of(job.work), job.work.plan.settings.engines(), tally_of(job.work)
+            reason, engines, tally = left_of(job.work), job.work.plan.settings.describe_engines(), tally_of(job.work)
             job_id, state = job.folder.job_id, JobState.BUDGET_STOPPED
             for number, delivery in job.wishes:
                 result = FileResult(delivery.media, state, job_id, reason, tally=tally, engines=engines)

@@ -10,15 +10,24 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from cache.store import Store
 from core.keys import Key
-from pipeline.stages import Unit
 
 _JOBS = "jobs"
 #: The embedded run's name as a writer.
 RUN = "run"
+
+
+class NamedUnit(Protocol):
+    """What is noted of a unit that has failed."""
+
+    @property
+    def key(self) -> Key: ...
+
+    def describe(self) -> str:
+        """A name for messages."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class Incidents:
         if order not in _retries(self._failure_lines()):
             self._append("failures", writer, [{"fact": "retry", "order": order, "at": _now()}], durable=True)
 
-    def note_failure(self, unit: Unit, reason: str, round_: int, writer: str) -> None:
+    def note_failure(self, unit: NamedUnit, reason: str, round_: int, writer: str) -> None:
         """Appends a failure; durable when it returns."""
         entry = {
             "fact": "failed",

@@ -43,10 +43,8 @@ class JobSettings:
     target_languages: tuple[str, ...]
     #: Audio track wanted: empty for the default one, an index, or a language.
     track: str
-    #: None when captions were given as the transcript.
-    transcriber: EngineSpec | None
-    #: None when no translation is wanted.
-    translator: EngineSpec | None
+    #: The engine of each role that the job needs.
+    engines: Mapping[str, EngineSpec]
     #: The segmenter's parameters and detector versions, as JSON.
     segmenter: Mapping[str, Any]
     glossary: tuple[GlossaryTerm, ...] = ()
@@ -59,8 +57,7 @@ class JobSettings:
             "source_language": self.source_language,
             "target_languages": list(self.target_languages),
             "track": self.track,
-            "transcriber": self.transcriber.as_json() if self.transcriber else None,
-            "translator": self.translator.as_json() if self.translator else None,
+            "engines": {role: spec.as_json() for role, spec in self.engines.items()},
             "segmenter": dict(self.segmenter),
             "glossary": [[term.source, term.target, term.language] for term in self.glossary],
             "captions": self.captions,
@@ -69,24 +66,20 @@ class JobSettings:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> JobSettings:
         """The settings that `as_json` wrote."""
-        transcriber, translator = value["transcriber"], value["translator"]
         return cls(
             source_language=value["source_language"],
             target_languages=tuple(value["target_languages"]),
             track=value["track"],
-            transcriber=EngineSpec.from_json(transcriber) if transcriber else None,
-            translator=EngineSpec.from_json(translator) if translator else None,
+            engines={role: EngineSpec.from_json(spec) for role, spec in value["engines"].items()},
             segmenter=value["segmenter"],
             glossary=tuple(GlossaryTerm(*term) for term in value["glossary"]),
             captions=value["captions"],
         )
 
-    def engines(self) -> str:
+    def describe_engines(self) -> str:
         """One line for a person."""
-        parts = ["captions given" if self.transcriber is None else self.transcriber.describe()]
-        if self.translator is not None and self.target_languages:
-            parts.append(self.translator.describe())
-        return ", ".join(parts)
+        given = ["captions given"] if self.captions else []
+        return ", ".join(given + [spec.describe() for spec in self.engines.values()])
 
 
 def make_job_id(owner: str, media: Digest, settings: JobSettings) -> str:

@@ -22,7 +22,7 @@ from pipeline.assemble import assemble_job
 from pipeline.job import Plan
 from pipeline.jobs import JobFolder
 from pipeline.report import JobState, count_units
-from pipeline.stages import STAGE_VERSIONS, Stage
+from pipeline.stages import STAGES
 from pipeline.work import JobWork
 
 #: Raised when a summary holds something else.
@@ -139,15 +139,8 @@ def _keep(folder: JobFolder, work: JobWork, made_from: str, ended: JobState | No
 
 def _as_found(work: JobWork) -> dict[str, tuple[int, int, int, int]]:
     """The units as whoever opens the job finds them: what has a record counts as found in the store."""
-    # Where nothing was said there is nothing to find.
-    paid = work.paid_targets()
-    wordless = sum(
-        1
-        for (index, target), lines in work.translations.items()
-        if not work.cues[index] and lines is not None and target in paid
-    )
     return {
-        stage: (total, done, done - (wordless if stage == Stage.TRANSLATE else 0), failed)
+        stage: (total, done, done - work.counts[stage].shortcuts, failed)
         for stage, (total, done, _, failed) in count_units(work).items()
     }
 
@@ -159,7 +152,8 @@ def _is_of(work: JobWork, stamps: Mapping[str, Stamp]) -> bool:
 
 
 def _made_from(plan: str, failures: Mapping[Key, str]) -> str:
-    return digest_value([SUMMARY_VERSION, VERSION, STAGE_VERSIONS, plan, dict(failures)])
+    versions = {stage.name: stage.version for stage in STAGES}
+    return digest_value([SUMMARY_VERSION, VERSION, versions, plan, dict(failures)])
 
 
 def _seal(keys: Iterable[str], stamps: Mapping[str, Stamp]) -> str:

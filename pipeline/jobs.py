@@ -16,10 +16,9 @@ from core.errors import UsageError
 from core.keys import Key, canonical_json, digest_bytes
 from core.version import VERSION
 from pipeline.delivery import Delivery
-from pipeline.incidents import RUN, Incidents, make_order
+from pipeline.incidents import RUN, Incidents, NamedUnit, make_order
 from pipeline.job import JOB_ID_LENGTH, Plan
 from pipeline.report import FileResult, JobState, Tally
-from pipeline.stages import Unit
 
 #: Where the jobs of the latest run are noted.
 LAST = ("state", "last.state")
@@ -90,7 +89,7 @@ class JobFolder:
         """Failures, deaths and the log."""
         return Incidents(self.store, self.job_id, self._names)
 
-    def note_failure(self, unit: Unit, reason: str, round_: int | None = None, writer: str = RUN) -> None:
+    def note_failure(self, unit: NamedUnit, reason: str, round_: int | None = None, writer: str = RUN) -> None:
         """Appends a failure of a round (default: the current one); durable when it returns."""
         incidents = self.incidents
         incidents.note_failure(unit, reason, incidents.round() if round_ is None else round_, writer)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cache.store import Store
 from core.keys import Key
 from pipeline.job import Plan
 from pipeline.jobs import JobFolder
-from pipeline.stages import Stage, Unit
-from pipeline.work import JobWork
+from pipeline.stages.stage import Slot, Unit
+from pipeline.work import Resolver
 
 #: Plans that are kept parsed: batches of a few jobs alternate.
 _PLANS_KEPT = 16
@@ -21,21 +22,21 @@ class UnitRef:
     """A unit as a message names it."""
 
     job_id: str
-    window: int
-    #: Target language of a translation, else empty.
-    language: str
-    #: The job's spoken language, which the vote has settled; empty for a detection.
-    source: str
+    slot: Slot
     key: Key
     #: Round of retries that it is asked for in.
     round: int
     #: Length of the speech it covers.
     audio_ms: int
 
+    def describe(self) -> str:
+        """As `Unit.describe`."""
+        return self.slot.describe()
 
-def ref_of(unit: Unit, source: str, round_: int) -> UnitRef:
+
+def ref_of(unit: Unit, round_: int) -> UnitRef:
     """How a message names a unit."""
-    return UnitRef(unit.job_id, unit.window, unit.language, source, unit.key, round_, unit.audio_ms)
+    return UnitRef(unit.job_id, unit.slot, unit.key, round_, unit.audio_ms)
 
 
 class UnitLookup:
@@ -57,18 +58,27 @@ class UnitLookup:
         self._plans.move_to_end(job_id)
         return self._plans[job_id]
 
-    def find(self, stage: Stage, ref: UnitRef) -> Unit | None:
-        """The unit; None when the disk has no unit with this key (any more): the message is stale or foreign."""
-        unit = self._derive(stage, ref)
-        if unit is None or unit.key != ref.key:
+    def find(self, refs: Sequence[UnitRef]) -> list[Unit | None]:
+        """The units of a batch; None where the disk has no unit with that key (any more): stale, or foreign."""
+        resolvers: dict[str, Resolver | None] = {}
+        return [self._find(ref, resolvers) for ref in refs]
+
+    def _find(self, ref: UnitRef, resolvers: dict[str, Resolver | None]) -> Unit | None:
+        if ref.job_id not in resolvers:
+            resolvers[ref.job_id] = self._resolver(ref.job_id)
+        unit = _derive(resolvers[ref.job_id], ref)
+        if unit is None:
             # A job that was planned anew has other windows; look once more before calling the message stale.
             self._plans.pop(ref.job_id, None)
-            unit = self._derive(stage, ref)
-        return unit if unit is not None and unit.key == ref.key else None
+            resolvers[ref.job_id] = self._resolver(ref.job_id)
+            unit = _derive(resolvers[ref.job_id], ref)
+        return unit
 
-    def _derive(self, stage: Stage, ref: UnitRef) -> Unit | None:
-        plan = self.plan(ref.job_id)
-        if plan is None or not 0 <= ref.window < len(plan.windows):
-            return None
-        failed = JobFolder(self._store, ref.job_id).failures() if stage is Stage.TRANSLATE else {}
-        return JobWork.derive(plan, self._store, failed, stage, ref.window, ref.source, ref.language)
+    def _resolver(self, job_id: str) -> Resolver | None:
+        plan = self.plan(job_id)
+        return None if plan is None else Resolver(plan, self._store, JobFolder(self._store, job_id).failures())
+
+
+def _derive(resolver: Resolver | None, ref: UnitRef) -> Unit | None:
+    unit = None if resolver is None else resolver.unit(ref.slot)
+    return unit if unit is not None and unit.key == ref.key else None

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from pipeline.stages import Stage
-
 if TYPE_CHECKING:
     from pipeline.report import FileResult
     from pipeline.work import JobWork
@@ -24,7 +22,7 @@ class Watcher(Protocol):
     def opened(self, media: Path, work: JobWork) -> None:
         """A job's plan is there, and what the store already has of it."""
 
-    def advanced(self, stage: Stage, audio_ms: int, *, failed: bool) -> None:
+    def advanced(self, stage: str, audio_ms: int, *, failed: bool) -> None:
         """One unit was computed, or failed."""
 
     def finished(self, result: FileResult) -> None:
@@ -43,7 +41,7 @@ class Silence:
     def opened(self, media: Path, work: JobWork) -> None:
         """Ignored."""
 
-    def advanced(self, stage: Stage, audio_ms: int, *, failed: bool) -> None:
+    def advanced(self, stage: str, audio_ms: int, *, failed: bool) -> None:
         """Ignored."""
 
     def finished(self, result: FileResult) -> None:

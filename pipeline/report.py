@@ -8,7 +8,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.stages import Stage
 from pipeline.work import JobWork
 
 if TYPE_CHECKING:
@@ -131,9 +130,9 @@ def units_json(units: Mapping[str, tuple[int, int, int, int]]) -> dict[str, dict
 def count_units(work: JobWork) -> dict[str, tuple[int, int, int, int]]:
     """The units of a job by stage."""
     return {
-        str(stage): (count.total, count.done, count.cached, count.failed)
-        for stage in Stage
-        if (count := work.counts[stage]).total
+        stage: (count.total, count.done, count.cached, count.failed)
+        for stage, count in work.counts.items()
+        if count.total
     }
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from core.errors import (
     EngineError,
@@ -18,20 +19,21 @@ from core.errors import (
 )
 from core.keys import canonical_json, digest_value
 from core.specs import EngineSpec
-from core.version import VERSION
+from engines.roles import check_here
 from media.inputs import InputFile, expand_inputs
 from media.sources import one_line, shown
 from pipeline.delivery import DEFAULT_FORMATS, Delivery
 from pipeline.executor import Entry
 from pipeline.glossaries import Glossary, read_glossary
-from pipeline.job import Caption, JobSettings
+from pipeline.job import Caption, GlossaryTerm, JobSettings
 from pipeline.jobs import JobFolder
-from pipeline.languages import guess_language, normalise_language, same_text
+from pipeline.languages import guess_language, normalise_language
 from pipeline.manifests import is_manifest, read_manifest
 from pipeline.planning import PlanRequest
 from pipeline.report import FileResult, JobState
 from pipeline.runtime import Runtime, expand_home
 from pipeline.sources import known_digest
+from pipeline.stages import engine_stages
 from pipeline.work import JobWork
 from subtitles.events import join_lines
 from subtitles.formats import FORMATS
@@ -124,26 +126,33 @@ def make_entries(requests: Sequence[Request], runtime: Runtime) -> list[Entry]:
     An endpoint that does not answer is no obstacle where everything that it was to do is in the store.
     """
     for request in requests:
-        options = request.options
-        if options.glossary is not None:
-            read_glossary(options.glossary)
-        if options.transcript is None:
-            _ = runtime.transcriber_spec
-    translated = [request for request in requests if needs_translator(request.options)]
-    translator = _frozen_translator(translated, runtime) if translated else None
-    _check_transcriber([request for request in requests if request.options.transcript is None], runtime, translator)
-    return [Entry(delivery_of(request), _planner(request, runtime, translator)) for request in requests]
+        if request.options.glossary is not None:
+            read_glossary(request.options.glossary)
+    engines: dict[str, EngineSpec] = {}
+    users = {
+        stage.role: [request for request in requests if stage.role in roles_of(request.options)]
+        for stage in engine_stages()
+    }
+    for role in (role for role, wanted in users.items() if wanted):
+        engines[role] = _frozen(role, users[role], engines, runtime)
+    for role, spec in engines.items():
+        _check_here(role, spec, users[role], engines, runtime)
+    return [Entry(delivery_of(request), _planner(request, runtime, engines)) for request in requests]
 
 
-def _frozen_translator(requests: Sequence[Request], runtime: Runtime) -> EngineSpec:
-    """The translator that these are frozen with: as it answers now, else as it last did if nobody needs it any more."""
-    if not runtime.translates_remotely:
-        return runtime.translator_spec
-    settings = runtime.settings
-    asked = digest_value([VERSION, settings.translator_url, settings.translator_model, settings.translator_revision])
-    note = ("state", f"translator-{asked[:16]}.state")
+def roles_of(options: RunOptions) -> tuple[str, ...]:
+    """The roles that a job with these options needs an engine for."""
+    settings = _settings(options, "given" if options.transcript else "", (), {}, {})
+    return tuple(dict.fromkeys(stage.role for stage in engine_stages() if stage.active(settings)))
+
+
+def _frozen(role: str, requests: Sequence[Request], engines: Mapping[str, EngineSpec], runtime: Runtime) -> EngineSpec:
+    """The engine that these are frozen with: as it answers now, else as it last did if nobody needs it any more."""
+    if not runtime.is_remote(role):
+        return runtime.engine_spec(role)
+    note = ("state", f"{role}-{runtime.asked_for(role)[:16]}.state")
     try:
-        spec = runtime.translator_spec
+        spec = runtime.engine_spec(role)
     except EngineMissingError:
         raise
     except EngineError as error:
@@ -151,9 +160,9 @@ def _frozen_translator(requests: Sequence[Request], runtime: Runtime) -> EngineS
         if known is None:
             raise
         spec = EngineSpec.from_json(json.loads(known))
-        if not all(_is_complete(request, runtime, spec) for request in requests):
+        if not all(_is_complete(request, runtime, {**engines, role: spec}) for request in requests):
             raise
-        runtime.announce(f"{error.message}; all of it was translated before, so nobody needs to answer")
+        runtime.announce(f"{error.message}; all that it was to do was done before, so nobody needs to answer")
         return spec
     value = canonical_json(spec.as_json())
     if runtime.store.read_state(note) != value:
@@ -161,32 +170,29 @@ def _frozen_translator(requests: Sequence[Request], runtime: Runtime) -> EngineS
     return spec
 
 
-def _check_transcriber(requests: Sequence[Request], runtime: Runtime, translator: EngineSpec | None) -> None:
-    """Raises SettingsError when this machine cannot compute in the frozen type, and something is left to compute."""
-    from engines.roles import check_here
-
+def _check_here(
+    role: str,
+    spec: EngineSpec,
+    requests: Sequence[Request],
+    engines: Mapping[str, EngineSpec],
+    runtime: Runtime,
+) -> None:
+    """Raises SettingsError when this machine cannot compute what was frozen, and something is left to compute."""
     try:
-        if requests:
-            check_here("transcriber", runtime.transcriber_spec, runtime.resources)
+        check_here(role, spec, runtime.resources)
     except SettingsError:
-        if not all(_is_complete(request, runtime, translator) for request in requests):
+        if not all(_is_complete(request, runtime, engines) for request in requests):
             raise
 
 
-def _is_complete(request: Request, runtime: Runtime, translator: EngineSpec | None) -> bool:
+def _is_complete(request: Request, runtime: Runtime, engines: Mapping[str, EngineSpec]) -> bool:
     """True when every unit of the request's job is in the store, or when it can be no job at all."""
     try:
-        wanted = plan_request(request, runtime, translator)
+        wanted = plan_request(request, runtime, engines)
     except MediaError:
         return True  # Said when it is planned.
     plan = JobFolder(runtime.store, wanted.job_id).read_plan()
     return plan is not None and JobWork.open(plan, runtime.store, {}).finished
-
-
-def needs_translator(options: RunOptions) -> bool:
-    """True unless every target is the stated source language."""
-    source = options.source_language
-    return any(not source or not same_text(source, target) for target in options.targets)
 
 
 def delivery_of(request: Request) -> Delivery:
@@ -197,14 +203,14 @@ def delivery_of(request: Request) -> Delivery:
     return Delivery(file.path, folder, stem, options.formats, options.bilingual, options.mux, options.force)
 
 
-def _planner(request: Request, runtime: Runtime, translator: EngineSpec | None) -> Callable[[], PlanRequest]:
-    return lambda: plan_request(request, runtime, translator)
+def _planner(request: Request, runtime: Runtime, engines: Mapping[str, EngineSpec]) -> Callable[[], PlanRequest]:
+    return lambda: plan_request(request, runtime, engines)
 
 
-def plan_request(request: Request, runtime: Runtime, translator: EngineSpec | None = None) -> PlanRequest:
+def plan_request(request: Request, runtime: Runtime, engines: Mapping[str, EngineSpec] | None = None) -> PlanRequest:
     """Reads what a plan depends on: the media's digest, captions, glossary. Raises MediaError, UsageError.
 
-    ``translator`` where it is not the one that the runtime would find now.
+    ``engines`` by role, where they are not those that the runtime would find now.
     """
     options = request.options
     captions, notes = _captions(options.transcript, options.source_language) if options.transcript else ((), ())
@@ -213,24 +219,35 @@ def plan_request(request: Request, runtime: Runtime, translator: EngineSpec | No
     glossary = read_glossary(options.glossary) if options.glossary else Glossary()
     if options.glossary and glossary.doubt:
         notes = (*notes, f"{one_line(options.glossary.name)}: {glossary.doubt}")
-    settings = JobSettings(
-        source_language=options.source_language,
-        target_languages=options.targets,
-        track=options.track,
-        transcriber=None if options.transcript else runtime.transcriber_spec,
-        translator=(translator or runtime.translator_spec) if needs_translator(options) else None,
-        segmenter={} if options.transcript else runtime.segmenter.as_json(),
-        glossary=glossary.terms,
-        captions=digest_value([[c.start_ms, c.end_ms, c.text] for c in captions]) if captions else "",
-    )
+    digest = digest_value([[c.start_ms, c.end_ms, c.text] for c in captions]) if captions else ""
+    chosen = {role: (engines or {}).get(role) or runtime.engine_spec(role) for role in roles_of(options)}
+    segmenter = {} if options.transcript else runtime.segmenter.as_json()
     return PlanRequest(
         path=request.file.path,
         digest=known_digest(request.file.path, runtime.store),
         owner=runtime.settings.owner,
-        settings=settings,
+        settings=_settings(options, digest, glossary.terms, segmenter, chosen),
         params=runtime.segmenter,
         captions=captions,
         notes=notes,
+    )
+
+
+def _settings(
+    options: RunOptions,
+    captions: str,
+    glossary: tuple[GlossaryTerm, ...],
+    segmenter: Mapping[str, Any],
+    engines: Mapping[str, EngineSpec],
+) -> JobSettings:
+    return JobSettings(
+        source_language=options.source_language,
+        target_languages=options.targets,
+        track=options.track,
+        engines=engines,
+        segmenter=segmenter,
+        glossary=glossary,
+        captions=captions,
     )
 
 

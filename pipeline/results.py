@@ -37,7 +37,7 @@ def deliver_job(
         language=assembly.language,
         tally=assembly.tally,
         warnings=work.plan.media.warnings,
-        engines=work.plan.settings.engines(),
+        engines=work.plan.settings.describe_engines(),
     )
     if result.state is JobState.FAILED:
         return _noted(folder, result, delivery)

@@ -15,8 +15,9 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.errors import SettingsError, StoreError, summed_up
-from core.keys import canonical_json, digest_bytes
+from core.keys import Digest, canonical_json, digest_bytes, digest_value
 from core.specs import EngineSpec
+from core.version import VERSION
 from engines import roles
 from engines.engine import EngineChoice
 from engines.resources import EngineResources
@@ -299,6 +300,12 @@ class Runtime:
         with suppress(StoreError):
             self.store.replace_state(note, canonical_json({"line": line}))
 
+    def asked_for(self, role: str) -> Digest:
+        """A digest of what the settings say of a role's engine, but for its secret and how many requests it takes."""
+        names = [name for name in type(self.settings).model_fields if name.startswith(role)]
+        said = {name: getattr(self.settings, name) for name in names if not name.endswith(("_api_key", "_concurrency"))}
+        return digest_value([VERSION, said])
+
     def provider(self, role: str) -> str:
         """The provider asked for, or the one that the other settings mean. Raises EngineMissingError."""
         return getattr(self.settings, role) or roles.default_provider(role, self.resources)
@@ -323,18 +330,3 @@ class Runtime:
     @cached_property
     def _specs(self) -> dict[str, EngineSpec]:
         return {}
-
-    @property
-    def translates_remotely(self) -> bool:
-        """`is_remote` of the translator."""
-        return self.is_remote("translator")
-
-    @cached_property
-    def transcriber_spec(self) -> EngineSpec:
-        """`engine_spec` of the transcriber."""
-        return self.engine_spec("transcriber")
-
-    @cached_property
-    def translator_spec(self) -> EngineSpec:
-        """`engine_spec` of the translator."""
-        return self.engine_spec("translator")

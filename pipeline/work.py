@@ -1,30 +1,23 @@
-"""What is left of a job: its frontier, rebuilt from the store at any time and advanced as results arrive.
+"""What is left of a job: its ready set, rebuilt from the store at any time and advanced as results arrive.
 
-A pure function of plan, records and recorded failures. Presence in the store schedules; what is read is verified
-by the store, and a record that turns out damaged is simply missing again.
+A pure function of plan, records and recorded failures: every slot that the stages name is settled by a record, by a
+recorded failure or by its stage's shortcut, waits for slots that it needs, or is ready. Presence in the store
+schedules; what is read is verified by the store, and a record that turns out damaged is simply missing again.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from cache.store import Store
 from core.keys import Key
-from engines.transcribe.interface import Transcript
-from engines.translate.interface import Line, TranslatedLine, TranslationTask
-from engines.translate.prompt import relevant_glossary
-from pipeline import records
-from pipeline.job import Plan, PlannedWindow
-from pipeline.languages import same_text
-from pipeline.stages import Stage, Unit, detect_key, transcribe_key, translate_key
-from pipeline.timeline import window_cues
-from pipeline.vote import choose_voters, decide_language
-from subtitles.cues import CueDraft
-
-#: Cues of the neighbouring windows that a translator sees as context.
-CONTEXT_BEFORE = 2
-CONTEXT_AFTER = 1
+from pipeline.job import Plan
+from pipeline.stages import STAGES, find_stage, stage_named
+from pipeline.stages.language import language_in
+from pipeline.stages.stage import Done, Failed, Inputs, Need, OnFailure, Results, Settled, Slot, Stage, Unit
 
 
 @dataclass
@@ -39,6 +32,8 @@ class StageCount:
     total_ms: int = 0
     done_ms: int = 0
     cached_ms: int = 0
+    #: Done without an engine and without a record.
+    shortcuts: int = 0
 
 
 @dataclass
@@ -49,70 +44,52 @@ class JobWork:
     store: Store
     #: Recorded failures: unit key -> one line.
     failed: dict[Key, str]
-    language: str = ""
-    transcripts: dict[int, Transcript | None] = field(default_factory=dict)
-    cues: dict[int, tuple[CueDraft, ...]] = field(default_factory=dict)
-    translations: dict[tuple[int, str], tuple[TranslatedLine, ...] | None] = field(default_factory=dict)
-    counts: dict[Stage, StageCount] = field(default_factory=dict)
-    #: Every key this job has asked the store for.
+    #: What is known of each slot that is settled.
+    results: dict[Slot, Settled] = field(default_factory=dict)
+    #: By stage, of the stages that have units in this job.
+    counts: dict[str, StageCount] = field(default_factory=dict)
+    #: The key of every slot that this job has asked the store for.
+    units: dict[Slot, Key] = field(default_factory=dict)
+    #: All of these keys.
     keys: set[Key] = field(default_factory=set)
-    #: Units whose inputs are there and whose outputs are not, by key and job position, in order.
-    _ready: dict[tuple[Stage, int, str], Unit] = field(default_factory=dict)
-    _guesses: dict[int, tuple[str, int] | None] = field(default_factory=dict)
-    _voters: tuple[int, ...] = ()
-    _gap_reasons: dict[int, str] = field(default_factory=dict)
+    #: Units whose inputs are there and whose outputs are not, in the order in which they became ready.
+    _ready: dict[Slot, Unit] = field(default_factory=dict)
+    #: Slots that wait, and for how many others.
+    _waiting: dict[Slot, int] = field(default_factory=dict)
+    #: Slot -> those that wait for it.
+    _needed_by: dict[Slot, list[Slot]] = field(default_factory=dict)
+    #: Slot -> those that can do without it.
+    _tolerated_by: dict[Slot, list[Slot]] = field(default_factory=dict)
+    #: Slots that were settled and whose consequences are still to be drawn.
+    _news: deque[Slot] = field(default_factory=deque)
+    #: Stages that this job has.
+    _active: tuple[Stage, ...] = ()
+    #: By stage: those whose first slots were taken up; units and milliseconds that are known; slots not settled yet.
+    _begun: set[str] = field(default_factory=set)
+    _known: defaultdict[str, tuple[int, int]] = field(default_factory=lambda: defaultdict(lambda: (0, 0)))
+    _pending: Counter[str] = field(default_factory=Counter)
     #: True while records found are from before this opening.
     _opening: bool = True
 
     @classmethod
     def open(cls, plan: Plan, store: Store, failed: Mapping[Key, str]) -> JobWork:
-        """The job's frontier as the disk shows it now."""
+        """The job's ready set as the disk shows it now."""
         work = cls(plan, store, dict(failed))
-        work.counts = {stage: StageCount() for stage in Stage}
-        work._start()
+        work._active = tuple(stage for stage in STAGES if stage.active(plan.settings))
+        work.counts = {stage.name: StageCount() for stage in work._active if stage.role}
+        for stage in work._active:
+            work._begun.add(stage.name)
+            work._add(stage, None)
+            work._spread()
         work._opening = False
         return work
 
-    @classmethod
-    def derive(
-        cls, plan: Plan, store: Store, failed: Mapping[Key, str], stage: Stage, index: int, source: str, target: str
-    ) -> Unit | None:
-        """One unit by its place in the job, from the plan and the records it reads; None while it cannot be ready.
-
-        ``source`` is the job's spoken language, ``target`` that of a translation, else empty.
-        """
-        settings, planned = plan.settings, plan.windows[index]
-        audio_ms = planned.window.audio_ms
-        if stage is Stage.TRANSLATE:
-            return cls(plan, store, dict(failed), language=source)._derive_translation(index, target)
-        if settings.transcriber is None:
-            return None
-        if stage is Stage.DETECT:
-            return Unit(stage, plan.job_id, index, detect_key(settings.transcriber, planned), audio_ms)
-        key = transcribe_key(settings.transcriber, planned, source)
-        return Unit(stage, plan.job_id, index, key, audio_ms, source=source)
-
-    def _derive_translation(self, index: int, target: str) -> Unit | None:
-        settings = self.plan.settings
-        if settings.translator is None or target not in settings.target_languages or not self.language:
-            return None
-        for near in range(max(index - 1, 0), min(index + 2, len(self.plan.windows))):
-            planned, transcript = self.plan.windows[near], None
-            if settings.transcriber is not None:
-                key = transcribe_key(settings.transcriber, planned, self.language)
-                record = None if key in self.failed else self.store.get(key)
-                if record is None and key not in self.failed:
-                    return None
-                transcript = records.load_transcript(record.payload) if record else None
-            self.cues[near] = window_cues(planned, transcript, self.language)
-        if not self.cues[index]:
-            return None
-        task = self._task(index, target)
-        audio_ms = self.plan.windows[index].window.audio_ms
-        key = translate_key(settings.translator, task)
-        return Unit(Stage.TRANSLATE, self.plan.job_id, index, key, audio_ms, language=target, task=task)
-
     # -- what to do next -------------------------------------------------------------------------------------
+
+    @property
+    def language(self) -> str:
+        """The language that is spoken; empty while it is not known."""
+        return language_in(self.results)
 
     def ready(self) -> tuple[Unit, ...]:
         """Units that can be run now."""
@@ -121,193 +98,190 @@ class JobWork:
     @property
     def finished(self) -> bool:
         """True when nothing is left to wait for: every unit is done or has failed."""
-        return not self._ready and len(self.cues) == len(self.plan.windows) and self._translations_settled()
+        return not self._ready and not self._waiting
 
     @property
     def has_failures(self) -> bool:
         """True when something is missing from the outputs; a voter that failed while others decided is not."""
-        voted = {Stage.DETECT} if self.language else set()
-        return any(count.failed for stage, count in self.counts.items() if stage not in voted)
-
-    def gap_reasons(self) -> dict[int, str]:
-        """Windows that have no transcript though there is speech in them, and why."""
-        return dict(self._gap_reasons)
+        return any(
+            not any(isinstance(self.results.get(each), Done) for each in self._tolerated_by.get(slot, ()))
+            for slot, settled in self.results.items()
+            if isinstance(settled, Failed) and slot.stage in self.counts
+        )
 
     # -- results ---------------------------------------------------------------------------------------------
 
     def settle(self, unit: Unit, payload: bytes) -> None:
         """Takes a unit's committed record into account."""
-        slot = (unit.stage, unit.window, unit.language)
-        if self._ready.pop(slot, None) is None:
-            return
-        self._count_done(unit)
-        self._absorb(unit, payload)
+        if self._ready.pop(unit.slot, None) is not None:
+            self._note(unit.slot, Done(stage_named(unit.stage).decode(payload)))
+            self._spread()
 
     def fail(self, unit: Unit, reason: str) -> None:
-        """Takes a unit's failure into account; what depends on it goes on without it."""
-        if self._ready.pop((unit.stage, unit.window, unit.language), None) is None:
-            return
-        self._note_failure(unit, reason)
+        """Takes a unit's failure into account; what can do without it goes on."""
+        if self._ready.pop(unit.slot, None) is not None:
+            self.failed[unit.key] = reason
+            self._note(unit.slot, Failed(reason))
+            self._spread()
 
     # -- building --------------------------------------------------------------------------------------------
 
-    def _start(self) -> None:
-        settings = self.plan.settings
-        translated = self.paid_targets() if settings.translator else ()
-        audio_ms = sum(planned.window.audio_ms for planned in self.plan.windows)
-        if settings.transcriber is None:
-            self.language = settings.source_language
-            self._expect(translated, audio_ms)
-            for planned in self.plan.windows:
-                self._set_cues(planned, None)
+    def _add(self, stage: Stage, changed: Slot | None) -> None:
+        """Takes up the slots that the stage names, but for those that are known already."""
+        for slot in stage.slots(self.plan, self.results, changed):
+            if slot not in self.results and slot not in self._ready and slot not in self._waiting:
+                if slot.stage in self.counts:
+                    known = self._known[slot.stage]
+                    self._known[slot.stage] = known[0] + 1, known[1] + stage.weight(self.plan, slot)
+                self._pending[slot.stage] += 1
+                self._enter(stage, slot)
+
+    def _enter(self, stage: Stage, slot: Slot) -> None:
+        """Puts a new slot in line behind those that it needs."""
+        unmet = 0
+        for need in stage.needs(self.plan, slot):
+            if find_stage(need.slot.stage) is None and need.slot not in self.results:
+                self.results[need.slot] = Failed(f"this Segue has no stage {need.slot.stage}")
+            if need.on_failure is OnFailure.TOLERATED:
+                self._tolerated_by.setdefault(need.slot, []).append(slot)
+            if need.slot not in self.results:
+                unmet += 1
+                self._needed_by.setdefault(need.slot, []).append(slot)
+        if unmet:
+            self._waiting[slot] = unmet
+        else:
+            self._resolve(stage, slot)
+
+    def _resolve(self, stage: Stage, slot: Slot) -> None:
+        """A slot whose inputs are known is settled, or ready."""
+        found = settle_or_key(stage, self.plan, slot, self.results)
+        if not isinstance(found, Unit):
+            if isinstance(found, Done) and slot.stage in self.counts:
+                self.counts[slot.stage].shortcuts += 1
+            self._note(slot, found)
             return
-        count = self.counts[Stage.TRANSCRIBE]
-        count.total, count.total_ms = len(self.plan.windows), audio_ms
-        self._expect(translated, audio_ms)
-        if settings.source_language:
-            self._language_known(settings.source_language)
+        self.units[slot] = found.key
+        self.keys.add(found.key)
+        if found.key in self.failed:
+            self._note(slot, Failed(self.failed[found.key]))
             return
-        self._voters = choose_voters(self.plan.windows)
-        self.counts[Stage.DETECT].total = len(self._voters)
-        for index in self._voters:
-            planned = self.plan.windows[index]
-            key = detect_key(settings.transcriber, planned)
-            self._want(Unit(Stage.DETECT, self.plan.job_id, index, key, planned.window.audio_ms))
-
-    def _expect(self, targets: Iterable[str], audio_ms: int) -> None:
-        number = len(tuple(targets))
-        count = self.counts[Stage.TRANSLATE]
-        count.total, count.total_ms = len(self.plan.windows) * number, audio_ms * number
-
-    def paid_targets(self) -> tuple[str, ...]:
-        """Targets that need a translator; before the language is known, all of them."""
-        targets = self.plan.settings.target_languages
-        return tuple(target for target in targets if not self.language or not same_text(self.language, target))
-
-    def _language_known(self, language: str) -> None:
-        self.language = language
-        spec = self.plan.settings.transcriber
-        assert spec is not None
-        self._expect(self.paid_targets(), sum(planned.window.audio_ms for planned in self.plan.windows))
-        for planned in self.plan.windows:
-            key = transcribe_key(spec, planned, language)
-            audio_ms = planned.window.audio_ms
-            self._want(Unit(Stage.TRANSCRIBE, self.plan.job_id, planned.index, key, audio_ms, source=language))
-
-    def _want(self, unit: Unit) -> None:
-        """Finds the unit's record, or its recorded failure, or puts it in line."""
-        self.keys.add(unit.key)
-        if unit.key in self.failed:
-            self._note_failure(unit, self.failed[unit.key])
-            return
-        record = self.store.get(unit.key)
+        record = self.store.get(found.key)
         if record is None:
-            self._ready[(unit.stage, unit.window, unit.language)] = unit
-            return
-        self._count_done(unit, cached=self._opening)
-        self._absorb(unit, record.payload)
+            self._ready[slot] = found
+        else:
+            self._note(slot, Done(stage.decode(record.payload)), cached=self._opening)
 
-    def _count_done(self, unit: Unit, *, cached: bool = False) -> None:
-        count = self.counts[unit.stage]
+    def _note(self, slot: Slot, settled: Settled, *, cached: bool = False) -> None:
+        self.results[slot] = settled
+        self._pending[slot.stage] -= 1
+        self._news.append(slot)
+        count = self.counts.get(slot.stage)
+        if count is None:
+            return
+        if isinstance(settled, Failed):
+            count.failed += 1
+            return
+        weight = stage_named(slot.stage).weight(self.plan, slot)
         count.done += 1
-        count.done_ms += unit.audio_ms
+        count.done_ms += weight
         if cached:
             count.cached += 1
-            count.cached_ms += unit.audio_ms
+            count.cached_ms += weight
 
-    def _note_failure(self, unit: Unit, reason: str) -> None:
-        self.failed[unit.key] = reason
-        self.counts[unit.stage].failed += 1
-        if unit.stage is Stage.DETECT:
-            self._guesses[unit.window] = None
-            self._vote()
-        elif unit.stage is Stage.TRANSCRIBE:
-            self._gap_reasons[unit.window] = reason
-            self._set_cues(self.plan.windows[unit.window], None)
-        else:
-            self.translations[(unit.window, unit.language)] = None
+    def _spread(self) -> None:
+        """Draws the consequences of what was settled: new slots, and slots that waited for it."""
+        while self._news:
+            changed = self._news.popleft()
+            for stage in self._active:
+                if changed.stage in stage.follows:
+                    self._add(stage, changed)
+            for slot in self._needed_by.pop(changed, ()):
+                self._waiting[slot] -= 1
+                if not self._waiting[slot]:
+                    del self._waiting[slot]
+                    self._resolve(stage_named(slot.stage), slot)
+        for stage in self._active:
+            if stage.name in self.counts:
+                self._count_all(stage)
 
-    def _absorb(self, unit: Unit, payload: bytes) -> None:
-        if unit.stage is Stage.DETECT:
-            self._guesses[unit.window] = records.load_guess(payload)
-            self._vote()
-        elif unit.stage is Stage.TRANSCRIBE:
-            self._set_cues(self.plan.windows[unit.window], records.load_transcript(payload))
-        else:
-            self.translations[(unit.window, unit.language)] = records.load_translation(payload)
+    def _count_all(self, stage: Stage) -> None:
+        """How many units there are; about how many, as long as results may add some."""
+        count, (units, audio_ms) = self.counts[stage.name], self._known[stage.name]
+        more_units, more_ms = (0, 0) if self._is_closed(stage) else stage.expected(self.plan)
+        count.total, count.total_ms = max(units, more_units), max(audio_ms, more_ms)
 
-    def _vote(self) -> None:
-        if len(self._guesses) < len(self._voters):
-            return
-        guesses = {index: guess for index, guess in self._guesses.items() if guess is not None}
-        language = decide_language(self.plan.windows, guesses)
-        if language:
-            self._language_known(language)
-            return
-        # Nobody could say: without a language no window can be transcribed, and each is a gap to report.
-        self.counts[Stage.TRANSCRIBE].failed = len(self.plan.windows)
-        for planned in self.plan.windows:
-            self._gap_reasons[planned.index] = "the language could not be decided; say it with --from"
-            self._set_cues(planned, None)
-
-    def _set_cues(self, planned: PlannedWindow, transcript: Transcript | None) -> None:
-        if not planned.captions:
-            self.transcripts[planned.index] = transcript
-        self.cues[planned.index] = window_cues(planned, transcript, self.language)
-        for index in (planned.index - 1, planned.index, planned.index + 1):
-            if 0 <= index < len(self.plan.windows) and self._context_known(index):
-                self._want_translations(index)
-
-    def _context_known(self, index: int) -> bool:
-        around = range(max(index - 1, 0), min(index + 2, len(self.plan.windows)))
-        return all(near in self.cues for near in around)
-
-    def _want_translations(self, index: int) -> None:
-        spec = self.plan.settings.translator
-        if not self.language:
-            return
-        for target in self.plan.settings.target_languages:
-            if (index, target) in self.translations or (Stage.TRANSLATE, index, target) in self._ready:
-                continue
-            cues = self.cues[index]
-            if same_text(self.language, target):
-                self.translations[(index, target)] = tuple(TranslatedLine("", cue.text) for cue in cues)
-                continue
-            assert spec is not None
-            task = self._task(index, target)
-            key = translate_key(spec, task)
-            audio_ms = self.plan.windows[index].window.audio_ms
-            unit = Unit(Stage.TRANSLATE, self.plan.job_id, index, key, audio_ms, language=target, task=task)
-            if cues:
-                self._want(unit)
-            else:
-                # Nothing was said, so there is nothing to translate, and no record to keep of it.
-                self.translations[(index, target)] = ()
-                self._count_done(unit)
-
-    def _task(self, index: int, target: str) -> TranslationTask:
-        texts = [cue.text for cue in self.cues[index]]
-        before = [cue.text for cue in self.cues.get(index - 1, ())][-CONTEXT_BEFORE:]
-        after = [cue.text for cue in self.cues.get(index + 1, ())][:CONTEXT_AFTER]
-        # One target a term: what is said of the language itself goes before what is said of all.
-        terms = {
-            term.source.casefold(): (term.source, term.target)
-            for language in ("", target.split("-", 1)[0], target)
-            for term in self.plan.settings.glossary
-            if term.language == language
-        }
-        lines = tuple(Line(str(position), text) for position, text in enumerate(texts))
-        return TranslationTask(
-            id="",
-            source_language=self.language,
-            target_language=target,
-            lines=lines,
-            before=tuple(before),
-            after=tuple(after),
-            glossary=relevant_glossary(tuple(terms.values()), texts),
+    def _is_closed(self, stage: Stage) -> bool:
+        """True when nothing can add a slot to the stage any more."""
+        return all(
+            name in self._begun and not self._pending[name] and self._is_closed(stage_named(name))
+            for name in stage.follows
         )
 
-    def _translations_settled(self) -> bool:
-        if not self.language:
-            return True
-        return len(self.translations) == len(self.plan.windows) * len(self.plan.settings.target_languages)
+
+def inputs_of(needs: Iterable[Need], results: Results) -> Inputs | Failed:
+    """What a slot reads, by slot; the failure that blocks it where there is one. All of it must be settled."""
+    inputs: dict[Slot, Any] = {}
+    for need in needs:
+        settled = results[need.slot]
+        if isinstance(settled, Failed) and need.on_failure is OnFailure.BLOCKING:
+            return settled
+        inputs[need.slot] = settled.value if isinstance(settled, Done) else None
+    return inputs
+
+
+def settle_or_key(stage: Stage, plan: Plan, slot: Slot, results: Results) -> Settled | Unit:
+    """What becomes of a slot whose needs are settled: its result where no engine is needed, else its unit."""
+    inputs = inputs_of(stage.needs(plan, slot), results)
+    if isinstance(inputs, Failed):
+        return inputs
+    settled = stage.shortcut(plan, slot, inputs)
+    if settled is not None:
+        return settled
+    spec = stage.spec(plan.settings, slot)
+    key = stage.key(plan, slot, inputs, spec)
+    return Unit(slot, plan.job_id, key, spec, stage.weight(plan, slot), inputs)
+
+
+class Resolver:
+    """Finds one job's units by their slots alone, from the plan and the records that they read.
+
+    What it has read once it keeps: make one for each batch.
+    """
+
+    def __init__(self, plan: Plan, store: Store, failed: Mapping[Key, str]) -> None:
+        self._plan, self._store, self._failed = plan, store, failed
+        self._results: dict[Slot, Settled] = {}
+
+    def unit(self, slot: Slot) -> Unit | None:
+        """The unit of a slot; None while it cannot be ready, and where no engine is needed for it.
+
+        A slot that the plan does not have has none.
+        """
+        stage = find_stage(slot.stage)
+        if stage is None or not stage.active(self._plan.settings) or not 0 <= slot.window < len(self._plan.windows):
+            return None
+        found = self._find(stage, slot) if stage.has(self._plan, slot) else None
+        return found if isinstance(found, Unit) else None
+
+    def _find(self, stage: Stage, slot: Slot) -> Settled | Unit | None:
+        for need in stage.needs(self._plan, slot):
+            if need.slot not in self._results and not self._settle(need.slot):
+                return None
+        return settle_or_key(stage, self._plan, slot, self._results)
+
+    def _settle(self, slot: Slot) -> bool:
+        """Reads what a slot's result is; False while it has none."""
+        stage = find_stage(slot.stage)
+        if stage is None:
+            return False
+        found = self._find(stage, slot)
+        if isinstance(found, Unit):
+            record = None if found.key in self._failed else self._store.get(found.key)
+            if found.key in self._failed:
+                found = Failed(self._failed[found.key])
+            else:
+                found = Done(stage.decode(record.payload)) if record else None
+        if found is None:
+            return False
+        self._results[slot] = found
+        return True

@@ -12,10 +12,11 @@ from core.errors import SegueError
 from core.keys import Key, is_digest
 from jobs.submissions import Priority
 from pipeline.lookup import UnitRef
-from pipeline.stages import Stage
+from pipeline.stages import engine_stages
+from pipeline.stages.stage import Slot
 
 #: Version of the message; a worker refuses every other one, and the coordinator sends the units again to somebody else.
-MESSAGE_VERSION = 1
+MESSAGE_VERSION = 2
 #: Units that one message may name.
 MAX_UNITS = 4096
 #: Bytes of a whole message as it lies in the broker: the longest message that `MAX_UNITS` allows, and a little room.
@@ -27,9 +28,6 @@ _MAX_WINDOW = 1 << 24
 _FIELDS = frozenset({"v", "store", "batch", "stage", "engine", "priority", "units", "predicted_ms"})
 _BATCH = re.compile(r"[0-9a-f]{32}")
 _JOB = re.compile(r"[0-9a-f]{24}")
-#: The shape of a language tag (BCP 47), short enough that 4096 units stay below `MAX_MESSAGE_BYTES`.
-_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}")
-_MAX_LANGUAGE = 35
 
 
 class MessageRefusedError(SegueError):
@@ -44,7 +42,7 @@ class BatchMessage:
     store: str
     #: 32 hexadecimal digits; also the id of the Celery task.
     batch: str
-    stage: Stage
+    stage: str
     #: Digest of the engine's spec and the stage's version; see `tasks.queues.engine_digest`.
     engine: str
     priority: Priority
@@ -58,13 +56,10 @@ class BatchMessage:
             "v": MESSAGE_VERSION,
             "store": self.store,
             "batch": self.batch,
-            "stage": str(self.stage),
+            "stage": self.stage,
             "engine": self.engine,
             "priority": str(self.priority),
-            "units": [
-                [unit.job_id, unit.window, unit.language, unit.source, unit.key, unit.round, unit.audio_ms]
-                for unit in self.units
-            ],
+            "units": [[unit.job_id, unit.slot.place, unit.key, unit.round, unit.audio_ms] for unit in self.units],
             "predicted_ms": self.predicted_ms,
         }
 
@@ -93,7 +88,9 @@ def parse_message(kwargs: Any, store_id: str) -> BatchMessage:
         raise _refused(f"its batch id is {_shown(kwargs['batch'])}")
     if not is_digest(kwargs["engine"]):
         raise _refused(f"its engine is {_shown(kwargs['engine'])}")
-    stage = _member(Stage, kwargs["stage"], "stage")
+    stage = kwargs["stage"]
+    if not isinstance(stage, str) or stage not in {each.name for each in engine_stages()}:
+        raise _refused(f"its stage is {_shown(stage)}")
     units = kwargs["units"]
     if not isinstance(units, (list, tuple)) or not 1 <= len(units) <= MAX_UNITS:
         raise _refused(f"it does not name 1 to {MAX_UNITS} units")
@@ -108,35 +105,25 @@ def parse_message(kwargs: Any, store_id: str) -> BatchMessage:
     )
 
 
-def _parse_unit(value: Any, stage: Stage) -> UnitRef:
-    if not isinstance(value, (list, tuple)) or len(value) != 7:
+def _parse_unit(value: Any, stage: str) -> UnitRef:
+    if not isinstance(value, (list, tuple)) or len(value) != 5:
         raise _refused(f"a unit is {_shown(value)}")
-    job_id, window, language, source, key, round_, audio_ms = value
+    job_id, place, key, round_, audio_ms = value
     # This id becomes the name of a folder: nothing but hexadecimal digits, so it cannot lead out of the store.
     if not isinstance(job_id, str) or not _JOB.fullmatch(job_id):
         raise _refused(f"a job id is {_shown(job_id)}")
     if not is_digest(key):
         raise _refused(f"a unit's key is {_shown(key)}")
-    if stage is Stage.TRANSLATE:
-        _check_language(language)
-    elif language != "":
-        raise _refused(f"a {stage} unit has the target language {_shown(language)}")
-    if source != "" or stage is Stage.TRANSLATE:
-        _check_language(source)
+    slot = Slot.parse(stage, place) if isinstance(place, str) else None
+    if slot is None or slot.window >= _MAX_WINDOW:
+        raise _refused(f"a unit's place is {_shown(place)}")
     return UnitRef(
         job_id=job_id,
-        window=_number(window, "window", _MAX_WINDOW),
-        language=language,
-        source=source,
+        slot=slot,
         key=Key(key),
         round=_number(round_, "round", _MAX_WINDOW),
         audio_ms=_number(audio_ms, "length", _MAX_NUMBER),
     )
-
-
-def _check_language(value: object) -> None:
-    if not isinstance(value, str) or len(value) > _MAX_LANGUAGE or not _LANGUAGE.fullmatch(value):
-        raise _refused(f"a language is {_shown(value)}")
 
 
 def _member(kind: Any, value: object, name: str) -> Any:

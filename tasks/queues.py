@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.keys import digest_value
 from core.specs import EngineSpec
 from jobs.submissions import Priority
-from pipeline.stages import STAGE_VERSIONS, Stage
+from pipeline.stages import engine_stages, stage_named
 
 #: Raised when workers of this version and older ones must not share queues.
 _SCHEME = "segue1"
@@ -24,9 +24,9 @@ def engine_digest(spec: EngineSpec) -> str:
     return digest_value(spec.as_json())
 
 
-def queue_name(store_id: str, stage: Stage, spec: EngineSpec) -> str:
+def queue_name(store_id: str, stage: str, spec: EngineSpec) -> str:
     """``segue1.<store>.<stage>.<engine>``: only workers that serve this engine, at this version of the stage."""
-    served = digest_value({"spec": spec.as_json(), "version": STAGE_VERSIONS[stage]})
+    served = digest_value({"spec": spec.as_json(), "version": stage_named(stage).version})
     return f"{queue_prefix(store_id)}{stage}.{served[:_ENGINE_DIGITS]}"
 
 
@@ -40,7 +40,7 @@ def is_queue_of(store_id: str, name: str) -> bool:
     stage, _, engine = name.removeprefix(queue_prefix(store_id)).partition(".")
     return (
         name.startswith(queue_prefix(store_id))
-        and stage in {str(each) for each in Stage}
+        and stage in {each.name for each in engine_stages()}
         and len(engine) == _ENGINE_DIGITS
         and engine.isalnum()
     )

@@ -15,7 +15,6 @@ from jobs.queue_view import read_view
 from pipeline.jobs import JobFolder
 from pipeline.lookup import UnitRef
 from pipeline.report import JobState
-from pipeline.stages import Unit
 from tasks.broker import BrokerAwayError
 from tasks.messages import BatchMessage
 from worker.chunks import BatchTally, Flight
@@ -194,7 +193,7 @@ class BatchRun:
             self._place.health.note_computed(self.message.stage, ref)
         elif event.ending is Ending.FAILED:
             self.tally.failed += 1
-            self._log(ref.job_id, "unit_failed", f"{self._unit(ref).describe()}: {event.reason}", level="warning")
+            self._log(ref.job_id, "unit_failed", f"{ref.describe()}: {event.reason}", level="warning")
         else:
             self.tally.skipped += 1
 
@@ -277,7 +276,7 @@ class BatchRun:
         self._suspicion.note(rest, reason, tail, alone=flight.alone, device=device)
         for job_id in dict.fromkeys(ref.job_id for ref in rest):
             refs = [ref for ref in rest if ref.job_id == job_id]
-            units = ", ".join(self._unit(ref).describe() for ref in refs[:3]) + (", ..." if len(refs) > 3 else "")
+            units = ", ".join(ref.describe() for ref in refs[:3]) + (", ..." if len(refs) > 3 else "")
             self._log(job_id, "engine_died", f"{reason}; it was computing {units}", level="warning")
         self._place.metrics.enter(TimeUse.LOAD)
         self._place.engine.start()
@@ -307,11 +306,11 @@ class BatchRun:
             self._todo.append((ref,))
 
     def _give_up(self, ref: UnitRef, reason: str) -> None:
-        place, unit = self._place, self._unit(ref)
-        JobFolder(place.store, ref.job_id).note_failure(unit, reason, ref.round, place.worker)
+        place = self._place
+        JobFolder(place.store, ref.job_id).note_failure(ref, reason, ref.round, place.worker)
         with self._lock:
             self._flight = None
-        self._log(ref.job_id, "unit_failed", f"{unit.describe()}: {reason}", level="error")
+        self._log(ref.job_id, "unit_failed", f"{ref.describe()}: {reason}", level="error")
         place.metrics.units.labels(self.message.stage, Ending.FAILED).inc()
         self.tally.failed += 1
         place.keeper.release(self._token, {ref.key})
@@ -344,9 +343,6 @@ class BatchRun:
 
     # -- telling ---------------------------------------------------------------------------------------------
 
-    def _unit(self, ref: UnitRef) -> Unit:
-        return Unit(self.message.stage, ref.job_id, ref.window, ref.key, ref.audio_ms, ref.language, ref.source)
-
     def _say(self, text: str, event: str = "batch", level: str = "info") -> None:
         message = self.message
         self._place.log.say(text, event, level, batch=message.batch, stage=message.stage, jobs=self.jobs)
@@ -363,7 +359,7 @@ class BatchRun:
             # A disk that takes no log line is found out by those who write what matters.
             with suppress(StoreError):
                 JobFolder(place.store, job_id).incidents.log(
-                    place.worker, "batch", text, batch=message.batch, stage=str(message.stage), units=done
+                    place.worker, "batch", text, batch=message.batch, stage=message.stage, units=done
                 )
 
     def _hint(self, fact: str, **more: object) -> None:
@@ -376,7 +372,7 @@ class BatchRun:
             "fact": fact,
             "worker": self._place.worker,
             "batch": message.batch,
-            "stage": str(message.stage),
+            "stage": message.stage,
             "queue": self.queue,
             "audio_ms": tally.audio_ms,
             "engine_ms": tally.engine_ms,

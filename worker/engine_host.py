@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 
 from core.errors import SegueError
-from pipeline.stages import Stage
 from worker.engine_link import EngineLink, EngineStarter
 from worker.protocol import Broken, Event, Gone, Ready, Said, ServedEngine, Trouble
 
@@ -34,7 +33,7 @@ class EngineHost:
     def __init__(
         self,
         starter: EngineStarter,
-        stages: Sequence[Stage],
+        stages: Sequence[str],
         tick: Callable[[], None],
         leaving: Callable[[], bool],
         say: Callable[[str], None],
@@ -42,8 +41,8 @@ class EngineHost:
         self._starter, self._stages, self._tick, self._say = starter, tuple(stages), tick, say
         self._leaving = leaving
         self._link: EngineLink | None = None
-        self.served: dict[Stage, ServedEngine] = {}
-        self._sizes: dict[Stage, int] = {}
+        self.served: dict[str, ServedEngine] = {}
+        self._sizes: dict[str, int] = {}
 
     @property
     def link(self) -> EngineLink:
@@ -51,11 +50,11 @@ class EngineHost:
         assert self._link is not None
         return self._link
 
-    def batch_size(self, stage: Stage) -> int:
+    def batch_size(self, stage: str) -> int:
         """Units that a stage's engine takes at once."""
         return max(1, self._sizes[stage])
 
-    def note_batch_size(self, stage: Stage, size: int) -> None:
+    def note_batch_size(self, stage: str, size: int) -> None:
         """What the engine takes now."""
         self._sizes[stage] = size
 

@@ -19,7 +19,6 @@ from core.environment import segue_environment
 from journals.log_ends import family_of, process_name
 from journals.node_session import NodeSession
 from pipeline.lookup import UnitRef
-from pipeline.stages import Stage
 from worker.engine_process import Orders
 from worker.protocol import Command, Event, Gone, dump_line, dump_ref, load_event
 
@@ -61,17 +60,17 @@ class EngineLink:
         """True while the process runs."""
         return self._process.poll() is None
 
-    def load(self, stages: Sequence[Stage]) -> None:
+    def load(self, stages: Sequence[str]) -> None:
         """Asks for the engines of these stages; `Ready` or `Broken` answers."""
-        self._send({"do": Command.LOAD, "stages": [str(stage) for stage in stages]})
+        self._send({"do": Command.LOAD, "stages": list(stages)})
 
-    def run(self, chunk: int, stage: Stage, refs: Sequence[UnitRef]) -> None:
+    def run(self, chunk: int, stage: str, refs: Sequence[UnitRef]) -> None:
         """Gives a chunk, numbered from 1; `ChunkDone` or `Broken` ends it."""
-        self._send({"do": Command.RUN, "chunk": chunk, "stage": str(stage), "units": [dump_ref(ref) for ref in refs]})
+        self._send({"do": Command.RUN, "chunk": chunk, "stage": stage, "units": [dump_ref(ref) for ref in refs]})
 
-    def try_out(self, chunk: int, stage: Stage, ref: UnitRef) -> None:
+    def try_out(self, chunk: int, stage: str, ref: UnitRef) -> None:
         """Has a unit computed that was computed before; `ChunkDone` says that the engine works."""
-        self._send({"do": Command.TRY, "chunk": chunk, "stage": str(stage), "units": [dump_ref(ref)]})
+        self._send({"do": Command.TRY, "chunk": chunk, "stage": stage, "units": [dump_ref(ref)]})
 
     def stop(self, chunk: int) -> None:
         """What the engine has yielded of the chunk is committed, the rest is left. Safe from any thread."""

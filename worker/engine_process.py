@@ -17,13 +17,11 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cache.faults import BlobDamagedError
 from core.conditions import condition_of
 from core.errors import DeviceError, DiskFullError, EndpointAwayError, EngineError, MachineError, SegueError, StoreError
-from core.specs import EngineSpec
-from engines.engine import Engine
 from journals.attempts import AttemptJournal, ProcessCard
 from pipeline.batches import Outcome, Ran, run_units, try_engine
 from pipeline.engines_pool import EnginePool
@@ -31,7 +29,7 @@ from pipeline.job import Plan
 from pipeline.jobs import JobFolder
 from pipeline.lookup import UnitLookup, UnitRef
 from pipeline.runtime import Runtime, load_settings
-from pipeline.stages import ROLES, Stage, Unit, loaded_for
+from pipeline.stages import stage_named
 from worker.protocol import (
     Broken,
     ChunkDone,
@@ -46,6 +44,9 @@ from worker.protocol import (
     dump_event,
     load_ref,
 )
+
+if TYPE_CHECKING:
+    from engines.engine import Engine
 
 #: prctl's number for "send me this signal when my parent has died".
 _PR_SET_PDEATHSIG = 1
@@ -125,31 +126,31 @@ class EngineProcess:
         self._store = runtime.store
         self._lookup = UnitLookup(self._store)
         self._journal = AttemptJournal(self._store, ProcessCard(orders.node, orders.worker), session=orders.session)
-        self._pool = EnginePool(runtime.resources, self._engine_loaded)
+        self._pool = EnginePool(runtime.resources, self._journal.engine_loaded)
 
-    def load(self, stages: Sequence[Stage]) -> None:
+    def load(self, stages: Sequence[str]) -> None:
         """Opens the engines of these stages and says which they are."""
-        wanted = {stage: self._spec(stage) for stage in stages}
+        for role in dict.fromkeys(stage_named(stage).role for stage in stages):
+            self._pool.prefetch(role, self._runtime.engine_spec(role))
         served = []
-        for stage, spec in wanted.items():
+        for stage in stages:
             engine = self._open(stage)
-            served.append(ServedEngine(stage, spec, engine.batch_size, engine.remote))
+            served.append(ServedEngine(stage, engine.spec, engine.batch_size, engine.remote))
         self._wire.tell(Ready(tuple(served)))
 
-    def run(self, chunk: int, stage: Stage, refs: Sequence[UnitRef]) -> None:
+    def run(self, chunk: int, stage: str, refs: Sequence[UnitRef]) -> None:
         """Computes a chunk; each unit is told as soon as it is through."""
         units, places = [], {}
-        for place, ref in enumerate(refs):
-            unit = self._lookup.find(stage, ref)
+        for place, unit in enumerate(self._lookup.find(refs)):
             if unit is None:
                 self._wire.tell(Settled(chunk, place, Ending.STALE, "the disk has no such unit"))
                 continue
             units.append(unit)
-            places[_slot(unit)] = place
+            places[unit.job_id, unit.slot] = place
         engine = self._open(stage)
 
         def settle(outcome: Outcome) -> None:
-            place = places[_slot(outcome.unit)]
+            place = places[outcome.unit.job_id, outcome.unit.slot]
             if outcome.payload is None:
                 folder = JobFolder(self._store, outcome.unit.job_id)
                 folder.note_failure(outcome.unit, outcome.reason, refs[place].round, self._orders.worker)
@@ -170,9 +171,9 @@ class EngineProcess:
         done = ChunkDone(chunk, ran.attempt, ran.engine_ms, ran.audio_ms, ran.commits_ms, engine.batch_size)
         self._wire.tell(done)
 
-    def try_out(self, chunk: int, stage: Stage, ref: UnitRef) -> None:
+    def try_out(self, chunk: int, stage: str, ref: UnitRef) -> None:
         """Computes a unit that was computed before, and keeps nothing of it."""
-        unit, engine = self._lookup.find(stage, ref), self._open(stage)
+        (unit,), engine = self._lookup.find([ref]), self._open(stage)
         if unit is None:
             raise StoreError("the unit to try the engine with has gone from the disk", "")
         audio_ms, engine_ms = try_engine(unit, self._plan, engine, self._store)
@@ -197,24 +198,15 @@ class EngineProcess:
         ]
         return tuple(gone or jobs)
 
-    def _engine_loaded(self, role: str, spec: EngineSpec, seconds: float) -> None:
-        self._journal.engine_loaded(loaded_for(role), spec, seconds)
-
-    def _spec(self, stage: Stage) -> Any:
-        return self._runtime.engine_spec(ROLES[stage])
-
-    def _open(self, stage: Stage) -> Engine:
-        return self._pool.open(ROLES[stage], self._spec(stage))
+    def _open(self, stage: str) -> Engine:
+        role = stage_named(stage).role
+        return self._pool.open(role, self._runtime.engine_spec(role))
 
     def _plan(self, job_id: str) -> Plan:
         plan = self._lookup.plan(job_id)
         if plan is None:
             raise StoreError(f"the plan of job {job_id} has gone", "")
         return plan
-
-
-def _slot(unit: Unit) -> tuple[str, int, str]:
-    return unit.job_id, unit.window, unit.language
 
 
 def _trouble_of(error: BaseException) -> Trouble:
@@ -235,11 +227,11 @@ def _obey(process: EngineProcess, wire: _Wire, command: Mapping[str, Any]) -> No
     chunk, refs = int(command.get("chunk", 0)), [load_ref(value) for value in command.get("units", ())]
     try:
         if command["do"] == Command.LOAD:
-            process.load([Stage(stage) for stage in command["stages"]])
+            process.load(command["stages"])
         elif command["do"] == Command.TRY:
-            process.try_out(chunk, Stage(command["stage"]), refs[0])
+            process.try_out(chunk, command["stage"], refs[0])
         else:
-            process.run(chunk, Stage(command["stage"]), refs)
+            process.run(chunk, command["stage"], refs)
     except Exception as caught:  # noqa: BLE001 - the supervisor decides what each of them means
         error = condition_of(caught) or caught
         trouble = _trouble_of(error)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from jobs.checkup import CheckResult, CheckStatus, examine_worker
 from jobs.presence import broker_url
 from journals.node_session import NodeFacts, NodeSession
 from pipeline.runtime import Runtime
-from pipeline.stages import Stage
+from pipeline.stages import main_stages, stage_named, with_parts
 from tasks.broker import Broker, BrokerAwayError
 from worker.departure import Departure, WorkerEnd
 from worker.engine_host import EngineHost, HurriedError, SickError
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from tasks.consumer import Consumer
     from worker.notices.watcher import NoticeWatcher
 
-_ALL_STAGES = (Stage.DETECT, Stage.TRANSCRIBE, Stage.TRANSLATE)
 _POLL_SECONDS = 0.1
 _BROKER_PAUSE_S = 1.0
 #: So long is waited at most for a broker that takes a batch back.
@@ -54,22 +53,21 @@ _CONSUMER_PAUSE_S = 2.0
 class WorkerOptions:
     """What the command line says."""
 
-    stages: tuple[Stage, ...] = _ALL_STAGES
+    stages: tuple[str, ...] = field(default_factory=lambda: parse_stages(""))
     #: Seconds without a message after which the worker leaves; None to stay.
     exit_when_idle: float | None = None
     #: Exit code of a second Ctrl-C.
     interrupted_code: int = 75
 
 
-def parse_stages(text: str) -> tuple[Stage, ...]:
-    """``transcribe,translate`` as stages; transcribing includes detecting. Raises UsageError."""
-    stages: list[Stage] = []
-    for name in filter(None, (part.strip() for part in text.split(","))):
-        if name not in set(Stage):
-            raise UsageError(f"there is no stage {name!r}", "use transcribe, translate, or both with a comma between")
-        stage = Stage(name)
-        stages += [Stage.DETECT, stage] if stage is Stage.TRANSCRIBE else [stage]
-    return tuple(dict.fromkeys(stages)) or _ALL_STAGES
+def parse_stages(text: str) -> tuple[str, ...]:
+    """``transcribe,translate`` as stages, each with what prepares it; all for an empty text. Raises UsageError."""
+    known = [stage.name for stage in main_stages()]
+    named = [part for part in (each.strip() for each in text.split(",")) if part]
+    for name in named:
+        if name not in known:
+            raise UsageError(f"there is no stage {name!r}", f"use {', '.join(known)}, or several with commas between")
+    return tuple(dict.fromkeys(stage.name for name in named or known for stage in with_parts(name)))
 
 
 def run_worker(runtime: Runtime, flags: Mapping[str, Any], options: WorkerOptions) -> WorkerEnd:
@@ -102,13 +100,13 @@ def make_worker_id() -> str:
     return f"{host or 'host'}-{os.getpid()}-{os.urandom(3).hex()}"
 
 
-def check_machine(runtime: Runtime, stages: Sequence[Stage], log: WorkerLog) -> None:
+def check_machine(runtime: Runtime, stages: Sequence[str], log: WorkerLog) -> None:
     """What `segue doctor` says of the disk and of the engines that are needed. Raises UsageError for what is broken.
 
     An endpoint that does not answer is waited for later, when the node's session is open and its rent is noted.
     """
-    transcribes, translates = Stage.TRANSCRIBE in stages or Stage.DETECT in stages, Stage.TRANSLATE in stages
-    for finding in examine_worker(runtime, transcribes=transcribes, translates=translates):
+    roles = dict.fromkeys(stage_named(name).role for name in stages)
+    for finding in examine_worker(runtime, tuple(roles)):
         if finding.health is CheckStatus.BROKEN and not finding.passing:
             raise UsageError(_line(finding), finding.mend)
         if finding.health is not CheckStatus.OK:

@@ -8,7 +8,6 @@ from enum import Enum
 from core.keys import Key
 from pipeline.incidents import Death
 from pipeline.lookup import UnitRef
-from pipeline.stages import Stage
 
 #: Deaths alone that fail a unit.
 DEATHS_TO_FAIL = 3
@@ -34,12 +33,12 @@ class Health:
         #: Deaths since the engine last computed something.
         self.deaths_in_a_row = 0
         #: A unit of each stage that was computed here: what the engine can be tried with.
-        self.samples: dict[Stage, UnitRef] = {}
+        self.samples: dict[str, UnitRef] = {}
         self._clock = 0
         self._first_death: dict[Key, int] = {}
         self._last_computed = -1
 
-    def note_computed(self, stage: Stage, ref: UnitRef) -> None:
+    def note_computed(self, stage: str, ref: UnitRef) -> None:
         """A unit came out of the engine."""
         self.samples[stage] = ref
         self._first_death.pop(ref.key, None)

@@ -14,7 +14,7 @@ from typing import Any
 from core.keys import Key
 from core.specs import EngineSpec
 from pipeline.lookup import UnitRef
-from pipeline.stages import Stage
+from pipeline.stages.stage import Slot
 
 
 class Command(StrEnum):
@@ -63,7 +63,7 @@ class Trouble(StrEnum):
 class ServedEngine:
     """An engine that is open."""
 
-    stage: Stage
+    stage: str
     spec: EngineSpec
     #: Units that it takes at once.
     batch_size: int
@@ -134,13 +134,13 @@ Event = Ready | Settled | ChunkDone | Broken | Said | Gone
 
 def dump_ref(ref: UnitRef) -> list[Any]:
     """A unit's name as JSON."""
-    return [ref.job_id, ref.window, ref.language, ref.source, ref.key, ref.round, ref.audio_ms]
+    return [ref.job_id, list(ref.slot), ref.key, ref.round, ref.audio_ms]
 
 
 def load_ref(value: Sequence[Any]) -> UnitRef:
     """The name that `dump_ref` wrote."""
-    job_id, window, language, source, key, round_, audio_ms = value
-    return UnitRef(job_id, window, language, source, Key(key), round_, audio_ms)
+    job_id, slot, key, round_, audio_ms = value
+    return UnitRef(job_id, Slot(*slot), Key(key), round_, audio_ms)
 
 
 def dump_line(value: Mapping[str, Any]) -> bytes:
@@ -174,9 +174,7 @@ def _event(value: Any) -> Event:
     if name == "ready":
         return Ready(
             tuple(
-                ServedEngine(
-                    Stage(each["stage"]), EngineSpec.from_json(each["spec"]), each["batch_size"], each["remote"]
-                )
+                ServedEngine(each["stage"], EngineSpec.from_json(each["spec"]), each["batch_size"], each["remote"])
                 for each in value["served"]
             )
         )

@@ -13,7 +13,6 @@ from typing import Any
 
 from core.conditions import condition_of, reason_of
 from core.errors import StoreError
-from pipeline.stages import Stage
 from tasks.broker import BrokerAwayError
 from tasks.messages import BatchMessage
 from tasks.queues import engine_digest, queue_name
@@ -96,7 +95,7 @@ class Supervisor:
         if departing:
             run.hand_back()
         else:
-            self._standing.batch, self._standing.stage = message.batch, str(message.stage)
+            self._standing.batch, self._standing.stage = message.batch, message.stage
             self._standing.jobs = run.jobs
             self.stirred.set()
             self._work(run)
@@ -264,11 +263,11 @@ def _counts(run: BatchRun) -> dict[str, int]:
     return {"failed": tally.failed, "not wanted here": tally.skipped, "given back": tally.given_back}
 
 
-def served_cards(place: Workplace, stages: Mapping[Stage, Any]) -> list[dict[str, str]]:
+def served_cards(place: Workplace, stages: Mapping[str, Any]) -> list[dict[str, str]]:
     """What the card says of the engines that are served."""
     return [
         {
-            "stage": str(stage),
+            "stage": stage,
             "engine": engine.spec.describe(),
             "queue": queue_name(place.store.identity.id, stage, engine.spec),
         }

@@ -8,7 +8,6 @@ from core.keys import Key
 from pipeline.incidents import Death
 from pipeline.jobs import JobFolder
 from pipeline.lookup import UnitRef
-from pipeline.stages import Stage
 from worker.engine_host import TICK_SECONDS
 from worker.poison import Verdict, judge
 from worker.protocol import Broken, ChunkDone, Gone
@@ -18,7 +17,7 @@ from worker.workplace import Workplace
 class Suspicion:
     """The suspects of one batch, as this worker and the journals of all workers see them."""
 
-    def __init__(self, stage: Stage, place: Workplace) -> None:
+    def __init__(self, stage: str, place: Workplace) -> None:
         self._stage, self._place = stage, place
 
     def suspects(self, refs: Sequence[UnitRef]) -> set[tuple[str, Key]]:

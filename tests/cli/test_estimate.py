@@ -16,15 +16,18 @@ from accounting.spending import Prices
 from cache.store import Store
 from cli.estimate import _amount, _print_here, _time
 from core.errors import UsageError
+from core.keys import Key
 from core.specs import EngineSpec
-from engines.translate.interface import Line, TranslationTask
 from journals.attempts import AttemptJournal, ProcessCard
 from journals.node_session import NodeFacts, local_facts
 from ledger.price_files import shipped_book
 from ledger.speed import Spread
 from pipeline.requests import RunOptions, gather
 from pipeline.runtime import Runtime, Settings
-from pipeline.stages import Stage, Unit, estimated_usage
+from pipeline.stages import stage_named
+from pipeline.stages.cues import cues_slot
+from pipeline.stages.stage import Slot, Unit
+from subtitles.cues import CueDraft
 
 WHISPER = EngineSpec("faster-whisper", "tiny", "r1", "int8")
 LLAMA = EngineSpec("llama", "small", "r1")
@@ -38,7 +41,7 @@ def made(
 ) -> Estimate:
     """An estimate with engines that are known by name only: none of them is ever loaded."""
     runtime = Runtime(Settings(home=folder / "home", owner="tester", node_price=rate), lambda _line: None)
-    vars(runtime).update(transcriber_spec=WHISPER, translator_spec=LLAMA)
+    runtime._specs.update(transcriber=WHISPER, translator=LLAMA)
     requests = gather([media], RunOptions(targets=to, source_language="en")).requests
     return estimate(requests, runtime, Prices(shipped_book()), on)
 
@@ -46,7 +49,7 @@ def made(
 def measured(
     folder: Path,
     spec: EngineSpec,
-    stage: Stage,
+    stage: str,
     *batches: tuple[int, int],
     tokens: int = 0,
     machine: NodeFacts | None = None,
@@ -57,10 +60,10 @@ def measured(
     facts = (machine or local_facts()).as_json()
     store.write_once(("nodes", session, "opened.json"), json.dumps(facts).encode())
     journal = AttemptJournal(store, ProcessCard(session, "worker"))
-    task = TranslationTask("", "en", "es", (Line("0", "x" * 20),)) if stage is Stage.TRANSLATE else None
+    inputs = {cues_slot(0): (CueDraft(0, 900, "x" * 20, ()),)}
     for number, (audio_ms, engine_ms) in enumerate(batches):
-        unit = Unit(stage, "job", 0, f"{number:064x}", audio_ms, task=task)  # type: ignore[arg-type]
-        begun = journal.start(stage, [unit], spec, estimated_usage(stage, [unit]) if tokens else None)
+        unit = Unit(Slot(stage), "job", Key(f"{number:064x}"), spec, audio_ms, inputs)
+        begun = journal.start(stage, [unit], spec, stage_named(stage).expected_usage([unit]) if tokens else None)
         usage = {"input_tokens": 4 * tokens, "output_tokens": tokens} if tokens else {}
         journal.end(begun.attempt, engine_ms / 1000, 1, usage)
     return measure_speeds(store)
@@ -82,8 +85,8 @@ def test_without_any_measure_it_says_so_and_gives_only_what_can_be_said(tmp_path
 
 
 def test_engine_time_and_cost_come_from_what_was_measured(tmp_path: Path) -> None:
-    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, *((10_000, 1_000 * each) for each in (1, 2, 2, 3)))
-    measured(tmp_path, LLAMA, Stage.TRANSLATE, (10_000, 5_000))
+    measured(tmp_path, WHISPER, "transcribe", *((10_000, 1_000 * each) for each in (1, 2, 2, 3)))
+    measured(tmp_path, LLAMA, "translate", (10_000, 5_000))
     found = made(tmp_path, rate="3.6 EUR")
     transcribe, translate = found.stages
     # From a tenth to three tenths, with four batches by half as much again either way.
@@ -104,14 +107,14 @@ def test_engine_time_and_cost_come_from_what_was_measured(tmp_path: Path) -> Non
 def test_rates_of_other_hardware_are_kept_apart_and_said_to_be(tmp_path: Path) -> None:
     tesla = NodeFacts(gpu_names=("Tesla T4",), size="Standard_NC4as_T4_v3")
     large = NodeFacts(size="Standard_D4s_v5", host="d4")
-    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, (10_000, 100), (10_000, 100), machine=tesla)
-    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, (10_000, 4_000), machine=large)
+    measured(tmp_path, WHISPER, "transcribe", (10_000, 100), (10_000, 100), machine=tesla)
+    measured(tmp_path, WHISPER, "transcribe", (10_000, 4_000), machine=large)
     (guess,) = made(tmp_path, to=()).stages
     # Nothing was measured here: of what was, the most, as wide as of one batch.
     assert (guess.measured_on, guess.other_hardware, guess.batches) == ("Tesla T4", True, 2)
     assert guess.engine_ms is not None
     assert guess.engine_ms.high == -(-guess.audio_ms // 50)
-    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, (10_000, 8_000))
+    measured(tmp_path, WHISPER, "transcribe", (10_000, 8_000))
     (own,) = made(tmp_path, to=()).stages
     assert (own.measured_on, own.other_hardware) == (HERE, False)
     assert own.engine_ms is not None
@@ -125,17 +128,17 @@ def test_rates_of_other_hardware_are_kept_apart_and_said_to_be(tmp_path: Path) -
 def test_loading_that_was_never_measured_is_said_not_to_be_in_the_cost(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, (10_000, 1_000))
-    measured(tmp_path, LLAMA, Stage.TRANSLATE, (10_000, 5_000))
+    measured(tmp_path, WHISPER, "transcribe", (10_000, 1_000))
+    measured(tmp_path, LLAMA, "translate", (10_000, 5_000))
     loads = AttemptJournal(Store.open(tmp_path / "home"))
-    loads.engine_loaded(Stage.TRANSCRIBE, WHISPER, 4)
+    loads.engine_loaded("transcribe", WHISPER, 4)
     found = made(tmp_path, rate="3.6 EUR")
     assert found.as_json()["here"]["without"] == ["loading", "idle", "boot", "people"]
     _print_here(found)
     shown = capsys.readouterr().out
     assert shown.count("loading never measured") == 1
     assert f"; loading {LLAMA.describe()}, idle time, boot and people are not in it" in shown
-    loads.engine_loaded(Stage.TRANSLATE, LLAMA, 4)
+    loads.engine_loaded("translate", LLAMA, 4)
     found = made(tmp_path, rate="3.6 EUR")
     assert found.as_json()["here"]["without"] == ["idle", "boot", "people"]
     _print_here(found)
@@ -143,7 +146,7 @@ def test_loading_that_was_never_measured_is_said_not_to_be_in_the_cost(
 
 
 def test_an_api_is_as_fast_from_any_machine(tmp_path: Path) -> None:
-    measured(tmp_path, LLAMA, Stage.TRANSLATE, (10_000, 100), tokens=1, machine=NodeFacts(gpu_names=("Tesla T4",)))
+    measured(tmp_path, LLAMA, "translate", (10_000, 100), tokens=1, machine=NodeFacts(gpu_names=("Tesla T4",)))
     translate = made(tmp_path, to=("es",)).stages[1]
     assert (translate.measured_on, translate.other_hardware) == ("the network", False)
     # And nobody loads it.
@@ -151,7 +154,7 @@ def test_an_api_is_as_fast_from_any_machine(tmp_path: Path) -> None:
 
 
 def test_without_a_node_rate_the_cost_is_unpriced_and_not_nothing(tmp_path: Path) -> None:
-    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, (10_000, 1_000))
+    measured(tmp_path, WHISPER, "transcribe", (10_000, 1_000))
     found = made(tmp_path, to=())
     assert found.stages[0].engine_ms is not None
     assert found.here is None
@@ -163,12 +166,12 @@ def test_a_fee_in_another_currency_than_the_machine_is_never_added_to_it(
     tmp_path: Path, rate: str, said: list[str]
 ) -> None:
     spec = EngineSpec("openai", "gpt-4o-mini", "r1")
-    measured(tmp_path, spec, Stage.TRANSLATE, (60_000, 20_000), tokens=900)
-    measured(tmp_path, WHISPER, Stage.TRANSCRIBE, (60_000, 6_000))
-    measured(tmp_path, WHISPER, Stage.DETECT, (60_000, 6_000))
+    measured(tmp_path, spec, "translate", (60_000, 20_000), tokens=900)
+    measured(tmp_path, WHISPER, "transcribe", (60_000, 6_000))
+    measured(tmp_path, WHISPER, "detect", (60_000, 6_000))
     settings = Settings(home=tmp_path / "home", owner="tester", node_price=rate, translator="openai")
     runtime = Runtime(settings, lambda _line: None)
-    vars(runtime).update(transcriber_spec=WHISPER, translator_spec=spec)
+    runtime._specs.update(transcriber=WHISPER, translator=spec)
     requests = gather([SPEECH], RunOptions(targets=("es",), source_language="en")).requests
     found = estimate(requests, runtime, Prices(shipped_book()))
     assert (found.here is None) == bool(said)
@@ -176,7 +179,7 @@ def test_a_fee_in_another_currency_than_the_machine_is_never_added_to_it(
 
 
 def test_tokens_are_predicted_from_measured_ones_where_there_are_any(tmp_path: Path) -> None:
-    measured(tmp_path, LLAMA, Stage.TRANSLATE, (10_000, 100), tokens=50)
+    measured(tmp_path, LLAMA, "translate", (10_000, 100), tokens=50)
     found = made(tmp_path, to=("es",))
     audio_ms = found.stages[0].audio_ms
     assert found.usage["output_tokens"].point == round(audio_ms * 50 / 10_000)
@@ -187,7 +190,7 @@ def test_tokens_are_predicted_from_measured_ones_where_there_are_any(tmp_path: P
 
 def test_the_range_leaves_out_the_odd_batch_at_either_end(tmp_path: Path) -> None:
     batches = [(10_000, 10), *((10_000, 1_000 + step) for step in range(23)), (10_000, 90_000)]
-    rates = measured(tmp_path, WHISPER, Stage.TRANSCRIBE, *batches)
+    rates = measured(tmp_path, WHISPER, "transcribe", *batches)
     found = rates.time[HERE, "transcribe", WHISPER.describe()]
     # 25 batches: a fifth more either way.
     assert found.batches == 25
@@ -198,8 +201,8 @@ def test_the_range_leaves_out_the_odd_batch_at_either_end(tmp_path: Path) -> Non
 def test_a_batch_that_was_broken_off_measures_nothing(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "home")
     journal = AttemptJournal(store)
-    units = [Unit(Stage.TRANSCRIBE, "job", place, f"{place:064x}", 1000) for place in range(2)]  # type: ignore[arg-type]
-    journal.end(journal.start(Stage.TRANSCRIBE, units, WHISPER, None).attempt, 0.5, 1, {})
+    units = [Unit(Slot("transcribe", place), "job", Key(f"{place:064x}"), WHISPER, 1000) for place in range(2)]
+    journal.end(journal.start("transcribe", units, WHISPER, None).attempt, 0.5, 1, {})
     assert measure_speeds(store).time == {}
 
 

@@ -11,7 +11,6 @@ import pytest
 from cli import progress
 from cli.progress import PlainWatcher, RunProgress
 from pipeline.report import FileResult, JobState
-from pipeline.stages import Stage
 from pipeline.work import StageCount
 
 
@@ -28,14 +27,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def make_work(job_id: str, units: int) -> Any:
     """A job with units of ten seconds of speech in both stages."""
-    counts = {stage: StageCount() for stage in Stage}
-    for stage in (Stage.TRANSCRIBE, Stage.TRANSLATE):
+    counts = {stage: StageCount() for stage in ("detect", "transcribe", "translate")}
+    for stage in ("transcribe", "translate"):
         counts[stage] = StageCount(total=units, total_ms=units * 10_000)
     segmentation = SimpleNamespace(duration_ms=60_000, speech_ms=30_000, skipped_ms=30_000, segments=())
     return SimpleNamespace(plan=SimpleNamespace(job_id=job_id, segmentation=segmentation), counts=counts)
 
 
-def settle(work: Any, stage: Stage, *, failed: bool = False) -> None:
+def settle(work: Any, stage: str, *, failed: bool = False) -> None:
     count = work.counts[stage]
     if failed:
         count.failed += 1
@@ -49,16 +48,16 @@ def test_a_finished_stage_keeps_its_rate_while_the_next_one_runs(clock: Clock) -
     totals.opened(work)
     for _ in range(2):
         clock.now += 5
-        settle(work, Stage.TRANSCRIBE)
-        totals.advanced(Stage.TRANSCRIBE)
+        settle(work, "transcribe")
+        totals.advanced("transcribe")
     assert totals.ended() == ["transcribe 0:20 of 0:20 speech, 2.0x real time"]
     clock.now += 2
-    settle(work, Stage.TRANSLATE)
-    totals.advanced(Stage.TRANSLATE)
+    settle(work, "translate")
+    totals.advanced("translate")
     assert totals.ended() == []
     clock.now += 2
-    settle(work, Stage.TRANSLATE, failed=True)
-    totals.advanced(Stage.TRANSLATE)
+    settle(work, "translate", failed=True)
+    totals.advanced("translate")
     clock.now += 500
     transcribe, translate = (view.describe() for view in totals.views())
     assert transcribe == "transcribe 0:20 of 0:20 speech, 2.0x real time"
@@ -71,13 +70,13 @@ def test_a_stage_is_through_only_when_no_file_can_bring_more_of_it(clock: Clock)
     totals, first, second = RunProgress(2), make_work("a", 1), make_work("b", 1)
     totals.opened(first)
     clock.now += 5
-    settle(first, Stage.TRANSCRIBE)
-    totals.advanced(Stage.TRANSCRIBE)
+    settle(first, "transcribe")
+    totals.advanced("transcribe")
     assert totals.ended() == []
     totals.opened(second)
     clock.now += 5
-    settle(second, Stage.TRANSCRIBE)
-    totals.advanced(Stage.TRANSCRIBE)
+    settle(second, "transcribe")
+    totals.advanced("transcribe")
     assert totals.ended() == ["transcribe 0:20 of 0:20 speech, 2.0x real time"]
 
 
@@ -87,8 +86,8 @@ def test_plain_output_has_a_line_for_each_stage_also_when_it_was_stopped(
     watcher, work = PlainWatcher(1), make_work("a", 2)
     watcher.opened(Path("talk.mp4"), work)
     clock.now += 4
-    settle(work, Stage.TRANSCRIBE)
-    watcher.advanced(Stage.TRANSCRIBE, 10_000, failed=False)
+    settle(work, "transcribe")
+    watcher.advanced("transcribe", 10_000, failed=False)
     assert "real time" not in capsys.readouterr().err
     watcher.finished(FileResult(Path("talk.mp4"), JobState.INTERRUPTED, "a"))
     watcher.tell_ended(all_of_it=True)

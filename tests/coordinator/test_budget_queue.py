@@ -14,7 +14,7 @@ from journals.node_session import NodeFacts, NodeSession
 from pipeline.jobs import JobFolder
 from pipeline.lookup import UnitRef
 from pipeline.report import JobState
-from pipeline.stages import Stage, Unit
+from pipeline.stages.stage import Unit
 from tasks.messages import BatchMessage
 
 #: A unit of currency for each millisecond.
@@ -35,8 +35,8 @@ def submit(theatre: Theatre, windows: int, budget: str, rate: str = DEAR) -> str
 def begin(theatre: Theatre, refs: tuple[UnitRef, ...], node: str = "n1") -> tuple[AttemptJournal, str]:
     """What a worker writes before it computes units."""
     journal = AttemptJournal(theatre.store, ProcessCard(node, "w1"))
-    units = [Unit(Stage.TRANSCRIBE, ref.job_id, ref.window, ref.key, 1000) for ref in refs]
-    return journal, journal.start(Stage.TRANSCRIBE, units, theatre.runtime.transcriber_spec, None).attempt
+    units = [Unit(ref.slot, ref.job_id, ref.key, theatre.runtime.engine_spec("transcriber"), 1000) for ref in refs]
+    return journal, journal.start("transcribe", units, theatre.runtime.engine_spec("transcriber"), None).attempt
 
 
 def work(theatre: Theatre, message: BatchMessage, ms: int, *, node: str = "n1") -> None:

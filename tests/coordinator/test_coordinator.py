@@ -10,7 +10,6 @@ from theatre import Theatre
 
 from jobs.submissions import OrderKind, Priority, give_order, open_jobs, order_names
 from pipeline.report import JobState
-from pipeline.stages import Stage
 
 
 def finish_everything(theatre: Theatre, *jobs: str) -> None:
@@ -36,13 +35,13 @@ def test_a_submitted_job_is_handed_out_computed_and_delivered(theatre: Theatre) 
 
 
 def test_a_job_that_nobody_serves_is_not_handed_out_and_says_so(theatre: Theatre) -> None:
-    theatre.show_worker("translator", Stage.TRANSLATE)
+    theatre.show_worker("translator", "translate")
     job = theatre.maker.submit("talk", 3)
     theatre.until(lambda: theatre.coordinator.floor.active)
     theatre.until(lambda: theatre.view(job).waiting_for)
     assert "no worker serves fake" in theatre.view(job).waiting_for
     assert theatre.take() is None
-    theatre.show_worker("transcriber", Stage.TRANSCRIBE)
+    theatre.show_worker("transcriber", "transcribe")
     theatre.until(lambda: theatre.take())
 
 

@@ -68,7 +68,7 @@ def poison(
     ("where", "name"),
     [
         (intake, "open_job"),
-        (intake, "queues_of"),
+        (intake, "ActiveJob"),
         (DemandLog, "wanted"),
         (JobWork, "ready"),
         (JobWork, "settle"),
@@ -133,7 +133,7 @@ def test_a_job_that_meets_its_defect_again_and_again_fails_and_can_be_retried(
     theatre.show_worker()
     job = theatre.maker.submit("talk", 3)
     with monkeypatch.context() as patch:
-        met = poison(patch, intake, "queues_of", job)
+        met = poison(patch, intake, "ActiveJob", job)
         finish(theatre, job)
         assert len(met) == 1 + len(NO_PAUSES)
     assert theatre.view(job).state is JobState.FAILED

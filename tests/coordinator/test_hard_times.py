@@ -18,7 +18,6 @@ from jobs.presence import other_coordinator
 from jobs.submissions import OrderKind, Priority, give_order, open_jobs
 from jobs.webhooks import OUTBOX
 from pipeline.report import JobState
-from pipeline.stages import Stage
 
 
 def finish(theatre: Theatre, *jobs: str) -> None:
@@ -48,7 +47,7 @@ def test_a_stranger_s_cards_and_hints_end_nothing_and_teach_nothing(theatre: The
     assert "evil" not in kept
     # Whatever was claimed, a batch of it is one that workers accept.
     assert all(0 <= engine_ms <= audio_ms * 1_000 and audio_ms < 10**8 for engine_ms, audio_ms in kept[queue])
-    assert theatre.coordinator.floor.rates.predict(queue, Stage.TRANSCRIBE, 1) <= 1_000
+    assert theatre.coordinator.floor.rates.predict(queue, "transcribe", 1) <= 1_000
 
 
 def test_jobs_that_nobody_serves_do_not_keep_others_from_being_opened(
@@ -191,16 +190,16 @@ def test_a_job_that_is_cancelled_while_it_is_delivered_ends_as_done_for_everybod
 ) -> None:
     import threading
 
-    from coordinator import ending
+    from pipeline import lifecycle
 
-    gate, began, deliver = threading.Event(), threading.Event(), ending.deliver_job
+    gate, began, deliver = threading.Event(), threading.Event(), lifecycle.deliver_job
 
     def slow(*values: Any) -> Any:
         began.set()
         gate.wait(30)
         return deliver(*values)
 
-    monkeypatch.setattr(ending, "deliver_job", slow)
+    monkeypatch.setattr(lifecycle, "deliver_job", slow)
     theatre.show_worker()
     job = theatre.maker.submit("talk", 2, notify="http://127.0.0.1:9/hook")
 

@@ -21,7 +21,6 @@ from journals.demand import DemandLog
 from journals.log_ends import EndOfLogRecorder, family_of, process_name
 from journals.node_session import NodeFacts, NodeSession
 from pipeline.jobs import JobFolder
-from pipeline.stages import Stage
 
 ENGINE = EngineSpec("fake", "fake", "1")
 #: More writes than the life below has.
@@ -63,7 +62,7 @@ def live(store: Store) -> None:
         for _ in range(2)
     ]
     for engine in engines:
-        engine.engine_loaded(Stage.TRANSCRIBE, ENGINE, 0.5)
+        engine.engine_loaded("transcribe", ENGINE, 0.5)
     engines[0].close()
     for engine in engines:
         session.note_process_end(engine.session)

@@ -38,7 +38,7 @@ def test_files_with_far_more_sound_than_bytes_do_not_hold_up_other_people_s_jobs
                 decoding.discard(folder.job_id)
         return plan_job(request, folder, on_decoded)
 
-    monkeypatch.setattr("coordinator.opening.plan_job", plan_slowly)
+    monkeypatch.setattr("pipeline.lifecycle.plan_job", plan_slowly)
     theatre.show_worker()
     hostile = [
         theatre.maker.submit(f"hostile{number}", 1, owner=f"attacker{number}", priority=priority)
@@ -76,7 +76,7 @@ def test_a_coordinator_that_ends_leaves_a_hostile_file_in_the_middle(
             begun.set()
             begun.wait(0.01)
 
-    monkeypatch.setattr("coordinator.opening.plan_job", plan_for_ever)
+    monkeypatch.setattr("pipeline.lifecycle.plan_job", plan_for_ever)
     theatre.show_worker()
     theatre.maker.submit("hostile", 1)
     theatre.until(begun.is_set)

@@ -16,10 +16,9 @@ from cache.envelope import Record
 from coordinator.coordinator import Coordinator
 from engines.transcribe.interface import Transcript
 from jobs.submissions import QueueView, read_view
-from pipeline import records
 from pipeline.jobs import JobFolder
 from pipeline.lookup import UnitRef
-from pipeline.stages import Stage
+from pipeline.stages import engine_stages, stage_named
 from tasks.broker import Broker
 from tasks.messages import BatchMessage, parse_message
 from tasks.queues import queue_name, step_keys
@@ -49,12 +48,15 @@ class Theatre:
         self.coordinator.start()
         return self.coordinator
 
-    def queue(self, stage: Stage = Stage.TRANSCRIBE) -> str:
-        spec = self.runtime.translator_spec if stage is Stage.TRANSLATE else self.runtime.transcriber_spec
+    def queue(self, stage: str = "transcribe") -> str:
+        spec = self.runtime.engine_spec(stage_named(stage).role)
         return queue_name(self.store.identity.id, stage, spec)
 
-    def show_worker(self, name: str = "w1", *stages: Stage) -> None:
-        serves = [{"stage": str(s), "engine": "fake", "queue": self.queue(s)} for s in stages or tuple(Stage)]
+    def show_worker(self, name: str = "w1", *stages: str) -> None:
+        serves = [
+            {"stage": str(s), "engine": "fake", "queue": self.queue(s)}
+            for s in stages or [each.name for each in engine_stages()]
+        ]
         self.broker.beat(name, {"state": "idle", "serves": serves}, 60_000)
 
     def step(self, times: int = 1) -> None:
@@ -70,7 +72,7 @@ class Theatre:
                 return
         raise AssertionError(f"it did not happen; said: {self.said}")
 
-    def take(self, stage: Stage = Stage.TRANSCRIBE) -> BatchMessage | None:
+    def take(self, stage: str = "transcribe") -> BatchMessage | None:
         """Takes the next message, as a worker does, in order of priority."""
         for name in step_keys(self.queue(stage)):
             raw = self.broker._redis.rpop(name)
@@ -82,7 +84,7 @@ class Theatre:
     def compute(self, refs: tuple[UnitRef, ...]) -> None:
         """Commits a transcript without words for each unit."""
         self.store.put_many(
-            [Record(ref.key, "transcribe", records.dump_transcript(Transcript(())), {}) for ref in refs]
+            [Record(ref.key, "transcribe", stage_named("transcribe").encode(Transcript(())), {}) for ref in refs]
         )
 
     def done(self, message: BatchMessage) -> None:

@@ -13,7 +13,7 @@ from fleet import Fleet
 from planned_jobs import fake_runtime
 
 from pipeline.runtime import Runtime
-from pipeline.stages import Stage
+from pipeline.stages import engine_stages
 from tasks.queues import STORE_DIGITS, queue_name, step_keys
 
 SETTINGS = {
@@ -35,8 +35,7 @@ PUT: tuple[Callable[[Any, str], object], ...] = (
 def fixed_names(runtime: Runtime) -> set[str]:
     """Names that a store has in the broker whatever its fleet does."""
     store_id = runtime.store.identity.id
-    specs = {Stage.TRANSLATE: runtime.translator_spec}
-    queues = [queue_name(store_id, stage, specs.get(stage, runtime.transcriber_spec)) for stage in Stage]
+    queues = [queue_name(store_id, stage.name, runtime.engine_spec(stage.role)) for stage in engine_stages()]
     return {
         *(f"segue:{store_id[:STORE_DIGITS]}:{name}" for name in ("leader", "epoch", "done", "workers")),
         *(name for queue in queues for name in step_keys(queue)),

@@ -119,6 +119,7 @@ def _check(reply: tuple[int, bytes, bool]) -> None:
     assert all(0 <= amount < 10**6 for amount in result.usage.values())
     assert {"requests", "input_tokens", "output_tokens"} <= set(result.usage)
     _check_translation(result.value, is_meant)
+    assert all(0 <= amount < 10**6 for amount in result.usage.values())
 
 
 def _check_translation(result: Translation, is_meant: bool) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from core.keys import Key
 from jobs.submissions import Priority
 from pipeline.lookup import UnitRef
-from pipeline.stages import Stage
+from pipeline.stages import engine_stages
+from pipeline.stages.stage import Slot
 from tasks.envelope import TASK, batch_of, open_envelope
 from tasks.messages import BatchMessage, MessageRefusedError, parse_message
 
@@ -21,9 +22,9 @@ _STORE = "a" * 32
 _DIGEST = "b" * 64
 
 
-def _message(stage: Stage, count: int) -> dict[str, Any]:
-    target = "pt-BR" if stage is Stage.TRANSLATE else ""
-    units = tuple(UnitRef("c" * 24, place, target, "en", Key(_DIGEST), 0, 30_000) for place in range(count))
+def _message(stage: str, count: int) -> dict[str, Any]:
+    target = "pt-BR" if stage == "translate" else ""
+    units = tuple(UnitRef("c" * 24, Slot(stage, place, target), Key(_DIGEST), 0, 30_000) for place in range(count))
     return BatchMessage(_STORE, "d" * 32, stage, _DIGEST, Priority.NORMAL, units, 1_200).as_kwargs()
 
 
@@ -37,7 +38,7 @@ def _entry(kwargs: Any) -> dict[str, Any]:
     }
 
 
-_MESSAGES = st.builds(_message, st.sampled_from(list(Stage)), st.integers(1, 3))
+_MESSAGES = st.builds(_message, st.sampled_from([stage.name for stage in engine_stages()]), st.integers(1, 3))
 _ENTRIES = damaged_json(damaged_json(_MESSAGES).map(_entry)).map(as_bytes)
 
 

@@ -9,7 +9,6 @@ from fuzzing import Target
 from hypothesis import strategies as st
 
 from core.specs import EngineSpec
-from pipeline.stages import Stage
 from worker.protocol import (
     Broken,
     ChunkDone,
@@ -24,7 +23,7 @@ from worker.protocol import (
 )
 
 _EVENTS = (
-    Ready((ServedEngine(Stage.TRANSCRIBE, EngineSpec("fake", "m", "1"), 4, remote=False),)),
+    Ready((ServedEngine("transcribe", EngineSpec("fake", "m", "1"), 4, remote=False),)),
     Settled(1, 0, Ending.DONE, ""),
     ChunkDone(1, "p/transcribe/1", 120, 30_000, (1, 2), 4),
     Broken(1, Trouble.AUDIO, "text", ("c" * 24,)),

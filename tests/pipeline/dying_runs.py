@@ -22,7 +22,7 @@ from core.specs import EngineSpec  # noqa: E402
 from journals.attempts import AttemptJournal, ProcessCard  # noqa: E402
 from journals.log_ends import family_of, process_name  # noqa: E402
 from journals.node_session import NodeFacts, NodeSession  # noqa: E402
-from pipeline.stages import Stage, Unit  # noqa: E402
+from pipeline.stages.stage import Slot, Unit  # noqa: E402
 
 ENGINE = EngineSpec("fake", "fake", "1")
 BEAT_S = 0.05
@@ -37,15 +37,15 @@ def attempts(store: Store, session: NodeSession, worker: str) -> AttemptJournal:
     """The journal of an engine process of this worker: loaded, one attempt ended, one under way."""
     card = ProcessCard(session.session, worker)
     journal = AttemptJournal(store, card, session=process_name(family_of(session.beats)))
-    journal.engine_loaded(Stage.TRANSCRIBE, ENGINE, 0.5)
-    first = journal.start(Stage.TRANSCRIBE, [_unit(worker, 1)], ENGINE, None)
+    journal.engine_loaded("transcribe", ENGINE, 0.5)
+    first = journal.start("transcribe", [_unit(worker, 1)], ENGINE, None)
     journal.end(first.attempt, 0.2, 1, {"audio_ms": 900})
-    journal.start(Stage.TRANSCRIBE, [_unit(worker, 2)], ENGINE, None)
+    journal.start("transcribe", [_unit(worker, 2)], ENGINE, None)
     return journal
 
 
 def _unit(worker: str, number: int) -> Unit:
-    return Unit(Stage.TRANSCRIBE, "j", number, Key(digest_value([worker, number])), 900, source="en")
+    return Unit(Slot("transcribe", number), "j", Key(digest_value([worker, number])), ENGINE, 900)
 
 
 def main(kind: str, folder: Path) -> None:

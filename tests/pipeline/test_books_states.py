@@ -72,7 +72,7 @@ def test_going_on_after_a_budget_stopped_a_run_avoided_nothing(bench: Bench) -> 
     for budget in ("1", "100000"):
         runtime = bench.runtime(node_price=rate, batch_size=1, fake_delay_ms=1100)
         requests = gather([SAMPLE], RunOptions(targets=("es",), out=bench.out, source_language="en")).requests
-        account = RunBudget.open(budget_of(budget, rate), runtime, Prices(NO_PRICES), translates=True)
+        account = RunBudget.open(budget_of(budget, rate), runtime, Prices(NO_PRICES), ("transcriber", "translator"))
         report = Executor(runtime, make_entries(requests, runtime), Silence(), account).run()
         (result,) = report.files
         assert report.budget is not None

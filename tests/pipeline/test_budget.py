@@ -28,7 +28,7 @@ from pipeline.jobs import JobFolder
 from pipeline.progress import Silence
 from pipeline.report import JobState, RunReport
 from pipeline.requests import RunOptions, gather, make_entries
-from pipeline.stages import Stage, Unit
+from pipeline.stages.stage import Slot, Unit
 
 #: A machine so dear that a second of it costs a unit of currency.
 DEAR = "3600 USD"
@@ -58,7 +58,7 @@ class UnitClock(Silence):
     def __call__(self) -> int:
         return self.now
 
-    def advanced(self, stage: Stage, audio_ms: int, *, failed: bool) -> None:
+    def advanced(self, stage: str, audio_ms: int, *, failed: bool) -> None:
         self.now += 500_000_000
 
 
@@ -70,7 +70,7 @@ def run(
     requests = gather([media], options).requests
     if not budget:
         return Executor(runtime, make_entries(requests, runtime), Silence()).run()
-    account = RunBudget.open(budget_of(budget, rate), runtime, Prices(shipped_book()), translates=True)
+    account = RunBudget.open(budget_of(budget, rate), runtime, Prices(shipped_book()), ("transcriber", "translator"))
     clock = UnitClock()
     account.clock = clock
     return Executor(runtime, make_entries(requests, runtime), clock, account).run()
@@ -170,15 +170,15 @@ def test_what_is_no_amount_is_no_budget(text: str) -> None:
 def test_a_remote_translator_without_a_price_is_refused_and_with_one_is_not(bench: Bench) -> None:
     runtime = bench.runtime(node_price="0 USD", translator="openai")
     # As if the endpoint had been asked already.
-    vars(runtime)["translator_spec"] = EngineSpec("openai", "words", "1")
+    runtime._specs["translator"] = EngineSpec("openai", "words", "1")
     cap = Money(10**9, "USD")
     with pytest.raises(UsageError, match=r"a budget needs a price: .*input_tokens of openai words") as refusal:
-        RunBudget.open(cap, runtime, Prices(PriceBook(())), translates=True)
+        RunBudget.open(cap, runtime, Prices(PriceBook(())), ("transcriber", "translator"))
     assert "segue prices import" in refusal.value.hint
-    RunBudget.open(cap, runtime, priced_book(), translates=True)
+    RunBudget.open(cap, runtime, priced_book(), ("transcriber", "translator"))
     own = Prices(PriceBook(()), frozenset({"openai words"}))
-    RunBudget.open(cap, runtime, own, translates=True)
-    RunBudget.open(cap, runtime, Prices(PriceBook(())), translates=False)
+    RunBudget.open(cap, runtime, own, ("transcriber", "translator"))
+    RunBudget.open(cap, runtime, Prices(PriceBook(())), ("transcriber",))
 
 
 def test_a_call_counts_as_estimated_until_its_usage_is_known(bench: Bench) -> None:
@@ -211,9 +211,11 @@ def test_usage_without_a_price_stops_the_run_instead_of_counting_as_nothing() ->
 WHISPER = EngineSpec("whisper", "base", "1")
 
 
-def windows(count: int, stage: Stage = Stage.TRANSCRIBE) -> list[Unit]:
+def windows(count: int, stage: str = "transcribe") -> list[Unit]:
     """Units of a second of speech."""
-    return [Unit(stage, "job", number, Key(digest_value({"unit": number})), 1000) for number in range(count)]
+    return [
+        Unit(Slot(stage, number), "job", Key(digest_value({"unit": number})), WHISPER, 1000) for number in range(count)
+    ]
 
 
 def account(bench: Bench, cap: str) -> tuple[RunBudget, UnitClock]:
@@ -226,7 +228,7 @@ def account(bench: Bench, cap: str) -> tuple[RunBudget, UnitClock]:
     return budget, clock
 
 
-def worked(bench: Bench, stage: Stage, seconds: float, tell: Callable[[Mapping[str, Any]], None]) -> None:
+def worked(bench: Bench, stage: str, seconds: float, tell: Callable[[Mapping[str, Any]], None]) -> None:
     """A second of speech took so long."""
     journal = AttemptJournal(bench.runtime().store, tell=tell)
     begun = journal.start(stage, windows(1, stage), WHISPER, None)
@@ -235,11 +237,11 @@ def worked(bench: Bench, stage: Stage, seconds: float, tell: Callable[[Mapping[s
 
 def test_a_batch_is_begun_only_if_it_is_expected_to_end_within_the_cap(bench: Bench) -> None:
     budget, clock = account(bench, "10 USD")
-    assert budget.fits(Stage.TRANSCRIBE, windows(1000), WHISPER, remote=False)  # Nothing says what it will take.
-    worked(bench, Stage.TRANSCRIBE, 2, budget.take)
+    assert budget.fits("transcribe", windows(1000), WHISPER, remote=False)  # Nothing says what it will take.
+    worked(bench, "transcribe", 2, budget.take)
     clock.now = 2 * 10**9
-    assert budget.fits(Stage.TRANSCRIBE, windows(4), WHISPER, remote=False)
-    assert not budget.fits(Stage.TRANSCRIBE, windows(5), WHISPER, remote=False)
+    assert budget.fits("transcribe", windows(4), WHISPER, remote=False)
+    assert not budget.fits("transcribe", windows(5), WHISPER, remote=False)
     assert budget.state().ahead == Money.parse("12 USD")
 
 
@@ -247,7 +249,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_only_one_unit_that_does_not_end
     budget, clock = account(bench, "10 USD")
     stops: list[str] = []
     gate, units = BudgetGate(budget, lambda: stops.append("stop")), windows(9)
-    worked(bench, Stage.TRANSCRIBE, 2, budget.take)
+    worked(bench, "transcribe", 2, budget.take)
     assert gate.affordable(units, WHISPER, False) == units[:4]
     clock.now = 7 * 10**9
     assert gate.affordable(units, WHISPER, False) == units[:1]
@@ -269,8 +271,8 @@ def test_a_run_whose_full_batch_is_too_dear_does_it_in_halves(bench: Bench, tmp_
     assert [len(each["units"]) for each in began if each["stage"] == "transcribe"] == [2]
     # In a store that knows no more than that a second of speech takes a second, a little less than both would cost.
     other = Bench(tmp_path / "other")
-    journal, spec = AttemptJournal(other.runtime().store), other.runtime().transcriber_spec
-    journal.end(journal.start(Stage.TRANSCRIBE, windows(1), spec, None).attempt, 1, 1, {})
+    journal, spec = AttemptJournal(other.runtime().store), other.runtime().engine_spec("transcriber")
+    journal.end(journal.start("transcribe", windows(1), spec, None).attempt, 1, 1, {})
     report = run(other, f"{Decimal(speech_ms - 1) / 1000}", batch_size=4)
     assert report.files[0].state is JobState.DONE
     assert report.budget is not None
@@ -281,35 +283,35 @@ def test_a_run_whose_full_batch_is_too_dear_does_it_in_halves(bench: Bench, tmp_
 
 def test_a_translator_on_this_machine_can_be_left_after_each_unit(bench: Bench) -> None:
     budget, clock = account(bench, "10 USD")
-    worked(bench, Stage.TRANSLATE, 2, budget.take)
+    worked(bench, "translate", 2, budget.take)
     clock.now = 8 * 10**9
-    assert budget.fits(Stage.TRANSLATE, windows(5, Stage.TRANSLATE), WHISPER, remote=False)
+    assert budget.fits("translate", windows(5, "translate"), WHISPER, remote=False)
     clock.now += 1
-    assert not budget.fits(Stage.TRANSLATE, windows(1, Stage.TRANSLATE), WHISPER, remote=False)
+    assert not budget.fits("translate", windows(1, "translate"), WHISPER, remote=False)
 
 
 def test_a_run_that_goes_on_knows_what_loading_and_batches_took_before(bench: Bench) -> None:
     def nobody(_fact: Mapping[str, Any]) -> None:
         """The journal alone is told."""
 
-    worked(bench, Stage.TRANSCRIBE, 2, nobody)
+    worked(bench, "transcribe", 2, nobody)
     loads = AttemptJournal(bench.runtime().store)
-    loads.engine_loaded(Stage.TRANSCRIBE, WHISPER, 4)
+    loads.engine_loaded("transcribe", WHISPER, 4)
     budget, _ = account(bench, "5 USD")
-    assert not budget.fits(Stage.TRANSCRIBE, windows(1), WHISPER, remote=False)
+    assert not budget.fits("transcribe", windows(1), WHISPER, remote=False)
     assert budget.state().ahead == Money.parse("6 USD")
     loads = AttemptJournal(bench.runtime().store, tell=budget.take)
-    loads.engine_loaded(Stage.TRANSCRIBE, WHISPER, 4)
-    assert budget.fits(Stage.TRANSCRIBE, windows(1), WHISPER, remote=False)
+    loads.engine_loaded("transcribe", WHISPER, 4)
+    assert budget.fits("transcribe", windows(1), WHISPER, remote=False)
 
 
 def test_calls_of_an_api_are_not_begun_where_their_estimate_goes_past_the_cap(bench: Bench) -> None:
     store, spec = bench.runtime().store, EngineSpec("openai", "words", "1")
-    units = windows(2, Stage.TRANSLATE)
+    units = windows(2, "translate")
     # 400 tokens of instructions for each, at 1 USD for a thousand.
     for cap, fits in (("0.79 USD", False), ("0.80 USD", True)):
         budget = RunBudget(Money.parse(cap), "0 USD", priced_book(), Spending(store, priced_book()))
-        assert budget.fits(Stage.TRANSLATE, units, spec, remote=True) is fits
+        assert budget.fits("translate", units, spec, remote=True) is fits
 
 
 def priced_book() -> Prices:

@@ -19,8 +19,8 @@ from engines.transcribe.words import in_order, spread_words
 from jobs.status import assembly_of, status_of
 from pipeline.job import PlannedWindow
 from pipeline.jobs import JobFolder
+from pipeline.stages.language import decide_language
 from pipeline.timeline import window_cues
-from pipeline.vote import decide_language
 from segmenter.params import SegmenterParams
 from segmenter.windows import audio_spans, pack_windows
 from subtitles.cues import Cue

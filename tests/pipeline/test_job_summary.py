@@ -22,12 +22,11 @@ from core.text import Word
 from engines.transcribe.interface import Transcript
 from jobs.retention import collect
 from jobs.status import JobStatus, status_of
-from pipeline import records
 from pipeline.assemble import assemble_job
 from pipeline.job_summary import JobSummary, summary_of
 from pipeline.jobs import JobFolder, list_jobs
 from pipeline.report import JobState, count_units
-from pipeline.stages import Stage
+from pipeline.stages import stage_named
 from pipeline.work import JobWork
 
 NAME = "summary.state"
@@ -89,11 +88,11 @@ class Change:
     def _rewrite(self, folder: JobFolder, key: str) -> None:
         """Damaged, and computed again by an engine that says it otherwise."""
         record = folder.store.get(key)
-        if record is None or record.kind != Stage.TRANSCRIBE:
+        if record is None or record.kind != "transcribe":
             return
         words = (Word(0, 700, f" Otherwise{self._chance.random()}.", 900),)
         self._shop.lose([key])
-        folder.store.put(Record(record.key, record.kind, records.dump_transcript(Transcript(words)), {}))
+        folder.store.put(Record(record.key, record.kind, stage_named("transcribe").encode(Transcript(words)), {}))
 
     def _path(self, key: str) -> Path:
         return self._shop.store.home / "objects" / key[:2] / key

@@ -42,7 +42,7 @@ from pipeline.jobs import JobFolder
 from pipeline.report import FileResult, JobState
 from pipeline.requests import RunOptions, gather
 
-SETTINGS = JobSettings("en", ("es",), "", None, None, {})
+SETTINGS = JobSettings("en", ("es",), "", {}, {})
 
 
 @pytest.fixture

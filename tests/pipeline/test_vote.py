@@ -8,7 +8,8 @@ from spoken import SAMPLE
 
 from core.speech import Segment, Span, Window
 from pipeline.job import PlannedWindow
-from pipeline.vote import VOTERS, choose_voters, decide_language
+from pipeline.stages.detect import VOTERS, choose_voters
+from pipeline.stages.language import decide_language
 
 
 def windows(*lengths_and_scores: tuple[int, int]) -> list[PlannedWindow]:

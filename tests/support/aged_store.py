@@ -16,10 +16,11 @@ from core.keys import Digest, Key, digest_value, make_key
 from core.text import Word
 from engines.transcribe.interface import LanguageGuess, Transcript
 from engines.translate.interface import TranslatedLine, Translation
-from pipeline import records
 from pipeline.job import make_job_id
 from pipeline.jobs import JobFolder
-from pipeline.stages import Stage, Unit
+from pipeline.stages import stage_named
+from pipeline.stages.cues import cues_slot
+from pipeline.stages.stage import Unit
 from pipeline.work import JobWork
 
 LANGUAGES = ("en", "de", "fr")
@@ -28,14 +29,14 @@ LANGUAGES = ("en", "de", "fr")
 def computed(unit: Unit) -> bytes:
     """What a deterministic engine makes of a unit."""
     number = int(unit.key[:8], 16)
-    if unit.stage is Stage.DETECT:
-        return records.dump_guess(LanguageGuess(LANGUAGES[number % len(LANGUAGES)], 900))
-    if unit.stage is Stage.TRANSCRIBE:
+    if unit.stage == "detect":
+        return stage_named("detect").encode(LanguageGuess(LANGUAGES[number % len(LANGUAGES)], 900))
+    if unit.stage == "transcribe":
         words = (Word(0, 400, f" Word{number % 5}.", 900), Word(400, 900, f" Again{number}.", 900))
-        return records.dump_transcript(Transcript(words if number % 7 else ()))
-    assert unit.task is not None
-    lines = tuple(TranslatedLine("", f"{line.text} ({unit.language})") for line in unit.task.lines)
-    return records.dump_translation(Translation(lines))
+        return stage_named("transcribe").encode(Transcript(words if number % 7 else ()))
+    cues = unit.inputs[cues_slot(unit.window)]
+    lines = tuple(TranslatedLine("", f"{cue.text} ({unit.language})") for cue in cues)
+    return stage_named("translate").encode(Translation(lines))
 
 
 def complete(folder: JobFolder) -> list[str]:

@@ -25,9 +25,8 @@ from coordinator.coordinator import Coordinator  # noqa: E402
 from coordinator.intake import MOST_ACTIVE  # noqa: E402
 from engines.transcribe.interface import Transcript  # noqa: E402
 from jobs.submissions import open_jobs, order_names  # noqa: E402
-from pipeline import records  # noqa: E402
 from pipeline.runtime import Runtime  # noqa: E402
-from pipeline.stages import Stage  # noqa: E402
+from pipeline.stages import stage_named  # noqa: E402
 from tasks.broker import Broker  # noqa: E402
 from tasks.envelope import open_envelope  # noqa: E402
 from tasks.queues import queue_name, step_keys  # noqa: E402
@@ -43,10 +42,10 @@ class PassClock:
     def __init__(self, runtime: Runtime, broker: Broker) -> None:
         self.runtime, self.broker = runtime, broker
         self.coordinator = Coordinator(runtime, broker, lambda _line: None)
-        self.queue = queue_name(runtime.store.identity.id, Stage.TRANSCRIBE, runtime.transcriber_spec)
+        self.queue = queue_name(runtime.store.identity.id, "transcribe", runtime.engine_spec("transcriber"))
 
     def show_workers(self) -> None:
-        serves = [{"stage": str(Stage.TRANSCRIBE), "engine": "fake", "queue": self.queue}]
+        serves = [{"stage": "transcribe", "engine": "fake", "queue": self.queue}]
         for number in range(_WORKERS):
             self.broker.beat(f"w{number}", {"state": "busy", "serves": serves}, 600_000)
 
@@ -107,7 +106,7 @@ class PassClock:
 
 def empty_record(key: str) -> Record:
     """A transcript without words."""
-    return Record(key, str(Stage.TRANSCRIBE), records.dump_transcript(Transcript(())), {})  # type: ignore[arg-type]
+    return Record(key, "transcribe", stage_named("transcribe").encode(Transcript(())), {})  # type: ignore[arg-type]
 
 
 def main() -> None:

@@ -94,8 +94,10 @@ class JobMaker:
             source_language="en",
             target_languages=targets,
             track="",
-            transcriber=freeze("transcriber", EngineChoice("fake"), resources),
-            translator=freeze("translator", EngineChoice("fake"), resources) if targets else None,
+            engines={
+                role: freeze(role, EngineChoice("fake"), resources)
+                for role in ("transcriber", *(["translator"] if targets else []))
+            },
             segmenter=self.runtime.segmenter.as_json(),
         )
         delivery = Delivery(media, self.folder / "out", name)

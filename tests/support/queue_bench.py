@@ -11,7 +11,7 @@ from core.keys import Key
 from core.specs import EngineSpec
 from jobs.submissions import Priority
 from pipeline.lookup import UnitRef
-from pipeline.stages import Stage
+from pipeline.stages.stage import Slot
 from tasks.app import make_app, serve
 from tasks.broker import Broker
 from tasks.messages import BatchMessage, make_batch_id
@@ -19,15 +19,15 @@ from tasks.queues import engine_digest, queue_name
 
 STORE = "0123456789abcdef" * 2
 SPEC = EngineSpec("fake", "tiny", "r1")
-QUEUE = queue_name(STORE, Stage.DETECT, SPEC)
+QUEUE = queue_name(STORE, "detect", SPEC)
 #: A test that waits for so long has failed; nothing is asserted about times below it.
 PATIENCE_S = 30.0
 
 
 def make_message(priority: Priority = Priority.NORMAL, store: str = STORE, units: int = 1) -> BatchMessage:
     """A message that names units which nobody has."""
-    refs = tuple(UnitRef("b" * 24, number, "", "", Key("c" * 64), 0, 1000) for number in range(units))
-    return BatchMessage(store, make_batch_id(), Stage.DETECT, engine_digest(SPEC), priority, refs, 500)
+    refs = tuple(UnitRef("b" * 24, Slot("detect", number), Key("c" * 64), 0, 1000) for number in range(units))
+    return BatchMessage(store, make_batch_id(), "detect", engine_digest(SPEC), priority, refs, 500)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

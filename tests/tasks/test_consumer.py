@@ -14,7 +14,6 @@ from celery import Celery
 from queue_bench import PATIENCE_S, QUEUE, SPEC, STORE, QueueBench, make_message, wait_until
 
 from jobs.submissions import Priority
-from pipeline.stages import Stage
 from tasks.app import make_app, serve
 from tasks.broker import Broker
 from tasks.messages import BatchMessage
@@ -54,7 +53,7 @@ def test_rush_is_taken_first_and_low_last(bench: QueueBench) -> None:
 
 
 def test_rush_in_a_later_queue_precedes_normal_in_an_earlier_one(broker: Broker, broker_server: BrokerServer) -> None:
-    second = queue_name(STORE, Stage.TRANSCRIBE, SPEC)
+    second = queue_name(STORE, "transcribe", SPEC)
     normal, rush = make_message(), make_message(RUSH)
     broker.send(QUEUE, normal)
     broker.send(second, rush)
@@ -208,7 +207,7 @@ def _take_one(app: Celery, queue: str) -> BatchMessage:
 
 def test_an_app_serves_again_and_other_queues(broker: Broker, broker_server: BrokerServer) -> None:
     app = make_app(broker_server.url, STORE)
-    for queue in (QUEUE, queue_name(STORE, Stage.TRANSCRIBE, SPEC), QUEUE):
+    for queue in (QUEUE, queue_name(STORE, "transcribe", SPEC), QUEUE):
         sent = make_message()
         broker.send(queue, sent)
         assert _take_one(app, queue) == sent

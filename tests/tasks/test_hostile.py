@@ -74,7 +74,7 @@ _CHANGES: dict[str, Change] = {
     "another id": lambda entry: entry["headers"].update(id="d" * 32),
     "positional": lambda entry: _body(entry, lambda body: body[0].append(1)),
     "another store": lambda entry: _body(entry, lambda body: body[1].update(store="f" * 32)),
-    "another version": lambda entry: _body(entry, lambda body: body[1].update(v=2)),
+    "another version": lambda entry: _body(entry, lambda body: body[1].update(v=1)),
     "path in a job id": lambda entry: _body(entry, lambda body: body[1]["units"][0].__setitem__(0, "../../etc")),
     "callbacks": lambda entry: _body(entry, lambda body: body[2].update(callbacks=[{"task": "celery.map"}])),
     "chain": lambda entry: _body(entry, lambda body: body[2].update(chain=[{"task": "celery.map"}])),

@@ -14,7 +14,7 @@ from core.specs import EngineSpec
 from jobs.submissions import Priority
 from pipeline import stages
 from pipeline.lookup import UnitRef
-from pipeline.stages import Stage
+from pipeline.stages.stage import Slot
 from tasks.envelope import open_envelope
 from tasks.messages import (
     MAX_MESSAGE_BYTES,
@@ -26,12 +26,18 @@ from tasks.messages import (
 )
 from tasks.queues import PRIORITY_STEPS, engine_digest, queue_name, queue_of_key, step_keys
 
-_UNIT: list[Any] = ["b" * 24, 7, "es", "pt-BR", "c" * 64, 2, 30_000]
+_UNIT: list[Any] = ["b" * 24, "7/pt-BR", "c" * 64, 2, 30_000]
 
 
 def _kwargs(**changes: Any) -> dict[str, Any]:
     good = BatchMessage(
-        STORE, make_batch_id(), Stage.TRANSLATE, "e" * 64, Priority.RUSH, (UnitRef(*_UNIT),), 60_000
+        STORE,
+        make_batch_id(),
+        "translate",
+        "e" * 64,
+        Priority.RUSH,
+        (UnitRef("b" * 24, Slot("translate", 7, "pt-BR"), Key("c" * 64), 2, 30_000),),
+        60_000,
     ).as_kwargs()
     return {**good, **changes}
 
@@ -43,7 +49,7 @@ def _unit(position: int, value: Any) -> dict[str, Any]:
 def test_a_message_survives_json() -> None:
     message = parse_message(_kwargs(), STORE)
     assert parse_message(json.loads(json.dumps(message.as_kwargs())), STORE) == message
-    assert message.units[0] == UnitRef("b" * 24, 7, "es", "pt-BR", Key("c" * 64), 2, 30_000)
+    assert message.units[0] == UnitRef("b" * 24, Slot("translate", 7, "pt-BR"), Key("c" * 64), 2, 30_000)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +58,7 @@ def test_a_message_survives_json() -> None:
         (None, "not an object"),
         ([], "not an object"),
         ({}, "version"),
-        (_kwargs(v=2), "version is 2"),
+        (_kwargs(v=1), "version is 1"),
         (_kwargs(v=True), "version"),
         (_kwargs(v="1"), "version"),
         (_kwargs(more=1), "fields"),
@@ -74,28 +80,32 @@ def test_a_message_survives_json() -> None:
         (_kwargs(units={}), "units"),
         (_kwargs(units=[_UNIT] * (MAX_UNITS + 1)), "units"),
         (_kwargs(units=["unit"]), "unit"),
-        (_kwargs(units=[_UNIT[:6]]), "unit"),
+        (_kwargs(units=[_UNIT[:4]]), "unit"),
         (_unit(0, "../../../../../../etc/pass"), "job id"),
         (_unit(0, "b" * 23 + "/"), "job id"),
         (_unit(0, "b" * 23 + "\n"), "job id"),
         (_unit(0, "b" * 24 + "\n"), "job id"),
         (_unit(0, "٣" * 24), "job id"),
         (_unit(0, 24), "job id"),
-        (_unit(1, -1), "window"),
-        (_unit(1, True), "window"),
-        (_unit(1, 10**9), "window"),
-        (_unit(1, "7"), "window"),
-        (_unit(2, ""), "language"),
-        (_unit(2, "../es"), "language"),
-        (_unit(2, "es-" + "a" * 40), "language"),
-        (_unit(2, "es\n"), "language"),
-        (_unit(3, "../es"), "language"),
-        (_unit(3, None), "language"),
-        (_unit(4, "C" * 64), "key"),
-        (_unit(4, "../" + "c" * 61), "key"),
-        (_unit(5, -1), "round"),
-        (_unit(6, None), "length"),
-        (_kwargs(stage="transcribe"), "target language"),
+        (_unit(1, -1), "place"),
+        (_unit(1, True), "place"),
+        (_unit(1, 7), "place"),
+        (_unit(1, None), "place"),
+        (_unit(1, ""), "place"),
+        (_unit(1, "-1"), "place"),
+        (_unit(1, "007"), "place"),
+        (_unit(1, "٣"), "place"),
+        (_unit(1, str(1 << 24)), "place"),
+        (_unit(1, "9" * 30), "place"),
+        (_unit(1, "7/"), "place"),
+        (_unit(1, "7/../es"), "place"),
+        (_unit(1, "7/es-" + "a" * 40), "place"),
+        (_unit(1, "7/es\n"), "place"),
+        (_unit(1, "7/es/0"), "place"),
+        (_unit(2, "C" * 64), "key"),
+        (_unit(2, "../" + "c" * 61), "key"),
+        (_unit(3, -1), "round"),
+        (_unit(4, None), "length"),
     ],
 )
 def test_what_we_cannot_have_written_is_refused_in_one_line(kwargs: Any, reason: str) -> None:
@@ -109,9 +119,9 @@ def test_what_we_cannot_have_written_is_refused_in_one_line(kwargs: Any, reason:
 def test_the_longest_message_fits(broker_server: Any) -> None:
     from tasks.broker import Broker
 
-    language = "aaaaaaaa-bbbbbbbb-cccccccc-dddddddd"
-    unit = UnitRef("b" * 24, (1 << 24) - 1, language, language, Key("c" * 64), (1 << 24) - 1, (1 << 40) - 1)
-    message = replace(make_message(), stage=Stage.TRANSLATE, units=(unit,) * MAX_UNITS)
+    slot = Slot("translate", (1 << 24) - 1, "aaaaaaaa-bbbbbbbb-cccccccc-dddddddd", 999)
+    unit = UnitRef("b" * 24, slot, Key("c" * 64), (1 << 24) - 1, (1 << 40) - 1)
+    message = replace(make_message(), stage="translate", units=(unit,) * MAX_UNITS)
     broker = Broker.connect(broker_server.url, STORE, 1000)
     broker.send(QUEUE, message)
     (entry,) = broker_server.client().lrange(step_keys(QUEUE)[1], 0, -1)
@@ -122,14 +132,14 @@ def test_the_longest_message_fits(broker_server: Any) -> None:
 
 def test_a_queue_changes_with_store_stage_engine_and_version(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [
-        queue_name(STORE, Stage.TRANSCRIBE, SPEC),
-        queue_name("f" * 32, Stage.TRANSCRIBE, SPEC),
-        queue_name(STORE, Stage.TRANSLATE, SPEC),
-        queue_name(STORE, Stage.TRANSCRIBE, EngineSpec("fake", "tiny", "r2")),
-        queue_name(STORE, Stage.TRANSCRIBE, EngineSpec("fake", "tiny", "r1", options=(("beam", "5"),))),
+        queue_name(STORE, "transcribe", SPEC),
+        queue_name("f" * 32, "transcribe", SPEC),
+        queue_name(STORE, "translate", SPEC),
+        queue_name(STORE, "transcribe", EngineSpec("fake", "tiny", "r2")),
+        queue_name(STORE, "transcribe", EngineSpec("fake", "tiny", "r1", options=(("beam", "5"),))),
     ]
-    monkeypatch.setitem(stages.STAGE_VERSIONS, Stage.TRANSCRIBE, 99)
-    names.append(queue_name(STORE, Stage.TRANSCRIBE, SPEC))
+    monkeypatch.setattr(stages.stage_named("transcribe").__class__, "version", 99)
+    names.append(queue_name(STORE, "transcribe", SPEC))
     assert len(set(names)) == len(names)
     assert names[0].startswith(f"segue1.{STORE[:12]}.transcribe.")
     assert len(engine_digest(SPEC)) == 64

@@ -12,7 +12,6 @@ from worker_bench import WorkerBench, keys_of, struck, wait_until
 from core.keys import Key
 from pipeline.job import SPEECH
 from pipeline.jobs import JobFolder
-from pipeline.stages import Stage
 
 
 @pytest.fixture
@@ -27,12 +26,10 @@ def test_a_message_is_computed_from_end_to_end(bench: WorkerBench):
     worker = bench.start()
     bench.await_done(first)
     card = wait_until(lambda: [card for card in bench.broker.workers() if card["serves"]])[0]
-    assert [each["queue"] for each in card["serves"] if each["stage"] == Stage.TRANSCRIBE] == [
-        bench.queue(Stage.TRANSCRIBE)
-    ]
+    assert [each["queue"] for each in card["serves"] if each["stage"] == "transcribe"] == [bench.queue("transcribe")]
     second = bench.send(bench.message(plan))
     bench.await_done(second)
-    assert second.units[0].language == "es"
+    assert second.units[0].slot.language == "es"
     worker.await_event("batch_done", 2)
     assert worker.leave() == 0, worker.text
     assert set(bench.computed().values()) == {1}

@@ -9,7 +9,7 @@ from core.keys import Key
 from core.specs import EngineSpec
 from pipeline.incidents import Death
 from pipeline.lookup import UnitRef
-from pipeline.stages import Stage
+from pipeline.stages.stage import Slot
 from worker.engine_link import describe_exit
 from worker.main import make_worker_id, parse_stages
 from worker.metrics import parse_listen
@@ -70,16 +70,16 @@ def test_sick_devices_blame_no_unit_however_many_there_are():
 
 
 def test_a_machine_is_proven_by_what_it_computes_after_the_first_death():
-    health, other = Health(), UnitRef("j" * 24, 0, "", "en", B, 0, 1000)
-    health.note_computed(Stage.TRANSCRIBE, other)
+    health, other = Health(), UnitRef("j" * 24, Slot("transcribe", 0), B, 0, 1000)
+    health.note_computed("transcribe", other)
     health.note_death([A])
     assert not health.is_proven(A)
     health.note_death([A])
     assert health.deaths_in_a_row == 2
-    health.note_computed(Stage.TRANSCRIBE, other)
+    health.note_computed("transcribe", other)
     assert health.is_proven(A)
     assert health.deaths_in_a_row == 0
-    assert health.samples == {Stage.TRANSCRIBE: other}
+    assert health.samples == {"transcribe": other}
 
 
 def test_the_reason_of_a_failure_is_one_line_with_the_last_words():
@@ -92,7 +92,7 @@ def test_the_reason_of_a_failure_is_one_line_with_the_last_words():
 @pytest.mark.parametrize(
     "event",
     [
-        Ready((ServedEngine(Stage.TRANSLATE, EngineSpec("fake", "m", "r", "", (("a", "b"),)), 8, True),)),
+        Ready((ServedEngine("translate", EngineSpec("fake", "m", "r", "", (("a", "b"),)), 8, True),)),
         Settled(3, 1, Ending.FAILED, "why"),
         ChunkDone(3, "attempt", 12, 34, (1, 2), 8),
         Broken(3, Trouble.AUDIO, "gone", ("j" * 24,)),
@@ -106,20 +106,20 @@ def test_both_ends_understand_each_other(event: Ready | Settled | ChunkDone | Br
 
 
 def test_a_unit_survives_the_wire():
-    ref = UnitRef("j" * 24, 7, "es", "en", A, 2, 1000)
+    ref = UnitRef("j" * 24, Slot("translate", 7, "es"), A, 2, 1000)
     assert load_ref(dump_ref(ref)) == ref
 
 
 @pytest.mark.parametrize(
     ("text", "stages"),
     [
-        ("transcribe", (Stage.DETECT, Stage.TRANSCRIBE)),
-        ("translate", (Stage.TRANSLATE,)),
-        ("transcribe, translate", (Stage.DETECT, Stage.TRANSCRIBE, Stage.TRANSLATE)),
-        ("", (Stage.DETECT, Stage.TRANSCRIBE, Stage.TRANSLATE)),
+        ("transcribe", ("detect", "transcribe")),
+        ("translate", ("translate",)),
+        ("transcribe, translate", ("detect", "transcribe", "translate")),
+        ("", ("detect", "transcribe", "translate")),
     ],
 )
-def test_transcribing_includes_detecting(text: str, stages: tuple[Stage, ...]):
+def test_transcribing_includes_detecting(text: str, stages: tuple[str, ...]):
     assert parse_stages(text) == stages
 
 

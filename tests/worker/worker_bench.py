@@ -32,7 +32,8 @@ from pipeline.job import SPEECH, JobSettings, MediaFacts, Plan, PlannedWindow, m
 from pipeline.jobs import JobFolder
 from pipeline.lookup import ref_of
 from pipeline.runtime import Runtime, Settings
-from pipeline.stages import Stage, Unit
+from pipeline.stages import engine_stages, stage_named
+from pipeline.stages.stage import Unit
 from pipeline.work import JobWork
 from tasks.broker import Broker
 from tasks.messages import BatchMessage, make_batch_id
@@ -181,8 +182,9 @@ class WorkerBench:
             source_language="en",
             target_languages=targets,
             track="",
-            transcriber=runtime.transcriber_spec,
-            translator=runtime.translator_spec if targets else None,
+            engines={
+                stage.role: runtime.engine_spec(stage.role) for stage in engine_stages() if not stage.follows or targets
+            },
             segmenter=runtime.segmenter.as_json(),
         )
         samples = noise(windows, seed)
@@ -211,11 +213,7 @@ class WorkerBench:
         found = list(units if units is not None else [unit for plan in plans for unit in self.ready(plan)])
         stage = found[0].stage
         rounds = {plan.job_id: JobFolder(self.store, plan.job_id).round() for plan in plans}
-        refs = tuple(
-            ref_of(unit, "en" if stage is not Stage.DETECT else "", rounds.get(unit.job_id, 0))
-            for unit in found
-            if unit.stage is stage
-        )
+        refs = tuple(ref_of(unit, rounds.get(unit.job_id, 0)) for unit in found if unit.stage == stage)
         return BatchMessage(
             self.store.identity.id,
             make_batch_id(),
@@ -226,10 +224,10 @@ class WorkerBench:
             predicted_ms,
         )
 
-    def spec(self, stage: Stage) -> EngineSpec:
-        return self.runtime.translator_spec if stage is Stage.TRANSLATE else self.runtime.transcriber_spec
+    def spec(self, stage: str) -> EngineSpec:
+        return self.runtime.engine_spec(stage_named(stage).role)
 
-    def queue(self, stage: Stage) -> str:
+    def queue(self, stage: str) -> str:
         return queue_name(self.store.identity.id, stage, self.spec(stage))
 
     def send(self, message: BatchMessage) -> BatchMessage:
@@ -303,4 +301,4 @@ def struck(windows: int, seed: int, every: int) -> list[int]:
 
 def keys_of(message: BatchMessage, windows: Sequence[int]) -> set[Key]:
     """Keys of the units over these windows."""
-    return {ref.key for ref in message.units if ref.window in windows}
+    return {ref.key for ref in message.units if ref.slot.window in windows}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +16,8 @@ from scripted_endpoint import Asked, Behaviour, Said, ScriptedEndpoint, error, h
 
 from cache.store import Store
 from core.errors import EngineError, UnitError
-from core.keys import Key, digest_value
+from core.keys import Digest, Key, digest_value
+from core.specs import EngineSpec
 from engines.engine import EngineChoice, Result
 from engines.resources import EngineResources
 from engines.translate import openai
@@ -31,8 +33,11 @@ from ledger.fees import Fees
 from ledger.price_files import parse_toml
 from ledger.prices import PriceBook
 from pipeline.batches import Outcome, run_units
-from pipeline.job import Plan
-from pipeline.stages import Stage, Unit
+from pipeline.job import JobSettings, MediaFacts, Plan
+from pipeline.stages.cues import cues_slot
+from pipeline.stages.language import LANGUAGE
+from pipeline.stages.stage import Slot, Unit
+from subtitles.cues import CueDraft
 
 IMPATIENT = Patience(connect_s=1.0, read_s=0.4, retry=RetryPolicy(attempts=3, timeout_attempts=2, backoff_ms=5))
 PATIENT = replace(IMPATIENT, read_s=60.0)
@@ -168,14 +173,28 @@ def test_what_was_under_way_when_the_client_died_is_named_before_the_error() -> 
 
 
 def units(count: int) -> list[Unit]:
+    spec = EngineSpec("openai", "m", "1")
     return [
-        Unit(Stage.TRANSLATE, "job", number, Key(digest_value({"unit": number})), 1000, "es", "en", task)
+        Unit(
+            Slot("translate", number, "es"),
+            "job",
+            Key(digest_value({"unit": number})),
+            spec,
+            1000,
+            _inputs(number, task),
+        )
         for number, task in enumerate(tasks(count))
     ]
 
 
-def no_plan(_job: str) -> Plan:
-    raise AssertionError("translation needs no plan")
+def _inputs(window: int, task: TranslationTask) -> dict[Slot, Any]:
+    cues = tuple(CueDraft(0, 900, line.text, ()) for line in task.lines)
+    return {LANGUAGE: "en", cues_slot(window): cues}
+
+
+def plan_of(job: str) -> Plan:
+    settings = JobSettings("en", ("es",), "", {}, {})
+    return Plan(job, "me", MediaFacts(Digest("m" * 64), 9000, None), settings, "", {}, (), ())
 
 
 def fees(started: AttemptStarted, ended: AttemptEnded) -> list[LedgerEntry]:
@@ -193,7 +212,7 @@ def test_a_stopped_batch_pays_for_what_was_asked_and_never_came(
     store, settled = Store.open(tmp_path / "home"), list[Outcome]()
     journal, wanted = AttemptJournal(store), units(6)
     with translator(honest, silent) as (engine, endpoint):
-        run_units(wanted, no_plan, engine, store, journal, settled.append, after_requests(endpoint, 3))
+        run_units(wanted, plan_of, engine, store, journal, settled.append, after_requests(endpoint, 3))
     facts = [parse_attempt_fact("p", raw) for raw in read_attempts(store)]
     (started,) = [fact for fact in facts if isinstance(fact, AttemptStarted)]
     (ended,) = [fact for fact in facts if isinstance(fact, AttemptEnded)]
@@ -216,7 +235,7 @@ def test_a_stopped_batch_keeps_the_answers_that_were_under_way(tmp_path: Path) -
     store, settled = Store.open(tmp_path / "home"), list[Outcome]()
     with translator(slow(0.5)) as (engine, endpoint):
         ran = run_units(
-            units(6), no_plan, engine, store, AttemptJournal(store), settled.append, after_requests(endpoint, 2)
+            units(6), plan_of, engine, store, AttemptJournal(store), settled.append, after_requests(endpoint, 2)
         )
     assert sorted(outcome.unit.window for outcome in settled) == [0, 1]
     assert all(store.get(outcome.unit.key) for outcome in settled)
@@ -243,7 +262,7 @@ def test_an_endpoint_that_nobody_answers_at_charges_nothing(tmp_path: Path) -> N
         gone = EngineResources(models_dir=Path("unused"), url="http://127.0.0.1:9/v1", concurrency=1)
         lost = openai.open_engine(engine.spec, gone, IMPATIENT)
         with pytest.raises(EngineError):
-            run_units(units(1), no_plan, lost, store, journal, lambda _: None)
+            run_units(units(1), plan_of, lost, store, journal, lambda _: None)
     facts = [parse_attempt_fact("p", raw) for raw in read_attempts(store)]
     (started,) = [fact for fact in facts if isinstance(fact, AttemptStarted)]
     (ended,) = [fact for fact in facts if isinstance(fact, AttemptEnded)]

@@ -1,0 +1,74 @@
+"""The stages of a job. Read `stage`, which says what a stage declares; then any stage beside it.
+
+Everything else (what is ready, batches, queues, progress, estimates, ledger, collection) walks `STAGES` and knows no
+stage by name. docs/adding-a-stage.md is the recipe for another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from core.specs import EngineSpec
+from engines.roles import is_remote
+from pipeline.job import JobSettings
+from pipeline.stages.cues import Cues
+from pipeline.stages.detect import Detect
+from pipeline.stages.language import SpokenLanguage
+from pipeline.stages.stage import Stage, Unit
+from pipeline.stages.transcribe import Transcribe
+from pipeline.stages.translate import Translate
+
+#: In the order in which they feed each other.
+STAGES: tuple[Stage, ...] = (Detect(), SpokenLanguage(), Transcribe(), Cues(), Translate())
+
+_BY_NAME = {stage.name: stage for stage in STAGES}
+
+
+def find_stage(name: str) -> Stage | None:
+    """The stage of that name; None for a name that this Segue does not know."""
+    return _BY_NAME.get(name)
+
+
+def stage_named(name: str) -> Stage:
+    """The stage of that name. Raises KeyError for a name that this Segue does not know."""
+    return _BY_NAME[name]
+
+
+def engine_stages() -> tuple[Stage, ...]:
+    """The stages that engines compute: those whose units are queued, shown, recorded and paid for."""
+    return tuple(stage for stage in STAGES if stage.role)
+
+
+def main_stages() -> tuple[Stage, ...]:
+    """The stages that people are shown: an engine's work without what is only `Stage.part_of` it."""
+    return tuple(stage for stage in engine_stages() if not stage.part_of)
+
+
+def loaded_for(role: str) -> str:
+    """The stage that the time to load a role's engine belongs to."""
+    return next(stage.name for stage in main_stages() if stage.role == role)
+
+
+def with_parts(name: str) -> tuple[Stage, ...]:
+    """The stages that are served, shown and accounted together under the name of one."""
+    return tuple(stage for stage in engine_stages() if name in (stage.name, stage.part_of))
+
+
+def shown_as(name: str) -> str:
+    """The name under which people are shown a stage: its own, or that of the stage which it is part of."""
+    stage = _BY_NAME.get(name)
+    return stage.part_of or name if stage else name
+
+
+def views_of(units: Iterable[Unit]) -> frozenset[str]:
+    """The views of the source that these units read."""
+    return frozenset(view for unit in units for view in _BY_NAME[unit.stage].views)
+
+
+def engines_of_views(settings: JobSettings) -> dict[str, EngineSpec]:
+    """The engines, by role, that a job gives its source to: worth loading while it is being decoded."""
+    return {
+        stage.role: settings.engines[stage.role]
+        for stage in engine_stages()
+        if stage.views and stage.active(settings) and not is_remote(stage.role, settings.engines[stage.role].provider)
+    }
