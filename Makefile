@@ -74,12 +74,14 @@ lint: setup ## ruff, mypy in strict mode, import contracts, docs against --help,
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/commands.py --check
+	$(BIN)/python docs/architecture.py --check
 	$(BIN)/segue prices check --home .venv/no-home
 
 check: lint test ## lint, then the tests
 
-docs: setup ## writes docs/commands.md again from --help
+docs: setup ## writes what the docs take from the program: commands, settings, the picture of the rooms
 	$(BIN)/python docs/commands.py --write
+	$(BIN)/python docs/architecture.py --write
 
 bench: setup ## measurements, printed as ratios within one run: make bench BENCH=store ARGS='--rounds 3'
 	@set -e; for name in $(BENCH); do echo "== bench/$${name}_bench.py"; $(BIN)/python -m bench.$${name}_bench $(ARGS); done
