@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,10 +90,11 @@ def test_a_room_may_grow_by_a_tenth_before_its_picture_is_out_of_date() -> None:
     assert not drawing.same_house(shown, "<b>cores</b> 12 files, 1,000 lines")
 
 
-def load(name: str):  # type: ignore[no-untyped-def]
+def load(name: str) -> Any:
     """A program in docs/, which is no package."""
     spec = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
