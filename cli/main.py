@@ -39,6 +39,7 @@ from cli.options import OUTPUT_OPTIONS, PRICE_OPTIONS, WORK_OPTIONS, JobOption, 
 from core.conditions import condition_of
 from core.errors import SegueError
 from core.version import VERSION
+from pipeline.stages import declared_options
 
 #: What typer makes of a KeyboardInterrupt: 128 and the number of SIGINT.
 _TYPER_INTERRUPTED = 130
@@ -115,7 +116,7 @@ def _options(
     """Options before the command."""
 
 
-app = make_app()
+app = make_app([JobOption(each.name, each.type, each.help, hidden=each.hidden) for each in declared_options()])
 
 
 def main() -> None:

@@ -68,6 +68,8 @@ class JobOption:
     flag: str = ""
     #: What stands for the value in the help.
     metavar: str | None = None
+    #: Not shown in the help.
+    hidden: bool = False
     #: What a shell offers for it, as typer calls it.
     complete: Callable[..., list[str]] | None = None
 
@@ -81,6 +83,7 @@ class JobOption:
             metavar=self.metavar,
             help=f"{self.help} [SEGUE_{self.name.upper()}]",
             autocompletion=self.complete,
+            hidden=self.hidden,
         )
         annotation = Annotated[self.type | None, option]  # type: ignore[name-defined]
         return Parameter(self.name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
@@ -126,6 +129,7 @@ def _options_from(runtime: Runtime, transcript: Path | None, *, force: bool) -> 
     """What holds for every file unless a manifest says otherwise. Raises UsageError."""
     from pipeline.languages import parse_source, parse_targets
     from pipeline.requests import RunOptions, parse_formats
+    from pipeline.stages import options_said
 
     settings = runtime.settings
     if settings.glossary is not None and not os.path.isfile(settings.glossary):  # noqa: PTH113
@@ -143,6 +147,7 @@ def _options_from(runtime: Runtime, transcript: Path | None, *, force: bool) -> 
         bilingual=settings.bilingual,
         mux=settings.mux,
         force=force,
+        stage_options=options_said(settings),
     )
 
 

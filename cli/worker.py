@@ -44,16 +44,18 @@ def worker_command(
 
     Examples: [bold]segue worker[/bold] - [bold]segue worker --stages translate --exit-when-idle 600[/bold]
     """
+    from pipeline.stages import stages_served
     from worker.departure import WorkerEnd
     from worker.main import WorkerOptions, parse_stages, run_worker
 
     if exit_when_idle is not None and exit_when_idle < 0:
         raise UsageError("--exit-when-idle is a number of seconds", "leave it out to stay")
-    options = WorkerOptions(parse_stages(stages), exit_when_idle, int(Exit.INTERRUPTED))
     flags: dict[str, str | Path | None] = {"home": home, "broker_url": broker_url, "listen": listen}
     said = {name: str(value) for name, value in flags.items() if value is not None}
     runtime = open_runtime(said)
     # The broker's address may hold a password: the engine process needs no broker and is not shown it.
     for_engine = {name: value for name, value in said.items() if name != "broker_url"}
+    served = parse_stages(stages, stages_served(runtime.settings))
+    options = WorkerOptions(served, exit_when_idle, int(Exit.INTERRUPTED))
     end = run_worker(runtime, for_engine, options)
     return Exit.INCOMPLETE if end is WorkerEnd.SICK else Exit.DONE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.speech import Span
@@ -12,6 +12,7 @@ from pipeline.completeness import Completeness, Gap, reason_of, state_of
 from pipeline.coverage import NOTHING_WRITTEN, find_gaps
 from pipeline.job import Plan
 from pipeline.report import JobState, Tally, count_units
+from pipeline.stages import STAGES
 from pipeline.stages.reading import cues_of, transcript_failure, transcript_of, translation_of
 from pipeline.timeline import ClipClock
 from pipeline.work import JobWork
@@ -47,6 +48,8 @@ class Assembly:
     #: What is missing, in one line; empty when nothing is.
     reason: str
     tally: Tally
+    #: Further files that stages deliver: what their names end in -> content. Made when they are asked for.
+    stage_files: Callable[[], Mapping[str, bytes]] = dict
 
     @property
     def partial(self) -> bool:
@@ -94,7 +97,16 @@ def assemble_job(work: JobWork) -> Assembly:
             missed_ms=complete.missed_ms,
             units=count_units(work),
         ),
+        stage_files=lambda: _stage_files(work),
     )
+
+
+def _stage_files(work: JobWork) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for stage in STAGES:
+        if stage.active(work.plan.settings):
+            files.update(stage.outputs(work))
+    return files
 
 
 def _fps(plan: Plan) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from cache.envelope import Record
+from cache.envelope import BlobRef, Record
 from cache.store import Store
 from core.errors import EngineError
 from core.keys import Key
@@ -136,7 +136,8 @@ def run_units(
             if result.value is None:
                 _fail(wanted[key], result.reason, settle)
                 continue
-            payload = stage.encode(stage.check(requests[key], result.value))
+            value = stage.check(requests[key], result.value)
+            payload, blobs = stage.encode(value), _write_blobs(store, stage, value)
             provenance = {
                 "attempt": begun.attempt,
                 "line": begun.line,
@@ -144,7 +145,7 @@ def run_units(
                 "engine": engine.spec.describe(),
                 **result.usage,
             }
-            committer.submit(Record(key, stage.name, payload, provenance), wanted[key])
+            committer.submit(Record(key, stage.name, payload, provenance, blobs), wanted[key])
         for key in () if halt.told else fate.silent():
             _fail(wanted[key], "the engine gave no result", settle)
     finally:
@@ -157,6 +158,16 @@ def run_units(
             left = fate.silent() if halt.told or engine.remote else ()
             journal.end(begun.attempt, engine_ms / 1000, fate.yielded, dict(fate.usage), left)
     return Ran(begun.attempt, engine_ms, sum(unit.audio_ms for unit in computed), tuple(committer.commits_ms))
+
+
+def _write_blobs(store: Store, stage: Stage, value: Any) -> tuple[BlobRef, ...]:
+    """What of a value lies beside its record, durable before the record names it."""
+    refs = []
+    for blob in stage.blobs(value):
+        with store.blob_writer(stage.name) as writer:
+            writer.write(blob.data)
+        refs.append(writer.ref(blob.name, blob.retention))
+    return tuple(refs)
 
 
 def _requests(

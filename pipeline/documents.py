@@ -41,6 +41,8 @@ def outputs_of(assembly: Assembly, delivery: Delivery) -> dict[Path, bytes]:
             for name in delivery.formats:
                 path = delivery.path(f"{assembly.language or 'und'}+{target}.{name}", partial=partial)
                 outputs[path] = render(stacked, name, target, delivery.stem)
+    for suffix, data in assembly.stage_files().items():
+        outputs[delivery.path(suffix, partial=partial)] = data
     outputs[delivery.path("json", partial=partial)] = dump_document(document_of(assembly, delivery.media.name))
     return outputs
 

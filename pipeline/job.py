@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -50,6 +50,8 @@ class JobSettings:
     glossary: tuple[GlossaryTerm, ...] = ()
     #: Digest of the captions given as the transcript; empty when there are none.
     captions: str = ""
+    #: What was said for the options that stages declare; those left as they are do not stand here.
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object; the job's id is made from it."""
@@ -61,6 +63,7 @@ class JobSettings:
             "segmenter": dict(self.segmenter),
             "glossary": [[term.source, term.target, term.language] for term in self.glossary],
             "captions": self.captions,
+            "options": dict(self.options),
         }
 
     @classmethod
@@ -74,6 +77,7 @@ class JobSettings:
             segmenter=value["segmenter"],
             glossary=tuple(GlossaryTerm(*term) for term in value["glossary"]),
             captions=value["captions"],
+            options=value["options"],
         )
 
     def describe_engines(self) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import langcodes
-
 from core.errors import UsageError
 from media.sources import shown
 
@@ -15,6 +13,8 @@ _WHISPER_TO_BCP47 = {"jw": "jv", "no": "nb"}
 
 def normalise_language(text: str) -> str:
     """A valid BCP 47 tag in its usual spelling: ``PT_br`` -> ``pt-BR``. Raises UsageError for anything else."""
+    import langcodes
+
     cleaned = text.strip().replace("_", "-")
     try:
         tag = langcodes.standardize_tag(cleaned)
@@ -56,6 +56,8 @@ def guess_language(text: str) -> str:
 
 def same_text(source: str, target: str) -> bool:
     """True when the target needs no translation: same language, and no other script asked for (en -> en-GB)."""
+    import langcodes
+
     one, other = langcodes.Language.get(source), langcodes.Language.get(target)
     if one.language != other.language:
         return False
@@ -64,4 +66,6 @@ def same_text(source: str, target: str) -> bool:
 
 def language_name(tag: str) -> str:
     """The language's English name, for people: ``pt-BR`` -> ``Portuguese (Brazil)``."""
+    import langcodes
+
     return langcodes.Language.get(tag).display_name()

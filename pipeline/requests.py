@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ class RunOptions:
     bilingual: bool = False
     mux: bool = False
     force: bool = False
+    #: What was said for the options that stages declare.
+    stage_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -248,6 +250,7 @@ def _settings(
         segmenter=segmenter,
         glossary=glossary,
         captions=captions,
+        options=options.stage_options,
     )
 
 

@@ -67,7 +67,11 @@ def _noted(folder: JobFolder, result: FileResult, delivery: Delivery) -> FileRes
 def _partial_paths(assembly: Assembly, delivery: Delivery) -> list[Path]:
     languages = [language for language in (assembly.language, *assembly.translations) if language]
     pairs = [f"{assembly.language}+{target}" for target in assembly.translations]
-    suffixes = ["json", *(f"{name}.{format_}" for name in languages + pairs for format_ in delivery.formats)]
+    suffixes = [
+        "json",
+        *assembly.stage_files(),
+        *(f"{name}.{format_}" for name in languages + pairs for format_ in delivery.formats),
+    ]
     return [delivery.path(suffix, partial=True) for suffix in suffixes]
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.errors import SettingsError, StoreError, summed_up
@@ -22,6 +22,7 @@ from engines import roles
 from engines.engine import EngineChoice
 from engines.resources import EngineResources
 from pipeline.settings_files import CONFIG_VARIABLE, GoesTo, Harmless, Trust, read_settings_files, refuse_leaks
+from pipeline.stages import declared_options
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -39,8 +40,8 @@ PathInside = Annotated[Path | None, Harmless(inside=True)]
 TranslatorKey = Annotated[SecretStr, GoesTo("translator_url")]
 
 
-class Settings(BaseSettings):
-    """Every setting, with its environment name ``SEGUE_<NAME>``.
+class CoreSettings(BaseSettings):
+    """Every setting but those that stages declare, with its environment name ``SEGUE_<NAME>``.
 
     Flags win, then environment, then the user's own settings file, then the working directory's, which may say only
     what is declared `Harmless` here.
@@ -154,6 +155,19 @@ class Settings(BaseSettings):
         """Flags, then environment; `load_settings` puts what files say below them."""
         return init_settings, env_settings
 
+
+if TYPE_CHECKING:
+    Settings = CoreSettings
+else:
+    #: Every setting; those of stages come last.
+    Settings = create_model(
+        "Settings",
+        __base__=CoreSettings,
+        **{
+            option.name: (option.type, Field(default=option.default, description=option.help))
+            for option in declared_options()
+        },
+    )
 
 #: Names under SEGUE_ that are not settings of this table.
 _OTHER_NAMES = {CONFIG_VARIABLE}
@@ -308,7 +322,7 @@ class Runtime:
 
     def provider(self, role: str) -> str:
         """The provider asked for, or the one that the other settings mean. Raises EngineMissingError."""
-        return getattr(self.settings, role) or roles.default_provider(role, self.resources)
+        return getattr(self.settings, role, "") or roles.default_provider(role, self.resources)
 
     def is_remote(self, role: str) -> bool:
         """True when the role's work happens elsewhere and can overlap with this machine's."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from cache.blobs import BlobReader
-from cache.store import Store
-from pipeline.analysis import open_audio, window_samples
 from pipeline.job import SPEECH, Plan
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from cache.blobs import BlobReader
+    from cache.store import Store
 
 
 class Views:
@@ -32,6 +34,8 @@ class Views:
 
         Raises BlobDamagedError when the view is gone or damaged.
         """
+        from pipeline.analysis import open_audio, window_samples
+
         digest = plan.view(SPEECH)
         if digest not in self._open:
             self._open[digest] = self._stack.enter_context(open_audio(self._store, digest))

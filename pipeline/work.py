@@ -215,7 +215,8 @@ class JobWork:
         return all(
             name in self._begun and not self._pending[name] and self._is_closed(stage_named(name))
             for name in stage.follows
-        )
+            if name != stage.name
+        ) and not (stage.name in stage.follows and self._pending[stage.name])
 
 
 def inputs_of(needs: Iterable[Need], results: Results) -> Inputs | Failed:

@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
@@ -21,6 +21,7 @@ from jobs.presence import broker_url
 from journals.node_session import NodeFacts, NodeSession
 from pipeline.runtime import Runtime
 from pipeline.stages import main_stages, stage_named, with_parts
+from pipeline.stages.stage import Stage
 from tasks.broker import Broker, BrokerAwayError
 from worker.departure import Departure, WorkerEnd
 from worker.engine_host import EngineHost, HurriedError, SickError
@@ -60,14 +61,21 @@ class WorkerOptions:
     interrupted_code: int = 75
 
 
-def parse_stages(text: str) -> tuple[str, ...]:
-    """``transcribe,translate`` as stages, each with what prepares it; all for an empty text. Raises UsageError."""
+def parse_stages(text: str, usual: Collection[Stage] = ()) -> tuple[str, ...]:
+    """``transcribe,translate`` as stages, each with what prepares it. Raises UsageError.
+
+    An empty text means the ``usual`` ones, and all where there are none.
+    """
     known = [stage.name for stage in main_stages()]
     named = [part for part in (each.strip() for each in text.split(",")) if part]
     for name in named:
         if name not in known:
             raise UsageError(f"there is no stage {name!r}", f"use {', '.join(known)}, or several with commas between")
-    return tuple(dict.fromkeys(stage.name for name in named or known for stage in with_parts(name)))
+    return tuple(
+        dict.fromkeys(
+            stage.name for name in named or [stage.name for stage in usual] or known for stage in with_parts(name)
+        )
+    )
 
 
 def run_worker(runtime: Runtime, flags: Mapping[str, Any], options: WorkerOptions) -> WorkerEnd:

@@ -7,6 +7,7 @@ stage by name. docs/adding-a-stage.md is the recipe for another one.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from core.specs import EngineSpec
 from engines.roles import is_remote
@@ -14,7 +15,7 @@ from pipeline.job import JobSettings
 from pipeline.stages.cues import Cues
 from pipeline.stages.detect import Detect
 from pipeline.stages.language import SpokenLanguage
-from pipeline.stages.stage import Stage, Unit
+from pipeline.stages.stage import Stage, StageOption, Unit
 from pipeline.stages.transcribe import Transcribe
 from pipeline.stages.translate import Translate
 
@@ -58,6 +59,22 @@ def shown_as(name: str) -> str:
     """The name under which people are shown a stage: its own, or that of the stage which it is part of."""
     stage = _BY_NAME.get(name)
     return stage.part_of or name if stage else name
+
+
+def declared_options() -> tuple[StageOption, ...]:
+    """The settings and flags that stages add."""
+    return tuple(option for stage in STAGES for option in stage.options)
+
+
+def options_said(settings: object) -> dict[str, Any]:
+    """What the settings say for the options of stages, by name; what is not said changes no job."""
+    said = {option.name: getattr(settings, option.name, option.default) for option in declared_options()}
+    return {option.name: said[option.name] for option in declared_options() if said[option.name] != option.default}
+
+
+def stages_served(settings: object) -> tuple[Stage, ...]:
+    """The stages that a worker with these settings serves unless it is told which."""
+    return tuple(stage for stage in main_stages() if not stage.switch or getattr(settings, stage.switch, False))
 
 
 def views_of(units: Iterable[Unit]) -> frozenset[str]:

@@ -6,14 +6,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import msgspec
 
+from cache.envelope import Retention
 from core.keys import Key, make_key
 from core.specs import EngineSpec
 from pipeline.job import JobSettings, Plan
-from pipeline.views import Views
+
+if TYPE_CHECKING:
+    from cache.store import Store
+    from pipeline.views import Views
 
 _PLACE = re.compile(r"([0-9]{1,8})(?:/([A-Za-z0-9-]{0,35})(?:/([0-9]{1,3}))?)?")
 
@@ -82,6 +86,47 @@ class Failed:
     reason: str
 
 
+@dataclass(frozen=True)
+class StageOption:
+    """A setting, and a flag of the commands about a job, that a stage adds. What is said becomes part of the job."""
+
+    #: As a setting is named: ``fake_stages`` is SEGUE_FAKE_STAGES and --fake-stages.
+    name: str
+    #: ``str``, ``bool`` or ``int``.
+    type: type
+    default: Any
+    help: str
+    #: Not shown in help texts: for stages that are there for tests.
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class NewBlob:
+    """A part of a result that is too large for a payload. It is in the store before its record is."""
+
+    #: What it is to the record: one short word, such as ``audio``.
+    name: str
+    data: bytes
+    retention: Retention = Retention.RESULT
+
+
+class StageJob(Protocol):
+    """A job as `Stage.outputs` sees it."""
+
+    @property
+    def plan(self) -> Plan: ...
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def results(self) -> Results: ...
+
+    @property
+    def units(self) -> Mapping[Slot, Key]:
+        """The keys of the records, by slot."""
+
+
 Settled = Done | Failed
 #: Results by slot, as far as they are known.
 Results = Mapping[Slot, Settled]
@@ -140,6 +185,12 @@ class Stage:
     follows: ClassVar[tuple[str, ...]] = ()
     #: Engine milliseconds for 1,000 ms of speech, until something has been measured.
     usual_pace: ClassVar[int] = 500
+    #: Settings and flags that it adds.
+    options: ClassVar[tuple[StageOption, ...]] = ()
+    #: The option that switches it on; empty for a stage that every Segue has.
+    switch: ClassVar[str] = ""
+    #: Takes of one unit at most.
+    attempts: ClassVar[int] = 1
     #: The msgspec struct that its payloads are.
     payload: ClassVar[Any] = None
 
@@ -147,7 +198,7 @@ class Stage:
 
     def active(self, settings: JobSettings) -> bool:
         """Whether a job has this stage at all; asked before its engines are known."""
-        return True
+        return not self.switch or bool(settings.options.get(self.switch))
 
     def slots(self, plan: Plan, results: Results, changed: Slot | None) -> Iterable[Slot]:
         """The slots there are: those known from the plan (``changed`` is None), or those that one result adds.
@@ -218,6 +269,19 @@ class Stage:
             return self.unpack(msgspec.json.decode(payload, type=self.payload))
         except msgspec.DecodeError as error:
             raise ValueError(f"a record of stage {self.name} makes no sense: {error}") from error
+
+    def blobs(self, value: Any) -> tuple[NewBlob, ...]:
+        """What of a value is kept beside its record; the record names it."""
+        return ()
+
+    # -- what is delivered -----------------------------------------------------------------------------------
+
+    def outputs(self, job: StageJob) -> Mapping[str, bytes]:
+        """Files that a job with this stage delivers beside its subtitles: what their names end in -> content.
+
+        Raises StoreError when a blob is gone.
+        """
+        return {}
 
     # -- what it costs ---------------------------------------------------------------------------------------
 
