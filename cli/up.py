@@ -40,8 +40,11 @@ _WORKER_PATIENCE_S = 10.0
 def up_command(
     workers: Annotated[int, typer.Option("--workers", min=0, max=64, help="How many worker processes.")] = 2,
     stages: Annotated[
-        str, typer.Option("--stages", help="What they serve: transcribe, translate, or both with a comma between.")
-    ] = "transcribe,translate",
+        str,
+        typer.Option(
+            "--stages", help="What they serve: stages with commas between, such as transcribe,translate (default: all)."
+        ),
+    ] = "",
     home: HomeFlag = None,
 ) -> int:
     """Run the whole queue on this machine: a broker, a coordinator and workers. Ctrl-C stops all of it.
@@ -83,7 +86,7 @@ def _children(runtime: Runtime, workers: int, stages: str, url: str) -> tuple[Ch
     hopeless = (int(Exit.USAGE),)
     names = ["worker"] if workers == 1 else [f"worker-{number}" for number in range(1, workers + 1)]
     coordinator = Child(segue_child("coordinator", ("coordinator", *home), hopeless), _say)
-    arguments = ("worker", "--stages", stages, *home, *(("--broker-url", url) if url else ()))
+    arguments = ("worker", *(("--stages", stages) if stages else ()), *home, *(("--broker-url", url) if url else ()))
     listen = runtime.settings.listen
     return coordinator, [
         Child(segue_child(name, (*arguments, *_listen(listen, number)), hopeless, _NOT_FOR_WORKERS), _say)

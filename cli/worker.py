@@ -12,7 +12,10 @@ from cli.exits import Exit
 from core.errors import UsageError
 
 StagesFlag = Annotated[
-    str, typer.Option("--stages", help="What to serve: transcribe, translate, or both with a comma between.")
+    str,
+    typer.Option(
+        "--stages", help="What to serve: stages with commas between, such as transcribe,translate (default: all)."
+    ),
 ]
 IdleFlag = Annotated[
     float | None,
@@ -30,7 +33,7 @@ BrokerFlag = Annotated[
 
 
 def worker_command(
-    stages: StagesFlag = "transcribe,translate",
+    stages: StagesFlag = "",
     exit_when_idle: IdleFlag = None,
     broker_url: BrokerFlag = None,
     listen: ListenFlag = None,

@@ -101,6 +101,9 @@ def with_settings(readme: str) -> str:
 
     rows = ["| environment | by a folder | meaning |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and extra.get("hidden"):
+            continue
         folder = "yes" if any(isinstance(mark, Harmless) for mark in field.metadata) else ""
         rows.append(f"| `SEGUE_{name.upper()}` | {folder} | {(field.description or '').replace('|', chr(92) + '|')} |")
     before, rest = readme.split(_SETTINGS_BEGIN, 1)

@@ -164,7 +164,10 @@ else:
         "Settings",
         __base__=CoreSettings,
         **{
-            option.name: (option.type, Field(default=option.default, description=option.help))
+            option.name: (
+                option.type,
+                Field(default=option.default, description=option.help, json_schema_extra={"hidden": option.hidden}),
+            )
             for option in declared_options()
         },
     )

@@ -90,7 +90,7 @@ class Failed:
 class StageOption:
     """A setting, and a flag of the commands about a job, that a stage adds. What is said becomes part of the job."""
 
-    #: As a setting is named: ``fake_stages`` is SEGUE_FAKE_STAGES and --fake-stages.
+    #: As a setting is named: ``whole_media`` would be SEGUE_WHOLE_MEDIA and --whole-media.
     name: str
     #: ``str``, ``bool`` or ``int``.
     type: type
