@@ -28,6 +28,7 @@ ROLES: dict[str, dict[str, tuple[str, str]]] = {
         "openai": ("engines.translate.openai", "pip install httpx"),
         "fake": ("engines.translate.fake", "nothing: it ships with Segue"),
     },
+    "prober": {"fake": ("engines.probe", "nothing: it ships with Segue")},
 }
 
 

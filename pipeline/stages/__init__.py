@@ -15,12 +15,13 @@ from pipeline.job import JobSettings
 from pipeline.stages.cues import Cues
 from pipeline.stages.detect import Detect
 from pipeline.stages.language import SpokenLanguage
+from pipeline.stages.probe import Probe
 from pipeline.stages.stage import Stage, StageOption, Unit
 from pipeline.stages.transcribe import Transcribe
 from pipeline.stages.translate import Translate
 
 #: In the order in which they feed each other.
-STAGES: tuple[Stage, ...] = (Detect(), SpokenLanguage(), Transcribe(), Cues(), Translate())
+STAGES: tuple[Stage, ...] = (Detect(), SpokenLanguage(), Transcribe(), Cues(), Translate(), Probe())
 
 _BY_NAME = {stage.name: stage for stage in STAGES}
 
