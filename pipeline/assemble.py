@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.speech import Span
 from core.text import Dropped
@@ -49,7 +49,7 @@ class Assembly:
     reason: str
     tally: Tally
     #: Further files that stages deliver: what their names end in -> content. Made when they are asked for.
-    stage_files: Callable[[], Mapping[str, bytes]] = dict
+    stage_files: Callable[[], Mapping[str, bytes]] = field(default=dict, compare=False)
 
     @property
     def partial(self) -> bool:

@@ -64,7 +64,7 @@ class WorkerOptions:
 def parse_stages(text: str, usual: Collection[Stage] = ()) -> tuple[str, ...]:
     """``transcribe,translate`` as stages, each with what prepares it. Raises UsageError.
 
-    An empty text means the ``usual`` ones, and all where there are none.
+    An empty text means the ``usual`` ones, and all that need no switch where there are none.
     """
     known = [stage.name for stage in main_stages()]
     named = [part for part in (each.strip() for each in text.split(",")) if part]
@@ -73,7 +73,9 @@ def parse_stages(text: str, usual: Collection[Stage] = ()) -> tuple[str, ...]:
             raise UsageError(f"there is no stage {name!r}", f"use {', '.join(known)}, or several with commas between")
     return tuple(
         dict.fromkeys(
-            stage.name for name in named or [stage.name for stage in usual] or known for stage in with_parts(name)
+            stage.name
+            for name in named or [stage.name for stage in usual or main_stages() if usual or not stage.switch]
+            for stage in with_parts(name)
         )
     )
 
