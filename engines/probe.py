@@ -73,8 +73,6 @@ class FakeProber:
 
     def run(self, requests: Sequence[ProbeRequest], stopping: Stopping = never) -> Iterator[Result]:
         for request in requests:
-            if stopping():
-                return
             self._begun += 1
             if self._begun == self._faults.get("die"):
                 os._exit(DEATH_STATUS)
@@ -86,6 +84,8 @@ class FakeProber:
                 (ord(letter) % 251 * 100).to_bytes(2, "little") * _SAMPLES_A_CHARACTER for letter in text
             )
             yield Result(request.id, Tone(text, fits, samples), usage={"characters": len(text)})
+            if stopping():
+                return
 
     def usage(self) -> Mapping[str, int]:
         return {}

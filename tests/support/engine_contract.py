@@ -12,11 +12,12 @@ import numpy as np
 from core.specs import EngineSpec
 from engines import roles
 from engines.engine import Engine, EngineChoice, Result
+from engines.probe import ProbeRequest, Tone
 from engines.resources import EngineResources
 from engines.transcribe.interface import Clip, ClipSegment, LanguageGuess, LanguageQuestion, Transcript
 from engines.translate.interface import Line, Translation, TranslationTask
 
-METERS = {"requests", "input_tokens", "output_tokens", "unanswered", "audio_ms"}
+METERS = {"requests", "input_tokens", "output_tokens", "unanswered", "audio_ms", "characters"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ KINDS: dict[str, tuple[Kind, ...]] = {
             Translation,
         ),
     ),
+    "prober": (Kind([ProbeRequest(f"text-{number}", "A tone.", -40) for number in range(3)], Tone),),
 }
 
 
