@@ -21,7 +21,7 @@ from jobs.submissions import (
 )
 from pipeline.glossaries import read_glossary
 from pipeline.jobs import JobFolder
-from pipeline.report import JobState
+from pipeline.report import JobState, outcome_json
 from pipeline.requests import Request, delivery_of, plan_request, roles_of
 from pipeline.runtime import Runtime
 
@@ -41,13 +41,7 @@ class Submitted:
 
     def as_json(self) -> dict[str, Any]:
         """The object that `segue submit --json` prints for a file."""
-        return {
-            "id": self.job_id,
-            "media": str(self.media),
-            "state": str(self.state),
-            "outputs": [str(path) for path in self.outputs],
-            "reason": self.reason,
-        }
+        return outcome_json(self)
 
 
 def submission_of(

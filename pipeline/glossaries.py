@@ -28,12 +28,20 @@ class Glossary:
     doubt: str = ""
 
 
-@lru_cache(maxsize=64)
 def read_glossary(path: Path) -> Glossary:
     """Terms from a CSV file with the columns source, target and, if wanted, language. Raises UsageError.
 
-    Terms are compared as they are looked for: without regard to capitals.
+    Terms are compared as they are looked for: without regard to capitals. A file that is as it was is read once.
     """
+    try:
+        found = path.stat()
+    except OSError:
+        return _read(path, (0, 0, 0))  # Whatever is wrong is said by whoever reads it.
+    return _read(path, (found.st_mtime_ns, found.st_size, found.st_ino))
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, _stamp: tuple[int, int, int]) -> Glossary:
     decoded = read_text(path, "glossary")
     problems: list[str] = []
     rows = read_rows(decoded.text, _is_glossary, problems)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.work import JobWork
 
@@ -97,11 +97,7 @@ class FileResult:
     def as_json(self) -> dict[str, Any]:
         """The object that `segue run --json` prints for a file."""
         return {
-            "id": self.job_id,
-            "media": str(self.media),
-            "state": str(self.state),
-            "outputs": [str(path) for path in self.outputs],
-            "reason": self.reason,
+            **outcome_json(self),
             "language": self.language,
             "duration_ms": self.tally.duration_ms,
             "speech_ms": self.tally.speech_ms,
@@ -117,6 +113,36 @@ class FileResult:
             "engines": self.engines,
             "left_behind": [left.as_json() for left in self.left_behind],
         }
+
+
+class FileOutcome(Protocol):
+    """What became of a file that was given to a command."""
+
+    @property
+    def job_id(self) -> str | None: ...
+
+    @property
+    def media(self) -> Path: ...
+
+    @property
+    def state(self) -> JobState: ...
+
+    @property
+    def outputs(self) -> tuple[Path, ...]: ...
+
+    @property
+    def reason(self) -> str: ...
+
+
+def outcome_json(found: FileOutcome) -> dict[str, Any]:
+    """How `segue run --json` and `segue submit --json` begin the object of a file."""
+    return {
+        "id": found.job_id,
+        "media": str(found.media),
+        "state": str(found.state),
+        "outputs": [str(path) for path in found.outputs],
+        "reason": found.reason,
+    }
 
 
 def units_json(units: Mapping[str, tuple[int, int, int, int]]) -> dict[str, dict[str, int]]:

@@ -50,19 +50,11 @@ class FakeTranslator:
     remote = REMOTE
 
     def __init__(self, spec: EngineSpec, resources: EngineResources) -> None:
-        self._spec = spec
+        self.spec = spec
         self._delay_s = resources.fake_delay_ms / 1000
         self._faults = parse_faults(resources.fake_faults)
-        self._batch_size = resources.batch_size or _BATCH_SIZE
+        self.batch_size = resources.batch_size or _BATCH_SIZE
         self._begun = 0
-
-    @property
-    def spec(self) -> EngineSpec:
-        return self._spec
-
-    @property
-    def batch_size(self) -> int:
-        return self._batch_size
 
     def run(self, requests: Sequence[TranslationTask], stopping: Stopping = never) -> Iterator[Result]:
         for task in requests:

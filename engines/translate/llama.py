@@ -92,20 +92,12 @@ class LlamaTranslator:
     remote = REMOTE
 
     def __init__(self, spec: EngineSpec, path: Path, resources: EngineResources) -> None:
-        self._spec = spec
-        self._batch_size = resources.batch_size or _BATCH_SIZE
+        self.spec = spec
+        self.batch_size = resources.batch_size or _BATCH_SIZE
         self._style = dict(spec.options).get("style", _BASE)
         #: The instructions that the cache is pinned to now.
         self._pinned: object = None
         self._server: Any = _load(path, _CONTEXT[self._style], resources)
-
-    @property
-    def spec(self) -> EngineSpec:
-        return self._spec
-
-    @property
-    def batch_size(self) -> int:
-        return self._batch_size
 
     def run(self, requests: Sequence[TranslationTask], stopping: Stopping = never) -> Iterator[Result]:
         ask = self._ask_chat if self._style == _CHAT else self._ask_base

@@ -159,9 +159,9 @@ class OpenAITranslator:
     remote = REMOTE
 
     def __init__(self, spec: EngineSpec, resources: EngineResources, patience: Patience | None = None) -> None:
-        self._spec = spec
+        self.spec = spec
         self._concurrency = max(1, resources.concurrency)
-        self._batch_size = resources.batch_size or self._concurrency * _TASKS_PER_REQUEST
+        self.batch_size = resources.batch_size or self._concurrency * _TASKS_PER_REQUEST
         self._client = _client(resources, patience or Patience())
         self._sampling = _sampling({**DEFAULT_OPTIONS, **dict(spec.options)})
         #: What the endpoint was found to accept; replaced as a whole, so threads always see one dialect.
@@ -170,14 +170,6 @@ class OpenAITranslator:
         self._accepted: frozenset[Dialect] = frozenset()
         self._exploring = threading.Lock()
         self._thinks = False
-
-    @property
-    def spec(self) -> EngineSpec:
-        return self._spec
-
-    @property
-    def batch_size(self) -> int:
-        return self._batch_size
 
     def usage(self) -> Mapping[str, int]:
         return {}
@@ -307,10 +299,10 @@ class OpenAITranslator:
         numbers = list(question.lines)
         tokens = reply_tokens(list(question.lines.values())) + (_THINKING_TOKENS if self._thinks else 0)
         user = user_prompt(question.task, question.lines, question.complaints, with_context)
-        if not dialect.template_options and "qwen3" in self._spec.model.lower():
+        if not dialect.template_options and "qwen3" in self.spec.model.lower():
             user += "\n/no_think"
         return {
-            "model": self._spec.model,
+            "model": self.spec.model,
             "messages": [
                 {"role": "system", "content": system_prompt(question.task)},
                 {"role": "user", "content": user},

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from cli.main import main
-from pipeline.glossaries import read_glossary
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -76,7 +75,6 @@ class SegueHere(Segue):
                 patch.setenv(name, text)
             patch.chdir(self.folder)
             # A process that has just begun has read no file, and these names are relative.
-            read_glossary.cache_clear()
             patch.setattr(sys, "argv", ["segue", *map(str, arguments)])
             with pytest.raises(SystemExit) as left:
                 main()

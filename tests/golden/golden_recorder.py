@@ -22,8 +22,6 @@ from typing import Any
 
 import av
 
-from pipeline.glossaries import read_glossary
-
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: Text files up to this size are kept whole.
 _WHOLE_BYTES = 900
@@ -121,7 +119,6 @@ def run(command: Command, work: Path, home: Path) -> tuple[int, str]:
         return done.returncode, done.stdout
     (main,) = entry_points(group="console_scripts", name="segue")
     # A process that has just begun has read no file, and these names are relative.
-    read_glossary.cache_clear()
     printed = io.StringIO()
     with (
         _surroundings(kept | settings, work, ["segue", *command.arguments]),
