@@ -35,8 +35,8 @@ def books_of(
 
 def last_facts(fleet: Fleet, *, timed: bool) -> dict[str, int]:
     """Last sign of life of each machine, beside beats: facts, and the records of attempts that never ended."""
-    lives = gather(fleet.facts).lives
-    signs = {name: max(life.last_fact.values(), default=life.opening().at) for name, life in lives.items()}
+    timelines = gather(fleet.facts).timelines
+    signs = {name: max(each.last_fact.values(), default=each.opening().at) for name, each in timelines.items()}
     homes = {fact.process: fact.session or fact.process for fact in fleet.facts if isinstance(fact, ProcessStarted)}
     ended = {fact.attempt for fact in fleet.facts if isinstance(fact, AttemptEnded)}
     for key, attempt in fleet.made_by.items():
