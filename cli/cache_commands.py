@@ -36,14 +36,17 @@ LIST_AT_MOST = 40
 
 @app.command("stats")
 def stats_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
-    """Show how many records, how much audio and how much room there is."""
+    """Show how many records, how much audio and how large models there are, and how much room."""
     from jobs.blob_counts import count_blobs
+    from jobs.model_counts import count_models
 
-    store = open_runtime({"home": home}).store
-    stats, blobs = store.stats(), count_blobs(store)
+    runtime = open_runtime({"home": home})
+    store = runtime.store
+    stats, blobs, models = store.stats(), count_blobs(store), count_models(runtime.resources.models_dir)
     groups = {f"records: {kind}": tally for kind, tally in stats.records.items()}
     groups |= {f"blobs: {name}": tally for name, tally in blobs.by_name().items()}
     groups |= {"documents": stats.documents, "quarantine": stats.quarantine, "unfinished": stats.unfinished}
+    groups |= {f"models: {name}": tally for name, tally in models.items()}
     if json:
         print_json(
             {
@@ -57,12 +60,14 @@ def stats_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
                 "documents": _json(stats.documents),
                 "quarantine": _json(stats.quarantine),
                 "unfinished": _json(stats.unfinished),
+                "models": {name: _json(tally) for name, tally in models.items()},
                 "free_bytes": stats.free_bytes,
             }
         )
         return
+    width = max(24, *(len(name) + 2 for name in groups))
     for name, tally in groups.items():
-        print(f"{name:<24}{tally.files:>8} files  {size(tally.bytes):>10}")
+        print(f"{name:<{width}}{tally.files:>8} files  {size(tally.bytes):>10}")
     print(f"free on the disk: {size(stats.free_bytes)}")
     _note_unread(blobs)
 

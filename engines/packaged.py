@@ -189,6 +189,12 @@ def packaged_path(model: PackagedModel, models_dir: Path) -> Path:
     return folder / (parts[0].name if whole else model.weights) if model.kind is ModelKind.GGUF else folder
 
 
+def assembled_models(models_dir: Path) -> tuple[Path, ...]:
+    """The folders that `packaged_path` made, those of killed processes included. Each can be removed and made again."""
+    begins = (_WORK_PREFIX, *(f"{kind.value}-" for kind in ModelKind))
+    return tuple(sorted(path for path in models_dir.glob("*") if path.is_dir() and path.name.startswith(begins)))
+
+
 def install_hint(model: PackagedModel) -> str:
     """The command that installs a packaged model."""
     return "pip install " + " ".join(model.packages)

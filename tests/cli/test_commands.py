@@ -171,6 +171,28 @@ def test_blobs_are_told_by_what_they_are(segue: Segue, tmp_path: Path) -> None:
     assert any(check["name"] == "blobs" for check in segue("doctor", "--json").json["checks"])
 
 
+def test_models_under_the_home_are_counted(segue: Segue, tmp_path: Path) -> None:
+    segue("run", SPEECH, "--out", "out")
+    assert segue("cache", "stats", "--json").json["models"] == {}
+    models = tmp_path / "home" / "models"
+    for folder, name, data in (
+        ("whisper-base-0123456789ab", "model.bin", b"weights"),
+        ("whisper-base-0123456789ab", "config.json", b"{}"),
+        (".assembling-killed", "model.bin", b"wei"),
+        ("places", "0123", b"a note, no model"),
+    ):
+        (models / folder).mkdir(parents=True, exist_ok=True)
+        (models / folder / name).write_bytes(data)
+    assert segue("cache", "stats", "--json").json["models"] == {
+        ".assembling-killed": {"files": 1, "bytes": 3},
+        "whisper-base-0123456789ab": {"files": 2, "bytes": 9},
+    }
+    lines = segue("cache", "stats").stdout.splitlines()
+    assert [line.split() for line in lines if "whisper-base" in line] == [
+        ["models:", "whisper-base-0123456789ab", "2", "files", "9", "B"]
+    ]
+
+
 def test_gc_keeps_what_jobs_refer_to(segue: Segue) -> None:
     segue("run", SPEECH, "--to", "es", "--out", "out")
     assert segue("cache", "gc", "--json").json["files"] == 0
