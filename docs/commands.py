@@ -1,6 +1,6 @@
-"""Keeps docs/commands.md and the README in step with `segue --help` and the settings.
+"""Keeps docs/commands.md and docs/settings.md in step with `segue --help` and the settings.
 
-python docs/commands.py --write   writes commands.md and the README's table of settings from the program itself
+python docs/commands.py --write   writes commands.md and the table of settings.md from the program itself
 python docs/commands.py --check   fails if it is out of date, or a text or message names an option that does not exist
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "commands.md"
-README = ROOT / "README.md"
+SETTINGS = ROOT / "docs" / "settings.md"
 _SETTINGS_BEGIN, _SETTINGS_END = "<!-- settings -->", "<!-- end of settings -->"
 #: `segue ...` as it stands in a text: in code marks or at the start of a line of a code block.
 _CALL = re.compile(r"(?:`|^\s*(?:\$ )?)(segue(?: [^`\n|]*)?)", re.MULTILINE)
@@ -35,12 +35,12 @@ def main() -> int:
     arguments = parser.parse_args()
     root = load_command()
     text = described(root)
-    readme = with_settings(README.read_text(encoding="utf-8"))
+    settings = with_settings(SETTINGS.read_text(encoding="utf-8"))
     if arguments.write:
         TARGET.write_text(text, encoding="utf-8")
-        README.write_text(readme, encoding="utf-8")
+        SETTINGS.write_text(settings, encoding="utf-8")
         return 0
-    problems = [*stale_lines(TARGET, text), *stale_lines(README, readme), *unknown_options(root)]
+    problems = [*stale_lines(TARGET, text), *stale_lines(SETTINGS, settings), *unknown_options(root)]
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
@@ -94,8 +94,8 @@ def parameter_row(parameter: Any) -> str:
     return f"| {name} | {words.replace('|', chr(92) + '|')} |"
 
 
-def with_settings(readme: str) -> str:
-    """The README with its table of settings as it should be, between the two marks."""
+def with_settings(page: str) -> str:
+    """The page with its table of settings as it should be, between the two marks."""
     from pipeline.runtime import Settings
     from pipeline.settings_files import Harmless
 
@@ -106,7 +106,7 @@ def with_settings(readme: str) -> str:
             continue
         folder = "yes" if any(isinstance(mark, Harmless) for mark in field.metadata) else ""
         rows.append(f"| `SEGUE_{name.upper()}` | {folder} | {(field.description or '').replace('|', chr(92) + '|')} |")
-    before, rest = readme.split(_SETTINGS_BEGIN, 1)
+    before, rest = page.split(_SETTINGS_BEGIN, 1)
     _, after = rest.split(_SETTINGS_END, 1)
     return before + _SETTINGS_BEGIN + "\n" + "\n".join(rows) + "\n" + _SETTINGS_END + after
 
@@ -122,7 +122,7 @@ def stale_lines(target: Path, text: str) -> Iterator[str]:
 def unknown_options(root: Any) -> Iterator[str]:
     """Calls in the texts whose command or options do not exist."""
     known = dict(walk(root))
-    for document in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+    for document in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]:
         if document == TARGET or not document.is_file():
             continue
         for call in _CALL.findall(document.read_text(encoding="utf-8")):

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from cli.exits import Exit
+from pipeline.report import JobState
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
@@ -88,6 +93,73 @@ def test_a_room_may_grow_by_a_tenth_before_its_picture_is_out_of_date() -> None:
     assert drawing.same_house(shown, "<b>core</b> 13 files, 1,100 lines")
     assert not drawing.same_house(shown, "<b>core</b> 12 files, 1,200 lines")
     assert not drawing.same_house(shown, "<b>cores</b> 12 files, 1,000 lines")
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").split()) < 1200
+
+
+def test_messages_that_the_page_on_trouble_quotes_are_said() -> None:
+    said = [text for _, text in load("commands").messages()]
+    rows = re.findall(r"^\| (`[^|]*) \|", (DOCS / "trouble.md").read_text("utf-8"), re.MULTILINE)
+    quoted = [text for row in rows for text in re.findall(r"`([^`]+)`", row)]
+    assert len(quoted) > 20
+    assert [text for text in quoted if not any(text in message for message in said)] == []
+
+
+def test_the_page_on_trouble_names_every_state_and_exit_code() -> None:
+    text = (DOCS / "trouble.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE)
+    assert {str(int(code)) for code in Exit} <= set(rows)
+    shown = {name for row in rows for name in re.findall(r"`([a-z-]+)`", row)}
+    assert {str(state) for state in JobState} - shown == {"done"}
+
+
+def examples_in(page: Path) -> list[str]:
+    """The lines that a page says to type, in order."""
+    blocks = re.findall(r"^```console\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return re.findall(r"^\$ (.*)$", "".join(blocks), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/correcting.md", "docs/cleaning-up.md"])
+def test_examples_call_segue_in_one_way(page: str) -> None:
+    lines = examples_in(ROOT / page)
+    assert any(line.startswith("segue ") for line in lines)
+    assert [line for line in lines if ".venv/bin/segue" in line or "python -m" in line] == []
+
+
+@pytest.mark.long
+def test_examples_run_as_they_are_written(tmp_path: Path) -> None:
+    """Those of the README, then those of the pages that go on from there, in one shell and with fake engines."""
+    for name in ("demo", ".venv"):
+        (tmp_path / name).symlink_to(ROOT / name if name == "demo" else Path(sys.prefix))
+    lines = [
+        line for page in ("README", "docs/correcting", "docs/cleaning-up") for line in examples_in(ROOT / f"{page}.md")
+    ]
+    script = ["set -m", "fleet=", 'step() { echo "at: $1" >&2; }']
+    for line in lines:
+        script.append(f"step {shlex.quote(line)}")
+        if line.startswith("make "):
+            continue
+        if line.startswith("segue up"):
+            script += [f"{line} & fleet=$!", "until segue workers | grep -q idle; do sleep 0.2; done"]
+        elif line.endswith("&") or line.startswith("kill "):
+            script += [line, "sleep 0.5"]
+        else:
+            script.append(f"{line} || exit 1")
+    script += ["kill -INT $fleet", "wait $fleet", "exit 0"]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "terms.csv").write_text("source,target,language\npebble,guijarro,es\n", "utf-8")
+    environment = os.environ | {
+        "SEGUE_HOME": str(tmp_path / "home"),
+        "SEGUE_TRANSCRIBER": "fake",
+        "SEGUE_TRANSLATOR": "fake",
+    }
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(script)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert (tmp_path / "out" / "subtitles" / "talk.es.srt").is_file()
 
 
 def load(name: str) -> Any:
