@@ -136,7 +136,12 @@ def test_examples_run_as_they_are_written(tmp_path: Path) -> None:
     lines = [
         line for page in ("README", "docs/correcting", "docs/cleaning-up") for line in examples_in(ROOT / f"{page}.md")
     ]
-    script = ["set -m", "fleet=", 'step() { echo "at: $1" >&2; }']
+    script = [
+        "set -m",
+        "fleet=",
+        "trap 'test -z \"$fleet\" || { kill -INT $fleet; wait $fleet; }' EXIT",
+        'step() { echo "at: $1" >&2; }',
+    ]
     for line in lines:
         script.append(f"step {shlex.quote(line)}")
         if line.startswith("make "):
@@ -147,7 +152,7 @@ def test_examples_run_as_they_are_written(tmp_path: Path) -> None:
             script += [line, "sleep 0.5"]
         else:
             script.append(f"{line} || exit 1")
-    script += ["kill -INT $fleet", "wait $fleet", "exit 0"]
+    script.append("exit 0")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "terms.csv").write_text("source,target,language\npebble,guijarro,es\n", "utf-8")
     environment = os.environ | {
