@@ -68,7 +68,7 @@ class PeopleRules:
         """Why there is no amount in this currency, in words; empty when there is one. Raises MoneyError, UsageError."""
         missing = [name for name, text in (("hours", self.hours), ("rate", self.rate)) if not text]
         if missing:
-            return f"engineering {' and '.join(missing)} unset, which is not zero"
+            return f"what people cost is unknown: no engineering {' and '.join(missing)} given"
         stated = self._hourly(currency)[1]
         return "" if stated == currency else f"the engineering rate is in {stated}, these books in {currency}"
 

@@ -181,7 +181,7 @@ class NodeUse:
 class People:
     """The engineering tax that the job carries."""
 
-    #: At least, as shown, at most; None while hours or rate are unset, which is not zero.
+    #: At least, as shown, at most; None while hours or rate are not set: unknown, not zero.
     amount: Range | None
     #: What is unset, or how the amount was found, in words.
     basis: str

@@ -1,4 +1,4 @@
-"""Whether a mount can keep the store's promise, tried out rather than believed."""
+"""Whether a mount is fit for a store, tried out rather than believed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.keys import digest_bytes
 
 #: Below this much free space a run of ordinary length may stop half-way.
 LOW_SPACE_BYTES = 2_000_000_000
-_ANOTHER_DISK = "put SEGUE_HOME on another disk: ext4, xfs, btrfs, zfs, APFS and NFS 4 keep the promise"
+_ANOTHER_DISK = "put SEGUE_HOME on another disk: ext4, xfs, btrfs, zfs, APFS and NFS 4 are fit"
 _FORGETFUL = frozenset({"tmpfs", "ramfs"})
 _CHILD_TIMEOUT_S = 60
 #: Run by a second process: prints the digest of what it sees, then tries to take a name that is taken.

@@ -381,6 +381,6 @@ def _print_needs(console: Console, found: Sweep, question: _Question) -> None:
         console.print(line)
     if question.people is None:
         console.print(
-            f"machines only, and no verdict: {question.people_unset} of the people unset, which is not zero "
+            f"machines only, and no verdict: what people cost is unknown, without {question.people_unset} "
             "(--engineering-hours, --engineering-rate)"
         )

@@ -249,7 +249,7 @@ def _print_costs(console: Console, found: Recommendation, profile: WorkloadProfi
         )
     people = profile.engineering.monthly()
     if people is None:
-        console.print(f"  people: unset ({len(profile.engineering.unset)} to fill in), which is not zero")
+        console.print(f"  people: unknown, {len(profile.engineering.unset)} values are not filled in")
     else:
         low, high = people
         span = low.amount(2) if low == high else f"{low.amount(2)} to {high.amount(2)}"

@@ -13,6 +13,7 @@ from accounting.in_progress import under_way_of
 from accounting.report import unpriced_lines
 from cli.ledger_screen import BUCKET_WORDS, under_way_text
 from cli.ledger_tables import (
+    FINALITY,
     aligned,
     amount_text,
     number_column,
@@ -60,7 +61,7 @@ def print_fleet(
 ) -> None:
     """The period for people; ``names`` says what the first column's ids are called."""
     console = wide_console()
-    console.print(Text(f"{_period_text(books.period)}  {books.standing}", style="bold"))
+    console.print(Text(f"{_period_text(books.period)}: {FINALITY[books.standing]}", style="bold"))
     if not books.entries and not books.unpriced:
         console.print("nothing was spent; machines and jobs of other months: --since 2026-01-01")
         return

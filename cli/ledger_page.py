@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from accounting.report import Avoided, Finality, JobReport, NodeUse
+from accounting.report import Avoided, JobReport, NodeUse
 from cli.ledger_page_apis import api_bars, break_even_charts
 from cli.ledger_page_charts import amount_with_currency, legend, timeline_svg
 from cli.ledger_screen import missing_times
-from cli.ledger_tables import aligned
+from cli.ledger_tables import FINALITY, aligned
 from cli.rendering import render
 from cli.wording import clock, percent
 from core.money import Money
@@ -33,11 +33,6 @@ _BUCKETS = {
     Bucket.UNATTRIBUTED: "billing increments",
 }
 _AVOIDED = {"silence": "silence skipped", "cache": "found in the cache", "resume": "not done again after a death"}
-_STANDINGS = {
-    Finality.PROVISIONAL: "provisional: its months are open, facts may still come",
-    Finality.CLOSED: "closed: its months are closed",
-    Finality.RECONCILED: "reconciled with the provider's bill",
-}
 #: Columns in the order of the work; what no stage caused comes last.
 _STAGES = ("detect", "transcribe", "translate")
 
@@ -214,7 +209,7 @@ def _provenance(report: JobReport) -> list[tuple[str, str]]:
     rows += sorted({row for one in report.counterfactuals for row in one.price_rows} - set(rows))
     qualities = sorted({entry.quality.value for entry in report.entries})
     return [
-        ("standing", _STANDINGS[report.standing]),
+        ("standing", FINALITY[report.standing]),
         ("job", report.job_id),
         ("amounts are", ", ".join(qualities) or "none"),
         ("people", report.people.basis),

@@ -9,7 +9,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.ledger_tables import aligned, amount_text, number_column, priced_cell, print_table, seconds_text, wide_console
+from cli.ledger_tables import (
+    FINALITY,
+    aligned,
+    amount_text,
+    number_column,
+    priced_cell,
+    print_table,
+    seconds_text,
+    wide_console,
+)
 from cli.wording import clock, one_line, percent, printable
 from core.money import Money
 from ledger.api import Basis, Counterfactual
@@ -72,7 +81,7 @@ def _print_head(report: JobReport, say: Callable[..., None]) -> None:
         place = f" ({node.description})" if node.description else ""
         price = "unpriced" if not node.billed else f"billed at {node.price}"
         say(f"machine  {node.hardware}{place}, {seconds_text(node.end - node.start)}, {price}{end}")
-    say(f"books    {report.standing}, in {report.currency}, price book {report.book[:16]}")
+    say(f"state    {FINALITY[report.standing]}; in {report.currency}, price book {report.book[:16]}")
     if report.fake:
         say("fake engines did some of this work: its amounts are what the machine cost, and enter no verdict", "yellow")
         say("what APIs would charge for made-up text says nothing either", "yellow")
@@ -152,7 +161,7 @@ def _print_missing(report: JobReport, say: Callable[..., None]) -> None:
     for money in report.spent.elsewhere:
         say(f"UNPRICED {money} have no dated rate to {report.currency}: SEGUE_EXCHANGE_RATE", "bold red")
     if report.people.amount is None:
-        say(f"people   {report.people.basis}: SEGUE_ENGINEERING_HOURS and SEGUE_ENGINEERING_RATE")
+        say(f"people   {report.people.basis} (SEGUE_ENGINEERING_HOURS, SEGUE_ENGINEERING_RATE)")
     else:
         people = report.people.amount
         say(f"people   {amount_text(people.low)} to {amount_text(people.high)}: {report.people.basis}")

@@ -9,11 +9,18 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from accounting.report import Finality
 from core.money import Money
 
 _NANO = 10**9
 _PIPE_WIDTH = 240
 UNPRICED = "unpriced"
+#: How final amounts are, in words.
+FINALITY = {
+    Finality.PROVISIONAL: "not final, its months are still open",
+    Finality.CLOSED: "closed",
+    Finality.RECONCILED: "checked against the provider's bill",
+}
 
 
 def wide_console() -> Console:

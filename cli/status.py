@@ -114,7 +114,9 @@ def _print_standing(console: Console, standing: JobStatus, left: Sequence[LeftBe
         )
     if standing.refused:
         console.print(f"reason   {printable(standing.reason)}")
-        console.print("         no job could be made of it; mend it and run the same command again, or forget it with")
+        console.print(
+            "         no job could be made of it; correct it and run the same command again, or forget it with"
+        )
         console.print(f"         segue cache purge {standing.job_id[:12]}")
         return
     console.print(f"language {standing.language or 'not decided yet'} -> {', '.join(standing.targets) or 'none'}")

@@ -136,7 +136,7 @@ def _next_command(files: Sequence[FileResult], report: RunReport) -> str:
     if lacking and all(_is_all_computed(result) for result in lacking):
         return f"segue status {(lacking[0].job_id or 'last')[:12]}   (what is missing, when and why)"
     if lacking:
-        return "mend what failed and run the same command again; what is finished stays finished"
+        return "correct what failed and run the same command again; what is finished stays finished"
     reviewed = [result for result in files if result.tally.review]
     if reviewed:
         job = "last" if len(files) == 1 else (reviewed[0].job_id or "last")[:12]

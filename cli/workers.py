@@ -33,7 +33,7 @@ def workers_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
         print_json({"workers": cards})
         return
     if not cards:
-        print("no worker beats; start one with: segue worker")
+        print("no worker is running; start one with: segue worker")
         return
     from rich.console import Console
 
@@ -48,7 +48,7 @@ def _table(cards: list[dict[str, Any]]) -> Table:
     from cli.wording import printable
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("worker", "node", "machine", "GPU", "price", "serves", "state", "batch", "last beat"):
+    for heading in ("worker", "node", "machine", "GPU", "price", "serves", "state", "batch", "last heard"):
         table.add_column(heading, no_wrap=heading != "serves", overflow="fold" if heading == "serves" else "ellipsis")
     for card in cards:
         table.add_row(*(Text(printable(cell)) for cell in _row(card)))

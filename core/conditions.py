@@ -17,7 +17,7 @@ _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 _ASKED_WRONGLY = {
     errno.EROFS: ("the disk is read-only", "remount it writable, or write elsewhere"),
     errno.ENAMETOOLONG: ("a name is too long for this disk", "give the file a shorter name, or write elsewhere"),
-    errno.ELOOP: ("links lead round in a circle", "mend the links"),
+    errno.ELOOP: ("links lead round in a circle", "correct the links"),
     errno.ENOENT: ("there is no such file any more", "is somebody else at these files? Run it again"),
     errno.ENOTDIR: ("a file stands where a folder should be", "correct the path"),
     errno.EISDIR: ("a folder stands where a file should be", "correct the path"),

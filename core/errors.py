@@ -61,7 +61,7 @@ class MediaError(SegueError):
 
 
 class StoreError(SegueError):
-    """The checkpoint store cannot keep its promise (disk full, read-only, foreign, vanished)."""
+    """The checkpoint store cannot store or read safely (disk full, read-only, foreign, vanished)."""
 
 
 class MachineError(SegueError):

@@ -99,7 +99,7 @@ def _device(runtime: Runtime) -> Iterator[CheckResult]:
     device = detect_device(runtime.settings.device)
     yield CheckResult("device", CheckStatus.OK, device.describe())
     if device.unused_gpu:
-        yield CheckResult("device", CheckStatus.WARNING, device.unused_gpu, "mend the driver, or set SEGUE_DEVICE=cpu")
+        yield CheckResult("device", CheckStatus.WARNING, device.unused_gpu, "fix the driver, or set SEGUE_DEVICE=cpu")
 
 
 def _engine(runtime: Runtime, role: str) -> Iterator[CheckResult]:

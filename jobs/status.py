@@ -1,4 +1,4 @@
-"""How a job stands, read from the disk alone."""
+"""How a job stands, read from the disk, without asking a process."""
 
 from __future__ import annotations
 

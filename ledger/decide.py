@@ -173,7 +173,7 @@ def _own(profile: WorkloadProfile, why: str) -> tuple[Arm, str]:
     if not profile.operations_owner:
         return Arm.MANAGED, f"{why}, but nobody here operates GPUs: managed, where the provider does"
     if profile.engineering.unset:
-        return Arm.UNDECIDED, f"{why}, but what the people cost is unset ({_unset(profile)}); it is not zero"
+        return Arm.UNDECIDED, f"{why}, but what the people cost is unknown: {_unset(profile)} not filled in"
     return Arm.SELF_HOSTED, f"{why}, and {profile.operations_owner} operates it"
 
 

@@ -59,6 +59,6 @@ def crosscheck(book: PriceBook, at: int) -> tuple[list[str], list[str]]:
         if abs(ours - Fraction(theirs)) > TOLERANCE * Fraction(theirs) and not row.waiver:
             per = f"{theirs * row.per:f}"
             apart.append(
-                f"{row.id} says {row.unit_price} a {row.per}, genai-prices says {per}: mend it or add a waiver"
+                f"{row.id} says {row.unit_price} a {row.per}, genai-prices says {per}: correct it or add a waiver"
             )
     return compared, apart

@@ -33,7 +33,7 @@ class PriceBookError(UsageError):
 
     @classmethod
     def of(
-        cls, origin: str, problems: Iterable[str], hint: str = "mend the rows, then 'segue prices check'"
+        cls, origin: str, problems: Iterable[str], hint: str = "correct the rows, then 'segue prices check'"
     ) -> PriceBookError:
         """An error whose message is the only problem, or the first of them and how many there are."""
         found = tuple(problems)

@@ -125,7 +125,7 @@ def weakest(qualities: Iterable[Quality]) -> Quality:
 class Grounds:
     """What a verdict rests on beside its two amounts."""
 
-    #: Whether the people are in what was paid: hours and rate are set. Unset is not zero.
+    #: Whether the people are in what was paid: hours and rate are set. Without them it is unknown, not zero.
     people_set: bool
     #: The weakest quality among the amounts.
     quality: Quality
@@ -199,7 +199,7 @@ def verdict(paid: Range, api: Range | None, grounds: Grounds) -> CostVerdict:
     if not grounds.people_set:
         even_so = difference is not None and not grounds.unpriced and difference.high.nano <= 0
         more = "; even without people the API costs no more" if even_so else ""
-        reasons.append(f"engineering hours are unset, which is not zero{more}")
+        reasons.append(f"what people cost is unknown{more}")
     reasons += [f"unpriced: {line}" for line in grounds.unpriced]
     if api is None and not grounds.unpriced:
         reasons.append("the API's price is not known")

@@ -99,14 +99,16 @@ class CoreSettings(BaseSettings):
         default=SecretStr(""), description="Redis or Valkey: redis://[:password@]host:6379/0, or rediss:// for TLS"
     )
     claim_seconds: int = Field(
-        default=6, ge=1, le=600, description="a worker that is silent for so long has lost its units"
+        default=6, ge=1, le=600, description="seconds without a sign of a worker after which others get its units"
     )
     stall_seconds: int = Field(
         default=300,
         ge=1,
-        description="an engine that finishes nothing for so long (or ten times what was predicted) is ended",
+        description="seconds without a result (or ten times what was predicted) after which an engine is ended",
     )
-    batch_seconds: int = Field(default=60, ge=1, le=3600, description="engine time that one message aims at")
+    batch_seconds: int = Field(
+        default=60, ge=1, le=3600, description="seconds of engine time that a batch is meant to take"
+    )
     preemption: str = Field(
         default="auto",
         pattern="^(auto|azure|aws|gcp|file|none)$",
@@ -129,7 +131,8 @@ class CoreSettings(BaseSettings):
         default=None, description="your own price rows, over the shipped ones (default: prices.toml under SEGUE_HOME)"
     )
     engineering_hours: str = Field(
-        default="", description="people's hours a month that self-hosting takes, e.g. 6 or 4-8 (unset is not zero)"
+        default="",
+        description="people's hours a month that self-hosting takes, e.g. 6 or 4-8 (without it their cost is unknown)",
     )
     engineering_rate: str = Field(default="", description="what such an hour costs, e.g. 90 USD")
     own_engines: str = Field(

@@ -176,7 +176,7 @@ _SIGNS = (
         "remove the keys that begin with segue: all is rebuilt",
     ),
     ("used memory >", "is full", "give it more memory; Segue needs a few MB, and maxmemory-policy noeviction"),
-    ("misconf", "cannot write its snapshot and refuses writes", "mend its disk, or set stop-writes-on-bgsave-error no"),
+    ("misconf", "cannot write its snapshot and refuses writes", "fix its disk, or set stop-writes-on-bgsave-error no"),
     ("read only replica", "is a read-only replica", "point SEGUE_BROKER_URL at the primary"),
     ("db index is out of range", "has no such database", "correct the number at the end of SEGUE_BROKER_URL"),
 )

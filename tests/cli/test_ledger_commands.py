@@ -62,7 +62,7 @@ def test_the_json_document_keeps_its_contract(kept: tuple[Segue, str]) -> None:
 def test_one_screen_says_what_was_paid_avoided_charged_elsewhere_and_decided(kept: tuple[Segue, str]) -> None:
     segue, ran = kept
     text = segue("ledger", "sample").stdout
-    for words in ("Paid", "useful", "idle", "total", "Avoided (not subtracted)", "Verdict", "provisional"):
+    for words in ("Paid", "useful", "idle", "total", "Avoided (not subtracted)", "Verdict", "not final"):
         assert words in text
     assert text.count("API would charge") == 3
     assert "fake engines" in text

@@ -61,7 +61,7 @@ def test_the_page_is_well_formed_and_says_everything() -> None:
     page = Page(render_page(report()))
     for said in (
         "週刊ニュース 第12回.mp4",
-        "provisional",
+        "not final",
         "The API wins by",
         "Unpriced: in no amount on this page",
         "no row prices output_tokens of openai mine",

@@ -107,6 +107,14 @@ def test_messages_that_the_page_on_trouble_quotes_are_said() -> None:
     assert [text for text in quoted if not any(text in message for message in said)] == []
 
 
+def test_the_glossary_explains_words_that_stand_elsewhere_in_alphabetical_order() -> None:
+    words = re.findall(r"^\| \*\*(.+?)\*\* \|", (DOCS / "glossary.md").read_text("utf-8"), re.MULTILINE)
+    assert words == sorted(words, key=str.lower)
+    others = [page for page in (*ROOT.glob("*.md"), *DOCS.glob("*.md")) if page.stem not in ("glossary", "CHANGELOG")]
+    text = "\n".join(page.read_text("utf-8") for page in others).lower()
+    assert [word for word in words if not re.search(rf"\b{word.split(' (')[0].lower()}", text)] == []
+
+
 def test_the_page_on_trouble_names_every_state_and_exit_code() -> None:
     text = (DOCS / "trouble.md").read_text("utf-8")
     rows = re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE)

@@ -266,7 +266,7 @@ def test_the_command_shows_the_speed_needed_and_where_the_measured_one_is_enough
     assert re.search(r"5 % busy\s+8\.28\s+29\.2", text)
     assert re.search(r"100 % busy\s+0\.414 \*\s+1\.46 \*", text)
     assert "machines only, and no verdict" in text
-    assert "which is not zero" in text
+    assert "what people cost is unknown" in text
 
 
 def test_the_command_says_how_much_work_pays_the_people() -> None:

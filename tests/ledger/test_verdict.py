@@ -97,7 +97,7 @@ def test_an_exact_tie_goes_to_the_api() -> None:
 def test_unset_hours_are_undecided_and_never_zero() -> None:
     found = verdict(exactly("0.01"), exactly("1000"), replace(GROUNDS, people_set=False))
     assert found.outcome is CostOutcome.UNDECIDED
-    assert "engineering hours are unset, which is not zero" in found.line
+    assert "what people cost is unknown" in found.line
     # It cannot get better for us: said, and still no verdict.
     worse = verdict(exactly("5"), exactly("1"), replace(GROUNDS, people_set=False))
     assert worse.outcome is CostOutcome.UNDECIDED

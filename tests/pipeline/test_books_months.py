@@ -347,7 +347,7 @@ def test_a_closing_without_hours_takes_those_of_today_and_says_so(tmp_path: Path
     assert "its closing has no hours: those of today" in basis
     found, (note, _) = people_of(journals, PeopleRules())
     assert found == 0
-    assert note == "people are in no amount: engineering hours and rate unset, which is not zero"
+    assert note == "people are in no amount: what people cost is unknown: no engineering hours and rate given"
 
 
 def test_instants_of_closings_are_read_back(tmp_path: Path) -> None:

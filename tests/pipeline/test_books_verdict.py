@@ -15,7 +15,7 @@ from ledger.verdict import CostOutcome, Range
 
 CENT = 10_000_000
 SET = People(Range.exactly(Money(0, "USD")), "0 hours a month")
-UNSET = People(None, "engineering hours unset, which is not zero")
+UNSET = People(None, "what people cost is unknown: no engineering hours given")
 
 
 def entry(stage: str, cents: int, bucket: Bucket = Bucket.BUSY, *, fake: bool = False) -> LedgerEntry:
@@ -120,7 +120,7 @@ def test_whole_file_and_silence_skipped_are_never_mixed() -> None:
 def test_unset_people_leave_it_open() -> None:
     found = judge(reference(entry("transcribe", 50), people=UNSET))
     assert outcome(found) is CostOutcome.UNDECIDED
-    assert "not zero" in found.line
+    assert "what people cost is unknown" in found.line
 
 
 def test_unpriced_usage_and_foreign_money_leave_it_open() -> None:
