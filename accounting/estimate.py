@@ -22,10 +22,10 @@ from ledger.api import Counterfactual, Workload, counterfactuals
 from ledger.billing import machine_cost
 from ledger.prices import PriceBook
 from ledger.speed import Measure, Spread
+from pipeline.inputs.requests import Request, plan_request
 from pipeline.job import Plan
 from pipeline.jobs import JobFolder
 from pipeline.planning import draft_plan
-from pipeline.requests import Request, plan_request
 from pipeline.runtime import Runtime
 from pipeline.stages import engine_stages
 from pipeline.stages.stage import Stage

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from cache.store import Store
 from journals.attempts import read_attempts
+from pipeline.inputs.sources import remember_digest
 from pipeline.jobs import JobFolder
-from pipeline.sources import remember_digest
 from pipeline.work import JobWork
 
 if TYPE_CHECKING:

@@ -23,11 +23,11 @@ from engines.engine import Engine  # noqa: E402
 from engines.transcribe.interface import Clip, ClipSegment  # noqa: E402
 from pipeline.analysis import open_audio, window_samples  # noqa: E402
 from pipeline.executor import Executor  # noqa: E402
+from pipeline.inputs.requests import RunOptions, gather, make_entries, plan_request  # noqa: E402
 from pipeline.job import SPEECH, Plan  # noqa: E402
 from pipeline.jobs import JobFolder  # noqa: E402
 from pipeline.planning import draft_plan  # noqa: E402
 from pipeline.progress import Silence  # noqa: E402
-from pipeline.requests import RunOptions, gather, make_entries, plan_request  # noqa: E402
 from pipeline.runtime import Runtime, Settings  # noqa: E402
 
 

@@ -30,14 +30,14 @@ from journals.hash_chained import HashChainedLog
 from journals.log_ends import EndOfLogRecorder
 from journals.node_session import FOLDER as NODES
 from journals.node_session import OPENED, local_facts
-from pipeline.delivery import Delivery
+from pipeline.inputs.sources import remember_digest
 from pipeline.job import SPEECH, JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
 from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder
+from pipeline.outputs.delivery import Delivery
+from pipeline.outputs.results import deliver_job
 from pipeline.report import JobState, count_units
-from pipeline.results import deliver_job
 from pipeline.runtime import Runtime, Settings
-from pipeline.sources import remember_digest
 from pipeline.stages import engine_stages, stage_named
 from pipeline.stages.cues import cues_slot
 from pipeline.stages.stage import Unit

@@ -55,10 +55,10 @@ from journals.demand import DemandLog  # noqa: E402
 from journals.log_ends import EndOfLogRecorder  # noqa: E402
 from ledger.prices import PriceBook  # noqa: E402
 from pipeline.batches import Outcome, run_units  # noqa: E402
+from pipeline.inputs.requests import RunOptions, gather, make_entries  # noqa: E402
 from pipeline.job import Plan  # noqa: E402
 from pipeline.jobs import JobFolder  # noqa: E402
 from pipeline.planning import plan_job  # noqa: E402
-from pipeline.requests import RunOptions, gather, make_entries  # noqa: E402
 from pipeline.runtime import Runtime, Settings  # noqa: E402
 from pipeline.work import JobWork  # noqa: E402
 

@@ -31,10 +31,10 @@ def export_command(
     from dataclasses import replace
 
     from jobs.status import assembly_of
-    from pipeline.delivery import write_outputs
-    from pipeline.documents import outputs_of
+    from pipeline.inputs.requests import parse_formats
     from pipeline.jobs import find_job
-    from pipeline.requests import parse_formats
+    from pipeline.outputs.delivery import write_outputs
+    from pipeline.outputs.documents import outputs_of
 
     store = open_runtime({"home": home}).store
     folder = find_job(store, job)

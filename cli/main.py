@@ -9,33 +9,12 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from cli import (
-    breakeven,
-    cache_commands,
-    coordinator,
-    decide,
-    doctor,
-    emulate,
-    estimate,
-    export,
-    follow,
-    jobs,
-    ledger,
-    logs,
-    orders,
-    plan,
-    prices,
-    run,
-    settings,
-    status,
-    submit,
-    up,
-    worker,
-    workers,
-)
+from cli import cache_commands, doctor, export, plan, run, settings, status
 from cli.context import print_error
 from cli.exits import Exit, report_crash, report_error
+from cli.money import breakeven, decide, estimate, ledger, prices
 from cli.options import OUTPUT_OPTIONS, PRICE_OPTIONS, WORK_OPTIONS, JobOption, with_job_options
+from cli.queue import coordinator, emulate, follow, jobs, logs, orders, submit, up, worker, workers
 from core.conditions import condition_of
 from core.errors import SegueError
 from core.version import VERSION

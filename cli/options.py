@@ -16,7 +16,7 @@ from cli.signatures import Returned, with_parameters
 from core.errors import UsageError
 
 if TYPE_CHECKING:
-    from pipeline.requests import Requests, RunOptions
+    from pipeline.inputs.requests import Requests, RunOptions
     from pipeline.runtime import Runtime
 
 MediaArgument = Annotated[
@@ -127,8 +127,8 @@ def with_job_options(command: Callable[..., Returned], options: Iterable[JobOpti
 
 def _options_from(runtime: Runtime, transcript: Path | None, *, force: bool) -> RunOptions:
     """What holds for every file unless a manifest says otherwise. Raises UsageError."""
+    from pipeline.inputs.requests import RunOptions, parse_formats
     from pipeline.languages import parse_source, parse_targets
-    from pipeline.requests import RunOptions, parse_formats
     from pipeline.stages import options_said
 
     settings = runtime.settings
@@ -156,7 +156,7 @@ def gather_media(
 ) -> Requests:
     """All inputs of a command, with what holds for each. Raises UsageError when there is none at all."""
     from cli.context import note
-    from pipeline.requests import gather
+    from pipeline.inputs.requests import gather
 
     requests = gather(media, _options_from(runtime, transcript, force=force))
     if not requests.requests and not requests.problems:

@@ -58,8 +58,8 @@ def plan_command(
 
 def _analyse(media: Path, runtime: Runtime) -> Analysis:
     from pipeline.analysis import AnalysisRequest, analyse
-    from pipeline.requests import refuse_missing
-    from pipeline.sources import known_digest
+    from pipeline.inputs.requests import refuse_missing
+    from pipeline.inputs.sources import known_digest
 
     refuse_missing([media])
     if media.is_dir():
@@ -75,8 +75,8 @@ def _analyse(media: Path, runtime: Runtime) -> Analysis:
 
 def _changes(media: Path, runtime: Runtime) -> tuple[StageChange, ...]:
     from jobs.inspection import what_would_run
+    from pipeline.inputs.requests import plan_request
     from pipeline.jobs import JobFolder
-    from pipeline.requests import plan_request
 
     request = plan_request(gather_media([media], runtime).requests[0], runtime)
     return what_would_run(request, JobFolder(runtime.store, request.job_id))

@@ -21,7 +21,7 @@ from cli.options import (
 
 if TYPE_CHECKING:
     from pipeline.executor import Executor
-    from pipeline.requests import Requests
+    from pipeline.inputs.requests import Requests
     from pipeline.runtime import Runtime
 
 
@@ -49,13 +49,13 @@ def run_command(
 
 def _run(requests: Requests, runtime: Runtime, *, as_json: bool, budget: str) -> int:
     """Runs over all inputs and prints how each ended; returns the exit code."""
-    from cli.budgets import open_budget
+    from cli.money.budgets import open_budget
     from cli.progress import make_watcher
     from cli.summary import print_summary
     from pipeline.executor import Executor
+    from pipeline.inputs.requests import make_entries
     from pipeline.jobs import note_last, note_refused
     from pipeline.report import RunReport
-    from pipeline.requests import make_entries
 
     report = RunReport(())
     for problem in requests.problems:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cli.context import HomeFlag, JsonFlag, OptionalJobArgument, open_runtime, open_whole_store, print_json
-from cli.queue_options import remark_on_coordinator
+from cli.queue.queue_options import remark_on_coordinator
 from core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cache.store import Store
     from jobs.status import JobStatus
-    from pipeline.assemble import Assembly
+    from pipeline.outputs.assemble import Assembly
     from pipeline.report import LeftBehind
 
 #: Cues to review that are shown; the JSON document has them all.
@@ -37,7 +37,7 @@ def status_command(
     from jobs.status import assembly_of, status_of
     from jobs.submissions import find_submitted
     from pipeline.jobs import JobFolder
-    from pipeline.left_behind import left_by_job
+    from pipeline.outputs.left_behind import left_by_job
     from pipeline.report import JobState
 
     console = Console(highlight=False, markup=False, soft_wrap=True)

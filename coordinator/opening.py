@@ -10,13 +10,13 @@ from core.errors import MediaError, UsageError
 from core.keys import canonical_json
 from jobs.submissions import Submission, Wanted, filed_orders, wanted_of
 from media.claims import is_thin
+from pipeline.inputs.sources import known_digest
 from pipeline.jobs import JobFolder
 from pipeline.lifecycle import open_work, restore_work
 from pipeline.plan_queue import PutOffError, StoppedError
 from pipeline.planning import PlanRequest
 from pipeline.report import FileResult
 from pipeline.runtime import Runtime
-from pipeline.sources import known_digest
 from pipeline.work import JobWork
 
 

@@ -18,9 +18,9 @@ from jobs.retention import is_finished, plan_of, references
 from jobs.submissions import filed_orders, open_jobs, order_parts, orders_by_job, wanted_of
 from jobs.webhooks import OUTBOX
 from journals.log_ends import EndOfLogRecorder, process_name
-from pipeline.delivery import is_ours, note_parts, outputs_of_media
+from pipeline.inputs.sources import digest_parts
 from pipeline.jobs import LAST, JobFolder, list_jobs
-from pipeline.sources import digest_parts
+from pipeline.outputs.delivery import is_ours, note_parts, outputs_of_media
 
 
 @dataclass(frozen=True)

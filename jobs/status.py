@@ -12,10 +12,10 @@ from jobs.presence import RunSign, run_sign
 from jobs.queue_listing import job_view
 from jobs.queue_view import QueueView
 from jobs.submissions import JobOrder, filed_orders, pending_orders, wanted_of
-from pipeline.assemble import Assembly, assemble_job
 from pipeline.job import PlanOutline, PlanVersionError
 from pipeline.job_summary import JobSummary, summary_of
 from pipeline.jobs import JobFolder
+from pipeline.outputs.assemble import Assembly, assemble_job
 from pipeline.report import FileResult, JobState, units_json
 from pipeline.work import JobWork
 

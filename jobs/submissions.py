@@ -22,9 +22,9 @@ from cache.store import Store
 from core.errors import StoreError, UsageError
 from core.keys import Digest, canonical_json
 from jobs.queue_view import Priority, QueueView, read_view, write_view
-from pipeline.delivery import Delivery
 from pipeline.job import Caption, JobSettings, make_job_id
 from pipeline.jobs import JobFolder, find_job, list_jobs
+from pipeline.outputs.delivery import Delivery
 
 __all__ = [
     "JobOrder",

@@ -19,10 +19,10 @@ from jobs.submissions import (
     give_order,
     orders_by_job,
 )
-from pipeline.glossaries import read_glossary
+from pipeline.inputs.glossaries import read_glossary
+from pipeline.inputs.requests import Request, delivery_of, plan_request, roles_of
 from pipeline.jobs import JobFolder
 from pipeline.report import JobState, outcome_json
-from pipeline.requests import Request, delivery_of, plan_request, roles_of
 from pipeline.runtime import Runtime
 
 

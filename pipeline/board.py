@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from core.specs import EngineSpec
 from engines.roles import is_remote
 from pipeline.batches import Outcome
-from pipeline.delivery import Delivery
 from pipeline.jobs import JobFolder
 from pipeline.lifecycle import settle
+from pipeline.outputs.delivery import Delivery
 from pipeline.planning import PlanRequest
 from pipeline.stages import stage_named
 from pipeline.stages.stage import Slot, Unit

@@ -26,12 +26,12 @@ from journals.node_session import NodeSession, local_facts
 from pipeline.batches import Outcome, run_units
 from pipeline.board import Board, EngineNeed, OpenJob
 from pipeline.budget import Budget, BudgetGate
-from pipeline.delivery import Delivery
 from pipeline.engines_pool import EnginePool
 from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder, note_refused
-from pipeline.left_behind import left_by
 from pipeline.lifecycle import deliver, open_work, restore_work
+from pipeline.outputs.delivery import Delivery
+from pipeline.outputs.left_behind import left_by
 from pipeline.plan_queue import PlanQueue, PutOffError, StoppedError
 from pipeline.planning import PlanRequest
 from pipeline.progress import Watcher

@@ -18,9 +18,9 @@ from cache.store import Listing, Stamp, Store
 from core.errors import StoreError
 from core.keys import Digest, Key, canonical_json, digest_bytes, digest_value
 from core.version import VERSION
-from pipeline.assemble import assemble_job
 from pipeline.job import Plan
 from pipeline.jobs import JobFolder
+from pipeline.outputs.assemble import assemble_job
 from pipeline.report import JobState, count_units
 from pipeline.stages import STAGES
 from pipeline.work import JobWork

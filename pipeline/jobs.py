@@ -15,9 +15,9 @@ from cache.store import Store
 from core.errors import UsageError
 from core.keys import Key, canonical_json, digest_bytes
 from core.version import VERSION
-from pipeline.delivery import Delivery
 from pipeline.incidents import RUN, Incidents, NamedUnit, make_order
 from pipeline.job import JOB_ID_LENGTH, Plan
+from pipeline.outputs.delivery import Delivery
 from pipeline.report import FileResult, JobState, Tally
 
 #: Where the jobs of the latest run are noted.

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 
 from core.conditions import condition_of, reason_of
 from core.errors import MachineError, StoreError
-from pipeline.delivery import Delivery
 from pipeline.jobs import JobFolder
+from pipeline.outputs.delivery import Delivery
+from pipeline.outputs.results import deliver_job
 from pipeline.planning import PlanRequest, ensure_views, plan_job
 from pipeline.report import FileResult, JobState
-from pipeline.results import deliver_job
 from pipeline.runtime import Runtime
 from pipeline.stages import views_of
 from pipeline.stages.stage import Unit

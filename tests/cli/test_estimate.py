@@ -14,7 +14,7 @@ from accounting.estimate_report import Estimate
 from accounting.measured_speeds import MeasuredSpeeds, hardware_here, measure_speeds
 from accounting.spending import Prices
 from cache.store import Store
-from cli.estimate import _amount, _print_here, _time
+from cli.money.estimate import _amount, _print_here, _time
 from core.errors import UsageError
 from core.keys import Key
 from core.specs import EngineSpec
@@ -22,7 +22,7 @@ from journals.attempts import AttemptJournal, ProcessCard
 from journals.node_session import NodeFacts, local_facts
 from ledger.price_files import shipped_book
 from ledger.speed import Spread
-from pipeline.requests import RunOptions, gather
+from pipeline.inputs.requests import RunOptions, gather
 from pipeline.runtime import Runtime, Settings
 from pipeline.stages import stage_named
 from pipeline.stages.cues import cues_slot
@@ -210,8 +210,8 @@ def test_what_is_in_the_store_already_is_not_estimated_again(tmp_path: Path) -> 
     settings = {"transcriber": "fake", "translator": "fake", "owner": "tester", "home": tmp_path / "home"}
     runtime = Runtime(Settings(**settings), lambda _line: None)
     from pipeline.executor import Executor
+    from pipeline.inputs.requests import make_entries
     from pipeline.progress import Silence
-    from pipeline.requests import make_entries
 
     requests = gather([SPEECH], RunOptions(targets=("es",), out=tmp_path / "out")).requests
     before = estimate(requests, runtime, Prices(shipped_book())).files[0].units

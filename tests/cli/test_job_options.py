@@ -17,7 +17,9 @@ from cli.options import OUTPUT_OPTIONS, PRICE_OPTIONS, WORK_OPTIONS, JobOption
 from core.errors import SettingsError
 from pipeline.runtime import Settings
 
-COMMANDS = ("run", "submit", "plan", "estimate")
+#: Where each of the commands lives.
+WHERE = {"run": "cli.run", "submit": "cli.queue.submit", "plan": "cli.plan", "estimate": "cli.money.estimate"}
+COMMANDS = tuple(WHERE)
 #: A setting without a flag of its own, declared as a stage would declare it.
 EXTRA = JobOption("whole_media", bool, "Skip no silence.")
 
@@ -38,7 +40,7 @@ def test_a_declared_option_is_a_flag_with_its_help_and_is_passed_on(
         given.append(flags)
         raise SettingsError("seen", "nothing is to be done")
 
-    monkeypatch.setattr(importlib.import_module(f"cli.{command}"), "open_runtime", note_flags)
+    monkeypatch.setattr(importlib.import_module(WHERE[command]), "open_runtime", note_flags)
     made = make_app([EXTRA])
     assert flags_of(made, command)["--whole-media"] == "Skip no silence. [SEGUE_WHOLE_MEDIA]"
     assert "--whole-media" not in flags_of(app, command)

@@ -8,7 +8,7 @@ import pytest
 
 from accounting.bill import MachineCheck, Reconciliation
 from accounting.bill_file import OtherCost
-from cli.ledger_bill import print_reconciliation
+from cli.money.ledger_bill import print_reconciliation
 from ledger.entries import Period
 
 CENT = 10_000_000

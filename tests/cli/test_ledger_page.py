@@ -14,8 +14,8 @@ from msgspec import structs
 
 from accounting.money import spent_of
 from accounting.report import MediaSpan, SpanStatus
-from cli.ledger_page import render_page
-from cli.ledger_page_charts import Bar, bars_svg, timeline_svg
+from cli.money.ledger_page import render_page
+from cli.money.ledger_page_charts import Bar, bars_svg, timeline_svg
 from ledger.entries import Bucket, Unpriced
 
 #: Elements without an end.

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from cli.ledger_tables import aligned, amount_text, number_column, priced_cell, print_table
+from cli.money.ledger_tables import aligned, amount_text, number_column, priced_cell, print_table
 from core.money import Money
 
 

@@ -17,7 +17,7 @@ from segue_cli import ROOT, Segue
 from spoken import SPEECH
 
 from cache.store import Store
-from cli import follow
+from cli.queue import follow
 from core.keys import canonical_json
 from jobs.presence import note_coordinator
 from jobs.queue_view import Priority, QueueView, write_view

@@ -16,8 +16,8 @@ from segue_cli import ROOT, Segue
 from spoken import SPEECH
 
 from cache.store import Store
-from cli.children import Child, ChildSpec, restart_pause_s, stop_children
-from cli.up import _listen
+from cli.queue.children import Child, ChildSpec, restart_pause_s, stop_children
+from cli.queue.up import _listen
 from jobs.presence import note_coordinator
 
 PATIENCE_S = 60.0
@@ -64,7 +64,7 @@ class Up:
     def child(self, word: str) -> psutil.Process:
         for each in self.children():
             try:
-                if word in each.cmdline() and "cli.child" in each.cmdline() and not is_gone(each):
+                if word in each.cmdline() and "cli.queue.child" in each.cmdline() and not is_gone(each):
                     return each
             except psutil.NoSuchProcess:
                 continue

@@ -12,8 +12,8 @@ from fuzzing import Target, expect_told
 from hypothesis import strategies as st
 
 from core.errors import ListedError, UsageError
-from pipeline.glossaries import read_glossary
-from pipeline.manifests import read_manifest
+from pipeline.inputs.glossaries import read_glossary
+from pipeline.inputs.manifests import read_manifest
 
 _WORD = re.compile(r"w\d+q")
 _ROWS = (

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from cli.break_even_chart import break_even_svg, break_even_text, number
-from cli.breakeven import breakeven_command
+from cli.money.break_even_chart import break_even_svg, break_even_text, number
+from cli.money.breakeven import breakeven_command
 from core.errors import SegueError, UsageError
 from core.money import Money
 from ledger.breakeven import (

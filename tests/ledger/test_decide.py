@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from cli.decide import decide_command
+from cli.money.decide import decide_command
 from core.errors import SegueError, UsageError
 from core.money import Money
 from ledger.compare import WorkUnit

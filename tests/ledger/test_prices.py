@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.prices import app
+from cli.money.prices import app
 from core.errors import UsageError
 from core.money import Money
 from ledger.price_checks import check_book, stale_rows

@@ -13,7 +13,7 @@ from core.errors import MediaError
 from media import claims
 from media.claims import check_claims, expected_ms, is_thin, plausible_ms
 from media.probe import probe
-from pipeline.sources import known_digest
+from pipeline.inputs.sources import known_digest
 
 HOUR = 3_600_000
 

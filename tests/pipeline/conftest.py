@@ -1,13 +1,3 @@
 """Fixtures for whole jobs."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
-import pytest
-from job_bench import Bench
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+from job_fixtures import bench as bench

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.speech import Span
-from pipeline.completeness import MOST_MISSED_MS, Completeness, Gap, reason_of, state_of
+from pipeline.outputs.completeness import MOST_MISSED_MS, Completeness, Gap, reason_of, state_of
 
 WHOLE = Completeness(finished=True, units=4, failed=0, cues=3)
 LONG = Gap(Span(61_000, 70_000), "nothing was written", 9_000)

@@ -6,7 +6,7 @@ import pytest
 
 from core.speech import Segment, Span
 from core.text import Dropped, Word
-from pipeline.coverage import NOTHING_WRITTEN, find_gaps
+from pipeline.outputs.coverage import NOTHING_WRITTEN, find_gaps
 
 SURE = Segment(0, 10_000, 16_000, 800)
 FAINT = Segment(1, 20_000, 23_000, 280)

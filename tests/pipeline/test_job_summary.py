@@ -22,9 +22,9 @@ from core.text import Word
 from engines.transcribe.interface import Transcript
 from jobs.retention import collect
 from jobs.status import JobStatus, status_of
-from pipeline.assemble import assemble_job
 from pipeline.job_summary import JobSummary, summary_of
 from pipeline.jobs import JobFolder, list_jobs
+from pipeline.outputs.assemble import assemble_job
 from pipeline.report import JobState, count_units
 from pipeline.stages import stage_named
 from pipeline.work import JobWork

@@ -10,9 +10,9 @@ from spoken import SPEECH, samples_of, write_wav
 
 from core.errors import ListedError, UsageError
 from pipeline import executor
-from pipeline.glossaries import read_glossary
-from pipeline.manifests import read_manifest
-from pipeline.requests import RunOptions, gather
+from pipeline.inputs.glossaries import read_glossary
+from pipeline.inputs.manifests import read_manifest
+from pipeline.inputs.requests import RunOptions, gather
 
 
 def test_a_manifest_may_point_out_of_its_folder_and_at_names_with_a_tilde(tmp_path: Path) -> None:

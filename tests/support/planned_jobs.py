@@ -19,9 +19,9 @@ from engines.engine import EngineChoice
 from engines.roles import freeze
 from jobs.submissions import OrderKind, Priority, Submission, give_order
 from media.sources import media_digest
-from pipeline.delivery import Delivery
 from pipeline.job import SPEECH, JobSettings, MediaFacts, Plan, PlannedWindow
 from pipeline.jobs import JobFolder
+from pipeline.outputs.delivery import Delivery
 from pipeline.runtime import Runtime, Settings
 
 WINDOW_MS = 1000

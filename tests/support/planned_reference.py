@@ -9,9 +9,9 @@ from planned_jobs import JobMaker, fake_runtime
 from segue_process import read_outputs
 
 from pipeline.executor import Executor
+from pipeline.inputs.requests import RunOptions, gather, make_entries
 from pipeline.progress import Silence
 from pipeline.report import RunReport
-from pipeline.requests import RunOptions, gather, make_entries
 
 
 def run_embedded(

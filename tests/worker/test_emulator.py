@@ -256,7 +256,7 @@ def test_a_port_that_is_taken_is_refused_in_one_line() -> None:
 
 
 def _command(*arguments: str) -> subprocess.Popen[str]:
-    code = "import typer; from cli.emulate import emulate_command; typer.run(emulate_command)"
+    code = "import typer; from cli.queue.emulate import emulate_command; typer.run(emulate_command)"
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -44,7 +44,8 @@ WINDOW_MS = 1000
 #: A test that waits for so long has failed; nothing is asserted about times below it.
 PATIENCE_S = 30.0
 _SEGUE = """
-from cli import main, worker
+from cli import main
+from cli.queue import worker
 if "worker" not in {command.name for command in main.app.registered_commands}:
     main.app.command("worker")(worker.worker_command)
 main.main()

@@ -1,0 +1,1 @@
+"""Commands about money: the ledger, its page, prices, estimates, break-even and decisions."""

@@ -1,0 +1,229 @@
+"""``segue ledger``: what a job, or everything in a period, cost; and the care of the books."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.completion import complete_job
+from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
+from cli.default_command import DefaultCommandGroup
+from cli.money import ledger_care
+from cli.money.ledger_options import AgainstFlag, FocusFlag, PriceFlags, rules_of, with_price_flags
+from cli.money.uncollected import uncollected
+from core.errors import UsageError
+
+if TYPE_CHECKING:
+    from cache.store import Store
+    from ledger.entries import Period
+    from pipeline.runtime import Runtime
+
+_SHOW = "show"
+
+
+class LedgerGroup(DefaultCommandGroup):
+    """``segue ledger JOB`` is ``segue ledger show JOB``."""
+
+    default_command = _SHOW
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command; it makes and keeps millions of facts where there are so many."""
+        with uncollected():
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    cls=LedgerGroup,
+    help=(
+        "What a job cost, what it avoided, and what APIs would charge. 'show' may be left out: segue ledger JOB, "
+        "segue ledger --since 2026-11-01 --by owner."
+    ),
+)
+
+
+@app.command(_SHOW)
+@with_price_flags
+def show_command(
+    job: Annotated[
+        str,
+        typer.Argument(
+            metavar="[JOB]",
+            help="A job's id, the start of one, a media file's name, or 'last'; without one, everything in a period.",
+            autocompletion=complete_job,
+            show_default=False,
+        ),
+    ] = "",
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since", metavar="DAY", help="First day of the period, UTC; default: this month's.", show_default=False
+        ),
+    ] = "",
+    until: Annotated[
+        str, typer.Option("--until", metavar="DAY", help="First day after the period, UTC.", show_default=False)
+    ] = "",
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="WHAT",
+            help="Sum a period by bucket, job, owner, label (or label:NAME), stage, node, language or engine.",
+            show_default=False,
+        ),
+    ] = "",
+    *,
+    prices: PriceFlags,
+    against: AgainstFlag = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print the entries as CSV.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a job's ledger as one page.", show_default=False),
+    ] = None,
+    focus: FocusFlag = None,
+    home: HomeFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Show what a job cost, what it avoided, what APIs would charge and which was cheaper; or what a period cost.
+
+    The word 'show' may be left out, unless a job is called like one of the other commands.
+    """
+    if json and csv:
+        raise UsageError("--json and --csv cannot both be printed", "choose one of them")
+    runtime = open_runtime({"home": home})
+    if job:
+        if since or until or by:
+            raise UsageError("a job has one ledger, whatever the period", "leave out --since, --until and --by")
+        _show_job(runtime, job, prices, against or [], _Form(json, csv, html, focus))
+        return
+    if html is not None:
+        raise UsageError("--html draws one job's ledger", "name the job: segue ledger JOB --html FILE")
+    if against:
+        raise UsageError("--against is for one job's verdict", "name the job: segue ledger JOB --against ...")
+    _show_period(runtime, period_of(since, until), by, prices, _Form(json, csv, focus=focus))
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How it is to be shown: printed for people unless one of these says otherwise."""
+
+    #: Print JSON.
+    json: bool
+    #: Print CSV.
+    csv: bool
+    #: Write a page.
+    page: Path | None = None
+    #: Write FOCUS rows.
+    focus: Path | None = None
+
+
+def _show_job(runtime: Runtime, wanted: str, prices: PriceFlags, against: list[str], form: _Form) -> None:
+    from accounting.job import job_report
+    from cli.money.ledger_options import find_ledger_job, report_rules
+
+    job_id = find_ledger_job(runtime.store, wanted)
+    book, rules = rules_of(runtime, prices)
+    report = job_report(runtime.store, job_id, book, report_rules(runtime, against, book, rules))
+    for line in report.errors:
+        note(line)
+    offered = {f"{one.provider}/{one.model}" for one in report.counterfactuals}
+    for name in against:
+        if offered and name not in offered:
+            raise UsageError(f"nobody can price this job at '{name}'", f"choose from {', '.join(sorted(offered))}")
+    if form.page is not None:
+        from cli.money.ledger_page import render_page
+
+        _write_page(form.page, render_page(report))
+        note(f"wrote {form.page}")
+    if form.focus is not None:
+        from cli.money.ledger_focus import job_focus, write_focus
+
+        write_focus(form.focus, job_focus(report))
+    if form.json:
+        print_json(report.as_json())
+    elif form.csv:
+        from cli.money.ledger_export import print_csv
+
+        print_csv(report.entries, report.unpriced)
+    elif form.page is None and form.focus is None:
+        from cli.money.ledger_screen import print_report
+
+        print_report(report)
+
+
+def _write_page(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", "name a file in a folder of yours") from error
+
+
+def _show_period(runtime: Runtime, period: Period, by: str, prices: PriceFlags, form: _Form) -> None:
+    from accounting.months import read_period, with_people
+    from accounting.people import people_notes
+    from accounting.periods import now_ms
+    from cli.money.ledger_export import fleet_json, print_csv
+    from cli.money.ledger_fleet import print_fleet, table_of
+    from cli.money.ledger_options import currency_of, people_rules
+
+    book, rules = rules_of(runtime, prices)
+    rules = replace(rules, now=now_ms())
+    books = read_period(runtime.store, book, rules, period)
+    people = people_rules(runtime)
+    currency = currency_of(runtime, books.entries)
+    for line in people_notes(period, people, currency):
+        note(line)
+    books = with_people(books, people, currency)
+    for line in books.errors:
+        note(line)
+    table = table_of(books, by or "job")
+    if form.focus is not None:
+        from cli.money.ledger_focus import period_focus, write_focus
+
+        write_focus(form.focus, period_focus(runtime.store, book, rules, (people, currency), period))
+    if form.json:
+        print_json(fleet_json(books, table, by or "job"))
+    elif form.csv:
+        print_csv(books.entries, books.unpriced)
+    elif form.focus is None:
+        print_fleet(books, table, by or "job", _names(runtime.store, by or "job"))
+
+
+def _names(store: Store, by: str) -> Callable[[Sequence[str]], Mapping[str, str]]:
+    """What the ids of a table are called; only those that are shown are looked up."""
+    from accounting.names import machine_names, media_names
+
+    known = {"job": media_names, "node": machine_names}
+    return lambda ids: known[by](store, ids) if by in known else {}
+
+
+def period_of(since: str, until: str) -> Period:
+    """From the first day to the day after the last, UTC; without days, this month. Raises UsageError."""
+    from ledger.entries import Period
+    from ledger.price_files import instant
+
+    try:
+        now = datetime.now(UTC)
+        first = instant(since) if since else Period.month(now.strftime("%Y-%m")).start
+        last = instant(until) if until else None
+    except ValueError as error:
+        raise UsageError(str(error), "write days as 2026-11-01") from error
+    if last is None:
+        month = Period.month(now.strftime("%Y-%m"))
+        last = month.end
+        if last <= first:
+            raise UsageError("the period begins after this month", "give --until as well, or an earlier --since")
+    if last <= first:
+        raise UsageError("the period ends before it begins", "--until names the first day after it")
+    return Period(first, last)
+
+
+app.command("verify")(ledger_care.verify_command)
+app.command("replay")(ledger_care.replay_command)
+app.command("close")(ledger_care.close_command)
+app.command("reconcile")(ledger_care.reconcile_command)

@@ -1,0 +1,199 @@
+"""``segue ledger verify|replay|close|reconcile``: whether the books can be trusted, and keeping them so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
+from cli.exits import Exit
+from cli.money.ledger_options import PriceFlags, currency_of, people_rules, rules_of, with_price_flags
+from cli.wording import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from accounting.months import Replay
+    from ledger.entries import LedgerEntry
+
+MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="A month, UTC, such as 2026-10.")]
+_SHOW_AT_MOST = 50
+
+
+def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
+    """Check that nobody has changed, dropped, repeated or cut off a line of the ledger, or taken a file away.
+
+    Each journal is compared with its own chain, with the heads that were noted elsewhere, with the records that its
+    attempts made, and with what closed months knew of it. Nothing is changed.
+    """
+    from accounting.verify import verify_store
+
+    found = verify_store(open_runtime({"home": home}).store)
+    if json:
+        print_json(
+            {
+                "ok": not found.problems,
+                "problems": [
+                    {"file": one.file, "line": one.line, "flaw": one.flaw.value, "detail": one.detail}
+                    for one in found.problems
+                ],
+                "files": found.files,
+                "lines": found.lines,
+                "referenced": found.referenced,
+                "torn": found.torn,
+                "unsealed": list(found.unsealed),
+                "unseen": list(found.unseen),
+            }
+        )
+        return Exit.INCOMPLETE if found.problems else Exit.DONE
+    for one in found.problems[:_SHOW_AT_MOST]:
+        print(f"wrong  {printable(str(one))}")
+    if len(found.problems) > _SHOW_AT_MOST:
+        print(f"and {len(found.problems) - _SHOW_AT_MOST} more, in --json")
+    if found.unsealed:
+        note(
+            f"{len(found.unsealed)} journals were written before lines were chained: their checksums hold, "
+            "a dropped line would not be seen"
+        )
+    if found.unseen:
+        note(
+            f"{len(found.unseen)} journals of processes whose end nobody has seen: what was written after the last "
+            "anchor could be cut off"
+        )
+    torn = f"; crashes left {found.torn} unfinished pieces, which count for nothing" if found.torn else ""
+    checked = f"{found.files} files, {found.lines} chained lines, {found.referenced} attempts known by records"
+    if found.problems:
+        print(f"{len(found.problems)} things are wrong in {checked}{torn}")
+        return Exit.INCOMPLETE
+    print(f"nothing was touched: {checked}{torn}")
+    return Exit.DONE
+
+
+@with_price_flags
+def close_command(
+    month: MonthArgument,
+    prices: PriceFlags,
+    home: HomeFlag = None,
+    json: JsonFlag = False,
+) -> int:
+    """Freeze a month that is over: its entries stay as they are, and later facts go into the first open month."""
+    from accounting.months import close_month
+
+    runtime = open_runtime({"home": home})
+    book, rules = rules_of(runtime, prices)
+    people = people_rules(runtime)
+    closed = close_month(
+        runtime.store, month, book, rules, lambda entries: people.frozen(currency_of(runtime, entries))
+    )
+    totals = _totals(closed.closing.entries.values())
+    if json:
+        print_json(
+            {
+                "month": closed.month,
+                "at": closed.at,
+                "digest": closed.digest,
+                "price_book": closed.closing.book,
+                "entries": len(closed.closing.entries),
+                "late": len(closed.late),
+                "unpriced": len(closed.unpriced),
+                "total": totals,
+                "people": None if closed.people is None else {"hours": closed.people.hours, "rate": closed.people.rate},
+            }
+        )
+        return Exit.DONE
+    if closed.people is None:
+        note("people's hours and rate are not frozen, since they are unset: those of the day are taken")
+    if closed.unpriced:
+        note(f"{len(closed.unpriced)} lines of usage have no price, and stay without one in this month")
+    print(f"{month} is closed: {len(closed.closing.entries)} entries, {_amounts(totals)}; digest {closed.digest}")
+    print("keep the digest somewhere else: whoever can change this disk can change the closing, too")
+    return Exit.DONE
+
+
+@with_price_flags
+def replay_command(
+    month: MonthArgument,
+    prices: PriceFlags,
+    home: HomeFlag = None,
+    json: JsonFlag = False,
+) -> int:
+    """Price a closed month again: under its own price book, which must give the same bytes, or under another.
+
+    Another book is meant with --price-file or --node-rate; then the two totals are shown beside each other.
+    """
+    from accounting.months import replay_month
+
+    runtime = open_runtime({"home": home})
+    own = prices.unsaid
+    book, rules = (None, None) if own else rules_of(runtime, prices)
+    found = replay_month(runtime.store, month, book, rules)
+    if json:
+        print_json(_replay_json(found, own=own))
+    else:
+        _print_replay(found, own=own)
+    return Exit.INCOMPLETE if own and not found.same else Exit.DONE
+
+
+def _replay_json(found: Replay, *, own: bool) -> dict[str, object]:
+    return {
+        "month": found.month.month,
+        "own_book": own,
+        "same": found.same,
+        "digest": found.digest,
+        "closed_digest": found.month.digest,
+        "price_book": found.book,
+        "total": _totals(found.entries),
+        "closed_total": _totals(found.month.closing.entries.values()),
+    }
+
+
+def _print_replay(found: Replay, *, own: bool) -> None:
+    before, now = _totals(found.month.closing.entries.values()), _totals(found.entries)
+    if found.same:
+        print(f"{found.month.month} came out the same to the byte: {_amounts(now)}; digest {found.digest}")
+        return
+    if own:
+        print(f"{found.month.month} came out otherwise: closed as {_amounts(before)}, now {_amounts(now)}")
+        print("records or jobs that it rests on were removed or changed since; the closing stays as it is")
+        return
+    print(f"{found.month.month} under the price book {found.book[:16]}: {_amounts(now)}, closed as {_amounts(before)}")
+
+
+@with_price_flags
+def reconcile_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV of Azure's actual costs, or FOCUS 1.x.")],
+    prices: PriceFlags,
+    home: HomeFlag = None,
+    json: JsonFlag = False,
+) -> int:
+    """Put a provider's bill beside the books, machine by machine. The difference is shown, and never spread."""
+    from accounting.bill import keep_reconciliation, reconcile
+    from accounting.bill_file import read_bill
+
+    runtime = open_runtime({"home": home})
+    book, rules = rules_of(runtime, prices)
+    found = reconcile(runtime.store, read_bill(file), book, rules)
+    keep_reconciliation(runtime.store, found)
+    apart = [each for each in found.machines if not each.agrees]
+    if json:
+        print_json({**found.as_json(), "agree": not apart})
+        return Exit.INCOMPLETE if apart else Exit.DONE
+    from cli.money.ledger_bill import print_reconciliation
+
+    print_reconciliation(found)
+    return Exit.INCOMPLETE if apart else Exit.DONE
+
+
+def _totals(entries: Iterable[LedgerEntry]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for entry in entries:
+        found[entry.currency] = found.get(entry.currency, 0) + entry.nano
+    return dict(sorted(found.items()))
+
+
+def _amounts(totals: dict[str, int]) -> str:
+    from core.money import Money
+
+    return ", ".join(str(Money(nano, currency)) for currency, nano in totals.items()) or "nothing"

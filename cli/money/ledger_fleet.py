@@ -1,0 +1,197 @@
+"""What a period cost, on one screen: every machine, idle that no job caused included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from rich.table import Table
+from rich.text import Text
+
+from accounting.fleet_ledger import FleetLedger
+from accounting.in_progress import under_way_of
+from accounting.report import unpriced_lines
+from cli.money.ledger_screen import BUCKET_WORDS, under_way_text
+from cli.money.ledger_tables import (
+    FINALITY,
+    aligned,
+    amount_text,
+    number_column,
+    priced_cell,
+    print_table,
+    seconds_text,
+    wide_console,
+)
+from cli.wording import printable
+from core.errors import UsageError
+from core.money import Money
+from ledger.entries import Bucket, Period, Unpriced
+from ledger.totals import Dimension, Sum
+
+_LABEL = "label"
+_MOST_ROWS = 30
+_NOBODY = {
+    "job": "(no job caused it)",
+    "owner": "(no job caused it)",
+    "stage": "(no stage)",
+    "language": "(no target language)",
+    "engine": "(no engine)",
+}
+
+
+def table_of(books: FleetLedger, by: str) -> dict[str, dict[str, Sum]]:
+    """Sums of the period by ``by``. Raises UsageError for what it cannot be asked by."""
+    kind, _, name = by.partition(":")
+    if kind == _LABEL and name:
+        return books.by_label(name)
+    if by == _LABEL:
+        return books.by_labels()
+    try:
+        return books.by(Dimension(by))
+    except ValueError:
+        known = ", ".join([*(each.value for each in Dimension), _LABEL, "label:NAME"])
+        raise UsageError(f"the ledger cannot be summed by '{by}'", f"choose from {known}") from None
+
+
+def print_fleet(
+    books: FleetLedger,
+    table: dict[str, dict[str, Sum]],
+    by: str,
+    names: Callable[[Sequence[str]], Mapping[str, str]] = lambda _: {},
+) -> None:
+    """The period for people; ``names`` says what the first column's ids are called."""
+    console = wide_console()
+    console.print(Text(f"{_period_text(books.period)}: {FINALITY[books.standing]}", style="bold"))
+    if not books.entries and not books.unpriced:
+        console.print("nothing was spent; machines and jobs of other months: --since 2026-01-01")
+        return
+    print_table(console, _bucket_table(books))
+    for line in unpriced_lines(books.unpriced)[:_MOST_ROWS]:
+        console.print(Text(f"UNPRICED {printable(line)}", style="bold red"), soft_wrap=True)
+    fake = books.totals.whole(fake=True)
+    if fake:
+        said = ", ".join(f"{amount_text(Money(nano, currency))} {currency}" for currency, nano in fake.items())
+        console.print(Text(f"{said} of this went to fake engines", style="yellow"))
+    open_now = under_way_of(books.entries, books.unpriced, books.folded.under_way)
+    if open_now is not None:
+        console.print(Text(under_way_text(open_now), style="yellow"))
+    if books.late:
+        said = ", ".join(f"{amount_text(Money(nano, name))} {name}" for name, nano in _sums(books).items())
+        console.print(f"{said} of this are corrections of closed months")
+    console.print("")
+    print_table(console, _table(table, by, unpriced_times(books, by), names))
+
+
+def _sums(books: FleetLedger) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for entry in books.late:
+        found[entry.currency] = found.get(entry.currency, 0) + entry.nano
+    return found
+
+
+def _period_text(period: Period | None) -> str:
+    if period is None:
+        return "everything"
+    first, last = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at) for at in (period.start, period.end))
+    return f"{first:%Y-%m-%d} up to {last:%Y-%m-%d}, UTC"
+
+
+def unpriced_times(books: FleetLedger, by: str) -> dict[str, int]:
+    """Node time without a price, in ms, by the value of what `table_of` sums by; 0 where only fees have none."""
+    kind, _, name = by.partition(":")
+    places: dict[str, Callable[[Unpriced], str]] = {
+        "bucket": lambda one: one.bucket.value,
+        "stage": lambda one: one.stage,
+        "job": lambda one: one.job,
+        "owner": lambda one: one.owner,
+        "node": lambda one: one.session,
+        "engine": lambda one: one.engine,
+        "language": lambda _: "",
+        _LABEL: lambda one: books.label_of(one.job, name),
+    }
+    found: dict[str, int] = {}
+    for one in books.unpriced:
+        value = places[kind](one)
+        found[value] = found.get(value, 0) + (one.quantity if one.meter == "node_ms" else 0)
+    return found
+
+
+def _bucket_table(books: FleetLedger) -> Table:
+    found, missing = books.by(Dimension.BUCKET), unpriced_times(books, "bucket")
+    whole = books.totals.whole()
+    currencies = sorted(whole) or [""]
+    table = Table(box=None, pad_edge=False, show_footer=True)
+    table.add_column("Paid", footer="total", no_wrap=True)
+    texts = _texts(found, currencies, whole)
+    for currency in currencies:
+        known = Money(whole[currency], currency) if currency in whole else None
+        footer = priced_cell(texts[currency](known), known=known is not None, missing=bool(books.unpriced))
+        number_column(table, currency, footer)
+    time = sum(sums.ms for each in found.values() for sums in each.values()) + sum(missing.values())
+    number_column(table, "node time", seconds_text(time))
+    for bucket in Bucket:
+        if bucket.value in found or bucket.value in missing:
+            cells = _cells(found.get(bucket.value, {}), texts, missing.get(bucket.value))
+            table.add_row(BUCKET_WORDS[bucket], *cells)
+    return table
+
+
+def _table(
+    table: dict[str, dict[str, Sum]],
+    by: str,
+    missing: Mapping[str, int],
+    names: Callable[[Sequence[str]], Mapping[str, str]],
+) -> Table:
+    currencies = sorted({currency for sums in table.values() for currency in sums}) or [""]
+    texts = _texts(table, currencies, {})
+    rows = {name: table.get(name, {}) for name in {*table, *missing}}
+
+    def place(name: str) -> tuple[int, int, str]:
+        return -max((sums.nano for sums in rows[name].values()), default=0), -missing.get(name, 0), name
+
+    ordered = sorted(rows, key=place)
+    known = names([name for name in ordered[:_MOST_ROWS] if name])
+    shown = Table(box=None, pad_edge=False)
+    # An id is copied: it is not broken.
+    shown.add_column(f"by {by}", overflow="fold", no_wrap=bool(known))
+    for currency in currencies:
+        number_column(shown, currency)
+    number_column(shown, "node time")
+    if known:
+        shown.add_column("", overflow="fold", min_width=10)
+    for name in ordered[:_MOST_ROWS]:
+        cells = [Text(printable(_row_name(name, by))), *_cells(rows[name], texts, missing.get(name))]
+        shown.add_row(*cells, *([Text(printable(known.get(name, "")))] if known else []))
+    if len(ordered) > _MOST_ROWS:
+        shown.add_row(f"and {len(ordered) - _MOST_ROWS} more in --json")
+    return shown
+
+
+def _row_name(name: str, by: str) -> str:
+    if by == Dimension.BUCKET.value and name:
+        return BUCKET_WORDS[Bucket(name)]
+    return name or _NOBODY.get(by.partition(":")[0], "(none)")
+
+
+def _texts(
+    table: Mapping[str, Mapping[str, Sum]], currencies: Sequence[str], whole: Mapping[str, int]
+) -> dict[str, Callable[[Money | None], str]]:
+    """How amounts of each currency's column are written."""
+    found = {}
+    for currency in currencies:
+        amounts = [sums[currency].nano for sums in table.values() if currency in sums]
+        amounts += [whole[currency]] if currency in whole else []
+        found[currency] = aligned(Money(nano, currency) for nano in amounts)
+    return found
+
+
+def _cells(
+    sums: Mapping[str, Sum], texts: Mapping[str, Callable[[Money | None], str]], missing: int | None
+) -> list[str | Text]:
+    """``missing``: node time without a price; None where everything has one."""
+    amounts: list[str | Text] = []
+    for currency, text in texts.items():
+        known = Money(sums[currency].nano, currency) if currency in sums else None
+        amounts.append(priced_cell(text(known), known=bool(sums), missing=missing is not None))
+    time = sum(one.ms for one in sums.values()) + (missing or 0)
+    return [*amounts, seconds_text(time) if time else ""]

@@ -1,0 +1,3 @@
+"""Fixtures for whole jobs."""
+
+from job_fixtures import bench as bench
