@@ -55,7 +55,7 @@ def check_node_rate(text: str, cap: Money) -> None:
     """Refuses what cannot be set against the cap. Raises UsageError, MoneyError."""
     if not text:
         raise UsageError(
-            "a budget needs a price: nobody says what this machine costs an hour",
+            "a budget needs a price, and what this machine costs an hour is not known",
             f"say --node-rate '0.526 {cap.currency}' (or SEGUE_NODE_PRICE); '0 {cap.currency}' if it costs nothing",
         )
     _, currency = quote(text)

@@ -181,7 +181,7 @@ def _here(
 ) -> tuple[Spread | None, str, tuple[str, ...]]:
     why = [f"{stage.stage} by {stage.engine} {NEVER_MEASURED}" for stage in stages if stage.engine_ms is None]
     if not rate:
-        why.append("nobody says what this machine costs an hour: --node-rate '0.526 USD'")
+        why.append("what this machine costs an hour is not known: --node-rate '0.526 USD'")
     if isinstance(fee, str):
         why.append(fee)
     if why or isinstance(fee, str):

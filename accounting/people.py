@@ -70,7 +70,7 @@ class PeopleRules:
         if missing:
             return f"what people cost is unknown: no engineering {' and '.join(missing)} given"
         stated = self._hourly(currency)[1]
-        return "" if stated == currency else f"the engineering rate is in {stated}, these books in {currency}"
+        return "" if stated == currency else f"the engineering rate is in {stated}, this ledger in {currency}"
 
     def monthly(self, currency: str) -> tuple[Money, Money] | None:
         """At least and at most for a month; None where `why_none` says why. Raises MoneyError, UsageError."""

@@ -307,7 +307,7 @@ class Spending:
             account.amounts[part] = account.amounts.get(part, 0) + entry.nano
         for usage in charging.unpriced(books.unpriced):
             fee = usage.bucket is Bucket.API_FEE
-            why = usage.why if fee else f"nobody knows what machine {session[:12]} costs an hour"
+            why = usage.why if fee else f"what machine {session[:12]} costs an hour is not known"
             account.unknown.setdefault(usage.job, {})[why] = None
         return account
 

@@ -149,7 +149,7 @@ def gc_command(
     more["stuck"] = list(done.removal.stuck)
     _report(done.removal, as_json=json, more=more)
     if done.spared and not json:
-        why = f"{done.unfinished} unfinished jobs may still want them ('segue status' lists them)"
+        why = f"{done.unfinished} unfinished jobs may still need them ('segue status' lists them)"
         print(f"{len(done.spared)} more, {size(spared)}, stay: {why}")
     _note_stuck(done.removal.stuck)
     return Exit.INCOMPLETE if done.removal.stuck else Exit.DONE

@@ -187,7 +187,7 @@ class Budgets:
             if price and quote(price)[1] != currency:
                 return f"worker {card.get('id', '')} is priced in {quote(price)[1]}, the budget in {currency}"
             if not price and self._account().price_of(str(card.get("node") or ""), currency) is None:
-                return f"nobody knows what the machine of worker {card.get('id', '')} costs an hour"
+                return f"what the machine of worker {card.get('id', '')} costs an hour is not known"
         return ""
 
     def _in_flight(self, job: ActiveJob) -> bool:

@@ -136,7 +136,7 @@ class EngineHost:
         served = {each.stage: each for each in ready.served}
         if self.served and {s: e.spec for s, e in served.items()} != {s: e.spec for s, e in self.served.items()}:
             # The queues it listens to are for the engines it had; a model that changed needs a worker of its own.
-            raise SickError("the engines are others than when this worker started", "start it again")
+            raise SickError("the engines have changed since this worker started", "start it again")
         self.served = served
         for stage, engine in served.items():
             self._sizes[stage] = engine.batch_size

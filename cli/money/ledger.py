@@ -133,7 +133,7 @@ def _show_job(runtime: Runtime, wanted: str, prices: PriceFlags, against: list[s
     offered = {f"{one.provider}/{one.model}" for one in report.counterfactuals}
     for name in against:
         if offered and name not in offered:
-            raise UsageError(f"nobody can price this job at '{name}'", f"choose from {', '.join(sorted(offered))}")
+            raise UsageError(f"there is no price for this job at '{name}'", f"choose from {', '.join(sorted(offered))}")
     if form.page is not None:
         from cli.money.ledger_page import render_page
 

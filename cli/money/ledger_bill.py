@@ -1,4 +1,4 @@
-"""A provider's bill beside the books, for people."""
+"""A provider's bill beside the ledger, for people."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def print_reconciliation(found: Reconciliation) -> None:
     console = wide_console()
     console.print(f"{day_text(found.period.start)} up to {day_text(found.period.end)}, UTC; bill {found.bill[:16]}")
     table = Table(box=None, pad_edge=False)
-    for heading in ("machine", "billed", "in the books", "residual", ""):
+    for heading in ("machine", "billed", "in the ledger", "residual", ""):
         table.add_column(heading, justify="left" if heading in ("machine", "") else "right")
     for each in found.machines:
         billed = None if each.billed is None else Money(each.billed, each.currency)
@@ -46,7 +46,7 @@ def _print_others(console: Console, found: Reconciliation) -> None:
     """Costs of other things, which are no residual of a machine."""
     if not found.others:
         return
-    console.print("\nOther costs on the bill, which are not in the books:")
+    console.print("\nOther costs on the bill, which are not in the ledger:")
     table = Table(box=None, pad_edge=False, show_header=False)
     for justify in ("left", "right", "right"):
         table.add_column(justify=justify)
@@ -82,5 +82,5 @@ def _standing(each: MachineCheck) -> str:
     if each.billed is None:
         return "not on the bill"
     if not each.sessions:
-        return "not in the books"
-    return "unpriced in the books" if each.unpriced else "differs"
+        return "not in the ledger"
+    return "unpriced in the ledger" if each.unpriced else "differs"

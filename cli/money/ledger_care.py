@@ -59,8 +59,8 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
         )
     if found.unseen:
         note(
-            f"{len(found.unseen)} journals of processes whose end nobody has seen: what was written after the last "
-            "anchor could be cut off"
+            f"{len(found.unseen)} journals of processes whose end is not recorded: lines that are missing at their end, "
+            "after the last anchor, would not be noticed"
         )
     torn = f"; crashes left {found.torn} unfinished pieces, which count for nothing" if found.torn else ""
     checked = f"{found.files} files, {found.lines} chained lines, {found.referenced} attempts known by records"
@@ -104,7 +104,7 @@ def close_command(
         )
         return Exit.DONE
     if closed.people is None:
-        note("people's hours and rate are not frozen, since they are unset: those of the day are taken")
+        note("people's hours and rate are not set, so they are not frozen: those of the day of reading are taken")
     if closed.unpriced:
         note(f"{len(closed.unpriced)} lines of usage have no price, and stay without one in this month")
     print(f"{month} is closed: {len(closed.closing.entries)} entries, {_amounts(totals)}; digest {closed.digest}")
@@ -168,7 +168,7 @@ def reconcile_command(
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> int:
-    """Put a provider's bill beside the books, machine by machine. The difference is shown, and never spread."""
+    """Compare a provider's bill with the ledger, machine by machine. A difference is shown, and never shared out."""
     from accounting.bill import keep_reconciliation, reconcile
     from accounting.bill_file import read_bill
 

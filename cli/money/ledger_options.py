@@ -27,7 +27,7 @@ NodeRateFlag = Annotated[
     typer.Option(
         "--node-rate",
         metavar="PRICE",
-        help='Price an hour of machines that say none themselves, such as "0.30 USD".',
+        help='Price an hour of machines whose own price is not known, such as "0.30 USD".',
         show_default=False,
     ),
 ]

@@ -164,7 +164,7 @@ def _frozen(role: str, requests: Sequence[Request], engines: Mapping[str, Engine
         spec = EngineSpec.from_json(json.loads(known))
         if not all(_is_complete(request, runtime, {**engines, role: spec}) for request in requests):
             raise
-        runtime.announce(f"{error.message}; all that it was to do was done before, so nobody needs to answer")
+        runtime.announce(f"{error.message}; it is not needed, since all of its work was done before")
         return spec
     value = canonical_json(spec.as_json())
     if runtime.store.read_state(note) != value:

@@ -173,7 +173,7 @@ def test_a_machine_without_a_price_is_named_and_priced_only_when_somebody_says(s
     scene.work("p", "1", 0, 1000, "job")
     found = scene.of("job")
     assert found.nano == 0
-    assert found.unknown == ("nobody knows what machine nobody-knows costs an hour",)
+    assert found.unknown == ("what machine nobody-knows costs an hour is not known",)
     assert scene.of("job", rate=RATE) == Spent(1000 * NANO_A_MS)
     assert scene.of("job", rate=RATE, currency="EUR").unknown == (
         "machine nobody-knows is priced in USD, the budget in EUR",

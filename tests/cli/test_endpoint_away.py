@@ -24,7 +24,7 @@ def test_what_was_translated_before_is_written_again_without_its_endpoint_and_no
     again = segue(*asked, "--json")
     assert (again.code, again.json["jobs"][0]["state"]) == (0, "done")
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
-    assert "all that it was to do was done before" in again.stderr
+    assert "it is not needed, since all of its work was done before" in again.stderr
     # Anything that it would have to translate is refused before anything is spent, as ever.
     more = segue("run", SPEECH, "--to", "es,ja", "--from", "en", "--out", "out")
     assert more.code == 2

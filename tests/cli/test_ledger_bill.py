@@ -1,4 +1,4 @@
-"""A provider's bill beside the books, as a person reads it."""
+"""A provider's bill beside the ledger, as a person reads it."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def test_each_machine_says_how_it_stands(capsys: pytest.CaptureFixture[str]) -> 
     assert lines[0] == f"2026-10-01 up to 2026-11-01, UTC; bill {'b' * 16}"
     assert "even 5.0000 USD 5.0000 0.000000 reconciled" in lines
     assert "apart 5.0000 USD 4.0000 1.0000 differs" in lines
-    assert any(line.startswith("stranger") and line.endswith("not in the books") for line in lines)
+    assert any(line.startswith("stranger") and line.endswith("not in the ledger") for line in lines)
     assert any(line.startswith("absent - USD 4.0000") and line.endswith("not on the bill") for line in lines)
-    assert any(line.startswith("rateless") and line.endswith("unpriced in the books") for line in lines)
+    assert any(line.startswith("rateless") and line.endswith("unpriced in the ledger") for line in lines)
     assert any(line.endswith("reconciled; -1.0000 of it refunds and corrections") for line in lines)
     assert any(line.endswith("reconciled; 2 machines of this name") for line in lines)
     assert not any("Other costs" in line for line in lines)
