@@ -59,7 +59,7 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
         )
     if found.unseen:
         note(
-            f"{len(found.unseen)} journals of processes whose end is not recorded: lines that are missing at their end, "
+            f"{len(found.unseen)} journals of processes whose end is not recorded: lines missing at their end, "
             "after the last anchor, would not be noticed"
         )
     torn = f"; crashes left {found.torn} unfinished pieces, which count for nothing" if found.torn else ""
