@@ -12,8 +12,8 @@ from accounting.workload import Fates, JobContent
 from core.money import Money
 from journals.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.entries import Bucket, LedgerEntry
-from pipeline.stages.detect import Detect
-from pipeline.stages.transcribe import Transcribe
+from pipeline.stages import stage_charged_by, with_parts
+from pipeline.stages.stage import ChargedBy
 
 #: The encoder's part of what a window of speech takes, for journals that do not say what the engine's parts took.
 #: `bench/silence_bench.py` found 0.41 and 0.51 with base in int8 on a CPU; other models and devices differ.
@@ -112,15 +112,18 @@ def _silence(content: JobContent, computed: Computed, currency: str) -> Avoided 
     the encoder alone, for each window that the plan does without.
     """
     plan = content.plan
-    if plan.settings.captions:
+    hearing = stage_charged_by(ChargedBy.AUDIO)
+    if plan.settings.captions or hearing is None:
         return None
-    spec = plan.settings.engines[Transcribe.role]
+    spec = plan.settings.engines[hearing.role]
     media_ms = max(plan.media.duration_ms - content.speech_ms, 0)
     without = windows_without_skipping(plan.media.duration_ms, plan.settings.segmenter)
     share = f"{media_ms} of {plan.media.duration_ms} ms of media were given to no engine"
     windows = f"{len(plan.windows)} windows instead of {without}"
+    parts = {stage.name for stage in with_parts(hearing.name)} - {hearing.name}
     heard, detected = (
-        computed.measured(stage.name, spec.describe(), currency, content.keys) for stage in (Transcribe, Detect)
+        computed.measured(name, spec.describe(), currency, content.keys)
+        for name in (hearing.name, next(iter(parts), ""))
     )
     if not heard.units:
         why = f"{share}, {windows}; no batch of {spec.describe()} was measured"

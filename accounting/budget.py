@@ -24,9 +24,8 @@ from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, UnitUse, 
 from ledger.billing import machine_cost
 from ledger.speed import RECENT, Speeds, measured_ms
 from pipeline.budget import BudgetEnd
-from pipeline.stages import stage_named
+from pipeline.stages import find_stage, loaded_for, stage_named
 from pipeline.stages.stage import Unit
-from pipeline.stages.translate import Translate
 
 if TYPE_CHECKING:
     from pipeline.runtime import Runtime
@@ -99,7 +98,7 @@ class RunBudget:
         budget = cls(cap, runtime.settings.node_price, prices, Spending(runtime.store, prices))
         for role in filter(runtime.is_remote, roles):
             spec = runtime.engine_spec(role)
-            why = budget._meter.unpriced(spec.provider, spec.describe())
+            why = budget._meter.unpriced(stage_named(loaded_for(role)), spec)
             if why:
                 raise UsageError(
                     f"a budget needs a price: {why}",
@@ -204,6 +203,8 @@ class RunBudget:
 
 
 def _indivisible_ms(batch: AttemptStarted) -> int:
-    """The speech that is through before a batch can be left: a local translator can be left after each unit."""
+    """The speech that is through before a batch can be left: some engines of this machine can be after each unit."""
     lengths = [unit.audio_ms for unit in batch.units]
-    return sum(lengths) if batch.remote or batch.stage != Translate.name else max(lengths, default=0)
+    stage = find_stage(batch.stage)
+    whole = batch.remote or stage is None or not stage.divisible
+    return sum(lengths) if whole else max(lengths, default=0)

@@ -15,8 +15,7 @@ from accounting.spending import Prices, now_ms
 from cache.store import Store
 from core.errors import SegueError, StoreError, UsageError
 from core.money import Money, quote
-from core.specs import EngineSpec
-from journals.attempts import FAKE
+from core.specs import FAKE, EngineSpec
 from journals.facts import AttemptStarted
 from ledger.api import Counterfactual, Workload, counterfactuals
 from ledger.billing import machine_cost
@@ -27,10 +26,8 @@ from pipeline.job import Plan
 from pipeline.jobs import JobFolder
 from pipeline.planning import draft_plan
 from pipeline.runtime import Runtime
-from pipeline.stages import engine_stages
-from pipeline.stages.stage import Stage
-from pipeline.stages.transcribe import Transcribe
-from pipeline.stages.translate import Translate
+from pipeline.stages import charged_by, engine_stages, stage_charged_by
+from pipeline.stages.stage import ChargedBy, Stage
 from pipeline.work import JobWork
 
 NEVER_MEASURED = "was never measured here"
@@ -56,13 +53,21 @@ def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices, hard
     wanted = [stage for stage in engine_stages() if any(stage.name in (file.units or {}) for file in usable)]
     specs = {stage.name: runtime.engine_spec(stage.role) for stage in wanted}
     stages = tuple(_estimate_stage(stage, specs[stage.name], usable, rates, runs_on) for stage in wanted)
-    translator = specs.get(Translate.name)
+    text = _text_stage()
+    translator = specs.get(text.name)
     usage, rests_on = _usage(usable, translator, rates) if translator else ({}, "")
-    remote = translator if translator is not None and runtime.is_remote(Translate.role) else None
+    remote = translator if translator is not None and runtime.is_remote(text.role) else None
     rate = runtime.settings.node_price
     here, currency, unpriced = _here(stages, rate, _fee(remote, usable, usage, prices, rate), remote is not None)
     apis = _apis(usable, usage, prices.book)
     return Estimate(files, stages, apis, usage, rests_on, rate, here, currency, unpriced, runs_on)
+
+
+def _text_stage() -> Stage:
+    """The stage whose tokens and characters are estimated."""
+    found = stage_charged_by(ChargedBy.TEXT)
+    assert found is not None
+    return found
 
 
 def _hardware(wanted: str, rates: MeasuredSpeeds) -> str:
@@ -105,7 +110,7 @@ def _measure_plan(media: Path, plan: Plan, store: Store) -> FileEstimate:
         windows=tuple(planned.window.audio_ms for planned in plan.windows),
         units=units,
         captions=bool(plan.settings.captions),
-        translations=units.get(Translate.name, (0, 0, 0))[0],
+        translations=units.get(_text_stage().name, (0, 0, 0))[0],
     )
 
 
@@ -204,7 +209,7 @@ def _fee(
     """
     if spec is None:
         return Spread(0, 0, 0)
-    left = sum((file.units or {}).get(Translate.name, (0, 0, 0))[1] for file in files)
+    left = sum((file.units or {}).get(_text_stage().name, (0, 0, 0))[1] for file in files)
     total = sum(file.translations for file in files)
     meter, amounts = prices.meter(), []
     for end in ("low", "point", "high"):
@@ -212,7 +217,7 @@ def _fee(
         started = AttemptStarted(
             "",
             "",
-            Translate.name,
+            _text_stage().name,
             now_ms(),
             spec.describe(),
             spec.provider,
@@ -240,7 +245,7 @@ def _apis(files: Sequence[FileEstimate], usage: Mapping[str, Spread], book: Pric
     for file in files:
         for end in ("low", "point", "high"):
             for one in counterfactuals(_workload(file, usage, end, whole_ms), book, at):
-                if file.captions and one.stage == Transcribe.name:
+                if file.captions and charged_by(one.stage) is ChargedBy.AUDIO:
                     continue
                 key: tuple[str, ...] = (one.stage, one.basis.value, one.provider, one.model, one.price_row)
                 ends = sums.setdefault(key, {})

@@ -22,6 +22,8 @@ from itertools import chain
 from accounting.periods import month_of
 from core.money import Money, split
 from ledger.entries import Bucket, LedgerEntry, Period, Unpriced
+from pipeline.stages import charged_by
+from pipeline.stages.stage import ChargedBy
 
 VERSION = "1.3"
 #: In the specification's order, which is that of the alphabet; then our own.
@@ -352,7 +354,11 @@ def _category(origin: _Origin) -> tuple[str, str]:
         return "Compute", "Virtual Machines"
     if origin.kind == "people":
         return "Other", "Other (Other)"
-    narrow = "Natural Language Processing" if origin.stage == "translate" else "Other (AI and Machine Learning)"
+    narrow = (
+        "Natural Language Processing"
+        if charged_by(origin.stage) is ChargedBy.TEXT
+        else "Other (AI and Machine Learning)"
+    )
     return "AI and Machine Learning", narrow
 
 

@@ -27,8 +27,8 @@ from ledger.entries import LedgerEntry
 from ledger.loss import value_of_resumability
 from ledger.prices import PriceBook
 from pipeline.jobs import JobFolder
-from pipeline.stages.transcribe import Transcribe
-from pipeline.stages.translate import Translate
+from pipeline.stages import charged_by
+from pipeline.stages.stage import ChargedBy
 
 PURGED, UNPLANNED = "purged", "unplanned"
 DEFAULT_CURRENCY = "USD"
@@ -197,9 +197,13 @@ class _Builder:
         found = counterfactuals(
             workload(content, self._books.facts.used, only), self._book, at, conversions=self._conversions()
         )
-        ran = set() if content.plan.settings.captions else {Transcribe.name}
-        ran |= {Translate.name} if content.translated else set()
-        return [one for one in found if one.stage in ran]
+        # What was begun from captions heard nothing; where nothing was said, no text was paid for.
+        ran = {
+            ChargedBy.AUDIO: not content.plan.settings.captions,
+            ChargedBy.TEXT: bool(content.translated),
+            ChargedBy.NOTHING: False,
+        }
+        return [one for one in found if ran[charged_by(one.stage)]]
 
     def _conversions(self) -> list[Conversion]:
         return [each for each in self._rules.conversions if each.to_currency == self._currency]

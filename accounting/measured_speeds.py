@@ -14,6 +14,8 @@ from cache.store import Store
 from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, FactError
 from journals.node_session import local_facts
 from ledger.speed import Measure, Speeds, measured_ms
+from pipeline.stages import charged_by
+from pipeline.stages.stage import ChargedBy
 
 #: Hardware of engines that are called over the network: whose it is, nobody here knows.
 ELSEWHERE = "the network"
@@ -126,8 +128,8 @@ def _opening(store: Store, session: str) -> Mapping[str, Any] | None:
 
 
 def _text_usage(begun: AttemptStarted, ended: AttemptEnded) -> dict[str, int]:
-    """What an API would have counted of a translation; nothing of made-up text."""
-    if begun.stage != "translate" or begun.fake:
+    """What an API would have counted of a text; nothing of one that was made up."""
+    if charged_by(begun.stage) is not ChargedBy.TEXT or begun.fake:
         return {}
     counts = {name: ended.usage.get(name, 0) for name in ("input_tokens", "output_tokens")}
     counts["characters"] = begun.estimated.get("characters", 0)

@@ -17,8 +17,7 @@ from typing import Any
 
 from accounting.workload import JobContent
 from pipeline.job import Plan, PlannedWindow
-from pipeline.stages.detect import choose_voters
-from pipeline.stages.reading import cues_of
+from pipeline.stages.reading import cues_of, windows_asked
 from segmenter.params import SegmenterParams
 from segmenter.windows import windows_end_to_end, with_pauses
 
@@ -144,7 +143,7 @@ def spared_by_skipping(
     results, windows = content.work.results, content.plan.windows
     cues = [(cue.start_ms, cue.end_ms, len(cue.text)) for each in windows for cue in cues_of(results, each.index) or ()]
     a_character = effort.tokens * len(plan.windows) / max(sum(each[2] for each in cues), 1)
-    asked = frozenset(choose_voters(plan.windows))
+    asked = frozenset(windows_asked(plan.windows))
     planned = [
         Heard(
             each.window.audio_ms,
@@ -163,7 +162,7 @@ def end_to_end(plan: Plan, texts: Collection[Text]) -> list[Heard]:
     """The windows that the planner would make of the whole media, with what is said in them."""
     params = SegmenterParams(max_window_ms=window_length(plan.settings.segmenter))
     windows = windows_end_to_end(with_pauses(plan.segmentation, params), params)
-    asked = frozenset(choose_voters([PlannedWindow(window, "") for window in windows]))
+    asked = frozenset(windows_asked([PlannedWindow(window, "") for window in windows]))
     return [
         Heard(window.audio_ms, tokens_within(texts, window.start_ms, window.end_ms), window.index in asked)
         for window in windows

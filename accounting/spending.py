@@ -20,6 +20,7 @@ from accounting.charge import Charging, Weights
 from accounting.typed_facts import read_opening
 from cache.store import Store
 from core.money import Money
+from engines.roles import is_remote
 from journals import attempts, node_session
 from journals.facts import (
     AttemptEnded,
@@ -45,6 +46,7 @@ from ledger.price_files import PROJECT_FILE, load_book, read_rows
 from ledger.prices import PriceBook
 from ledger.speed import RECENT, Speeds, measured_ms
 from pipeline.stages import stage_named
+from pipeline.stages.stage import Stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,8 +56,6 @@ if TYPE_CHECKING:
     from pipeline.stages import stage_named
 from pipeline.stages.stage import Unit
 
-#: Provider of engines that are called over the network.
-REMOTE = "openai"
 #: A machine's facts are kept in memory for so many seconds after they were last asked for.
 _KEPT_S = 60.0
 _JOURNAL = ".jsonl"
@@ -92,10 +92,10 @@ class FeeMeter:
         amounts = [Money(line.nano, line.currency) for line in lines if isinstance(line, LedgerEntry)]
         return amounts, [line.why for line in lines if isinstance(line, Unpriced)]
 
-    def unpriced(self, provider: str, engine: str) -> str:
-        """What of this remote translator's usage has no price, in words; empty when all of it has one."""
-        usage = {"requests": 1, "input_tokens": 1000, "output_tokens": 1000}
-        started = AttemptStarted("", "", "translate", now_ms(), engine, provider, False, True, (), usage)
+    def unpriced(self, stage: Stage, engine: EngineSpec) -> str:
+        """What of an engine's usage elsewhere has no price, in words; empty when all of it has one."""
+        usage, line = dict.fromkeys(stage.meters, 1000), engine.describe()
+        started = AttemptStarted("", "", stage.name, now_ms(), line, engine.provider, False, True, (), usage)
         _, unpriced = self.charge(started)
         return "; ".join(dict.fromkeys(unpriced))
 
@@ -212,9 +212,10 @@ class Spending:
 
     def expected_fee(self, unit: Unit, engine: EngineSpec, currency: str) -> int:
         """What an API is expected to charge for one unit, in nano-units of ``currency``; 0 for an engine of ours."""
-        if engine.provider != REMOTE:
+        stage = stage_named(unit.stage)
+        if not is_remote(stage.role, engine.provider):
             return 0
-        uses, usage = (UnitUse(unit.key, unit.audio_ms, unit.job_id),), stage_named(unit.stage).expected_usage([unit])
+        uses, usage = (UnitUse(unit.key, unit.audio_ms, unit.job_id),), stage.expected_usage([unit])
         line = engine.describe()
         call = AttemptStarted("", "", str(unit.stage), now_ms(), line, engine.provider, False, True, uses, usage)
         fees, _ = self._meter.charge(call)

@@ -10,9 +10,9 @@ from core.keys import Key
 from ledger.api import Workload
 from pipeline.job import Plan
 from pipeline.jobs import JobFolder
+from pipeline.stages import stage_charged_by
 from pipeline.stages.reading import cues_of, transcript_failure
-from pipeline.stages.transcribe import Transcribe
-from pipeline.stages.translate import Translate
+from pipeline.stages.stage import ChargedBy
 from pipeline.work import JobWork
 
 _TOKENS = ("input_tokens", "output_tokens")
@@ -50,8 +50,10 @@ def read_content(folder: JobFolder) -> JobContent | None:
     if plan is None:
         return None
     work = JobWork.open(plan, folder.store, folder.failures())
-    transcribed = {slot.window: key for slot, key in work.units.items() if slot.stage == Transcribe.name}
-    translated = {(slot.window, slot.language): key for slot, key in work.units.items() if slot.stage == Translate.name}
+    heard, written = stage_charged_by(ChargedBy.AUDIO), stage_charged_by(ChargedBy.TEXT)
+    names = [stage.name if stage else "" for stage in (heard, written)]
+    transcribed = {slot.window: key for slot, key in work.units.items() if slot.stage == names[0]}
+    translated = {(slot.window, slot.language): key for slot, key in work.units.items() if slot.stage == names[1]}
     return JobContent(plan, work, transcribed, translated)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+#: Provider of engines that only pretend, in every role: nothing that they do is charged or enters a verdict.
+FAKE = "fake"
 #: Characters of a name that are shown.
 _LONGEST_SHOWN = 200
 

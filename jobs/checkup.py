@@ -14,9 +14,9 @@ from cache.names import IDENTITY
 from cache.probe import ProbeLevel, probe_mount
 from cache.survey import Tally
 from core.errors import EndpointAwayError, SegueError
+from core.specs import FAKE
 from core.version import VERSION
 from jobs.blob_counts import count_blobs
-from journals.attempts import FAKE
 from pipeline.runtime import Runtime
 
 

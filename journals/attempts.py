@@ -14,14 +14,12 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from cache.store import Store
-from core.specs import EngineSpec
+from core.specs import FAKE, EngineSpec
 from journals.hash_chained import HashChainedLog
 from journals.log_ends import process_name
 
 #: Folder under the store's home, one file a process.
 FOLDER = "attempts"
-#: Provider of engines that only pretend; nothing they do enters a verdict.
-FAKE = "fake"
 
 
 @dataclass(frozen=True)

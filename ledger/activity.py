@@ -10,14 +10,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from core.specs import FAKE
 from journals.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.billing import SessionEnd
 from ledger.demand import Demand
 from ledger.entries import Bucket
 from ledger.timeline import NodeTimeline
-
-#: Provider of engines that only pretend.
-_FAKE = "fake"
 
 
 @dataclass(slots=True)
@@ -141,7 +139,7 @@ class MachineActivity:
     def _loads(self) -> Iterator[ActivityInterval]:
         whole = (Share(Bucket.LOAD, "", "", 1),)
         for load in self._timeline.loads:
-            fake = load.engine.split(" ", 1)[0] == _FAKE
+            fake = load.engine.split(" ", 1)[0] == FAKE
             part = f"load {load.stage} {load.engine}"
             start = load.at - load.seconds_ms
             yield ActivityInterval(start, load.at, load.process, part, load.stage, load.engine, fake, False, whole)
@@ -189,7 +187,7 @@ class MachineActivity:
 def _interval(
     attempt: AttemptStarted, start: int, end: int, shares: tuple[Share, ...], part: str = "", estimated: bool = False
 ) -> ActivityInterval:
-    fake = attempt.fake or attempt.provider == _FAKE
+    fake = attempt.fake or attempt.provider == FAKE
     return ActivityInterval(start, end, attempt.attempt, part, attempt.stage, attempt.engine, fake, estimated, shares)
 
 

@@ -15,9 +15,6 @@ from core.money import Conversion, Money
 from ledger.api_terms import ApiCharge, bill_audio, bill_count
 from ledger.prices import Confidence, Meter, PriceBook, PriceRow
 
-TRANSCRIBE = "transcribe"
-TRANSLATE = "translate"
-
 
 class Basis(StrEnum):
     """What is sent to the API."""
@@ -124,7 +121,7 @@ def counterfactuals(
     ``conversions`` has a dated rate from it. Free tiers are named, not applied: who used one up is not known.
     """
     current = book.current(at)
-    made = [*_transcription(workload, current), *_translation(workload, current)]
+    made = [*_by_sound(workload, current), *_by_text(workload, current)]
     rates = {conversion.from_currency: conversion for conversion in conversions}
     order = list(Basis)
     return sorted(
@@ -139,7 +136,7 @@ def _in_currency(one: Counterfactual, rates: Mapping[str, Conversion]) -> Counte
     return one.converted(conversion)
 
 
-def _transcription(workload: Workload, rows: Iterable[PriceRow]) -> list[Counterfactual]:
+def _by_sound(workload: Workload, rows: Iterable[PriceRow]) -> list[Counterfactual]:
     ways = {
         Basis.WHOLE_FILE: (workload.file_ms,),
         Basis.SPEECH_ONLY: (workload.speech_ms,),
@@ -148,7 +145,7 @@ def _transcription(workload: Workload, rows: Iterable[PriceRow]) -> list[Counter
     }
     made: list[Counterfactual] = []
     for row in rows:
-        if row.stage != TRANSCRIBE or row.meter is not Meter.AUDIO_SECOND:
+        if row.meter is not Meter.AUDIO_SECOND:
             continue
         for basis, lengths in ways.items():
             if lengths:
@@ -180,12 +177,14 @@ def _audio_invoice(bill: ApiCharge, basis: Basis) -> Counterfactual:
     )
 
 
-def _translation(workload: Workload, rows: Iterable[PriceRow]) -> list[Counterfactual]:
+def _by_text(workload: Workload, rows: Sequence[PriceRow]) -> list[Counterfactual]:
     if not workload.translates:
         return []
     by_model: dict[tuple[str, str, str], dict[Meter, PriceRow]] = {}
+    # What is charged by sound somewhere may have prices of tokens beside it: those are not of a text of ours.
+    heard = {row.stage for row in rows if row.meter is Meter.AUDIO_SECOND}
     for row in rows:
-        if row.stage == TRANSLATE:
+        if row.stage and row.stage not in heard:
             by_model.setdefault((row.provider, row.sku, row.region), {})[row.meter] = row
     made: list[Counterfactual] = []
     for prices in by_model.values():

@@ -11,6 +11,8 @@ import typer
 from cli.context import JsonFlag, print_json
 from cli.signatures import with_fields
 from core.errors import UsageError
+from pipeline.stages import charged_by, main_stages
+from pipeline.stages.stage import ChargedBy
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -56,7 +58,7 @@ SpeedFlag = Annotated[
 class _Given:
     """What is compared, as flags say it; None is not given."""
 
-    stage: Annotated[str, typer.Option("--stage", help="transcribe, translate, ...")] = "transcribe"
+    stage: Annotated[str, typer.Option("--stage", help="transcribe, translate, ...")] = main_stages()[0].name
     gpu_price: Annotated[
         str | None, typer.Option("--gpu-price", metavar="PRICES", help="An hour; several by comma: 0.149,0.204,0.526.")
     ] = None
@@ -159,7 +161,7 @@ def _question(given: _Given, worksheet: Path | None) -> _Question:
     if profile is not None and given.currency not in (None, profile.currency):
         raise UsageError(f"the worksheet is in {profile.currency}", "leave out --currency")
     currency = currency_code(given.currency or (profile.currency if profile else "USD"))
-    usual = WorkUnit.AUDIO_HOUR if given.stage == "transcribe" else WorkUnit.MILLION_TOKENS
+    usual = WorkUnit.AUDIO_HOUR if charged_by(given.stage) is ChargedBy.AUDIO else WorkUnit.MILLION_TOKENS
     unit = _unit(given.unit) if given.unit else planned.unit if planned else usual
     book = load_book(given.prices)
     api_price, api_source = _api_price(given, planned, unit, book, currency)
@@ -231,7 +233,7 @@ def _api_price(
             # What goes out is paid for what goes in: one price for both.
             each += Fraction(planned.output_usage) * Fraction(planned.output_price) / Fraction(usage)
         return each, "worksheet"
-    name = given.api or (_USUAL_API if given.stage == "transcribe" else "")
+    name = given.api or (_USUAL_API if charged_by(given.stage) is ChargedBy.AUDIO else "")
     if not name:
         raise UsageError(f"the API's price for {given.stage} is not known", "give --api PROVIDER/MODEL or --api-price")
     share = _numbers(given.output_share, "--output-share")[0] if given.output_share else None

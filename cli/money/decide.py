@@ -11,6 +11,8 @@ from cli.context import JsonFlag, print_json
 from cli.money.breakeven import HourlyFlag, HoursFlag, SpeedFlag, UnitFlag, WorksheetFlag
 from cli.signatures import with_fields
 from core.errors import UsageError
+from pipeline.stages import charged_by, main_stages
+from pipeline.stages.stage import ChargedBy
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -140,7 +142,7 @@ def decide_command(
     place = _stage_of(tables, stage) if given or stage else ""
     overrides = {("stages", place, name): value for name, value in given.items()} | of_all
     if worksheet is None and said.unit is None:
-        overrides["stages", place, "unit"] = "audio hour" if place == "transcribe" else "million tokens"
+        overrides["stages", place, "unit"] = "audio hour" if charged_by(place) is ChargedBy.AUDIO else "million tokens"
     profile = parse_worksheet(with_overrides(tables, overrides))
     found = recommend_deployment(profile)
     if json:
@@ -154,7 +156,7 @@ def _stage_of(tables: dict[str, Any], stage: str | None) -> str:
     stages = tables.get("stages")
     known = list(stages) if isinstance(stages, dict) else []
     if not known:
-        return stage or "transcribe"
+        return stage or main_stages()[0].name
     if stage is None and len(known) == 1:
         return str(known[0])
     if stage is None or stage not in known:

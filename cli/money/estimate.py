@@ -14,6 +14,8 @@ from cli.options import (
 )
 from cli.wording import clock, one_line, percent, printable
 from core.errors import summed_up
+from pipeline.stages import charged_by
+from pipeline.stages.stage import ChargedBy
 
 if TYPE_CHECKING:
     from accounting.estimate_report import ApiEstimate, Estimate, StageEstimate
@@ -33,11 +35,11 @@ _FILES = 8
 #: APIs with a line, in each table.
 _APIS = 5
 _SHOWN = ("whole_file", "speech_only")
-#: Heading, stage, and the meter by which its APIs charge.
+#: Heading, what APIs count, and the meter by which they charge.
 _TABLES = (
-    ("transcription by API: the whole file / silence skipped", "transcribe", ""),
-    ("translation by API, by token", "translate", "input_tokens"),
-    ("translation by API, by character", "translate", "characters"),
+    ("transcription by API: the whole file / silence skipped", ChargedBy.AUDIO, ""),
+    ("translation by API, by token", ChargedBy.TEXT, "input_tokens"),
+    ("translation by API, by character", ChargedBy.TEXT, "characters"),
 )
 
 
@@ -136,10 +138,10 @@ def _stage_text(stage: StageEstimate) -> str:
 def _print_apis(found: Estimate) -> None:
     if any(left < total for file in found.usable for total, left, _ in (file.units or {}).values()):
         print("some units are there already: the cost here is for what is left, APIs are priced for all of it")
-    for heading, stage, meter in _TABLES:
+    for heading, kind, meter in _TABLES:
         pairs: dict[tuple[str, str], dict[str, ApiEstimate]] = {}
         for api in found.apis:
-            fits = api.like.stage == stage and (not meter or meter in api.like.usage)
+            fits = charged_by(api.like.stage) is kind and (not meter or meter in api.like.usage)
             if fits and api.like.basis in _SHOWN:
                 pairs.setdefault((api.like.provider, api.like.model), {})[api.like.basis] = api
         if pairs:

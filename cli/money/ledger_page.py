@@ -17,6 +17,7 @@ from cli.wording import clock, percent
 from core.money import Money
 from core.version import VERSION
 from ledger.entries import Bucket, LedgerEntry
+from pipeline.stages import engine_stages
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Entries on the page; the CSV has all of them.
@@ -34,7 +35,7 @@ _BUCKETS = {
 }
 _AVOIDED = {"silence": "silence skipped", "cache": "found in the cache", "resume": "not done again after a death"}
 #: Columns in the order of the work; what no stage caused comes last.
-_STAGES = ("detect", "transcribe", "translate")
+_STAGES = tuple(stage.name for stage in engine_stages())
 
 
 @dataclass(frozen=True)

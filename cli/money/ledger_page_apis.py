@@ -15,6 +15,7 @@ from ledger.api import Basis, Counterfactual
 from ledger.breakeven import SweepInputs, sweep
 from ledger.compare import WorkUnit
 from ledger.entries import Bucket
+from pipeline.stages import with_parts
 
 
 def api_bars(report: JobReport) -> dict[str, Markup]:
@@ -33,8 +34,8 @@ def api_bars(report: JobReport) -> dict[str, Markup]:
 
 
 def _own(stage: str) -> tuple[str, ...]:
-    """Our stages that do the work of an API's: the language is detected for the transcription."""
-    return ("detect", stage) if stage == "transcribe" else (stage,)
+    """Our stages that do the work of an API's: its own, and what prepares it."""
+    return tuple(each.name for each in with_parts(stage)) or (stage,)
 
 
 def _own_bar(report: JobReport, stage: str) -> list[Bar]:

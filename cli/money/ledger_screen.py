@@ -24,6 +24,8 @@ from core.money import Money
 from ledger.api import Basis, Counterfactual
 from ledger.entries import Bucket
 from ledger.verdict import CostOutcome, CostVerdict
+from pipeline.stages import charged_by
+from pipeline.stages.stage import ChargedBy
 
 if TYPE_CHECKING:
     from accounting.in_progress import UnderWay
@@ -197,9 +199,10 @@ def _avoided_line(one: Avoided, currency: str) -> str:
 
 def _api_tables(report: JobReport) -> Iterable[tuple[str, Table]]:
     found = report.counterfactuals
-    spoken = [one for one in found if one.stage == "transcribe"]
-    tokens = [one for one in found if one.stage == "translate" and "characters" not in one.usage and _by_token(one)]
-    characters = [one for one in found if one.stage == "translate" and one not in tokens]
+    spoken = [one for one in found if charged_by(one.stage) is ChargedBy.AUDIO]
+    written = [one for one in found if charged_by(one.stage) is ChargedBy.TEXT]
+    tokens = [one for one in written if "characters" not in one.usage and _by_token(one)]
+    characters = [one for one in written if one not in tokens]
     if spoken:
         yield f"transcription, {report.currency}", _api_table(spoken, report, by_segment=True)
     if tokens:

@@ -16,7 +16,7 @@ from pipeline.stages.cues import Cues
 from pipeline.stages.detect import Detect
 from pipeline.stages.language import SpokenLanguage
 from pipeline.stages.probe import Probe
-from pipeline.stages.stage import Stage, StageOption, Unit
+from pipeline.stages.stage import ChargedBy, Stage, StageOption, Unit
 from pipeline.stages.transcribe import Transcribe
 from pipeline.stages.translate import Translate
 
@@ -60,6 +60,17 @@ def shown_as(name: str) -> str:
     """The name under which people are shown a stage: its own, or that of the stage which it is part of."""
     stage = _BY_NAME.get(name)
     return stage.part_of or name if stage else name
+
+
+def charged_by(name: str) -> ChargedBy:
+    """What APIs that do the work of a stage count; nothing for a name that this Segue does not know."""
+    stage = _BY_NAME.get(name)
+    return stage.charged_by if stage else ChargedBy.NOTHING
+
+
+def stage_charged_by(kind: ChargedBy) -> Stage | None:
+    """The stage that people are shown and whose work APIs charge by that; None without one."""
+    return next((stage for stage in main_stages() if stage.charged_by is kind), None)
 
 
 def declared_options() -> tuple[StageOption, ...]:

@@ -10,7 +10,7 @@ import msgspec
 from engines.transcribe.interface import LanguageGuess, LanguageQuestion
 from pipeline.job import SPEECH, JobSettings, Plan, PlannedWindow
 from pipeline.languages import from_whisper
-from pipeline.stages.stage import Inputs, Results, Slot, Stage, Unit
+from pipeline.stages.stage import ChargedBy, Inputs, Results, Slot, Stage, Unit
 from pipeline.views import Views
 
 #: Windows asked. Five spread over the file outvote one that is music or a quotation.
@@ -34,6 +34,7 @@ class Detect(Stage):
     name = "detect"
     role = "transcriber"
     part_of = "transcribe"
+    charged_by = ChargedBy.AUDIO
     views = (SPEECH,)
     usual_pace = 100
     payload = GuessPayload

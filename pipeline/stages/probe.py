@@ -43,6 +43,7 @@ class Probe(Stage):
     role = "prober"
     follows = (Translate.name, "probe")
     attempts = 2
+    divisible = True
     payload = TonePayload
     switch = "fake_stages"
     options = (

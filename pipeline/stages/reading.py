@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engines.transcribe.interface import Transcript
 from engines.translate.interface import TranslatedLine
+from pipeline.job import PlannedWindow
 from pipeline.languages import same_text
 from pipeline.stages.cues import cues_slot
+from pipeline.stages.detect import choose_voters
 from pipeline.stages.stage import Done, Failed, Results
 from pipeline.stages.transcribe import transcript_slot
 from pipeline.stages.translate import translation_slot
 from subtitles.cues import CueDraft
+
+
+def windows_asked(windows: Sequence[PlannedWindow]) -> tuple[int, ...]:
+    """Indices of the windows whose language is asked for, where nobody says it."""
+    return choose_voters(windows)
 
 
 def transcript_of(results: Results, window: int) -> Transcript | None:

@@ -64,6 +64,17 @@ class OnFailure(Enum):
     BLOCKING = "blocking"
 
 
+class ChargedBy(Enum):
+    """What APIs that do a stage's work count."""
+
+    #: Length of the sound.
+    AUDIO = "audio"
+    #: Tokens or characters of the text.
+    TEXT = "text"
+    #: No API does it.
+    NOTHING = "nothing"
+
+
 @dataclass(frozen=True)
 class Need:
     """Another slot whose result a slot reads."""
@@ -183,6 +194,11 @@ class Stage:
     views: ClassVar[tuple[str, ...]] = ()
     #: Stages whose results add slots to this one.
     follows: ClassVar[tuple[str, ...]] = ()
+    #: What APIs that do its work count, and the meters in which an engine elsewhere reports its usage.
+    charged_by: ClassVar[ChargedBy] = ChargedBy.NOTHING
+    meters: ClassVar[tuple[str, ...]] = ("requests", "audio_ms")
+    #: An engine of this machine does its units one after the other, and can be left between two of them.
+    divisible: ClassVar[bool] = False
     #: Engine milliseconds for 1,000 ms of speech, until something has been measured.
     usual_pace: ClassVar[int] = 500
     #: Settings and flags that it adds.

@@ -13,7 +13,7 @@ from engines.transcribe.interface import Clip, ClipSegment, Transcript
 from engines.transcribe.words import in_order
 from pipeline.job import SPEECH, JobSettings, Plan
 from pipeline.stages.language import LANGUAGE
-from pipeline.stages.stage import Inputs, Need, OnFailure, Results, Slot, Stage, Unit
+from pipeline.stages.stage import ChargedBy, Inputs, Need, OnFailure, Results, Slot, Stage, Unit
 from pipeline.views import Views
 
 #: Flag of a transcript whose words the engine had placed otherwise than promised.
@@ -51,6 +51,7 @@ class Transcribe(Stage):
 
     name = "transcribe"
     role = "transcriber"
+    charged_by = ChargedBy.AUDIO
     views = (SPEECH,)
     payload = TranscriptPayload
 

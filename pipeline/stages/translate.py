@@ -13,7 +13,7 @@ from pipeline.job import JobSettings, Plan
 from pipeline.languages import same_text
 from pipeline.stages.cues import cues_slot
 from pipeline.stages.language import LANGUAGE, SpokenLanguage, language_in
-from pipeline.stages.stage import Done, Inputs, Need, OnFailure, Results, Settled, Slot, Stage, Unit
+from pipeline.stages.stage import ChargedBy, Done, Inputs, Need, OnFailure, Results, Settled, Slot, Stage, Unit
 from pipeline.views import Views
 
 #: Cues of the neighbouring windows that a translator sees as context.
@@ -43,6 +43,9 @@ class Translate(Stage):
 
     name = "translate"
     role = "translator"
+    charged_by = ChargedBy.TEXT
+    meters = ("requests", "input_tokens", "output_tokens")
+    divisible = True
     follows = (SpokenLanguage.name,)
     payload = TranslationPayload
 
