@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from coordinator.purse import Purse
+from coordinator.reservation import BudgetReservation
 from core.keys import Key
 from core.specs import EngineSpec
 from jobs.submissions import Priority, Wanted
@@ -40,7 +40,7 @@ class ActiveJob:
     #: Why nothing of it is handed out any more (its budget); empty while something may be.
     halted: str = ""
     #: What its budget still allows; None for a job without one.
-    purse: Purse | None = None
+    reservation: BudgetReservation | None = None
     #: Ready units by queue, and their speech; made again when the frontier has changed.
     _queues: dict[tuple[str, EngineSpec], str] = field(default_factory=dict)
     _ready: dict[str, list[Unit]] | None = None
@@ -77,7 +77,7 @@ class ActiveJob:
         if self.halted:
             return iter(())
         units = (unit for unit in self.ready().get(queue, ()) if unit.key not in taken)
-        return units if self.purse is None else self.purse.affordable(queue, units)
+        return units if self.reservation is None else self.reservation.affordable(queue, units)
 
     def _queue_of(self, unit: Unit) -> str:
         engine = unit.stage, unit.spec

@@ -15,11 +15,11 @@ from typing import Any
 
 from accounting.spending import Prices, Spending
 from coordinator.active import ActiveJob
+from coordinator.admission import Admission
 from coordinator.defects import blaming
-from coordinator.ending import Ending
+from coordinator.finalizer import Finalizer
 from coordinator.floor import Floor
-from coordinator.intake import Intake
-from coordinator.purse import Forecast, Purse
+from coordinator.reservation import BudgetReservation, Forecast
 from core.errors import UsageError
 from core.keys import Key
 from core.money import Money, MoneyError, quote
@@ -39,8 +39,8 @@ LOOK_SHARE = 10
 class Budgets:
     """Ends jobs whose budget is spent. Jobs without one cost it nothing."""
 
-    def __init__(self, floor: Floor, intake: Intake, ending: Ending) -> None:
-        self._floor, self._intake, self._ending = floor, intake, ending
+    def __init__(self, floor: Floor, admission: Admission, finalizer: Finalizer) -> None:
+        self._floor, self._admission, self._finalizer = floor, admission, finalizer
         self._spending: Spending | None = None
         self._looked = self._took = 0.0
         #: Jobs whose account has been looked at since they were opened.
@@ -67,16 +67,16 @@ class Budgets:
             self._took = time.monotonic() - now
             self._known = {job.job_id: job for job in jobs}
         for job in jobs:
-            if job.purse is not None:
+            if job.reservation is not None:
                 with blaming(job.job_id):
-                    job.purse.reserve()
+                    job.reservation.reserve()
         for job in jobs:
             if job.halted and not job.work.finished and not self._in_flight(job):
                 # What was in flight when it was halted has cost something since.
                 self._look([job])
                 self._floor.log(job.job_id, "budget", job.halted)
-                self._intake.withdraw(job)
-                self._ending.spent_up(job, f"{job.halted}; {left_of(job.work)}")
+                self._admission.withdraw(job)
+                self._finalizer.spent_up(job, f"{job.halted}; {left_of(job.work)}")
                 self._floor.register.drop(job.job_id)
 
     def _workers(self) -> frozenset[tuple[str, str, str]]:
@@ -121,8 +121,10 @@ class Budgets:
             self._halt(job, f"its budget of {allowed} is spent ({spent.amount(PLACES)} {spent.currency})")
             return
         left = allowed - spent
-        job.purse = Purse(left.nano, self._forecast(job, allowed.currency, spending), lambda: self._under_way(job))
-        ahead = job.purse.next_cost(job.ready().items())
+        job.reservation = BudgetReservation(
+            left.nano, self._forecast(job, allowed.currency, spending), lambda: self._under_way(job)
+        )
+        ahead = job.reservation.next_cost(job.ready().items())
         if ahead is not None and ahead > left.nano and not self._in_flight(job):
             said = f"{left.amount(PLACES)} of it is left, and what comes next is expected to cost"
             self._halt(job, f"its budget of {allowed}: {said} {Money(ahead, left.currency).amount(PLACES)}")
@@ -158,17 +160,17 @@ class Budgets:
 
     def _starved(self, job: ActiveJob) -> bool:
         """True when nothing of a job is under way, and what was is still counted as if it were."""
-        return job.purse is not None and bool(job.purse.reserved) and not self._in_flight(job)
+        return job.reservation is not None and bool(job.reservation.reserved) and not self._in_flight(job)
 
     def _under_way(self, job: ActiveJob) -> Iterable[tuple[str, Unit]]:
-        for batch in self._floor.desk.sent.values():
+        for batch in self._floor.in_flight.sent.values():
             for unit in batch.units.values():
                 if unit.job_id == job.job_id:
                     yield batch.queue, unit
 
     def _halt(self, job: ActiveJob, why: str) -> None:
         job.halted = why
-        self._intake.hold_back(job)
+        self._admission.hold_back(job)
 
     def _account(self) -> Spending:
         if self._spending is None:

@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from coordinator.asides import Asides
+from coordinator.admission import Admission
 from coordinator.budgets import Budgets
 from coordinator.defects import JobDefectError
-from coordinator.ending import Ending
+from coordinator.dispatcher import LOOK_S, Dispatcher
+from coordinator.finalizer import Finalizer
 from coordinator.floor import Floor
-from coordinator.handout import LOOK_S, Handout
-from coordinator.intake import Intake
+from coordinator.quarantine import QuarantinedJobs
 from coordinator.results import Results
 from coordinator.snapshot import Snapshot
 from coordinator.views import Views
@@ -35,13 +35,13 @@ class Coordinator:
     def __init__(self, runtime: Runtime, broker: Broker, announce: Callable[[str], None]) -> None:
         self.floor = Floor.over(runtime, broker, announce)
         self._views = Views(runtime.store)
-        self._ending = Ending(runtime, announce, self.floor.wants)
+        self._finalizer = Finalizer(runtime, announce, self.floor.wants)
         self._deaths = DeathWatch(runtime.store, self.floor.witness, self.floor.say)
-        self.intake = Intake(self.floor, self._ending, self._views)
-        self._budgets = Budgets(self.floor, self.intake, self._ending)
-        self._results = Results(self.floor, self.intake.mend_audio)
-        self.handout = Handout(self.floor, self._results)
-        self._asides = Asides(self.floor, self._ending, self.intake.withdraw)
+        self.admission = Admission(self.floor, self._finalizer, self._views)
+        self._budgets = Budgets(self.floor, self.admission, self._finalizer)
+        self._results = Results(self.floor, self.admission.restore_views)
+        self.dispatcher = Dispatcher(self.floor, self._results)
+        self._quarantined = QuarantinedJobs(self.floor, self._finalizer, self.admission.withdraw)
         #: Deliveries that have ended, and whose consequences have not been drawn.
         self._ended: deque[tuple[str, JobState | Exception | None]] = deque()
         self._depth: dict[str, dict[str, int]] = {}
@@ -49,8 +49,8 @@ class Coordinator:
 
     def close(self) -> None:
         """Waits for threads; what they leave undone is done by the next coordinator."""
-        self.intake.close()
-        self._ending.close()
+        self.admission.close()
+        self._finalizer.close()
         self.floor.rates.keep()
         try:
             self.floor.witness.close()
@@ -59,22 +59,22 @@ class Coordinator:
 
     def start(self) -> None:
         """Takes over from whoever led before. Raises BrokerAwayError, StoreError."""
-        self.handout.start()
+        self.dispatcher.start()
         cancelled = self.floor.register.load(self.floor.defects)
         for job_id, reason in self.floor.register.unreadable.items():
             self.floor.say(f"job {job_id[:12]} waits: {reason}")
         for wanted in cancelled:
             with self.floor.isolating(wanted.job_id):
-                self._ending.cancel(wanted, None)
+                self._finalizer.cancel(wanted, None)
                 self.floor.register.drop(wanted.job_id)
 
     def step(self, wait_s: float = LOOK_S) -> None:
         """Waits for news, at most so long, and deals with everything there is. Raises StoreError, never a broker's."""
-        hints, isolated = iter(self._listen(wait_s)), self._asides.isolated
-        isolated(self._asides.resume)
-        isolated(self.intake.apply_orders)
-        isolated(self.intake.collect)
-        self.intake.activate()
+        hints, isolated = iter(self._listen(wait_s)), self._quarantined.isolated
+        isolated(self._quarantined.resume)
+        isolated(self.admission.apply_orders)
+        isolated(self.admission.collect)
+        self.admission.activate()
         isolated(lambda: self._results.take_in(hints))
         try:
             isolated(self._hand_out)
@@ -84,17 +84,17 @@ class Coordinator:
             self.floor.forget("waiting for the broker")
         isolated(self._finish_jobs)
         isolated(self._settle_deliveries)
-        isolated(self._ending.note_webhooks)
-        isolated(lambda: self._views.write(self.floor, self.handout.waiting_for))
+        isolated(self._finalizer.note_webhooks)
+        isolated(lambda: self._views.write(self.floor, self.dispatcher.waiting_for))
         self.floor.rates.keep()
 
     def _hand_out(self) -> None:
         """Budgets come first: nothing is handed out of a job before its account was looked at."""
-        self.handout.reconcile()
+        self.dispatcher.reconcile()
         self._deaths.look(self.floor.cards)
         self._budgets.enforce()
-        self.intake.make_room(self.handout.unserved)
-        self.handout.dispatch()
+        self.admission.make_room(self.dispatcher.unserved)
+        self.dispatcher.dispatch()
 
     def _listen(self, wait_s: float) -> list[dict[str, Any]]:
         try:
@@ -109,13 +109,13 @@ class Coordinator:
                 if not job.work.finished:
                     continue
                 # What the disk may refuse comes first: the job is then still open, and this is done again.
-                self._ending.deliver(job)
+                self._finalizer.deliver(job)
                 del self.floor.active[job.job_id]
                 self.floor.share.leave(job)
                 self.floor.register.hold(job.job_id)
 
     def _settle_deliveries(self) -> None:
-        self._ended.extend(self._ending.collect())
+        self._ended.extend(self._finalizer.collect())
         while self._ended:
             job_id, end = self._ended[0]
             with self.floor.isolating(job_id):
@@ -139,20 +139,20 @@ class Coordinator:
     def snapshot(self) -> Snapshot:
         """What machines are told."""
         floor, now = self.floor, time.monotonic()
-        unstarted = [now - batch.sent_at for batch in floor.desk.sent.values() if not batch.claimed]
+        unstarted = [now - batch.sent_at for batch in floor.in_flight.sent.values() if not batch.claimed]
         return Snapshot(
             leading=True,
             batches=self._measure(),
             workers=len(floor.cards),
             jobs={"open": len(floor.active), "waiting": floor.register.waiting(floor.active)},
-            queue_age_s=max([*unstarted, self.handout.unserved_s()]),
-            requeued=self.handout.requeued,
+            queue_age_s=max([*unstarted, self.dispatcher.unserved_s()]),
+            requeued=self.dispatcher.requeued,
         )
 
     def _measure(self) -> dict[str, dict[str, int]]:
         """Batches by stage; while a job of unknown depth is about to be set aside, what was said last."""
         try:
-            self._depth = self.handout.depth()
+            self._depth = self.dispatcher.depth()
         except JobDefectError as defect:
             self.floor.defects.append(defect)
         return self._depth

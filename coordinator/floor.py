@@ -10,8 +10,8 @@ from typing import Any
 from cache.store import Store
 from coordinator.active import ActiveJob
 from coordinator.defects import JobDefectError, blaming
-from coordinator.dispatch import Desk
 from coordinator.fairness import FairShare
+from coordinator.in_flight import InFlightBatches
 from coordinator.rates import Rates
 from coordinator.register import JobRegister
 from journals.demand import DemandLog
@@ -39,7 +39,7 @@ class Floor:
     #: When jobs wanted their units.
     wants: DemandLog
     share: FairShare = field(default_factory=FairShare)
-    desk: Desk = field(default_factory=Desk)
+    in_flight: InFlightBatches = field(default_factory=InFlightBatches)
     active: dict[str, ActiveJob] = field(default_factory=dict)
     #: Cards of the workers that are alive.
     cards: list[dict[str, Any]] = field(default_factory=list)

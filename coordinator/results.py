@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from coordinator.dispatch import SentBatch
 from coordinator.floor import WRITER, Floor
+from coordinator.in_flight import SentBatch
 from core.keys import Key
 from tasks.queues import is_queue_of
 
@@ -23,8 +23,8 @@ FRUITLESS_S = 90.0
 class Results:
     """Settles units whose record or failure is on disk."""
 
-    def __init__(self, floor: Floor, mend_audio: Callable[[object], None]) -> None:
-        self._floor, self._mend_audio = floor, mend_audio
+    def __init__(self, floor: Floor, restore_views: Callable[[object], None]) -> None:
+        self._floor, self._restore_views = floor, restore_views
         self._swept = 0.0
 
     def take_in(self, hints: Iterable[dict[str, Any]]) -> None:
@@ -33,16 +33,16 @@ class Results:
         look: dict[str, SentBatch] = {}
         for hint in hints:
             self._measure(hint)
-            batch = self._floor.desk.sent.get(str(hint.get("batch", "")))
+            batch = self._floor.in_flight.sent.get(str(hint.get("batch", "")))
             if hint.get("fact") == "audio_damaged":
-                self._mend_audio(hint.get("jobs"))
+                self._restore_views(hint.get("jobs"))
             elif batch is not None:
                 look[batch.id] = batch
                 if hint.get("fact") == "batch_done":
                     batch.returned, batch.claimed = True, False
         if now - self._swept >= SWEEP_S:
             self._swept = now
-            look = dict(self._floor.desk.sent)
+            look = dict(self._floor.in_flight.sent)
         for batch in look.values():
             self.settle(batch)
 
@@ -66,7 +66,7 @@ class Results:
                 failures = job.folder.failures()
                 for key, unit in list(batch.units.items()):
                     if unit.job_id == job_id and key in failures:
-                        self._floor.desk.settle(key)
+                        self._floor.in_flight.settle(key)
                         job.work.fail(unit, failures[key])
                         job.touch()
 
@@ -79,7 +79,7 @@ class Results:
             if record is not None:  # Else it was damaged on disk: it is in quarantine now, and missing again.
                 payloads[key] = record.payload
         for key in payloads:
-            self._floor.desk.settle(key)
+            self._floor.in_flight.settle(key)
         for job in self._floor.active.values():
             if job.work.keys.isdisjoint(payloads):
                 continue
@@ -95,13 +95,13 @@ class Results:
         for key, unit in list(batch.units.items()):
             job = self._floor.active.get(unit.job_id)
             if job is None:
-                self._floor.desk.settle(key)
+                self._floor.in_flight.settle(key)
                 continue
             count, first = job.fruitless.get(key, (0, now))
             job.fruitless[key] = count + 1, first
             if count + 1 >= MOST_FRUITLESS and now - first >= FRUITLESS_S:
                 reason = "workers were given it again and again and returned nothing: are their versions the same?"
                 job.folder.note_failure(unit, reason, job.round, WRITER)
-                self._floor.desk.settle(key)
+                self._floor.in_flight.settle(key)
                 job.work.fail(unit, reason)
                 job.touch()

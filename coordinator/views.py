@@ -45,7 +45,7 @@ class Views:
         present: dict[str, QueueView] = {}
         for job in floor.active.values():
             with floor.isolating(job.job_id):
-                view = _open_view(job, floor.desk.held(job.job_id), waiting_for(job))
+                view = _open_view(job, floor.in_flight.held(job.job_id), waiting_for(job))
                 old = self._written.get(job.job_id)
                 if view != old:
                     write_view(self._store, view)

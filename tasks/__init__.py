@@ -1,1 +1,6 @@
-"""The Celery app, its messages, and what lives in the broker: claims, the register of workers, hints."""
+"""What coordinator and workers say to each other through Redis, with Celery's protocol.
+
+Read `messages` first (what a batch is), then `queues` (where it waits), `claims` (who may compute a unit), `broker`
+(every call that the coordinator makes), and `consumer` (how a worker takes batches). `app` is the Celery app,
+`embedded` starts a Valkey server from a wheel.
+"""

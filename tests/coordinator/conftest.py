@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from theatre import Theatre
+from harness import CoordinatorHarness
 
-from coordinator import dispatch
+from coordinator import in_flight
 from tasks.embedded import EmbeddedBroker
 
 
@@ -25,12 +25,12 @@ def broker_url() -> Iterator[str]:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A message that nobody claims is lost after a second, as long as claims last here."""
-    monkeypatch.setattr(dispatch, "UNCLAIMED_S", 1.0)
+    monkeypatch.setattr(in_flight, "UNCLAIMED_S", 1.0)
 
 
 @pytest.fixture
-def theatre(tmp_path: Path, broker_url: str) -> Iterator[Theatre]:
-    made = Theatre(tmp_path, broker_url)
+def harness(tmp_path: Path, broker_url: str) -> Iterator[CoordinatorHarness]:
+    made = CoordinatorHarness(tmp_path, broker_url)
     try:
         yield made
     finally:

@@ -7,10 +7,10 @@ import os
 from typing import Any
 
 import pytest
-from theatre import Theatre
+from harness import CoordinatorHarness
 
 from cache.store import Store
-from coordinator import intake, register
+from coordinator import admission, register
 from coordinator.main import LEAD_MS, _Leadership
 from core.errors import StoreError
 from core.keys import canonical_json
@@ -20,76 +20,76 @@ from jobs.webhooks import OUTBOX
 from pipeline.report import JobState
 
 
-def finish(theatre: Theatre, *jobs: str) -> None:
+def finish(harness: CoordinatorHarness, *jobs: str) -> None:
     def happened() -> bool:
-        if (message := theatre.take()) is not None:
-            theatre.compute(message.units)
-            theatre.done(message)
-        return all(job not in open_jobs(theatre.store) for job in jobs)
+        if (message := harness.take()) is not None:
+            harness.compute(message.units)
+            harness.done(message)
+        return all(job not in open_jobs(harness.store) for job in jobs)
 
-    theatre.until(happened)
+    harness.until(happened)
 
 
-def test_a_stranger_s_cards_and_hints_end_nothing_and_teach_nothing(theatre: Theatre) -> None:
-    theatre.broker.beat("evil1", {"state": "idle", "serves": 5}, 60_000)
-    theatre.broker.beat("evil2", {"state": ["x"], "serves": ["a", None]}, 60_000)
-    theatre.show_worker()
-    queue = theatre.queue()
-    theatre.broker.hint({"fact": "batch_done", "queue": "evil", "audio_ms": 1, "engine_ms": 5})
-    theatre.broker.hint({"fact": "batch_done", "queue": queue, "audio_ms": 1, "engine_ms": 10**30})
-    theatre.broker.hint({"fact": "batch_done", "queue": queue, "audio_ms": 10**30, "engine_ms": 0})
-    theatre.broker.hint({"fact": "batch_done", "queue": [queue], "audio_ms": 1, "engine_ms": 1, "batch": {}})
-    theatre.broker.hint({"fact": "audio_damaged", "jobs": [["x"], 5, None]})
-    job = theatre.maker.submit("talk", 4)
-    finish(theatre, job)
-    assert theatre.view(job).state is JobState.DONE
-    kept = json.loads(theatre.store.read_state(("state", "speeds.state")) or b"{}")
+def test_a_stranger_s_cards_and_hints_end_nothing_and_teach_nothing(harness: CoordinatorHarness) -> None:
+    harness.broker.beat("evil1", {"state": "idle", "serves": 5}, 60_000)
+    harness.broker.beat("evil2", {"state": ["x"], "serves": ["a", None]}, 60_000)
+    harness.show_worker()
+    queue = harness.queue()
+    harness.broker.hint({"fact": "batch_done", "queue": "evil", "audio_ms": 1, "engine_ms": 5})
+    harness.broker.hint({"fact": "batch_done", "queue": queue, "audio_ms": 1, "engine_ms": 10**30})
+    harness.broker.hint({"fact": "batch_done", "queue": queue, "audio_ms": 10**30, "engine_ms": 0})
+    harness.broker.hint({"fact": "batch_done", "queue": [queue], "audio_ms": 1, "engine_ms": 1, "batch": {}})
+    harness.broker.hint({"fact": "audio_damaged", "jobs": [["x"], 5, None]})
+    job = harness.maker.submit("talk", 4)
+    finish(harness, job)
+    assert harness.view(job).state is JobState.DONE
+    kept = json.loads(harness.store.read_state(("state", "speeds.state")) or b"{}")
     assert "evil" not in kept
     # Whatever was claimed, a batch of it is one that workers accept.
     assert all(0 <= engine_ms <= audio_ms * 1_000 and audio_ms < 10**8 for engine_ms, audio_ms in kept[queue])
-    assert theatre.coordinator.floor.rates.predict(queue, "transcribe", 1) <= 1_000
+    assert harness.coordinator.floor.rates.predict(queue, "transcribe", 1) <= 1_000
 
 
 def test_jobs_that_nobody_serves_do_not_keep_others_from_being_opened(
-    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+    harness: CoordinatorHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "MOST_ACTIVE", 2)
-    monkeypatch.setattr(intake, "SET_ASIDE_AFTER_S", 0.0)
-    monkeypatch.setattr(intake, "SET_ASIDE_S", 0.2)
-    jobs = [theatre.maker.submit(f"spoken{number}", 2) for number in range(5)]
-    theatre.until(lambda: len(theatre.coordinator.floor.active) >= 2)
+    monkeypatch.setattr(admission, "MOST_ACTIVE", 2)
+    monkeypatch.setattr(admission, "SET_ASIDE_AFTER_S", 0.0)
+    monkeypatch.setattr(admission, "SET_ASIDE_S", 0.2)
+    jobs = [harness.maker.submit(f"spoken{number}", 2) for number in range(5)]
+    harness.until(lambda: len(harness.coordinator.floor.active) >= 2)
     seen: set[str] = set()
 
     def all_had_a_place() -> bool:
-        seen.update(theatre.coordinator.floor.active)
+        seen.update(harness.coordinator.floor.active)
         return seen >= set(jobs)
 
-    theatre.until(all_had_a_place)
-    assert theatre.coordinator.snapshot().queue_age_s > 0
-    theatre.show_worker()
-    finish(theatre, *jobs)
-    assert {theatre.view(job).state for job in jobs} == {JobState.DONE}
+    harness.until(all_had_a_place)
+    assert harness.coordinator.snapshot().queue_age_s > 0
+    harness.show_worker()
+    finish(harness, *jobs)
+    assert {harness.view(job).state for job in jobs} == {JobState.DONE}
 
 
-def test_an_owner_with_nothing_open_gets_a_place_beside_one_who_has_them_all(theatre: Theatre) -> None:
+def test_an_owner_with_nothing_open_gets_a_place_beside_one_who_has_them_all(harness: CoordinatorHarness) -> None:
     for number in range(4):
-        theatre.maker.submit(f"many{number}", 1, owner="many")
-    late = theatre.maker.submit("late", 1, owner="late")
-    found = register.JobRegister(theatre.store)
-    for name in (order.job_id for order in intake_orders(theatre)):
+        harness.maker.submit(f"many{number}", 1, owner="many")
+    late = harness.maker.submit("late", 1, owner="late")
+    found = register.JobRegister(harness.store)
+    for name in (order.job_id for order in open_orders(harness)):
         found.update(name)
     busy = {job for job in found._entries if job != late}
     assert found.next(busy, room=0, most=4) == [late]
 
 
-def test_an_owner_who_once_had_the_fleet_alone_is_level_with_others_later(theatre: Theatre) -> None:
+def test_an_owner_who_once_had_the_fleet_alone_is_level_with_others_later(harness: CoordinatorHarness) -> None:
     from coordinator.fairness import FairShare
 
     share, jobs = FairShare(), {}
     for owner in ("early", "late"):
-        theatre.maker.submit(f"of-{owner}", 1, owner=owner)
-    theatre.until(lambda: len(theatre.coordinator.floor.active) == 2)
-    for job in theatre.coordinator.floor.active.values():
+        harness.maker.submit(f"of-{owner}", 1, owner=owner)
+    harness.until(lambda: len(harness.coordinator.floor.active) == 2)
+    for job in harness.coordinator.floor.active.values():
         jobs[job.owner] = job
     share.enter(jobs["early"], ())
     share.charge(jobs["early"], 10**9)
@@ -101,20 +101,22 @@ def test_an_owner_who_once_had_the_fleet_alone_is_level_with_others_later(theatr
     assert share.order(jobs.values())[0].owner == "early"
 
 
-def intake_orders(theatre: Theatre) -> list[Any]:
+def open_orders(harness: CoordinatorHarness) -> list[Any]:
     from jobs.submissions import file_order, pending_orders
 
-    orders = list(pending_orders(theatre.store))
+    orders = list(pending_orders(harness.store))
     for order in orders:
-        file_order(theatre.store, order)
+        file_order(harness.store, order)
     return orders
 
 
-def test_a_rush_job_is_planned_while_every_planner_decodes(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rush_job_is_planned_while_every_planner_decodes(
+    harness: CoordinatorHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import threading
 
     gate = threading.Event()
-    opened = intake.open_job
+    opened = admission.open_job
 
     def slow(job_id: str, *rest: Any, **how: Any) -> Any:
         if job_id not in urgent:
@@ -122,28 +124,28 @@ def test_a_rush_job_is_planned_while_every_planner_decodes(theatre: Theatre, mon
         return opened(job_id, *rest, **how)
 
     urgent: set[str] = set()
-    monkeypatch.setattr(intake, "open_job", slow)
+    monkeypatch.setattr(admission, "open_job", slow)
     for number in range(6):
-        theatre.maker.submit(f"long{number}", 1)
-    theatre.until(lambda: len(theatre.coordinator.intake._opening) == 4)
-    urgent.add(theatre.maker.submit("urgent", 1, priority=Priority.RUSH))
+        harness.maker.submit(f"long{number}", 1)
+    harness.until(lambda: len(harness.coordinator.admission._opening) == 4)
+    urgent.add(harness.maker.submit("urgent", 1, priority=Priority.RUSH))
     try:
-        theatre.until(lambda: urgent <= theatre.coordinator.floor.active.keys())
-        assert theatre.coordinator.floor.active.keys() == urgent
+        harness.until(lambda: urgent <= harness.coordinator.floor.active.keys())
+        assert harness.coordinator.floor.active.keys() == urgent
     finally:
         gate.set()
 
 
 @pytest.mark.parametrize("kind", [OrderKind.SUBMIT, OrderKind.CANCEL])
 def test_an_order_is_not_forgotten_when_the_disk_fails_in_the_middle_of_it(
-    theatre: Theatre, monkeypatch: pytest.MonkeyPatch, kind: OrderKind
+    harness: CoordinatorHarness, monkeypatch: pytest.MonkeyPatch, kind: OrderKind
 ) -> None:
     if kind is OrderKind.CANCEL:
-        job = theatre.maker.submit("talk", 2)
-        theatre.until(lambda: job in theatre.coordinator.floor.active)
-        give_order(theatre.store, OrderKind.CANCEL, job)
+        job = harness.maker.submit("talk", 2)
+        harness.until(lambda: job in harness.coordinator.floor.active)
+        give_order(harness.store, OrderKind.CANCEL, job)
     else:
-        job = theatre.maker.submit("talk", 2)
+        job = harness.maker.submit("talk", 2)
     failing = True
     replace_state = Store.replace_state
 
@@ -155,20 +157,20 @@ def test_an_order_is_not_forgotten_when_the_disk_fails_in_the_middle_of_it(
     monkeypatch.setattr(Store, "replace_state", full)
     for _ in range(3):
         with pytest.raises(StoreError):
-            theatre.until(lambda: False, 10)
+            harness.until(lambda: False, 10)
     failing = False
     if kind is OrderKind.CANCEL:
-        theatre.until(lambda: job not in open_jobs(theatre.store))
-        assert theatre.view(job).state is JobState.CANCELLED
+        harness.until(lambda: job not in open_jobs(harness.store))
+        assert harness.view(job).state is JobState.CANCELLED
     else:
-        theatre.until(lambda: job in theatre.coordinator.floor.active)
+        harness.until(lambda: job in harness.coordinator.floor.active)
 
 
 def test_a_job_whose_end_the_disk_refuses_at_first_is_delivered_later(
-    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+    harness: CoordinatorHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    theatre.show_worker()
-    job = theatre.maker.submit("talk", 2)
+    harness.show_worker()
+    job = harness.maker.submit("talk", 2)
     refusals = []
     append = Store.append
 
@@ -180,13 +182,13 @@ def test_a_job_whose_end_the_disk_refuses_at_first_is_delivered_later(
 
     monkeypatch.setattr(Store, "append", full)
     with pytest.raises(StoreError):
-        finish(theatre, job)
-    finish(theatre, job)
-    assert theatre.view(job).state is JobState.DONE
+        finish(harness, job)
+    finish(harness, job)
+    assert harness.view(job).state is JobState.DONE
 
 
 def test_a_job_that_is_cancelled_while_it_is_delivered_ends_as_done_for_everybody(
-    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+    harness: CoordinatorHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import threading
 
@@ -200,54 +202,54 @@ def test_a_job_that_is_cancelled_while_it_is_delivered_ends_as_done_for_everybod
         return deliver(*values)
 
     monkeypatch.setattr(lifecycle, "deliver_job", slow)
-    theatre.show_worker()
-    job = theatre.maker.submit("talk", 2, notify="http://127.0.0.1:9/hook")
+    harness.show_worker()
+    job = harness.maker.submit("talk", 2, notify="http://127.0.0.1:9/hook")
 
     def delivering() -> bool:
-        if (message := theatre.take()) is not None:
-            theatre.compute(message.units)
-            theatre.done(message)
+        if (message := harness.take()) is not None:
+            harness.compute(message.units)
+            harness.done(message)
         return began.is_set()
 
-    theatre.until(delivering)
-    give_order(theatre.store, OrderKind.CANCEL, job)
-    theatre.step(3)
+    harness.until(delivering)
+    give_order(harness.store, OrderKind.CANCEL, job)
+    harness.step(3)
     gate.set()
-    theatre.until(lambda: job not in open_jobs(theatre.store))
-    theatre.step(3)
-    assert theatre.view(job).state is JobState.DONE
+    harness.until(lambda: job not in open_jobs(harness.store))
+    harness.step(3)
+    assert harness.view(job).state is JobState.DONE
     notes = [
-        theatre.store.read_document((*OUTBOX, name)) for name in theatre.store.children(OUTBOX) if name.endswith("json")
+        harness.store.read_document((*OUTBOX, name)) for name in harness.store.children(OUTBOX) if name.endswith("json")
     ]
     assert [json.loads(note or b"")["body"]["data"]["state"] for note in notes] == ["done"]
 
 
-def test_a_unit_does_not_fail_because_the_disk_shows_its_record_late(theatre: Theatre) -> None:
-    theatre.show_worker()
-    job = theatre.maker.submit("talk", 1)
+def test_a_unit_does_not_fail_because_the_disk_shows_its_record_late(harness: CoordinatorHarness) -> None:
+    harness.show_worker()
+    job = harness.maker.submit("talk", 1)
     given = 0
 
     def computed_elsewhere() -> bool:
         nonlocal given
-        if (message := theatre.take()) is not None:
+        if (message := harness.take()) is not None:
             given += 1
             if given == 8:
-                theatre.compute(message.units)
-            theatre.done(message)
-        return job not in open_jobs(theatre.store) and given > 0
+                harness.compute(message.units)
+            harness.done(message)
+        return job not in open_jobs(harness.store) and given > 0
 
-    theatre.until(computed_elsewhere)
+    harness.until(computed_elsewhere)
     assert given == 8
-    assert theatre.view(job).state is JobState.DONE
+    assert harness.view(job).state is JobState.DONE
 
 
 def test_a_leader_out_of_the_broker_s_reach_gives_way_to_one_that_noted_itself(
-    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+    harness: CoordinatorHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import threading
     import time
 
-    leadership = _Leadership(theatre.broker, threading.Event(), theatre.said.append)
+    leadership = _Leadership(harness.broker, threading.Event(), harness.said.append)
     assert leadership.gain()
     assert not leadership.is_doubtful
     now = time.monotonic()
@@ -258,36 +260,36 @@ def test_a_leader_out_of_the_broker_s_reach_gives_way_to_one_that_noted_itself(
     leadership.give_up()
 
 
-def test_only_a_fresh_note_of_somebody_else_counts_as_another_coordinator(theatre: Theatre) -> None:
+def test_only_a_fresh_note_of_somebody_else_counts_as_another_coordinator(harness: CoordinatorHarness) -> None:
     from datetime import UTC, datetime, timedelta
 
     def note(host: str, age_s: float) -> None:
         at = (datetime.now(UTC) - timedelta(seconds=age_s)).isoformat(timespec="milliseconds")
         value = {"at": at, "pid": os.getpid(), "host": host, "url_of_broker": ""}
-        theatre.store.replace_state(("state", "coordinator.state"), canonical_json(value))
+        harness.store.replace_state(("state", "coordinator.state"), canonical_json(value))
 
     import socket
 
-    assert other_coordinator(theatre.store) is None
+    assert other_coordinator(harness.store) is None
     note(socket.gethostname(), 1)
-    assert other_coordinator(theatre.store) is None
+    assert other_coordinator(harness.store) is None
     note("elsewhere", 600)
-    assert other_coordinator(theatre.store) is None
+    assert other_coordinator(harness.store) is None
     note("elsewhere", 1)
-    other = other_coordinator(theatre.store)
+    other = other_coordinator(harness.store)
     assert other is not None
     assert other.host == "elsewhere"
 
 
-def test_an_order_of_a_newer_segue_keeps_its_own_job_waiting_and_no_other(theatre: Theatre) -> None:
-    theatre.show_worker()
-    newer = theatre.maker.submit("newer", 3)
-    theatre.until(lambda: newer in theatre.coordinator.floor.active)
-    entry = theatre.store.read_journal(("jobs", newer, "orders.jsonl")).entries[0]
-    theatre.store.append(("jobs", newer, "orders.jsonl"), [{**entry, "v": 99, "id": "later"}])
-    theatre.coordinator.close()
-    theatre.begin()
-    job = theatre.maker.submit("talk", 3)
-    theatre.until(lambda: job in theatre.coordinator.floor.active)
-    assert newer not in theatre.coordinator.floor.active
-    assert any("cannot be read by this Segue" in line for line in theatre.said)
+def test_an_order_of_a_newer_segue_keeps_its_own_job_waiting_and_no_other(harness: CoordinatorHarness) -> None:
+    harness.show_worker()
+    newer = harness.maker.submit("newer", 3)
+    harness.until(lambda: newer in harness.coordinator.floor.active)
+    entry = harness.store.read_journal(("jobs", newer, "orders.jsonl")).entries[0]
+    harness.store.append(("jobs", newer, "orders.jsonl"), [{**entry, "v": 99, "id": "later"}])
+    harness.coordinator.close()
+    harness.begin()
+    job = harness.maker.submit("talk", 3)
+    harness.until(lambda: job in harness.coordinator.floor.active)
+    assert newer not in harness.coordinator.floor.active
+    assert any("cannot be read by this Segue" in line for line in harness.said)

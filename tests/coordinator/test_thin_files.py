@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from theatre import Theatre
+from harness import CoordinatorHarness
 
 from jobs.submissions import Priority
 from pipeline.job import Plan
@@ -18,7 +18,7 @@ HOUR_MS = 3_600_000
 
 
 def test_files_with_far_more_sound_than_bytes_do_not_hold_up_other_people_s_jobs(
-    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+    harness: CoordinatorHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     others_are_open = threading.Event()
     at_once: list[int] = []
@@ -39,34 +39,34 @@ def test_files_with_far_more_sound_than_bytes_do_not_hold_up_other_people_s_jobs
         return plan_job(request, folder, on_decoded)
 
     monkeypatch.setattr("pipeline.lifecycle.plan_job", plan_slowly)
-    theatre.show_worker()
+    harness.show_worker()
     hostile = [
-        theatre.maker.submit(f"hostile{number}", 1, owner=f"attacker{number}", priority=priority)
+        harness.maker.submit(f"hostile{number}", 1, owner=f"attacker{number}", priority=priority)
         for number, priority in enumerate([Priority.RUSH] * 3 + [Priority.NORMAL] * 9)
     ]
     others = [
-        theatre.maker.submit(f"talk{number}", 1, priority=priority)
+        harness.maker.submit(f"talk{number}", 1, priority=priority)
         for number, priority in enumerate([Priority.RUSH, Priority.NORMAL, Priority.NORMAL, Priority.LOW])
     ]
 
     def work_off() -> None:
-        while (message := theatre.take()) is not None:
-            theatre.compute(message.units)
-            theatre.done(message)
+        while (message := harness.take()) is not None:
+            harness.compute(message.units)
+            harness.done(message)
 
     def done(jobs: list[str]) -> bool:
         work_off()
-        return all(theatre.view(job).state is JobState.DONE for job in jobs)
+        return all(harness.view(job).state is JobState.DONE for job in jobs)
 
-    theatre.until(lambda: done(others))
-    assert not any(theatre.view(job).ended for job in hostile)
+    harness.until(lambda: done(others))
+    assert not any(harness.view(job).ended for job in hostile)
     others_are_open.set()
-    theatre.until(lambda: done(hostile))
+    harness.until(lambda: done(hostile))
     assert set(at_once) == {1}
 
 
 def test_a_coordinator_that_ends_leaves_a_hostile_file_in_the_middle(
-    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+    harness: CoordinatorHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = threading.Event()
 
@@ -77,8 +77,8 @@ def test_a_coordinator_that_ends_leaves_a_hostile_file_in_the_middle(
             begun.wait(0.01)
 
     monkeypatch.setattr("pipeline.lifecycle.plan_job", plan_for_ever)
-    theatre.show_worker()
-    theatre.maker.submit("hostile", 1)
-    theatre.until(begun.is_set)
-    theatre.coordinator.close()
+    harness.show_worker()
+    harness.maker.submit("hostile", 1)
+    harness.until(begun.is_set)
+    harness.coordinator.close()
     assert not any(thread.name.startswith("plan-thin") for thread in threading.enumerate())

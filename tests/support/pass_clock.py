@@ -21,8 +21,8 @@ import psutil  # noqa: E402
 from planned_jobs import fake_runtime  # noqa: E402
 
 from cache.envelope import Record  # noqa: E402
+from coordinator.admission import MOST_ACTIVE  # noqa: E402
 from coordinator.coordinator import Coordinator  # noqa: E402
-from coordinator.intake import MOST_ACTIVE  # noqa: E402
 from engines.transcribe.interface import Transcript  # noqa: E402
 from jobs.submissions import open_jobs, order_names  # noqa: E402
 from pipeline.runtime import Runtime  # noqa: E402
@@ -51,7 +51,7 @@ class PassClock:
 
     def step(self) -> float:
         """One full pass; seconds."""
-        self.coordinator.handout._looked = self.coordinator._results._swept = 0.0
+        self.coordinator.dispatcher._looked = self.coordinator._results._swept = 0.0
         began = time.perf_counter()
         self.coordinator.step(0.0)
         return time.perf_counter() - began

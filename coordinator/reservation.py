@@ -1,4 +1,4 @@
-"""What of a job's budget may still be handed out: what is left of it, less what is under way already."""
+"""A budget reservation: what of a job's budget may still be spent, less what is under way already."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Forecast = Callable[[str, Unit], int | None]
 
 
 @dataclass
-class Purse:
+class BudgetReservation:
     """One job's, from one look at its account to the next."""
 
     #: What may still be spent, in nano-units, as of the last look.

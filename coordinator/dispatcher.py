@@ -1,4 +1,4 @@
-"""Handing out: what was lost is found, and the queues are kept filled, but never far ahead of the workers."""
+"""The dispatcher: finds lost batches and keeps the queues filled, but never far ahead of the workers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from coordinator.active import ActiveJob
-from coordinator.dispatch import Draft, SentBatch, charge, draft_batch, left_ms, message_of, queues_wanted
 from coordinator.floor import Floor
+from coordinator.in_flight import Draft, SentBatch, charge, draft_batch, left_ms, message_of, queues_wanted
 from coordinator.results import Results
 from core.errors import DiskFullError
 from pipeline.stages import main_stages, shown_as
@@ -22,7 +22,7 @@ SHORTEST_MS = 5_000
 LOOK_S = 0.5
 
 
-class Handout:
+class Dispatcher:
     """Decides what is lost, and what is sent next."""
 
     def __init__(self, floor: Floor, results: Results) -> None:
@@ -59,16 +59,16 @@ class Handout:
             self._floor.announce(
                 "the broker has lost its memory; waiting one claim period, then handing out what is missing"
             )
-        self._floor.desk.look(self._floor.broker, now)
+        self._floor.in_flight.look(self._floor.broker, now)
         if now < self._quiet_until:
             return
-        for batch in self._floor.desk.lost(now):
+        for batch in self._floor.in_flight.lost(now):
             self._results.settle(batch)
             if batch.units and batch.returned:
                 self._results.note_fruitless(batch)
             if batch.units:
                 self.requeued += 1
-                for job_id in {unit.job_id for unit in self._floor.desk.give_back(batch)}:
+                for job_id in {unit.job_id for unit in self._floor.in_flight.give_back(batch)}:
                     self._floor.log(job_id, "lost", "its holder is gone", batch=batch.id)
 
     def dispatch(self) -> None:
@@ -83,10 +83,10 @@ class Handout:
             jobs = floor.share.order(job for job in floor.active.values() if name in job.ready())
             while jobs and serving:
                 # Towards the end of the work, batches shrink so that the last ones end at about the same time.
-                left = left_ms(name, stage, jobs, floor.desk, floor.rates)
+                left = left_ms(name, stage, jobs, floor.in_flight, floor.rates)
                 target_ms = min(floor.target_ms, max(left // (2 * serving), SHORTEST_MS))
-                draft = draft_batch(name, stage, jobs, floor.desk, floor.rates, target_ms)
-                if draft is None or floor.desk.unstarted(name, draft.jobs[0].wanted.priority) >= serving:
+                draft = draft_batch(name, stage, jobs, floor.in_flight, floor.rates, target_ms)
+                if draft is None or floor.in_flight.unstarted(name, draft.jobs[0].wanted.priority) >= serving:
                     break
                 if self._send(name, stage, draft):
                     charge(draft, floor.share, floor.rates, name)
@@ -109,7 +109,7 @@ class Handout:
             now,
             now,
         )
-        self._floor.desk.add(batch)
+        self._floor.in_flight.add(batch)
         if self._floor.broker.claimed(keys):
             # Somebody whom an earlier coordinator sent is at it: this batch is watched as if it were theirs.
             batch.waiting = False
@@ -117,7 +117,7 @@ class Handout:
         try:
             self._floor.broker.send(name, message)
         except BrokerAwayError:
-            self._floor.desk.give_back(batch)
+            self._floor.in_flight.give_back(batch)
             raise
         for job in draft.jobs:
             job.started = job.started or now
@@ -166,10 +166,10 @@ class Handout:
     def depth(self) -> dict[str, dict[str, int]]:
         """Batches by stage: queued (waiting or not yet sent) and running. Jobs that are not open count as one each."""
         counts = {stage.name: {"queued": 0, "running": 0} for stage in main_stages()}
-        for batch in self._floor.desk.sent.values():
+        for batch in self._floor.in_flight.sent.values():
             counts[shown_as(batch.stage)]["running" if batch.claimed else "queued"] += 1
         for name, stage in queues_wanted(self._floor.active.values()).items():
-            left = left_ms(name, stage, self._floor.active.values(), self._floor.desk, self._floor.rates)
+            left = left_ms(name, stage, self._floor.active.values(), self._floor.in_flight, self._floor.rates)
             counts[shown_as(stage)]["queued"] += -(-left // self._floor.target_ms)
         counts[main_stages()[0].name]["queued"] += self._floor.register.waiting(self._floor.active.keys())
         return counts

@@ -1,4 +1,4 @@
-"""What comes in: orders that people gave, and jobs that are opened because it is their turn."""
+"""Admission: orders are applied, and jobs are opened when it is their turn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from coordinator.active import ActiveJob
 from coordinator.defects import JobDefectError, blaming
-from coordinator.ending import Ending
+from coordinator.finalizer import Finalizer
 from coordinator.floor import Floor
 from coordinator.opening import Opened, Unopened, open_job, restore_views
 from coordinator.register import SET_ASIDE_S
@@ -25,7 +25,7 @@ from pipeline.plan_queue import PutOffError, StoppedError
 from pipeline.stages.stage import Unit
 from tasks.broker import BrokerAwayError
 
-#: Jobs that are open at once: their frontiers are in memory.
+#: Jobs that are open at once: their ready units are in memory.
 MOST_ACTIVE = 128
 #: Jobs that are being planned at once; decoding and speech detection use one core each.
 PLANNERS = 2
@@ -39,11 +39,11 @@ REFUSED_S = 60.0
 SET_ASIDE_AFTER_S, SET_ASIDE_A_PASS = 10.0, 8
 
 
-class Intake:
+class Admission:
     """Applies orders and opens jobs; opening happens in threads that hand their results to `collect`."""
 
-    def __init__(self, floor: Floor, ending: Ending, views: Views) -> None:
-        self._floor, self._ending, self._views = floor, ending, views
+    def __init__(self, floor: Floor, finalizer: Finalizer, views: Views) -> None:
+        self._floor, self._finalizer, self._views = floor, finalizer, views
         self._stop = threading.Event()
         self._opening: set[str] = set()
         self._opened: queue.SimpleQueue[tuple[str, Callable[[], None]]] = queue.SimpleQueue()
@@ -137,7 +137,7 @@ class Intake:
                 return
             if job is not None:
                 self.withdraw(job)
-            self._ending.cancel(wanted, job)
+            self._finalizer.cancel(wanted, job)
             self._floor.register.drop(job_id)
         elif kind in (OrderKind.SUBMIT, OrderKind.RETRY):
             if job is not None:
@@ -147,30 +147,30 @@ class Intake:
 
     def hold_back(self, job: ActiveJob) -> None:
         """Takes batches with a job's units that nobody has begun out of the queue."""
-        for batch in list(self._floor.desk.sent.values()):
+        for batch in list(self._floor.in_flight.sent.values()):
             mine = [key for key, unit in batch.units.items() if unit.job_id == job.job_id]
             if mine and batch.waiting:
                 self._drop_queue(batch.queue)
 
     def withdraw(self, job: ActiveJob) -> None:
-        """Takes a job off the desk; batches that nobody has begun are taken out of the queue with it."""
+        """Withdraws a job; batches that nobody has begun are taken out of the queue with it."""
         self._floor.active.pop(job.job_id, None)
         self._floor.share.leave(job)
         self.hold_back(job)
         for key in [key for key, unit in self._in_flight() if unit.job_id == job.job_id]:
-            self._floor.desk.settle(key)
+            self._floor.in_flight.settle(key)
 
     def _drop_queue(self, name: str) -> None:
         try:
             self._floor.broker.empty(name)
         except BrokerAwayError:
             return
-        for batch in list(self._floor.desk.sent.values()):
+        for batch in list(self._floor.in_flight.sent.values()):
             if batch.queue == name and batch.waiting and not batch.claimed:
-                self._floor.desk.give_back(batch)
+                self._floor.in_flight.give_back(batch)
 
     def _in_flight(self) -> list[tuple[Key, Unit]]:
-        return [pair for batch in self._floor.desk.sent.values() for pair in batch.units.items()]
+        return [pair for batch in self._floor.in_flight.sent.values() for pair in batch.units.items()]
 
     # -- opening ---------------------------------------------------------------------------------------------
 
@@ -246,13 +246,13 @@ class Intake:
             return
         if wanted.cancelled:
             # The disk failed when it was to be cancelled.
-            self._ending.cancel(wanted, None)
+            self._finalizer.cancel(wanted, None)
             self._floor.register.drop(job_id)
             return
         if wanted.retries != found.wanted.retries or wanted.submissions != found.wanted.submissions:
             return  # Asked for again while it was being opened: the register hands it out once more.
         if isinstance(found, Unopened):
-            self._ending.known(found)
+            self._finalizer.known(found)
             self._floor.register.drop(job_id)
             return
         job = ActiveJob(
@@ -291,22 +291,22 @@ class Intake:
         self._opening.discard(job_id)
         wanted = self._floor.register.wanted(job_id)
         if wanted is not None:
-            self._ending.impossible(wanted, reason)
+            self._finalizer.impossible(wanted, reason)
         self._floor.register.drop(job_id)
 
-    def mend_audio(self, job_ids: object) -> None:
+    def restore_views(self, job_ids: object) -> None:
         for job_id in job_ids if isinstance(job_ids, list) else []:
             job = self._floor.active.get(job_id) if isinstance(job_id, str) else None
             if job is not None and job_id not in self._opening:
                 self._opening.add(job.job_id)
                 self.withdraw(job)
                 thin = self._floor.register.is_thin(job_id)
-                (self._slow if thin else self._planners).submit(self._mend, job, alone=thin)
+                (self._slow if thin else self._planners).submit(self._restore, job, alone=thin)
 
-    def _mend(self, job: ActiveJob, *, alone: bool) -> None:
+    def _restore(self, job: ActiveJob, *, alone: bool) -> None:
         opened = Opened(job.wanted, job.folder, job.request, job.work, job.round)
         try:
-            mended = restore_views(opened, self._stop.is_set, alone=alone)
+            restored = restore_views(opened, self._stop.is_set, alone=alone)
         except StoppedError:
             return
         except PutOffError:
@@ -321,4 +321,4 @@ class Intake:
             defect = error
             self._opened.put((job.job_id, lambda: self._on_defect(job.job_id, defect)))
         else:
-            self._opened.put((job.job_id, lambda: self._on_opened(job.job_id, mended)))
+            self._opened.put((job.job_id, lambda: self._on_opened(job.job_id, restored)))

@@ -1,4 +1,4 @@
-"""Jobs that are set aside because a defect was met in them: tried again after growing pauses, then ended as failed.
+"""Quarantined jobs: a job in which a defect was met is set aside, tried again after growing pauses, then failed.
 
 What the coordinator's machine lacks (memory, files it may open) is no defect of a job: that is tried again for ever.
 
@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 from coordinator.active import ActiveJob
 from coordinator.defects import JobDefectError, blaming
-from coordinator.ending import Ending
+from coordinator.finalizer import Finalizer
 from coordinator.floor import WRITER, Floor
 from jobs.queue_listing import view_of
 from jobs.queue_view import QueueView, read_view, write_view
@@ -39,11 +39,11 @@ class _Met:
     again: float
 
 
-class Asides:
+class QuarantinedJobs:
     """Sets jobs aside. In the loop's thread only."""
 
-    def __init__(self, floor: Floor, ending: Ending, withdraw: Callable[[ActiveJob], None]) -> None:
-        self._floor, self._ending, self._withdraw = floor, ending, withdraw
+    def __init__(self, floor: Floor, finalizer: Finalizer, withdraw: Callable[[ActiveJob], None]) -> None:
+        self._floor, self._finalizer, self._withdraw = floor, finalizer, withdraw
         self._met: dict[str, _Met] = {}
         self._logged: set[tuple[str, str]] = set()
 
@@ -111,7 +111,7 @@ class Asides:
             with blaming(job_id):
                 wanted = self._floor.register.wanted(job_id)
                 if wanted is not None:
-                    self._ending.impossible(wanted, reason)
+                    self._finalizer.impossible(wanted, reason)
                     self._floor.register.drop(job_id)
                     del self._met[job_id]
                     self._floor.announce(f"job {job_id[:12]} has failed: {reason}")

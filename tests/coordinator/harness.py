@@ -1,4 +1,4 @@
-"""A coordinator in this process, over a real broker and a real store; workers are cards, and disk writes by hand."""
+"""A coordinator in this process, over a real broker and a real store; the tests play the workers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CLAIM_MS = 1000
 
 
 @dataclass
-class Theatre:
+class CoordinatorHarness:
     """One coordinator and everything around it."""
 
     folder: Path
@@ -100,4 +100,4 @@ class Theatre:
 
     @property
     def sent(self) -> int:
-        return len(self.coordinator.floor.desk.sent)
+        return len(self.coordinator.floor.in_flight.sent)

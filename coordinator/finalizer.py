@@ -1,4 +1,4 @@
-"""How jobs end: outputs delivered in a thread of their own, views, logs, and the webhook that tells of it."""
+"""The finalizer: delivers outputs in a thread of its own, writes the last view, logs, and tells webhooks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pipeline.work import JobWork
 WRITER = "coordinator"
 
 
-class Ending:
+class Finalizer:
     """Ends jobs. Everything but `deliver` is done at once; what a delivery came to is fetched with `collect`."""
 
     def __init__(self, runtime: Runtime, announce: Callable[[str], None], wants: DemandLog) -> None:

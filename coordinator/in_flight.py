@@ -63,8 +63,8 @@ class SentBatch:
 
 
 @dataclass
-class Desk:
-    """What has been handed out."""
+class InFlightBatches:
+    """Batches that were sent and are not settled, and which units are in them."""
 
     sent: dict[str, SentBatch] = field(default_factory=dict)
     #: Unit key -> batch.
@@ -133,7 +133,7 @@ class Draft:
 
 
 def draft_batch(
-    queue: str, stage: str, jobs: Sequence[ActiveJob], desk: Desk, rates: Rates, target_ms: int
+    queue: str, stage: str, jobs: Sequence[ActiveJob], in_flight: InFlightBatches, rates: Rates, target_ms: int
 ) -> Draft | None:
     """The next batch of a queue: from the job whose turn it is, filled up from those that come after it."""
     chosen: dict[Key, tuple[ActiveJob, Unit]] = {}
@@ -142,7 +142,7 @@ def draft_batch(
     for job in jobs:
         if first is not None and RANKS[job.wanted.priority] != RANKS[first.wanted.priority]:
             break
-        for unit in job.free(queue, desk.taken):
+        for unit in job.free(queue, in_flight.taken):
             cost_ms = rates.predict(queue, stage, unit.audio_ms)
             if chosen and (spent_ms + cost_ms > target_ms or len(chosen) >= MOST_UNITS):
                 return _draft(chosen, spent_ms)
@@ -153,10 +153,10 @@ def draft_batch(
     return _draft(chosen, spent_ms) if chosen else None
 
 
-def left_ms(queue: str, stage: str, jobs: Iterable[ActiveJob], desk: Desk, rates: Rates) -> int:
+def left_ms(queue: str, stage: str, jobs: Iterable[ActiveJob], in_flight: InFlightBatches, rates: Rates) -> int:
     """Predicted engine time of what is ready for a queue and has not been handed out."""
     ready_ms = rates.predict(queue, stage, sum(job.ready_ms(queue) for job in jobs))
-    return max(ready_ms - sum(batch.predicted_ms for batch in desk.sent.values() if batch.queue == queue), 0)
+    return max(ready_ms - sum(batch.predicted_ms for batch in in_flight.sent.values() if batch.queue == queue), 0)
 
 
 def _draft(chosen: dict[Key, tuple[ActiveJob, Unit]], predicted_ms: int) -> Draft:
