@@ -26,7 +26,7 @@ from pipeline.job import Plan
 from pipeline.jobs import JobFolder
 from pipeline.planning import draft_plan
 from pipeline.runtime import Runtime
-from pipeline.stages import charged_by, engine_stages, stage_charged_by
+from pipeline.stages import charged_by, engine_stages, names_charged_by, stage_charged_by
 from pipeline.stages.stage import ChargedBy, Stage
 from pipeline.work import JobWork
 
@@ -242,9 +242,12 @@ def _apis(files: Sequence[FileEstimate], usage: Mapping[str, Spread], book: Pric
     sums: dict[tuple[str, ...], dict[str, Money | None]] = {}
     like: dict[tuple[str, ...], Counterfactual] = {}
     at = now_ms()
+    heard, written = names_charged_by(ChargedBy.AUDIO), names_charged_by(ChargedBy.TEXT)
     for file in files:
         for end in ("low", "point", "high"):
-            for one in counterfactuals(_workload(file, usage, end, whole_ms), book, at):
+            for one in counterfactuals(
+                _workload(file, usage, end, whole_ms), book, at, by_sound=heard, by_text=written
+            ):
                 if file.captions and charged_by(one.stage) is ChargedBy.AUDIO:
                     continue
                 key: tuple[str, ...] = (one.stage, one.basis.value, one.provider, one.model, one.price_row)

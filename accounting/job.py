@@ -27,7 +27,7 @@ from ledger.entries import LedgerEntry
 from ledger.loss import value_of_resumability
 from ledger.prices import PriceBook
 from pipeline.jobs import JobFolder
-from pipeline.stages import charged_by
+from pipeline.stages import charged_by, names_charged_by
 from pipeline.stages.stage import ChargedBy
 
 PURGED, UNPLANNED = "purged", "unplanned"
@@ -195,7 +195,12 @@ class _Builder:
 
     def _invoices(self, content: JobContent, at: int, only: Collection[str] | None) -> list[Counterfactual]:
         found = counterfactuals(
-            workload(content, self._books.facts.used, only), self._book, at, conversions=self._conversions()
+            workload(content, self._books.facts.used, only),
+            self._book,
+            at,
+            by_sound=names_charged_by(ChargedBy.AUDIO),
+            by_text=names_charged_by(ChargedBy.TEXT),
+            conversions=self._conversions(),
         )
         # What was begun from captions heard nothing; where nothing was said, no text was paid for.
         ran = {

@@ -6,7 +6,7 @@ could do as well. Nothing here is an estimate of usage; what was not measured is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -113,15 +113,25 @@ class Counterfactual:
 
 
 def counterfactuals(
-    workload: Workload, book: PriceBook, at: int, *, conversions: Sequence[Conversion] = ()
+    workload: Workload,
+    book: PriceBook,
+    at: int,
+    *,
+    by_sound: Collection[str],
+    by_text: Collection[str],
+    conversions: Sequence[Conversion] = (),
 ) -> list[Counterfactual]:
     """The invoices of every API whose price the book knows at ``at`` (ms since the epoch), sorted by stage and basis.
 
+    ``by_sound`` and ``by_text``: the stages whose work APIs charge by the length of the sound, and by the text.
     A job that translated nothing gets no invoices for translation. Amounts stay in the currency of their row unless
     ``conversions`` has a dated rate from it. Free tiers are named, not applied: who used one up is not known.
     """
     current = book.current(at)
-    made = [*_by_sound(workload, current), *_by_text(workload, current)]
+    made = [
+        *_invoices_by_sound(workload, [row for row in current if row.stage in by_sound]),
+        *_invoices_by_text(workload, [row for row in current if row.stage in by_text]),
+    ]
     rates = {conversion.from_currency: conversion for conversion in conversions}
     order = list(Basis)
     return sorted(
@@ -136,7 +146,7 @@ def _in_currency(one: Counterfactual, rates: Mapping[str, Conversion]) -> Counte
     return one.converted(conversion)
 
 
-def _by_sound(workload: Workload, rows: Iterable[PriceRow]) -> list[Counterfactual]:
+def _invoices_by_sound(workload: Workload, rows: Iterable[PriceRow]) -> list[Counterfactual]:
     ways = {
         Basis.WHOLE_FILE: (workload.file_ms,),
         Basis.SPEECH_ONLY: (workload.speech_ms,),
@@ -177,15 +187,12 @@ def _audio_invoice(bill: ApiCharge, basis: Basis) -> Counterfactual:
     )
 
 
-def _by_text(workload: Workload, rows: Sequence[PriceRow]) -> list[Counterfactual]:
+def _invoices_by_text(workload: Workload, rows: Sequence[PriceRow]) -> list[Counterfactual]:
     if not workload.translates:
         return []
     by_model: dict[tuple[str, str, str], dict[Meter, PriceRow]] = {}
-    # What is charged by sound somewhere may have prices of tokens beside it: those are not of a text of ours.
-    heard = {row.stage for row in rows if row.meter is Meter.AUDIO_SECOND}
     for row in rows:
-        if row.stage and row.stage not in heard:
-            by_model.setdefault((row.provider, row.sku, row.region), {})[row.meter] = row
+        by_model.setdefault((row.provider, row.sku, row.region), {})[row.meter] = row
     made: list[Counterfactual] = []
     for prices in by_model.values():
         if Meter.CHARACTER in prices:

@@ -68,6 +68,11 @@ def charged_by(name: str) -> ChargedBy:
     return stage.charged_by if stage else ChargedBy.NOTHING
 
 
+def names_charged_by(kind: ChargedBy) -> frozenset[str]:
+    """The stages that people are shown and whose work APIs charge by that."""
+    return frozenset(stage.name for stage in main_stages() if stage.charged_by is kind)
+
+
 def stage_charged_by(kind: ChargedBy) -> Stage | None:
     """The stage that people are shown and whose work APIs charge by that; None without one."""
     return next((stage for stage in main_stages() if stage.charged_by is kind), None)

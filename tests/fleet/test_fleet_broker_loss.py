@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PlannedWork
 from fleet import Fleet
 from fleet_claims import await_holder
+from planned_work import PlannedWork
 
 CLAIM_S = 2
 SETTINGS = {

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PlannedWork
 from fleet import Fleet
 from planned_jobs import fake_runtime
+from planned_work import PlannedWork
 
 from pipeline.runtime import Runtime
 from pipeline.stages import engine_stages

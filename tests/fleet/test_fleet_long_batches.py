@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from broker_server import BrokerServer
-from conftest import PlannedWork
 from fleet import Fleet
 from fleet_claims import await_holder, idle_workers
+from planned_work import PlannedWork
 from queue_bench import QUEUE, STORE, QueueBench, wait_until
 from segue_process import ROOT
 

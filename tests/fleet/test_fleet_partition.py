@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import PlannedWork
 from fleet import Fleet, FleetBooks, cards
 from fleet_claims import HeldBatch, RecordWatch, attempt_owners, await_holder, idle_workers, session_of
 from link_proxy import LinkProxy
 from net_host import NetHost, may_network
+from planned_work import PlannedWork
 from private_mount import PRIVATE, PrivateMount, may_mount
 from segue_process import COMMAND, SegueProcess
 

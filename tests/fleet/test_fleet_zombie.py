@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import PlannedWork
 from fleet import Fleet, FleetBooks
 from fleet_claims import RecordWatch, attempt_owners, await_holder, freeze, session_of
+from planned_work import PlannedWork
 
 SETTINGS = {"SEGUE_CLAIM_SECONDS": "2", "SEGUE_FAKE_DELAY_MS": "500"}
 

@@ -30,6 +30,10 @@ Row = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+#: What APIs count of the work of each stage.
+_CHARGED = {"by_sound": ["transcribe"], "by_text": ["translate"]}
+
+
 def ms_of(instant: str) -> int:
     return (datetime.fromisoformat(instant) - _EPOCH) // timedelta(milliseconds=1)
 
@@ -266,5 +270,11 @@ def invoices(workload: Row, prices: Path, at: str) -> list[list[Any]]:
             *(one.stage, one.provider, one.model, one.basis.value, dict(one.usage)),
             *((None, None) if one.amount is None else (one.amount.nano, one.amount.currency)),
         ]
-        for one in counterfactuals(Workload(**given), PriceBook((read_rows(prices),)), ms_of(at))
+        for one in counterfactuals(
+            Workload(**given),
+            PriceBook((read_rows(prices),)),
+            ms_of(at),
+            by_sound=["transcribe"],
+            by_text=["translate"],
+        )
     ]

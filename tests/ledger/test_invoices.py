@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,8 @@ from ledger.price_files import instant, shipped_book
 from ledger.prices import Confidence, Meter, PriceBook, PriceRow, Rounding
 
 BOOK = shipped_book()
+#: The invoices of the stages that ship.
+charges = partial(counterfactuals, by_sound=["transcribe"], by_text=["translate"])
 #: The day of the invoices. Rows that come later begin later, so these stay as they are.
 AT = instant("2026-11-21T12:00:00Z")
 
@@ -94,7 +97,7 @@ CHARACTERS = {
 
 
 def invoices(workload: Workload = JOB, book: PriceBook = BOOK) -> dict[tuple[str, str, Basis], Counterfactual]:
-    return {(one.provider, one.model, one.basis): one for one in counterfactuals(workload, book, AT)}
+    return {(one.provider, one.model, one.basis): one for one in charges(workload, book, AT)}
 
 
 @pytest.mark.parametrize("api", AUDIO, ids="-".join)
@@ -127,7 +130,7 @@ def test_every_api_of_the_shipped_book_has_its_invoice_by_hand() -> None:
 
 
 def test_each_invoice_names_the_rows_that_priced_it() -> None:
-    for one in counterfactuals(JOB, BOOK, AT):
+    for one in charges(JOB, BOOK, AT):
         rows = [BOOK.row(name) for name in one.price_rows]
         assert rows
         assert all(row is not None and row.provider == one.provider and row.sku == one.model for row in rows)
@@ -160,13 +163,13 @@ def test_a_clip_shorter_than_the_minimum_is_billed_as_the_minimum() -> None:
 
 
 def test_nothing_sent_is_nothing_billed() -> None:
-    for one in counterfactuals(Workload(file_ms=60_000), BOOK, AT):
+    for one in charges(Workload(file_ms=60_000), BOOK, AT):
         if one.basis is Basis.SPEECH_ONLY:
             assert (one.amount, one.usage["requests"]) == (Money(0, "USD"), 0)
 
 
 def test_a_job_that_translated_nothing_gets_no_translation_invoice() -> None:
-    assert {one.stage for one in counterfactuals(Workload(file_ms=60_000), BOOK, AT)} == {"transcribe"}
+    assert {one.stage for one in charges(Workload(file_ms=60_000), BOOK, AT)} == {"transcribe"}
 
 
 def test_unmeasured_tokens_are_unpriced_and_never_0() -> None:
@@ -188,12 +191,12 @@ def test_a_model_with_half_its_prices_is_unpriced() -> None:
 def test_prices_are_those_of_the_day() -> None:
     later = {
         (one.provider, one.model): one.amount
-        for one in counterfactuals(JOB, BOOK, instant("2027-02-01"))
+        for one in charges(JOB, BOOK, instant("2027-02-01"))
         if one.basis is Basis.WHOLE_FILE
     }
     # The announced price from 2027 on: 0.123456 x 1.50 + 0.045678 x 7.50 = 0.185184 + 0.342585.
     assert later[("google", "gemini-3.8-flash")] == Money(527_769_000, "USD")
-    assert counterfactuals(JOB, BOOK, instant("2020-01-01")) == []
+    assert charges(JOB, BOOK, instant("2020-01-01")) == []
 
 
 def test_an_own_price_takes_the_place_of_the_shipped_one() -> None:
@@ -207,7 +210,7 @@ def test_an_own_price_takes_the_place_of_the_shipped_one() -> None:
 
 def test_amounts_change_currency_only_by_a_dated_rate() -> None:
     rate = Conversion("EUR", "USD", Decimal("1.1575"), date(2026, 11, 20), "https://www.ecb.europa.eu")
-    made = {one.model: one for one in counterfactuals(JOB, BOOK, AT, conversions=[rate])}
+    made = {one.model: one for one in charges(JOB, BOOK, AT, conversions=[rate])}
     # 1.9753 EUR x 1.1575 = 2.28640975 USD.
     assert made["api-pro"].amount == Money(2_286_409_750, "USD")
     assert "1.9753 EUR at 1.1575 USD of 2026-11-20" in made["api-pro"].note
@@ -244,7 +247,7 @@ def test_more_audio_is_never_cheaper(row: PriceRow, one: int, other: int) -> Non
 
 @given(st.integers(0, 10**7), st.integers(0, 10**7), st.lists(st.integers(0, 60_000), max_size=20))
 def test_the_whole_file_costs_at_least_its_speech(speech: int, silence: int, segments: list[int]) -> None:
-    made = counterfactuals(Workload(speech + silence, speech, tuple(segments), tuple(segments)), BOOK, AT)
+    made = charges(Workload(speech + silence, speech, tuple(segments), tuple(segments)), BOOK, AT)
     amounts = {(one.provider, one.model, one.basis): one.amount for one in made}
     for (provider, model, basis), amount in amounts.items():
         assert amount is not None
@@ -309,3 +312,12 @@ def test_requests_cover_the_audio_within_the_limit(row: PriceRow, length: int) -
     requests = chunks(row, length)
     assert sum(requests) == length
     assert all(0 < request <= (row.request_limit * 1000 or length) for request in requests)
+
+
+@pytest.mark.parametrize(
+    ("stage", "meter"), [("translate", "audio_second"), ("", "audio_second"), ("transcribe", "input_token")]
+)
+def test_a_price_counts_only_for_the_stage_that_it_is_for(stage: str, meter: str) -> None:
+    before = charges(JOB, BOOK, AT)
+    odd = replace(next(row for row in BOOK.current(AT) if row.meter.value == meter), id="odd", sku="odd", stage=stage)
+    assert charges(JOB, PriceBook((*BOOK.layers, (odd,))), AT) == before
