@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 from engines import roles  # noqa: E402
 from engines.engine import Engine  # noqa: E402
 from engines.transcribe.interface import Clip, ClipSegment  # noqa: E402
+from pipeline import engines_pool  # noqa: E402
 from pipeline.analysis import open_audio, window_samples  # noqa: E402
 from pipeline.executor import Executor  # noqa: E402
 from pipeline.inputs.requests import RunOptions, gather, make_entries, plan_request  # noqa: E402
@@ -46,7 +47,7 @@ def main() -> None:
         first = _runtime(Path(scratch) / "models-home", options.model)
         engine = roles.open_engine("transcriber", first.engine_spec("transcriber"), first.resources)
         # Both sides use this engine, already loaded.
-        roles.open_engine = lambda _role, _spec, _resources: _Kept(engine)
+        engines_pool.open_engine = lambda _role, _spec, _resources: _Kept(engine)
         for number in range(options.rounds + 1):
             pair = _pair(media, Path(scratch) / str(number), first, engine, run_first=number % 2 == 1)
             if number:

@@ -37,7 +37,7 @@ from pipeline.planning import PlanRequest
 from pipeline.progress import Watcher
 from pipeline.report import FileResult, JobState, RunReport, left_of, tally_of
 from pipeline.runtime import Runtime
-from pipeline.stages import engines_of_views
+from pipeline.stages import engine_stages, engines_of_views
 from pipeline.stages.stage import Unit
 
 #: Speech that may wait, planned, for the engines: enough to keep them busy, little enough to keep memory flat.
@@ -87,7 +87,10 @@ class Executor:
     def run(self) -> RunReport:
         """Runs until every input is through, or until `stop`. Raises only for a defect in Segue itself."""
         started = time.monotonic()
-        bodies = [self._plan_all, partial(self._run_stages, remote=False), partial(self._run_stages, remote=True)]
+        bodies = [self._plan_all, partial(self._run_stages, remote=False)]
+        # A second one that never finds work would look through all units each time that one is through.
+        if any(self._runtime.is_remote(stage.role) for stage in engine_stages()):
+            bodies.append(partial(self._run_stages, remote=True))
         threads = [threading.Thread(target=self._guard, args=(body,), daemon=True) for body in bodies]
         for thread in threads:
             thread.start()
