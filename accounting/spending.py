@@ -53,8 +53,7 @@ if TYPE_CHECKING:
 
     from core.specs import EngineSpec
     from pipeline.runtime import Settings
-    from pipeline.stages import stage_named
-from pipeline.stages.stage import Unit
+    from pipeline.stages.stage import Unit
 
 #: A machine's facts are kept in memory for so many seconds after they were last asked for.
 _KEPT_S = 60.0

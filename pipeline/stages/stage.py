@@ -178,6 +178,8 @@ class Unit:
 class Stage:
     """One kind of work. Subclasses say what differs from the defaults here; they hold no state.
 
+    What raises NotImplementedError is what a stage with an engine must say; one without never comes to it.
+
     A stage without a role is computed by no engine: each of its slots is settled by `shortcut`, and nothing of it is
     recorded, queued or shown.
     """
