@@ -32,7 +32,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 from broker_server import BrokerServer  # noqa: E402
 from fleet import Fleet, FleetAttempt  # noqa: E402
-from fleet_claims import idle_workers, planner, session_of  # noqa: E402
+from fleet_leases import idle_workers, planner, session_of  # noqa: E402
 from pass_clock import empty_record  # noqa: E402
 from planned_jobs import JobMaker, fake_runtime  # noqa: E402
 from planned_reference import run_embedded  # noqa: E402
@@ -88,7 +88,7 @@ def measure_overhead(folder: Path, units: int) -> None:
         raise RuntimeError(f"the embedded run did not end well: {report}")
     embedded = total / seconds
     print(f"embedded executor, {total} units: {embedded:.0f} a second, outputs included")
-    with Fleet(folder / "fleet", {"SEGUE_CLAIM_SECONDS": "6", "SEGUE_BATCH_SECONDS": "60"}) as fleet:
+    with Fleet(folder / "fleet", {"SEGUE_LEASE_SECONDS": "6", "SEGUE_BATCH_SECONDS": "60"}) as fleet:
         maker = planner(fleet)
         ids = [maker.submit(name, windows) for name, windows in jobs.items()]
         for _ in range(2):
@@ -125,7 +125,7 @@ def bare_commits(home: Path, units: int) -> float:
 def measure_share(folder: Path, seconds: float) -> bool:
     """The share of two workers' time that is not their engines'."""
     settings = {
-        "SEGUE_CLAIM_SECONDS": "6",
+        "SEGUE_LEASE_SECONDS": "6",
         "SEGUE_BATCH_SECONDS": "60",
         "SEGUE_BATCH_SIZE": str(ENGINE_BATCH),
         "SEGUE_FAKE_DELAY_MS": str(UNIT_MS),

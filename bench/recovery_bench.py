@@ -3,7 +3,7 @@
     python -m bench.recovery_bench [--kills 30] [--notices 30]
 
 Real processes and a real broker on this machine, fake engines that take a minute for a unit so that a batch is always
-in flight, the default claim settings. One batch wanders: its holder gets SIGKILL (supervisor and engine at once), or a
+in flight, the default lease settings. One batch wanders: its holder gets SIGKILL (supervisor and engine at once), or a
 notice (in turn SIGTERM, a notice file, and the emulated metadata service of Azure); the clock stops when another
 worker has noted that it gives some of the same units to its engine. That other worker is idle and ready before the
 blow: no process start, model load or boot of a machine is in the figures. The emulator is asked five times a second;

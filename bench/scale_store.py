@@ -140,7 +140,7 @@ class _Job:
             self._submit(Submission("bench", digest, settings, delivery), folder.job_id)
         plan = folder.write_plan(self._plan(folder.job_id, digest, settings))
         work = JobWork.open(plan, self._store, {})
-        folder.note_wish(delivery, settings.describe_engines(), latest=False)
+        folder.note_delivery(delivery, settings.describe_engines(), latest=False)
         self._process.wants.wanted(folder)
         # Of a hundred jobs one was killed, four were stopped half-way, and three have a unit that failed for good.
         self._compute(folder, work, self._windows if chance < 0.05 else 2 * self._windows, 0.05 < chance < 0.08)

@@ -106,7 +106,7 @@ def _found(filesystem: Filesystem, home: str) -> Identity:
     kind = filesystem.kind(home)
     for method in PublishMethod:
         if method is PublishMethod.RENAME_NOREPLACE and kind.startswith(UNFENCED):
-            # The kernel refuses to replace what this machine has seen; the file system itself ignores the wish, so two
+            # The kernel refuses to replace what this machine has seen; the file system ignores that flag, so two
             # machines could still overwrite each other.
             continue
         fresh = Identity(secrets.token_hex(16), FORMAT, method)

@@ -39,13 +39,13 @@ def export_command(
     store = open_runtime({"home": home}).store
     folder = find_job(store, job)
     assembly = assembly_of(folder)
-    wishes = [delivery for delivery, _ in folder.results()]
-    if assembly is None or not wishes:
+    deliveries = [delivery for delivery, _ in folder.results()]
+    if assembly is None or not deliveries:
         raise UsageError(f"job {folder.job_id[:12]} has nothing to export yet", "run it first: segue run MEDIA --to es")
     written: list[Path] = []
     with_json = "json" in (name.strip() for name in format.lower().split(","))
-    for wish in wishes:
-        delivery = replace(wish, formats=parse_formats(format), bilingual=bilingual, force=force)
+    for delivery in deliveries:
+        delivery = replace(delivery, formats=parse_formats(format), bilingual=bilingual, force=force)
         if out is not None:
             delivery = replace(delivery, folder=out.absolute())
         outputs = outputs_of(assembly, delivery)

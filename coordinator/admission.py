@@ -166,7 +166,7 @@ class Admission:
         except BrokerAwayError:
             return
         for batch in list(self._floor.in_flight.sent.values()):
-            if batch.queue == name and batch.waiting and not batch.claimed:
+            if batch.queue == name and batch.waiting and not batch.leased:
                 self._floor.in_flight.give_back(batch)
 
     def _in_flight(self) -> list[tuple[Key, Unit]]:

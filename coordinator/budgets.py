@@ -82,9 +82,9 @@ class Budgets:
     def _workers(self) -> frozenset[tuple[str, str, str]]:
         """(worker, queue, price) of each queue that is served."""
         return frozenset(
-            (str(card.get("id") or ""), str(each.get("queue") or ""), str(card.get("price") or ""))
-            for card in self._floor.cards
-            for each in card.get("serves", ())
+            (str(info.get("id") or ""), str(each.get("queue") or ""), str(info.get("price") or ""))
+            for info in self._floor.workers
+            for each in info.get("serves", ())
         )
 
     def _look(self, jobs: list[ActiveJob]) -> None:
@@ -150,11 +150,11 @@ class Budgets:
     def _dearest(self, job: ActiveJob, queue: str, currency: str, spending: Spending) -> Fraction:
         """The highest price an hour of the workers that serve a queue."""
         found = [Fraction(quote(job.wanted.node_rate)[0])] if job.wanted.node_rate else []
-        for card in self._floor.cards:
-            if any(each.get("queue") == queue for each in card.get("serves", ())):
-                price = _said_price(card, currency)
+        for info in self._floor.workers:
+            if any(each.get("queue") == queue for each in info.get("serves", ())):
+                price = _said_price(info, currency)
                 if price is None and not job.wanted.node_rate:
-                    price = spending.price_of(str(card.get("node") or ""), currency)
+                    price = spending.price_of(str(info.get("node") or ""), currency)
                 found += [price] if price is not None else []
         return max(found, default=Fraction(0))
 
@@ -182,24 +182,24 @@ class Budgets:
         if job.wanted.node_rate:
             return ""
         names = set(job.ready())
-        for card in self._floor.cards:
-            if not any(each.get("queue") in names for each in card.get("serves", ())):
+        for info in self._floor.workers:
+            if not any(each.get("queue") in names for each in info.get("serves", ())):
                 continue
-            price = str(card.get("price") or "")
+            price = str(info.get("price") or "")
             if price and quote(price)[1] != currency:
-                return f"worker {card.get('id', '')} is priced in {quote(price)[1]}, the budget in {currency}"
-            if not price and self._account().price_of(str(card.get("node") or ""), currency) is None:
-                return f"what the machine of worker {card.get('id', '')} costs an hour is not known"
+                return f"worker {info.get('id', '')} is priced in {quote(price)[1]}, the budget in {currency}"
+            if not price and self._account().price_of(str(info.get("node") or ""), currency) is None:
+                return f"what the machine of worker {info.get('id', '')} costs an hour is not known"
         return ""
 
     def _in_flight(self, job: ActiveJob) -> bool:
         return any(True for _ in self._under_way(job))
 
 
-def _said_price(card: Mapping[str, Any], currency: str) -> Fraction | None:
+def _said_price(info: Mapping[str, Any], currency: str) -> Fraction | None:
     """What a worker says that its machine costs an hour; None for nothing that can be read, or another currency."""
     try:
-        amount, unit = quote(str(card.get("price") or ""))
+        amount, unit = quote(str(info.get("price") or ""))
     except MoneyError:
         return None
     return Fraction(amount) if unit == currency else None

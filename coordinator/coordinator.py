@@ -91,7 +91,7 @@ class Coordinator:
     def _hand_out(self) -> None:
         """Budgets come first: nothing is handed out of a job before its account was looked at."""
         self.dispatcher.reconcile()
-        self._deaths.look(self.floor.cards)
+        self._deaths.look(self.floor.workers)
         self._budgets.enforce()
         self.admission.make_room(self.dispatcher.unserved)
         self.dispatcher.dispatch()
@@ -139,11 +139,11 @@ class Coordinator:
     def snapshot(self) -> Snapshot:
         """What machines are told."""
         floor, now = self.floor, time.monotonic()
-        unstarted = [now - batch.sent_at for batch in floor.in_flight.sent.values() if not batch.claimed]
+        unstarted = [now - batch.sent_at for batch in floor.in_flight.sent.values() if not batch.leased]
         return Snapshot(
             leading=True,
             batches=self._measure(),
-            workers=len(floor.cards),
+            workers=len(floor.workers),
             jobs={"open": len(floor.active), "waiting": floor.register.waiting(floor.active)},
             queue_age_s=max([*unstarted, self.dispatcher.unserved_s()]),
             requeued=self.dispatcher.requeued,

@@ -18,7 +18,7 @@ from tasks.broker import BrokerAwayError
 LOW_DISK_BYTES = 64 * 1024 * 1024
 #: Engine time of the shortest batches: below it, an engine's own batches would be half empty.
 SHORTEST_MS = 5_000
-#: How often the queues and claims are looked at, in seconds.
+#: How often the queues and leases are looked at, in seconds.
 LOOK_S = 0.5
 
 
@@ -49,15 +49,15 @@ class Dispatcher:
         if now - self._looked < LOOK_S:
             return
         self._looked = now
-        self._floor.cards = [card for card in self._floor.broker.workers() if _is_card(card)]
+        self._floor.workers = [info for info in self._floor.broker.workers() if _is_info(info)]
         epoch = self._floor.broker.epoch()
         if epoch != self._epoch:
-            # The broker has lost its memory. Those who hold units say so again within a claim period; until then,
+            # The broker has lost its memory. Those who hold units say so again within a lease period; until then,
             # silence means nothing.
             self._epoch = epoch
-            self._quiet_until = now + self._floor.runtime.settings.claim_seconds
+            self._quiet_until = now + self._floor.runtime.settings.lease_seconds
             self._floor.announce(
-                "the broker has lost its memory; waiting one claim period, then handing out what is missing"
+                "the broker has lost its memory; waiting one lease period, then handing out what is missing"
             )
         self._floor.in_flight.look(self._floor.broker, now)
         if now < self._quiet_until:
@@ -110,7 +110,7 @@ class Dispatcher:
             now,
         )
         self._floor.in_flight.add(batch)
-        if self._floor.broker.claimed(keys):
+        if self._floor.broker.leased(keys):
             # Somebody whom an earlier coordinator sent is at it: this batch is watched as if it were theirs.
             batch.waiting = False
             return True
@@ -146,8 +146,8 @@ class Dispatcher:
         """Workers that take batches from a queue."""
         return sum(
             1
-            for card in self._floor.cards
-            if card.get("state") != "draining" and any(each.get("queue") == name for each in card.get("serves", ()))
+            for info in self._floor.workers
+            if info.get("state") != "draining" and any(each.get("queue") == name for each in info.get("serves", ()))
         )
 
     def waiting_for(self, job: ActiveJob) -> str:
@@ -167,7 +167,7 @@ class Dispatcher:
         """Batches by stage: queued (waiting or not yet sent) and running. Jobs that are not open count as one each."""
         counts = {stage.name: {"queued": 0, "running": 0} for stage in main_stages()}
         for batch in self._floor.in_flight.sent.values():
-            counts[shown_as(batch.stage)]["running" if batch.claimed else "queued"] += 1
+            counts[shown_as(batch.stage)]["running" if batch.leased else "queued"] += 1
         for name, stage in queues_wanted(self._floor.active.values()).items():
             left = left_ms(name, stage, self._floor.active.values(), self._floor.in_flight, self._floor.rates)
             counts[shown_as(stage)]["queued"] += -(-left // self._floor.target_ms)
@@ -175,7 +175,7 @@ class Dispatcher:
         return counts
 
 
-def _is_card(card: Mapping[str, Any]) -> bool:
+def _is_info(info: Mapping[str, Any]) -> bool:
     """True for what a worker may have written: whoever reaches the broker can write anything there."""
-    serves = card.get("serves")
+    serves = info.get("serves")
     return isinstance(serves, list) and all(isinstance(each, dict) for each in serves)

@@ -32,18 +32,18 @@ class Finalizer:
     def __init__(self, runtime: Runtime, announce: Callable[[str], None], wants: DemandLog) -> None:
         self._runtime, self._store, self._announce, self._wants = runtime, runtime.store, announce, wants
         self._outbox = Outbox(runtime.store, runtime.settings.notify_secret.get_secret_value(), announce)
-        self._courier = ThreadPoolExecutor(1, thread_name_prefix="deliver")
+        self._deliverer = ThreadPoolExecutor(1, thread_name_prefix="deliver")
         self._ended: queue.SimpleQueue[tuple[str, JobState | Exception | None]] = queue.SimpleQueue()
 
     def close(self) -> None:
         """Finishes the delivery under way; the others are done by the next coordinator."""
-        self._courier.shutdown(wait=True, cancel_futures=True)
+        self._deliverer.shutdown(wait=True, cancel_futures=True)
         self._outbox.close()
 
     def deliver(self, job: ActiveJob) -> None:
         """Writes a finished job's outputs, in another thread."""
         self._wants.ended(job.folder, job.work.keys)
-        self._courier.submit(self._deliver, job.wanted, job.work, job.folder)
+        self._deliverer.submit(self._deliver, job.wanted, job.work, job.folder)
 
     def collect(self) -> list[tuple[str, JobState | Exception | None]]:
         """Jobs whose delivery has ended, and how.

@@ -41,8 +41,8 @@ class Floor:
     share: FairShare = field(default_factory=FairShare)
     in_flight: InFlightBatches = field(default_factory=InFlightBatches)
     active: dict[str, ActiveJob] = field(default_factory=dict)
-    #: Cards of the workers that are alive.
-    cards: list[dict[str, Any]] = field(default_factory=list)
+    #: The workers that are alive, as they describe themselves.
+    workers: list[dict[str, Any]] = field(default_factory=list)
     #: Jobs in which a defect was met, still to be set aside.
     defects: list[JobDefectError] = field(default_factory=list)
     _said: set[str] = field(default_factory=set)

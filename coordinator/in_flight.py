@@ -1,7 +1,7 @@
 """Batches: which units go into the next one, what has been sent, and when one counts as lost.
 
 The coordinator alone decides that work was lost. A batch is alive while its message waits in the queue or a worker
-holds a claim on one of its units; a batch that is neither, for longer than a grace, gives its units back. Being wrong
+holds a lease on one of its units; a batch that is neither, for longer than a grace, gives its units back. Being wrong
 costs a message: a worker computes no unit that is in the store or that another worker holds.
 """
 
@@ -25,9 +25,9 @@ from tasks.queues import engine_digest
 
 #: Units in one message at most; the parser's own limit is far above.
 MOST_UNITS = 512
-#: Time between taking a message and claiming its units, on a slow disk, before the batch counts as lost.
-UNCLAIMED_S = 4.0
-#: The same after claims have run out: their holder has been silent for a whole claim period already.
+#: Time between taking a message and leasing its units, on a slow disk, before the batch counts as lost.
+UNLEASED_S = 4.0
+#: The same after leases have run out: their holder has been silent for a whole lease period already.
 EXPIRED_S = 0.5
 
 
@@ -44,21 +44,21 @@ class SentBatch:
     predicted_ms: int
     #: Monotonic seconds.
     sent_at: float
-    #: When it was last seen waiting or claimed.
+    #: When it was last seen waiting or leased.
     alive_at: float
     #: True while its message waits in the queue.
     waiting: bool = True
-    claimed: bool = False
-    #: True once it has been claimed since it last waited.
+    leased: bool = False
+    #: True once it has been leased since it last waited.
     begun: bool = False
     #: A worker has said that it is through with it.
     returned: bool = False
 
     def is_lost(self, now: float) -> bool:
         """True when nobody can be expected to compute what is left of it."""
-        if self.waiting or self.claimed:
+        if self.waiting or self.leased:
             return False
-        grace = EXPIRED_S if self.returned or self.begun else UNCLAIMED_S
+        grace = EXPIRED_S if self.returned or self.begun else UNLEASED_S
         return now - self.alive_at > grace
 
 
@@ -94,7 +94,7 @@ class InFlightBatches:
     def held(self, job_id: str) -> int:
         """Units of a job that workers hold."""
         return sum(
-            1 for batch in self.sent.values() if batch.claimed for unit in batch.units.values() if unit.job_id == job_id
+            1 for batch in self.sent.values() if batch.leased for unit in batch.units.values() if unit.job_id == job_id
         )
 
     def look(self, broker: Broker, now: float) -> None:
@@ -102,12 +102,12 @@ class InFlightBatches:
         queues = {batch.queue for batch in self.sent.values()}
         waiting = {each for queue in queues for each in broker.waiting(queue)}
         keys = [key for batch in self.sent.values() if batch.id not in waiting for key in batch.units]
-        held = broker.claimed(keys) if keys else {}
+        held = broker.leased(keys) if keys else {}
         for batch in self.sent.values():
             batch.waiting = batch.id in waiting
-            batch.claimed = any(key in held for key in batch.units)
-            if batch.waiting or batch.claimed:
-                batch.alive_at, batch.returned, batch.begun = now, False, batch.claimed
+            batch.leased = any(key in held for key in batch.units)
+            if batch.waiting or batch.leased:
+                batch.alive_at, batch.returned, batch.begun = now, False, batch.leased
 
     def lost(self, now: float) -> list[SentBatch]:
         """Batches whose units must be handed out again."""
@@ -118,7 +118,7 @@ class InFlightBatches:
         return sum(
             1
             for batch in self.sent.values()
-            if batch.queue == queue and not batch.claimed and RANKS[batch.priority] <= RANKS[priority]
+            if batch.queue == queue and not batch.leased and RANKS[batch.priority] <= RANKS[priority]
         )
 
 

@@ -1,4 +1,4 @@
-"""`segue coordinator`: leads while it holds the leader's claim, else stands by; may be restarted at any time."""
+"""`segue coordinator`: leads while it holds the leader's lease, else stands by; may be restarted at any time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jobs.presence import COORDINATOR_EVERY_S, broker_url, note_coordinator, oth
 from pipeline.runtime import Runtime
 from tasks.broker import Broker, BrokerAwayError
 
-#: The leader's claim: a standby takes over when it has not been renewed for so long.
+#: The leader's lease: a standby takes over when it has not been renewed for so long.
 LEAD_MS = 10_000
 _RENEW_S = 3.0
 _STANDBY_S = 2.0
@@ -38,7 +38,7 @@ def run_coordinator(runtime: Runtime, *, announce: Callable[[str], None]) -> int
     board = StatusBoard()
     if runtime.settings.listen:
         announce(f"answering /healthz, /metrics and /keda at {board.listen(runtime.settings.listen)}")
-    broker = Broker.connect(url, store.identity.id, runtime.settings.claim_seconds * 1000)
+    broker = Broker.connect(url, store.identity.id, runtime.settings.lease_seconds * 1000)
     leadership = _Leadership(broker, stop, announce)
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -61,7 +61,7 @@ def run_coordinator(runtime: Runtime, *, announce: Callable[[str], None]) -> int
 
 
 class _Leadership:
-    """The leader's claim, renewed by a thread so that a long pass of the loop does not lose it."""
+    """The leader's lease, renewed by a thread so that a long pass of the loop does not lose it."""
 
     def __init__(self, broker: Broker, stop: threading.Event, announce: Callable[[str], None]) -> None:
         self._broker, self._stop, self._announce = broker, stop, announce
@@ -99,7 +99,7 @@ class _Leadership:
 
     @property
     def is_doubtful(self) -> bool:
-        """True when the claim may have run out: somebody who reaches the broker, as we do not, may lead by now."""
+        """True when the lease may have run out: somebody who reaches the broker, as we do not, may lead by now."""
         return time.monotonic() - self._renewed > LEAD_MS / 1000
 
     def yield_to(self, why: str) -> None:

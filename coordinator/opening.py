@@ -61,7 +61,7 @@ def open_job(
     if len(finished) == len(known):
         return Unopened(wanted, folder, finished)
     for submission in wanted.submissions:
-        folder.note_wish(submission.delivery, submission.settings.describe_engines(), latest=False)
+        folder.note_delivery(submission.delivery, submission.settings.describe_engines(), latest=False)
         settings = submission.settings
         submission.delivery.check(settings.source_language, settings.target_languages, store)
     request = plan_request_of(wanted.submissions[-1], runtime)

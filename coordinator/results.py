@@ -39,7 +39,7 @@ class Results:
             elif batch is not None:
                 look[batch.id] = batch
                 if hint.get("fact") == "batch_done":
-                    batch.returned, batch.claimed = True, False
+                    batch.returned, batch.leased = True, False
         if now - self._swept >= SWEEP_S:
             self._swept = now
             look = dict(self._floor.in_flight.sent)

@@ -54,11 +54,11 @@ class DeathWatch:
         self._processes: dict[str, list[str]] = {}
         self._began = datetime.now(UTC)
 
-    def look(self, cards: Iterable[Mapping[str, Any]]) -> None:
+    def look(self, workers: Iterable[Mapping[str, Any]]) -> None:
         """Takes the register as it is now. Never raises for the disk."""
         now = time.monotonic()
-        # Whoever reaches the broker can write a card: what is no such path is nothing.
-        named = {str(card.get("beats", "")) for card in cards}
+        # Whoever reaches the broker can describe a worker: what is no such path is nothing.
+        named = {str(info.get("beats", "")) for info in workers}
         alive = {beats for beats in named if _BEATS.fullmatch(beats)}
         self._due.update(dict.fromkeys(self._alive - alive, now + _GRACE_S))
         for beats in alive & self._due.keys():

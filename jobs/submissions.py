@@ -390,9 +390,9 @@ def _submitted_as(store: Store, wanted: str, waiting: Sequence[JobOrder]) -> lis
         if view is not None:
             media, at = view.media, view.submitted_at
         else:
-            wishes = wanted_of(filed_orders(store, folder.job_id))
-            media = tuple(each.delivery.media for each in wishes.submissions) if wishes else ()
-            at = wishes.submitted_at if wishes else ""
+            asked = wanted_of(filed_orders(store, folder.job_id))
+            media = tuple(each.delivery.media for each in asked.submissions) if asked else ()
+            at = asked.submitted_at if asked else ""
         if any(_is_called(path, wanted) for path in media):
             found.append((at, folder.job_id))
     return found

@@ -65,7 +65,7 @@ def submission_of(
 
 @dataclass
 class Submitter:
-    """Gives orders for inputs with the same wishes. Not thread-safe."""
+    """Gives orders for inputs that are delivered alike. Not thread-safe."""
 
     runtime: Runtime
     priority: Priority = Priority.NORMAL

@@ -1,7 +1,7 @@
 """The embedded executor: plans, runs and assembles jobs in this process, with nothing but the disk between runs.
 
 Three kinds of thread: one plans (decoding and speech detection), one runs the engines of this machine, and one
-those elsewhere. They share a `Board`; no engine is ever called with its lock held.
+those elsewhere. They share a `RunState`; no engine is ever called with its lock held.
 Whatever ends the process, the next run reads the frontiers from disk again.
 """
 
@@ -24,7 +24,6 @@ from journals.demand import DemandLog
 from journals.log_ends import EndOfLogRecorder
 from journals.node_session import NodeSession, local_facts
 from pipeline.batches import Outcome, run_units
-from pipeline.board import Board, EngineNeed, OpenJob
 from pipeline.budget import Budget, BudgetGate
 from pipeline.engines_pool import EnginePool
 from pipeline.job_summary import note_summary
@@ -36,6 +35,7 @@ from pipeline.plan_queue import PlanQueue, PutOffError, StoppedError
 from pipeline.planning import PlanRequest
 from pipeline.progress import Watcher
 from pipeline.report import FileResult, JobState, RunReport, left_of, tally_of
+from pipeline.run_state import EngineNeed, OpenJob, RunState
 from pipeline.runtime import Runtime
 from pipeline.stages import engine_stages, engines_of_views
 from pipeline.stages.stage import Unit
@@ -69,8 +69,8 @@ class Executor:
         self._witness = EndOfLogRecorder(runtime.store, self._journal.session)
         self._wants = DemandLog(self._witness)
         self._engines = EnginePool(runtime.resources, self._journal.engine_loaded)
-        self._board = Board()
-        self._courier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliver")
+        self._state = RunState()
+        self._deliverer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliver")
         self._results: dict[int, FileResult] = {}
         self._restored: set[str] = set()
         self._queue = PlanQueue([entry.delivery.media for entry in entries])
@@ -98,7 +98,7 @@ class Executor:
             # A join without time-out would keep the main thread from ever seeing a signal.
             while thread.is_alive():
                 thread.join(0.2)
-        self._courier.shutdown(wait=True)
+        self._deliverer.shutdown(wait=True)
         self._want_no_more()
         self._engines.close()
         self._close_session()
@@ -126,7 +126,7 @@ class Executor:
         except BaseException as error:  # noqa: BLE001 - reported or raised again by `run`
             self._fatal = self._fatal or condition_of(error) or error
             self._stop.set()
-            self._board.no_more_plans()
+            self._state.no_more_plans()
 
     # -- planning --------------------------------------------------------------------------------------------
 
@@ -150,7 +150,7 @@ class Executor:
                 self._finish(number, FileResult(entry.delivery.media, JobState.FAILED, reason=str(error)))
             except Exception as error:  # noqa: BLE001 - a defect of ours on one file must not cost the others
                 self._finish(number, FileResult(entry.delivery.media, JobState.FAILED, reason=reason_of(error)))
-        self._board.no_more_plans()
+        self._state.no_more_plans()
 
     def _count_earlier(self) -> None:
         """What earlier runs paid for these inputs is known to the budget before anything new is paid for."""
@@ -165,12 +165,12 @@ class Executor:
 
     def _stopped_before(self, need: EngineNeed) -> bool:
         """Before an engine is loaded: True when the budget would not pay for loading it and one unit."""
-        units = self._board.take(need, 1)
-        self._board.release(units)
+        units = self._state.take(need, 1)
+        self._state.release(units)
         return bool(units) and not self._gate.affordable(units, need.spec, need.remote)
 
     def _full(self) -> bool:
-        return len(self._board.jobs) >= LOOKAHEAD_JOBS or self._board.waiting_ms() > LOOKAHEAD_MS
+        return len(self._state.jobs) >= LOOKAHEAD_JOBS or self._state.waiting_ms() > LOOKAHEAD_MS
 
     def _plan_one(self, number: int, entry: Entry) -> None:
         delivery = entry.delivery
@@ -181,13 +181,13 @@ class Executor:
             self._finish(number, replace(known, left_behind=left_by(folder, delivery, known)))
             return
         delivery.check(request.settings.source_language, request.settings.target_languages, self._store)
-        if self._board.join(request.job_id, (number, delivery)):
+        if self._state.join(request.job_id, (number, delivery)):
             return
         hearing = {} if folder.has_plan() else engines_of_views(request.settings)
         for role, spec in hearing.items():
-            if spec in self._board.dead:
+            if spec in self._state.dead:
                 # Decoding what nobody can use in this run would only fill the disk.
-                self._finish(number, FileResult(delivery.media, JobState.FAILED, reason=self._board.dead[spec]))
+                self._finish(number, FileResult(delivery.media, JobState.FAILED, reason=self._state.dead[spec]))
                 return
             self._open_session()
             self._engines.prefetch(role, spec)
@@ -198,9 +198,9 @@ class Executor:
         if work.finished:
             self._deliver(job)
         else:
-            folder.note_wish(delivery, work.plan.settings.describe_engines())
+            folder.note_delivery(delivery, work.plan.settings.describe_engines())
             self._wants.wanted(folder)
-            self._board.add(job)
+            self._state.add(job)
 
     def _on_decoded(self, number: int, done_ms: int, total_ms: int) -> None:
         """Shows progress; leaves a long decoding at once when the run is to stop, or to let others go first."""
@@ -219,31 +219,31 @@ class Executor:
                     break
                 self._open_session()
                 engine = self._engines.open(need.role, need.spec)
-                free = self._board.take(need, engine.batch_size)
+                free = self._state.take(need, engine.batch_size)
                 batch = self._gate.affordable(free, engine.spec, engine.remote)
-                self._board.release(free[len(batch) :])
+                self._state.release(free[len(batch) :])
                 if batch:
                     self._run_batch(batch, engine)
             except EngineError as error:
-                self._board.kill(need.spec, str(error))
+                self._state.kill(need.spec, str(error))
             except SegueError:
                 raise
             except Exception as error:  # noqa: BLE001 - what is finished must still be delivered
-                self._board.kill(need.spec, reason_of(error))
+                self._state.kill(need.spec, reason_of(error))
 
     def _await_need(self, *, remote: bool) -> EngineNeed | None:
-        board = self._board
-        with board.changed:
+        state = self._state
+        with state.changed:
             while not self._stop.is_set():
-                for job in board.take_stuck():
+                for job in state.take_stuck():
                     self._deliver(job)
-                need = board.need(remote=remote)
+                need = state.need(remote=remote)
                 if need is not None:
                     return None if self._gate.refuses() else need
-                if board.exhausted():
-                    board.changed.notify_all()
+                if state.exhausted():
+                    state.changed.notify_all()
                     return None
-                board.changed.wait(0.2)
+                state.changed.wait(0.2)
         return None
 
     def _run_batch(self, batch: list[Unit], engine: Engine) -> None:
@@ -253,7 +253,7 @@ class Executor:
         try:
             run_units(
                 batch,
-                lambda job_id: self._board.jobs[job_id].work.plan,
+                lambda job_id: self._state.jobs[job_id].work.plan,
                 engine,
                 self._store,
                 self._journal,
@@ -263,12 +263,12 @@ class Executor:
         except BlobDamagedError as error:
             self._restore_audio(batch, error)
         finally:
-            self._board.release(batch)
+            self._state.release(batch)
 
     def _restore_audio(self, batch: list[Unit], damage: BlobDamagedError) -> None:
         """Decodes again what turned out to be damaged on disk; the batch is simply ready again afterwards."""
         for job_id in {unit.job_id for unit in batch}:
-            job = self._board.jobs.get(job_id)
+            job = self._state.jobs.get(job_id)
             if job is None:
                 continue
             if job_id in self._restored:
@@ -277,14 +277,14 @@ class Executor:
             self._restored.add(job_id)
             self._watcher.note(f"{job.request.path.name}: {damage.message}; decoding it again")
             try:
-                self._board.replace(job, restore_work(job.request, job.work, job.folder, lambda _done, _total: None))
+                self._state.replace(job, restore_work(job.request, job.work, job.folder, lambda _done, _total: None))
             except MediaError as error:
                 # The media has gone as well: what needs its audio fails, everything else goes on.
                 for unit in (unit for unit in batch if unit.job_id == job_id):
                     self._settle(Outcome(unit, None, str(error)))
 
     def _settle(self, outcome: Outcome) -> None:
-        finished = self._board.settle(outcome)
+        finished = self._state.settle(outcome)
         unit = outcome.unit
         self._watcher.advanced(unit.stage, unit.audio_ms, failed=outcome.payload is None)
         if finished is not None:
@@ -299,7 +299,7 @@ class Executor:
                 if self._budget is not None:
                     self._budget.begin()
                 # Beside the work: on a network disk it takes a while.
-                self._courier.submit(self._look_around)
+                self._deliverer.submit(self._look_around)
 
     def _look_around(self) -> None:
         with suppress(StoreError):  # The next run sees them.
@@ -308,7 +308,7 @@ class Executor:
     def _want_no_more(self) -> None:
         """A run that was stopped wants nothing more of the jobs that it leaves open: it did not die over them."""
         with suppress(StoreError):  # A disk that is full or gone was reported.
-            for job in list(self._board.jobs.values()):
+            for job in list(self._state.jobs.values()):
                 self._wants.ended(job.folder, job.work.keys)
                 note_summary(job.folder, job.work)
 
@@ -326,15 +326,15 @@ class Executor:
 
     def _deliver(self, job: OpenJob) -> None:
         """Assembles on a thread of its own: copying a long video must not keep a GPU waiting."""
-        self._courier.submit(self._guard, lambda: self._deliver_now(job))
+        self._deliverer.submit(self._guard, lambda: self._deliver_now(job))
 
     def _deliver_now(self, job: OpenJob) -> None:
         self._wants.ended(job.folder, job.work.keys)
         without = ""
         if not job.work.finished:
-            dead = (self._board.dead.get(unit.spec, "") for unit in job.work.ready())
+            dead = (self._state.dead.get(unit.spec, "") for unit in job.work.ready())
             without = "; ".join(dict.fromkeys(text for text in dead if text))
-        for number, delivery in job.wishes:
+        for number, delivery in job.deliveries:
             try:
                 (result,) = deliver(job.work, job.folder, [delivery], self._runtime, without)
             except MachineError as error:
@@ -349,18 +349,18 @@ class Executor:
 
     def _close_for_budget(self) -> None:
         """Notes how the open jobs ended, so that it is known when this process is gone."""
-        for job in self._board.jobs.values():
+        for job in self._state.jobs.values():
             reason, engines, tally = left_of(job.work), job.work.plan.settings.describe_engines(), tally_of(job.work)
             job_id, state = job.folder.job_id, JobState.BUDGET_STOPPED
-            for number, delivery in job.wishes:
+            for number, delivery in job.deliveries:
                 result = FileResult(delivery.media, state, job_id, reason, tally=tally, engines=engines)
                 job.folder.note_result(delivery, result)
                 self._finish(number, result)
 
     def _close_rest(self, state: JobState, reason: str) -> None:
         """Says how the inputs ended that are not through, and why if there is more to say."""
-        for job in list(self._board.jobs.values()):
-            for number, delivery in job.wishes:
+        for job in list(self._state.jobs.values()):
+            for number, delivery in job.deliveries:
                 if number not in self._results:
                     ended = FileResult(delivery.media, state, job.folder.job_id, reason, tally=tally_of(job.work))
                     self._finish(number, ended)

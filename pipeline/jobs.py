@@ -116,7 +116,7 @@ class JobFolder:
     # -- results ---------------------------------------------------------------------------------------------
 
     def note_result(self, delivery: Delivery, result: FileResult, owner: str = "", *, durable: bool = True) -> None:
-        """Keeps how a wish ended, for `status` and so that a finished file costs nothing the next time.
+        """Keeps how a delivery ended, for `status` and so that a finished file costs nothing the next time.
 
         ``owner`` where no plan says whose it is.
         """
@@ -131,7 +131,7 @@ class JobFolder:
         }
         self.store.replace_state(self._result_parts(delivery), canonical_json(value), durable=durable)
 
-    def note_wish(self, delivery: Delivery, engines: str, *, latest: bool = True) -> None:
+    def note_delivery(self, delivery: Delivery, engines: str, *, latest: bool = True) -> None:
         """Keeps who wants the outputs before there are any, so that a killed job is found by its file's name.
 
         ``latest`` also makes it the last job. The queue does not: there, ``last`` is what a person submitted last.
@@ -157,28 +157,28 @@ class JobFolder:
         return replace(result_from_json(value["result"]), noted_at=str(value["at"]))
 
     def results(self) -> Iterator[tuple[Delivery, FileResult]]:
-        """Every wish and how it last ended, in a stable order."""
+        """Every delivery and how it last ended, in a stable order."""
         for value in self._wishes():
             result = result_from_json(value["result"])
             yield Delivery.from_json(value["delivery"]), replace(result, noted_at=str(value["at"]))
 
     def noted_at(self) -> str:
-        """When one of its wishes was last noted; empty when none was."""
+        """When one of its deliveries was last noted; empty when none was."""
         return max((str(value["at"]) for value in self._wishes()), default="")
 
     def noted_owner(self) -> str:
-        """Whose it is according to its wishes; empty when they leave that to the plan."""
+        """Whose it is according to its deliveries; empty when they leave that to the plan."""
         return max((str(value["owner"]) for value in self._wishes()), default="")
 
     def _wishes(self) -> Iterator[dict[str, Any]]:
         for name in self.names():
-            data = self.store.read_state((JOBS, self.job_id, name)) if name.startswith("wish-") else None
+            data = self.store.read_state((JOBS, self.job_id, name)) if name.startswith("delivery-") else None
             if data is not None:
                 yield json.loads(data)
 
     def _result_parts(self, delivery: Delivery) -> tuple[str, str, str]:
         name = digest_bytes(os.fsencode(delivery.media.absolute()) + b"\0" + os.fsencode(delivery.folder.absolute()))
-        return JOBS, self.job_id, f"wish-{name[:16]}.state"
+        return JOBS, self.job_id, f"delivery-{name[:16]}.state"
 
 
 def _stamp(path: Path) -> list[int] | None:

@@ -98,7 +98,7 @@ class CoreSettings(BaseSettings):
     broker_url: SecretStr = Field(
         default=SecretStr(""), description="Redis or Valkey: redis://[:password@]host:6379/0, or rediss:// for TLS"
     )
-    claim_seconds: int = Field(
+    lease_seconds: int = Field(
         default=6, ge=1, le=600, description="seconds without a sign of a worker after which others get its units"
     )
     stall_seconds: int = Field(

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from tasks.address import READ_TIMEOUT_S, BrokerAddress, BrokerAwayError, is_wrong_type
-from tasks.claims import Claims
 from tasks.envelope import batch_of
+from tasks.leases import Leases
 from tasks.messages import BatchMessage
 from tasks.queues import STORE_DIGITS, queue_of_key, queue_prefix, step_keys
 
@@ -30,7 +30,7 @@ _MAX_HINTS = 10_000
 _LONGEST_HINT = 1 << 18
 #: Workers that are looked at, the latest to beat.
 _MOST_WORKERS = 10_000
-#: A card that is older, or younger, was not written by a worker whose card is still there.
+#: A beat that is older, or younger, is no worker's whose info is still there.
 _LONGEST_AGE_MS = 86_400_000
 _LEADER = "leader"
 #: Keys that one script looks at; the broker serves nobody else in the meantime.
@@ -40,7 +40,7 @@ _MAX_WAITING = 1000
 #: A blocking read is asked for in slices below the socket's time-out.
 _LONGEST_WAIT_S = READ_TIMEOUT_S - 2.0
 
-# KEYS: card, register. ARGV: id, card, ms. The broker's own clock tells how old a beat is: no two machines agree.
+# KEYS: info, register. ARGV: id, info, ms. The broker's own clock tells how old a beat is: no two machines agree.
 _BEAT = """
 local time = redis.call('TIME')
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
@@ -84,20 +84,20 @@ return found
 class Broker:
     """One store's part of a broker. Thread-safe. Every call may raise BrokerAwayError, and it may be called again."""
 
-    def __init__(self, address: BrokerAddress, store_id: str, claim_ms: int) -> None:
+    def __init__(self, address: BrokerAddress, store_id: str, lease_ms: int) -> None:
         import redis
 
         self.address = address
         self._store_id = store_id
-        self._claim_ms = claim_ms
+        self._lease_ms = lease_ms
         self._prefix = f"segue:{store_id[:STORE_DIGITS]}:"
         self._register, self._hints = f"{self._prefix}workers", f"{self._prefix}done"
-        self._card_prefix = f"{self._prefix}worker:".encode()
+        self._info_prefix = f"{self._prefix}worker:".encode()
         options = address.connection_options(_ATTEMPTS)
         self._redis: Any = redis.Redis(connection_pool=redis.ConnectionPool(**options))
-        self._claims = Claims(self._redis, f"{self._prefix}claim:")
-        # One who leads holds a claim of its own name.
-        self._leader = Claims(self._redis, self._prefix)
+        self._leases = Leases(self._redis, f"{self._prefix}lease:")
+        # One who leads holds a lease of its own name.
+        self._leader = Leases(self._redis, self._prefix)
         self._beat = self._redis.register_script(_BEAT)
         self._take = self._redis.register_script(_TAKE)
         self._new_epoch = self._redis.register_script(_EPOCH)
@@ -106,9 +106,9 @@ class Broker:
         self._app_lock = threading.Lock()
 
     @classmethod
-    def connect(cls, url: str, store_id: str, claim_ms: int) -> Broker:
+    def connect(cls, url: str, store_id: str, lease_ms: int) -> Broker:
         """A broker for one store; connects when it is first used. Raises SettingsError for a URL that is none."""
-        return cls(BrokerAddress.parse(url), store_id, claim_ms)
+        return cls(BrokerAddress.parse(url), store_id, lease_ms)
 
     def ping(self) -> None:
         """Raises BrokerAwayError when the broker does not answer, or refuses us."""
@@ -124,67 +124,67 @@ class Broker:
         self._redis.close()
         self._redis.connection_pool.disconnect()
 
-    # -- claims ----------------------------------------------------------------------------------------------
+    # -- leases ----------------------------------------------------------------------------------------------
 
-    def claim(self, keys: Sequence[str], token: str) -> set[str]:
+    def lease(self, keys: Sequence[str], token: str) -> set[str]:
         """Acquires what is free; the keys that are now the token's (those that were already count)."""
-        return self._on("string", self._claims.names(keys), lambda: self._claims.hold(keys, token, self._claim_ms))
+        return self._on("string", self._leases.names(keys), lambda: self._leases.hold(keys, token, self._lease_ms))
 
     def renew(self, keys: Sequence[str], token: str) -> set[str]:
         """Prolongs; what the broker has forgotten is set again. A key that is not returned is another's now."""
-        return self.claim(keys, token)
+        return self.lease(keys, token)
 
     def release(self, keys: Sequence[str], token: str) -> None:
         """Gives back what is the token's; anything else is left as it is."""
-        self._on("string", self._claims.names(keys), lambda: self._claims.drop(keys, token))
+        self._on("string", self._leases.names(keys), lambda: self._leases.drop(keys, token))
 
-    def claimed(self, keys: Sequence[str]) -> dict[str, str]:
+    def leased(self, keys: Sequence[str]) -> dict[str, str]:
         """Tokens by key, of those keys that somebody holds."""
-        return self._on("string", self._claims.names(keys), lambda: self._claims.holders(keys))
+        return self._on("string", self._leases.names(keys), lambda: self._leases.holders(keys))
 
     # -- register of workers ---------------------------------------------------------------------------------
 
-    def beat(self, worker_id: str, card: Mapping[str, Any], ttl_ms: int) -> None:
-        """Shows a worker's card for ``ttl_ms``."""
-        text = json.dumps(dict(card), ensure_ascii=False)
-        keys: list[bytes | str] = [self._card(worker_id), self._register]
+    def beat(self, worker_id: str, info: Mapping[str, Any], ttl_ms: int) -> None:
+        """Shows a worker's info for ``ttl_ms``."""
+        text = json.dumps(dict(info), ensure_ascii=False)
+        keys: list[bytes | str] = [self._info(worker_id), self._register]
         self._on("zset", [self._register], lambda: self._beat(keys=keys, args=[worker_id, text, ttl_ms]))
 
     def retire(self, worker_id: str) -> None:
-        """Takes a worker's card away."""
+        """Takes a worker's info away."""
 
         def act() -> None:
             with self._redis.pipeline() as pipe:
-                pipe.delete(self._card(worker_id)).zrem(self._register, worker_id).execute()
+                pipe.delete(self._info(worker_id)).zrem(self._register, worker_id).execute()
 
         self._on("zset", [self._register], act)
 
     def workers(self) -> list[dict[str, Any]]:
-        """Cards of the workers that beat in time, by id, each with ``id`` and ``beat_age_s``."""
-        beats, cards, now_ms = self._on("zset", [self._register], self._read_register)
+        """Worker infos of those that beat in time, by id, each with ``id`` and ``beat_age_s``."""
+        beats, infos, now_ms = self._on("zset", [self._register], self._read_register)
         found = []
-        for (name, beat_ms), card in zip(beats, cards, strict=True):
-            value = _json_object(card)
+        for (name, beat_ms), info in zip(beats, infos, strict=True):
+            value = _json_object(info)
             if value is not None and abs(now_ms - beat_ms) < _LONGEST_AGE_MS:
                 age_s = max(0.0, (now_ms - beat_ms) / 1000)
                 found.append({**value, "id": name, "beat_age_s": round(age_s, 3)})
-        return sorted(found, key=lambda card: str(card["id"]))
+        return sorted(found, key=lambda info: str(info["id"]))
 
     def _read_register(self) -> tuple[list[tuple[str, float]], list[bytes | None], int]:
-        """(who beat, and when), (their cards), (now), times by the broker's clock in milliseconds."""
+        """(who beat, and when), (their infos as JSON), (now), times by the broker's clock in milliseconds."""
         # The latest: a stranger may have entered any number.
         members = self._redis.zrange(self._register, -_MOST_WORKERS, -1, withscores=True)
         if not members:
             return [], [], 0
         seconds, micros = self._redis.time()
-        cards = self._redis.mget([self._card_prefix + name for name, _ in members])
-        gone = [name for (name, _), card in zip(members, cards, strict=True) if card is None]
+        infos = self._redis.mget([self._info_prefix + name for name, _ in members])
+        gone = [name for (name, _), info in zip(members, infos, strict=True) if info is None]
         if gone:
             self._redis.zrem(self._register, *gone)
-        return [(_text(name), score) for name, score in members], cards, seconds * 1000 + micros // 1000
+        return [(_text(name), score) for name, score in members], infos, seconds * 1000 + micros // 1000
 
-    def _card(self, worker_id: str) -> bytes:
-        return self._card_prefix + worker_id.encode()
+    def _info(self, worker_id: str) -> bytes:
+        return self._info_prefix + worker_id.encode()
 
     # -- hints -----------------------------------------------------------------------------------------------
 

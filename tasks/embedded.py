@@ -38,7 +38,7 @@ _CONFIGURATION = {
     "daemonize": "no",
     "save": '""',
     "appendonly": "no",
-    # Room for a big queue's claims and messages. When it is full, writes are refused, and nothing is thrown out.
+    # Room for a big queue's leases and messages. When it is full, writes are refused, and nothing is thrown out.
     "maxmemory": "256mb",
     "maxmemory-policy": "noeviction",
     "loglevel": "warning",

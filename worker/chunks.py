@@ -34,7 +34,7 @@ class BatchTally:
 
     done: int = 0
     failed: int = 0
-    #: Not computed here: finished, failed or claimed by others, or unknown to the disk.
+    #: Not computed here: finished, failed or leased by others, or unknown to the disk.
     skipped: int = 0
     engine_ms: int = 0
     audio_ms: int = 0

@@ -246,7 +246,7 @@ def _obey(process: EngineProcess, wire: _Wire, command: Mapping[str, Any]) -> No
 
 
 def _outlive_nobody(parent: int) -> None:
-    """Whatever kills the supervisor kills this process: its claims run out, so it must not go on computing."""
+    """Whatever kills the supervisor kills this process: its leases run out, so it must not go on computing."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:

@@ -23,16 +23,16 @@ from pipeline.runtime import Runtime
 from pipeline.stages import main_stages, stage_named, with_parts
 from pipeline.stages.stage import Stage
 from tasks.broker import Broker, BrokerAwayError
+from worker.context import WorkerContext
 from worker.departure import Departure, WorkerEnd
 from worker.engine_host import EngineHost, HurriedError, SickError
 from worker.engine_link import EngineStarter
 from worker.journal import WorkerLog
-from worker.keeper import ClaimKeeper
+from worker.lease_renewer import LeaseRenewer
 from worker.metrics import MetricsServer, WorkerMetrics
 from worker.node import read_node
 from worker.notices import open_watcher, signal_notice
-from worker.supervisor import BEAT_SECONDS, Supervisor, served_cards
-from worker.workplace import Workplace
+from worker.supervisor import BEAT_SECONDS, Supervisor, served_info
 
 if TYPE_CHECKING:
     from cache.store import Store
@@ -155,7 +155,7 @@ class _Life:
         store = self._open_store()
         if store is None:
             return WorkerEnd.TOLD
-        broker = Broker.connect(url, store.identity.id, settings.claim_seconds * 1000)
+        broker = Broker.connect(url, store.identity.id, settings.lease_seconds * 1000)
         self._stack.callback(broker.close)
         watcher = open_watcher(
             settings.preemption,
@@ -198,24 +198,24 @@ class _Life:
 
     def _assemble(self, store: Store, broker: Broker, facts: NodeFacts, session: NodeSession) -> Supervisor:
         settings, log = self._runtime.settings, self._log
-        keeper = ClaimKeeper(broker, settings.claim_seconds, self._metrics.claims_lost.inc, log.say)
-        self._stack.callback(keeper.close)
+        leases = LeaseRenewer(broker, settings.lease_seconds, self._metrics.leases_lost.inc, log.say)
+        self._stack.callback(leases.close)
         starter = EngineStarter(self._flags, self._worker, session)
         engine = EngineHost(starter, self._options.stages, self._tick, self._leaving, log.say)
         self._stack.callback(engine.kill)
-        place = Workplace(
+        place = WorkerContext(
             worker=self._worker,
             store=store,
             broker=broker,
             engine=engine,
-            keeper=keeper,
+            leases=leases,
             metrics=self._metrics,
             log=log,
             stall_seconds=settings.stall_seconds,
             node=facts.session,
         )
-        self._place = place
-        card = {
+        self._context = place
+        info = {
             "id": self._worker,
             "node": facts.session,
             "beats": session.beats,
@@ -230,7 +230,7 @@ class _Life:
             "price": settings.node_price,
             "serves": [],
         }
-        self._supervisor = Supervisor(place, card, self._stop_consuming)
+        self._supervisor = Supervisor(place, info, self._stop_consuming)
         if self._early is not None:
             self._supervisor.depart(self._early)
         return self._supervisor
@@ -244,7 +244,7 @@ class _Life:
         threading.Thread(target=self._beat, args=(session,), name="beats", daemon=True).start()
 
     def _health(self) -> dict[str, Any]:
-        return {} if self._supervisor is None else self._supervisor.card()
+        return {} if self._supervisor is None else self._supervisor.info()
 
     def _beat(self, session: NodeSession) -> None:
         supervisor = self._supervisor
@@ -261,11 +261,11 @@ class _Life:
 
     def _work(self, url: str, supervisor: Supervisor) -> str:
         """Opens engines, takes messages until there is a reason to leave; returns that reason."""
-        broker = self._place.broker
+        broker = self._context.broker
         try:
-            self._place.engine.start()
+            self._context.engine.start()
             self._await_broker(broker)
-            serves = served_cards(self._place, self._place.engine.served)
+            serves = served_info(self._context, self._context.engine.served)
             supervisor.advertise(serves)
             self._hint("worker_up")
             names = ", ".join(f"{each['stage']} by {each['engine']}" for each in serves)
@@ -283,12 +283,12 @@ class _Life:
         # Whoever told us may still be giving the batch back.
         supervisor.leaving.wait(min(_GIVE_BACK_SECONDS, departure.deadline - time.monotonic()))
         self._retired.set()
-        self._place.courier.close(_COURIER_SECONDS)
+        self._context.sender.close(_COURIER_SECONDS)
         with suppress(BrokerAwayError):
             broker.retire(self._worker)
         self._hint("worker_down")
-        self._place.engine.kill()
-        self._place.engine.await_end(min(_LAST_WORDS_S, max(departure.deadline - time.monotonic(), 0.0)))
+        self._context.engine.kill()
+        self._context.engine.await_end(min(_LAST_WORDS_S, max(departure.deadline - time.monotonic(), 0.0)))
         return departure.reason
 
     def _acknowledge(self, supervisor: Supervisor, watcher: NoticeWatcher, session: NodeSession) -> None:
@@ -317,7 +317,7 @@ class _Life:
         """Runs the consumer in a thread of its own: this one has to see signals."""
         from tasks.app import make_app, serve
 
-        app = make_app(url, self._place.store.identity.id)
+        app = make_app(url, self._context.store.identity.id)
         while not self._leaving():
             consumer = serve(app, queues, supervisor.handle, name=self._worker, refused=supervisor.refuse)
             self._consumer = consumer
@@ -378,7 +378,7 @@ class _Life:
 
     def _hint(self, fact: str) -> None:
         with suppress(BrokerAwayError):
-            self._place.broker.hint({"fact": fact, "worker": self._worker})
+            self._context.broker.hint({"fact": fact, "worker": self._worker})
 
 
 @contextmanager

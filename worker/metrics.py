@@ -44,7 +44,7 @@ class WorkerMetrics:
         self.units = counter("segue_units_total", "Units by how they ended", "stage", "outcome")
         self.engine_seconds = counter("segue_engine_seconds_total", "Time in engines", "stage")
         self.bucket_seconds = counter("segue_bucket_seconds_total", "Where the worker's time went", "bucket")
-        self.claims_lost = counter("segue_claims_lost_total", "Units that another worker took over")
+        self.leases_lost = counter("segue_leases_lost_total", "Units that another worker took over")
         self.refused = counter("segue_messages_refused_total", "Messages that were not acted on", "reason")
         self.deaths = counter("segue_deaths_total", "Deaths of the engine's process while it computed")
         self.commit_seconds = Histogram(

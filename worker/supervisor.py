@@ -17,13 +17,13 @@ from tasks.broker import BrokerAwayError
 from tasks.messages import BatchMessage
 from tasks.queues import engine_digest, queue_name
 from worker.batch_run import BatchRun
+from worker.context import WorkerContext
 from worker.departure import Departure, WorkerEnd
 from worker.engine_host import HurriedError, SickError
 from worker.metrics import TimeUse
 from worker.notices.notice import Notice, NoticeKind
-from worker.workplace import Workplace
 
-#: How often the register of workers hears from us; a card lives three times as long.
+#: How often the register of workers hears from us; a worker info lives three times as long.
 BEAT_SECONDS = 2.0
 #: Seconds before a deadline at which what is still computed is abandoned: the session has to be closed in them.
 _MARGIN_S = 0.7
@@ -52,7 +52,7 @@ _STATES = {
 
 @dataclass
 class _Standing:
-    """What the card says that changes."""
+    """What the worker info says that changes."""
 
     batch: str = ""
     stage: str = ""
@@ -65,9 +65,9 @@ class _Standing:
 class Supervisor:
     """One worker process's main part. `handle` runs in the consumer's thread; `depart` may come from any other."""
 
-    def __init__(self, place: Workplace, card: Mapping[str, Any], stop_consuming: Callable[[], None]) -> None:
-        self._place = place
-        self._fixed_card = dict(card)
+    def __init__(self, place: WorkerContext, info: Mapping[str, Any], stop_consuming: Callable[[], None]) -> None:
+        self._context = place
+        self._fixed_info = dict(info)
         self._stop_consuming = stop_consuming
         self._since = datetime.now(UTC).isoformat(timespec="seconds")
         self._standing = _Standing()
@@ -77,18 +77,18 @@ class Supervisor:
         self._refused_by_disk = 0
         self.departure: Departure | None = None
         self.leaving = threading.Event()
-        #: Set when the card says something new: the coordinator plans by it.
+        #: Set when the worker info says something new: the coordinator plans by it.
         self.stirred = threading.Event()
 
     # -- messages --------------------------------------------------------------------------------------------
 
     def handle(self, message: BatchMessage) -> None:
         """Has a batch computed. Never raises: what goes wrong is answered here."""
-        engine = self._place.engine.served.get(message.stage)
+        engine = self._context.engine.served.get(message.stage)
         if engine is None or engine_digest(engine.spec) != message.engine:
             self.refuse("it is for an engine that this worker does not serve")
             return
-        run = BatchRun(message, queue_name(message.store, message.stage, engine.spec), self._place)
+        run = BatchRun(message, queue_name(message.store, message.stage, engine.spec), self._context)
         with self._lock:
             self._run = run
             departing = self.departure is not None
@@ -107,11 +107,11 @@ class Supervisor:
 
     def refuse(self, line: str) -> None:
         """Counts a message that is not acted on, and says why."""
-        self._place.metrics.refused.labels(_refusal(line)).inc()
-        self._place.log.say(line if "refused" in line else f"message refused: {line}", "message_refused", "warning")
+        self._context.metrics.refused.labels(_refusal(line)).inc()
+        self._context.log.say(line if "refused" in line else f"message refused: {line}", "message_refused", "warning")
 
     def _work(self, run: BatchRun) -> None:
-        place = self._place
+        place = self._context
         place.metrics.enter(TimeUse.BUSY)
         began = time.monotonic()
         try:
@@ -144,7 +144,7 @@ class Supervisor:
         tally, message = run.tally, run.message
         parts = [f"{tally.done} of {len(message.units)} units of {message.stage} done"]
         parts += [f"{count} {name}" for name, count in _counts(run).items() if count]
-        self._place.log.say(
+        self._context.log.say(
             f"batch {message.batch[:8]}: {', '.join(parts)} in {seconds:.1f} s",
             "batch_done",
             batch=message.batch,
@@ -160,7 +160,7 @@ class Supervisor:
         A disk may look well and still refuse a job, one that a newer Segue planned for instance. Its batch comes back
         as long as it is offered, so each refusal in a row is followed by a longer pause, in which others may take it.
         """
-        place = self._place
+        place = self._context
         place.log.say(f"{reason}; pausing", "paused", "warning")
         place.metrics.enter(TimeUse.PAUSED)
         self._standing.reason = reason
@@ -182,7 +182,7 @@ class Supervisor:
 
     def tick(self) -> None:
         """Called by whoever waits. Raises HurriedError when the deadline has come."""
-        self._place.keeper.pulse()
+        self._context.leases.pulse()
         departure = self.departure
         if departure is not None and time.monotonic() > departure.deadline - _MARGIN_S:
             raise HurriedError("the deadline has come")
@@ -190,7 +190,7 @@ class Supervisor:
     def on_notice(self, notice: Notice) -> None:
         """A notice came, from a cloud, a file or a signal."""
         if notice.kind is NoticeKind.REBALANCE:
-            self._place.log.say(f"{notice.source}: {notice.detail}; working on", "rebalance", "warning")
+            self._context.log.say(f"{notice.source}: {notice.detail}; working on", "rebalance", "warning")
             return
         self.depart(Departure(WorkerEnd.TOLD, f"{notice.source}: {notice.detail}", notice.deadline, notice))
 
@@ -203,30 +203,30 @@ class Supervisor:
             self.departure = departure
             run = self._run
         self._standing.reason = departure.reason
-        self._place.log.say(f"leaving: {departure.reason}", "leaving")
+        self._context.log.say(f"leaving: {departure.reason}", "leaving")
         self._stop_consuming()
         if run is not None:
-            self._place.metrics.enter(TimeUse.DRAIN)
+            self._context.metrics.enter(TimeUse.DRAIN)
             run.hand_back()
         self.leaving.set()
         self.stirred.set()
 
     def advertise(self, serves: list[dict[str, str]]) -> None:
-        """From now on the card says what is served."""
+        """From now on the worker info says what is served."""
         self._standing.idle_since = time.monotonic()
-        self._fixed_card["serves"] = serves
-        self._place.metrics.enter(TimeUse.IDLE)
+        self._fixed_info["serves"] = serves
+        self._context.metrics.enter(TimeUse.IDLE)
         self.stirred.set()
 
     def idle_seconds(self) -> float:
         """Seconds without a message."""
         return 0.0 if self._run is not None else time.monotonic() - self._standing.idle_since
 
-    def card(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         """What the register of workers shows."""
         standing = self._standing
-        state = _STATES[self._place.metrics.bucket] if self.departure is None else WorkerState.DRAINING
-        return self._fixed_card | {
+        state = _STATES[self._context.metrics.bucket] if self.departure is None else WorkerState.DRAINING
+        return self._fixed_info | {
             "state": str(state),
             "batch": standing.batch,
             "stage": standing.stage,
@@ -237,11 +237,11 @@ class Supervisor:
         }
 
     def beat(self) -> None:
-        """Shows the card once."""
+        """Shows the worker info once."""
         try:
-            self._place.broker.beat(self._place.worker, self.card(), int(BEAT_SECONDS * 3000))
+            self._context.broker.beat(self._context.worker, self.info(), int(BEAT_SECONDS * 3000))
         except BrokerAwayError:
-            # The keeper or the consumer says it; the register forgets us, and the next beat enters us again.
+            # The leases or the consumer says it; the register forgets us, and the next beat enters us again.
             return
 
 
@@ -263,8 +263,8 @@ def _counts(run: BatchRun) -> dict[str, int]:
     return {"failed": tally.failed, "not wanted here": tally.skipped, "given back": tally.given_back}
 
 
-def served_cards(place: Workplace, stages: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What the card says of the engines that are served."""
+def served_info(place: WorkerContext, stages: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What the worker info says of the engines that are served."""
     return [
         {
             "stage": stage,

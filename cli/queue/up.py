@@ -136,7 +136,7 @@ def _start_broker(runtime: Runtime, stack: ExitStack) -> Broker:
     server.start()
     note_broker(store, server.url)
     stack.callback(note_broker, store, "")
-    broker = Broker.connect(server.url, store.identity.id, runtime.settings.claim_seconds * 1000)
+    broker = Broker.connect(server.url, store.identity.id, runtime.settings.lease_seconds * 1000)
     stack.callback(broker.close)
     broker.ping()
     return broker

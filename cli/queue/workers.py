@@ -24,24 +24,24 @@ def workers_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
 
     runtime = open_runtime({"home": home})
     url = broker_url(runtime)
-    broker = Broker.connect(url, runtime.store.identity.id, runtime.settings.claim_seconds * 1000)
+    broker = Broker.connect(url, runtime.store.identity.id, runtime.settings.lease_seconds * 1000)
     try:
-        cards = broker.workers()
+        workers = broker.workers()
     finally:
         broker.close()
     if json:
-        print_json({"workers": cards})
+        print_json({"workers": workers})
         return
-    if not cards:
+    if not workers:
         print("no worker is running; start one with: segue worker")
         return
     from rich.console import Console
 
     # Whoever reads a pipe wants whole lines.
-    Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(_table(cards))
+    Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(_table(workers))
 
 
-def _table(cards: list[dict[str, Any]]) -> Table:
+def _table(workers: list[dict[str, Any]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -50,34 +50,34 @@ def _table(cards: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("worker", "node", "machine", "GPU", "price", "serves", "state", "batch", "last heard"):
         table.add_column(heading, no_wrap=heading != "serves", overflow="fold" if heading == "serves" else "ellipsis")
-    for card in cards:
-        table.add_row(*(Text(printable(cell)) for cell in _row(card)))
+    for info in workers:
+        table.add_row(*(Text(printable(cell)) for cell in _row(info)))
     return table
 
 
-def _row(card: Mapping[str, Any]) -> tuple[str, ...]:
-    """A card's cells. Cards come from the network: whatever they hold, a row comes out."""
-    place = [str(card.get(name) or "") for name in ("cloud", "size", "zone")]
-    spot = ["spot"] if card.get("spot") else []
-    serves = card.get("serves")
+def _row(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """A worker's cells. They come from the network: whatever they hold, a row comes out."""
+    place = [str(info.get(name) or "") for name in ("cloud", "size", "zone")]
+    spot = ["spot"] if info.get("spot") else []
+    serves = info.get("serves")
     served = (
         [f"{each.get('stage')}: {each.get('engine')}" for each in serves if isinstance(each, Mapping)]
         if (isinstance(serves, list))
         else []
     )
-    state = str(card.get("state") or "?")
-    reason = str(card.get("reason") or "")
-    batch = " ".join(str(card.get(name) or "") for name in ("stage", "batch")).strip()
+    state = str(info.get("state") or "?")
+    reason = str(info.get("reason") or "")
+    batch = " ".join(str(info.get(name) or "") for name in ("stage", "batch")).strip()
     return (
-        f"{card.get('host') or '?'}:{card.get('pid') or '?'}",
-        str(card.get("node") or "-")[:12],
+        f"{info.get('host') or '?'}:{info.get('pid') or '?'}",
+        str(info.get("node") or "-")[:12],
         " ".join(part for part in [*place, *spot] if part) or "-",
-        _gpu(card.get("gpu")),
-        str(card.get("price") or "-"),
+        _gpu(info.get("gpu")),
+        str(info.get("price") or "-"),
         "; ".join(served) or "-",
         f"{state}: {reason}" if reason else state,
         batch[:24] or "-",
-        f"{float(card.get('beat_age_s') or 0):.1f} s ago",
+        f"{float(info.get('beat_age_s') or 0):.1f} s ago",
     )
 
 

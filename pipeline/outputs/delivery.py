@@ -34,7 +34,7 @@ class OutputError(SegueError):
 
 @dataclass(frozen=True)
 class Delivery:
-    """One wish: the outputs of this file, there, in these formats."""
+    """One delivery: the outputs of this file, there, in these formats."""
 
     media: Path
     #: Folder that the outputs go to, the input's own sub-folders included.

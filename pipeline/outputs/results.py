@@ -1,4 +1,4 @@
-"""Delivering a job's outputs to one wish, and saying how that ended."""
+"""Delivers a job's outputs, and says how that ended."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pipeline.work import JobWork
 def deliver_job(
     work: JobWork, folder: JobFolder, delivery: Delivery, runtime: Runtime, without: str = ""
 ) -> FileResult:
-    """Writes the outputs that one wish asks for. ``without`` says why a stage could not run, if one could not.
+    """Writes the outputs that one delivery asks for. ``without`` says why a stage could not run, if one could not.
 
     Raises StoreError when the state's own disk fails; any other trouble is the result's reason.
     """

@@ -24,8 +24,8 @@ def broker_url() -> Iterator[str]:
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message that nobody claims is lost after a second, as long as claims last here."""
-    monkeypatch.setattr(in_flight, "UNCLAIMED_S", 1.0)
+    """A message that nobody leases is lost after a second, as long as leases last here."""
+    monkeypatch.setattr(in_flight, "UNLEASED_S", 1.0)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tasks.broker import Broker
 from tasks.messages import BatchMessage, parse_message
 from tasks.queues import queue_name, step_keys
 
-CLAIM_MS = 1000
+LEASE_MS = 1000
 
 
 @dataclass
@@ -33,13 +33,13 @@ class CoordinatorHarness:
     folder: Path
     url: str
     said: list[str] = field(default_factory=list)
-    settings: dict[str, Any] = field(default_factory=lambda: {"claim_seconds": 1, "batch_seconds": 5})
+    settings: dict[str, Any] = field(default_factory=lambda: {"lease_seconds": 1, "batch_seconds": 5})
 
     def __post_init__(self) -> None:
         self.runtime = fake_runtime(self.folder / "home", broker_url=self.url, **self.settings)
         self.store = self.runtime.store
         self.maker = JobMaker(self.runtime, self.folder)
-        self.broker = Broker.connect(self.url, self.store.identity.id, CLAIM_MS)
+        self.broker = Broker.connect(self.url, self.store.identity.id, LEASE_MS)
         self.coordinator = self.begin()
 
     def begin(self) -> Coordinator:

@@ -58,7 +58,7 @@ def test_a_message_that_vanished_is_sent_again(harness: CoordinatorHarness) -> N
 
 
 @pytest.mark.usefixtures("soon")
-def test_a_batch_is_handed_out_again_when_its_claims_run_out_and_not_before(harness: CoordinatorHarness) -> None:
+def test_a_batch_is_handed_out_again_when_its_leases_run_out_and_not_before(harness: CoordinatorHarness) -> None:
     harness.show_worker()
     harness.maker.submit("talk", 4)
     harness.until(lambda: harness.sent)
@@ -79,7 +79,7 @@ def test_a_batch_is_handed_out_again_when_its_claims_run_out_and_not_before(harn
 
 
 @pytest.mark.usefixtures("soon")
-def test_the_broker_losing_its_memory_costs_nothing_but_a_claim_period(harness: CoordinatorHarness) -> None:
+def test_the_broker_losing_its_memory_costs_nothing_but_a_lease_period(harness: CoordinatorHarness) -> None:
     harness.show_worker()
     job = harness.maker.submit("talk", 40)
     harness.until(lambda: harness.sent)
@@ -179,7 +179,7 @@ def test_one_batch_mixes_units_of_several_short_jobs(harness: CoordinatorHarness
 def test_batches_shrink_towards_the_end_of_the_work_but_not_below_what_fills_an_engine(
     tmp_path: Path, broker_url: str
 ) -> None:
-    harness = CoordinatorHarness(tmp_path, broker_url, settings={"claim_seconds": 1, "batch_seconds": 30})
+    harness = CoordinatorHarness(tmp_path, broker_url, settings={"lease_seconds": 1, "batch_seconds": 30})
     harness.show_worker("w1")
     harness.show_worker("w2")
     # Before anything was measured, a second of speech counts as half a second of engine time.

@@ -111,11 +111,11 @@ def test_a_worker_that_comes_back_is_not_looked_at(store: Store, monkeypatch: py
     monkeypatch.setattr(witnessing, "_GRACE_S", 60.0)
     found = watch(store)
     found.look([])
-    card: Mapping[str, Any] = {"beats": dead(store, 1)}
-    for cards in ([card], [], [card]):
-        found.look(cards)
+    info: Mapping[str, Any] = {"beats": dead(store, 1)}
+    for workers in ([info], [], [info]):
+        found.look(workers)
     monkeypatch.setattr(witnessing.time, "monotonic", lambda: float("inf"))
-    found.look([card])
+    found.look([info])
     assert store.children(LOG_ENDS) == ()
 
 

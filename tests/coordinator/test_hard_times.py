@@ -45,7 +45,7 @@ def test_a_stranger_s_cards_and_hints_end_nothing_and_teach_nothing(harness: Coo
     assert harness.view(job).state is JobState.DONE
     kept = json.loads(harness.store.read_state(("state", "speeds.state")) or b"{}")
     assert "evil" not in kept
-    # Whatever was claimed, a batch of it is one that workers accept.
+    # Whatever was leased, a batch of it is one that workers accept.
     assert all(0 <= engine_ms <= audio_ms * 1_000 and audio_ms < 10**8 for engine_ms, audio_ms in kept[queue])
     assert harness.coordinator.floor.rates.predict(queue, "transcribe", 1) <= 1_000
 

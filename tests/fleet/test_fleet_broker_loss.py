@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from fleet import Fleet
-from fleet_claims import await_holder
+from fleet_leases import await_holder
 from planned_work import PlannedWork
 
-CLAIM_S = 2
+LEASE_S = 2
 SETTINGS = {
-    "SEGUE_CLAIM_SECONDS": str(CLAIM_S),
+    "SEGUE_LEASE_SECONDS": str(LEASE_S),
     "SEGUE_FAKE_DELAY_MS": "100",
     "SEGUE_BATCH_SECONDS": "2",
     "SEGUE_BATCH_SIZE": "4",
@@ -35,11 +35,11 @@ def waiting_messages(fleet: Fleet) -> dict[str, list[bytes]]:
 
 
 @pytest.mark.long
-def test_the_broker_is_away_for_longer_than_claims_last(work: PlannedWork) -> None:
+def test_the_broker_is_away_for_longer_than_leases_last(work: PlannedWork) -> None:
     job = work.submit("away", 60, ("es",))
     await_holder(work.fleet, spare=False)
     work.fleet.broker.stop()
-    time.sleep(2 * CLAIM_S)
+    time.sleep(2 * LEASE_S)
     work.fleet.broker.start()
     assert work.finish(job, "away", 60, ("es",)).recomputed_units() == 0
 

@@ -17,7 +17,7 @@ from pipeline.stages import engine_stages
 from tasks.queues import STORE_DIGITS, queue_name, step_keys
 
 SETTINGS = {
-    "SEGUE_CLAIM_SECONDS": "2",
+    "SEGUE_LEASE_SECONDS": "2",
     "SEGUE_FAKE_DELAY_MS": "60",
     "SEGUE_BATCH_SECONDS": "2",
     "SEGUE_BATCH_SIZE": "4",
@@ -58,9 +58,9 @@ def test_a_fleet_replaces_whatever_a_stranger_puts_under_its_names(tmp_path: Pat
         work = PlannedWork(fleet, tmp_path)
         job = work.submit("spoiled", 60, ("es",))
         fleet.start(2)
-        fleet.until(lambda: client.keys("segue:*:claim:*"), "work is begun")
+        fleet.until(lambda: client.keys("segue:*:lease:*"), "work is begun")
         for turn in range(len(PUT)):
-            # Claims and cards as well, whosever they are by now.
+            # Leases and worker infos as well, whosever they are by now.
             spoil(client, names | {name.decode() for name in client.scan_iter(match="segue*")}, turn)
             if turn % 3 == 0:
                 shown = fleet.segue("workers")

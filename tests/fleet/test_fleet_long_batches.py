@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from broker_server import BrokerServer
 from fleet import Fleet
-from fleet_claims import await_holder, idle_workers
+from fleet_leases import await_holder, idle_workers
 from planned_work import PlannedWork
 from queue_bench import QUEUE, STORE, QueueBench, wait_until
 from segue_process import ROOT
@@ -19,10 +19,10 @@ from segue_process import ROOT
 from jobs.submissions import Priority
 from tasks.broker import Broker
 
-#: Claim periods, and as many time-outs of a message, that the work takes.
+#: Lease periods, and as many time-outs of a message, that the work takes.
 PERIODS = (4, pytest.param(10, marks=pytest.mark.long))
 SETTINGS = {
-    "SEGUE_CLAIM_SECONDS": "1",
+    "SEGUE_LEASE_SECONDS": "1",
     "SEGUE_FAKE_DELAY_MS": "1100",
     "SEGUE_BATCH_SIZE": "16",
     "SEGUE_BATCH_SECONDS": "60",
@@ -41,7 +41,7 @@ serve(app, (QUEUE,), lambda message: print(message.batch, flush=True), name="oth
 
 
 @pytest.mark.parametrize("periods", PERIODS)
-def test_a_batch_of_many_claim_periods_runs_once_beside_an_idle_worker(tmp_path: Path, periods: int) -> None:
+def test_a_batch_of_many_lease_periods_runs_once_beside_an_idle_worker(tmp_path: Path, periods: int) -> None:
     with Fleet(tmp_path / "fleet", SETTINGS) as fleet:
         work = PlannedWork(fleet, tmp_path)
         fleet.start(2)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fleet import Fleet, FleetBooks, cards
-from fleet_claims import HeldBatch, RecordWatch, attempt_owners, await_holder, idle_workers, session_of
+from fleet import Fleet, FleetBooks, worker_infos
+from fleet_leases import HeldBatch, RecordWatch, attempt_owners, await_holder, idle_workers, session_of
 from link_proxy import LinkProxy
 from net_host import NetHost, may_network
 from planned_work import PlannedWork
@@ -23,9 +23,9 @@ from segue_process import COMMAND, SegueProcess
 
 #: Every test waits until a host that was cut off works again.
 pytestmark = pytest.mark.long
-CLAIM_S = 2
+LEASE_S = 2
 SETTINGS = {
-    "SEGUE_CLAIM_SECONDS": str(CLAIM_S),
+    "SEGUE_LEASE_SECONDS": str(LEASE_S),
     "SEGUE_FAKE_DELAY_MS": "500",
     "SEGUE_BATCH_SIZE": "2",
     "SEGUE_BATCH_SECONDS": "10",
@@ -56,8 +56,8 @@ class Hosts:
         return [attempt.id for attempt in self.fleet.attempts() if owners.get(session_of(attempt.id)) == name]
 
     def state_of(self, name: str) -> str:
-        """What a worker's card says."""
-        return next((str(card["state"]) for card in cards(self.fleet) if card["id"] == name), "")
+        """What a worker's info says."""
+        return next((str(info["state"]) for info in worker_infos(self.fleet) if info["id"] == name), "")
 
     def await_work_of(self, name: str, jobs: Iterator[str]) -> None:
         """Submits jobs, each second one while a worker has its hands full, until this worker begins a unit of them."""

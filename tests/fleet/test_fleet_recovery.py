@@ -15,7 +15,7 @@ from pipeline.report import JobState
 
 @pytest.mark.parametrize(("kills", "notices"), [(1, 1), pytest.param(3, 3, marks=pytest.mark.long)])
 def test_a_batch_moves_on_when_its_holder_is_killed_or_told_to_go(tmp_path: Path, kills: int, notices: int) -> None:
-    plan = RecoveryPlan(kills=kills, notices=notices, unit_ms=4000, claim_seconds=2)
+    plan = RecoveryPlan(kills=kills, notices=notices, unit_ms=4000, lease_seconds=2)
     with RecoveryFleet(plan, tmp_path) as storm:
         storm.run()
         assert {blow: len(seconds) for blow, seconds in storm.seconds.items()} == {

@@ -1,4 +1,4 @@
-"""A worker that stands still for longer than its claims last, and then goes on as if nothing had happened."""
+"""A worker that stands still for longer than its leases last, and then goes on as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from fleet import Fleet, FleetBooks
-from fleet_claims import RecordWatch, attempt_owners, await_holder, freeze, session_of
+from fleet_leases import RecordWatch, attempt_owners, await_holder, freeze, session_of
 from planned_work import PlannedWork
 
-SETTINGS = {"SEGUE_CLAIM_SECONDS": "2", "SEGUE_FAKE_DELAY_MS": "500"}
+SETTINGS = {"SEGUE_LEASE_SECONDS": "2", "SEGUE_FAKE_DELAY_MS": "500"}
 
 
 @pytest.mark.long

@@ -15,7 +15,7 @@ from pipeline.runtime import Settings, load_settings
 
 _FILES = (
     b'to = "es,ja"\nfrom = "en"\nformat = "srt,ass"\nbilingual = true\n',
-    b'# ours\nhome = "store"\nbatch_size = 4\nclaim_seconds = 6\ncurrency = "EUR"\n',
+    b'# ours\nhome = "store"\nbatch_size = 4\nlease_seconds = 6\ncurrency = "EUR"\n',
     b'out = "subs"\nglossary = "terms.csv"\ndevice = "cpu"\nfake_delay_ms = 1\nnode_price = "0.149 USD"\n',
 )
 _TOKENS = tuple(f"{name} = ".encode() for name in Settings.model_fields)

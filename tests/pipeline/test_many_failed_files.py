@@ -53,7 +53,7 @@ def test_a_note_that_a_power_cut_left_empty_is_missing_and_no_damage(bench: Benc
     broken.write_bytes(b"junk")
     bench.run(broken)
     store = bench.runtime().store
-    (note,) = store.home.glob("jobs/*/wish-*.state")
+    (note,) = store.home.glob("jobs/*/delivery-*.state")
     note.write_bytes(b"")
     assert [list(folder.results()) for folder in list_jobs(store)] == [[]]
     assert not list(store.home.glob("quarantine/*"))

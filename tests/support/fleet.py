@@ -46,7 +46,7 @@ class Fleet:
             **FAKES,
             "SEGUE_BROKER_URL": self.broker.url,
             "SEGUE_PREEMPTION": "none",
-            "SEGUE_CLAIM_SECONDS": "3",
+            "SEGUE_LEASE_SECONDS": "3",
             "SEGUE_BATCH_SECONDS": "3",
             **self.settings,
         }
@@ -236,15 +236,15 @@ class FleetBooks:
         return total
 
 
-def live_claims(fleet: Fleet) -> dict[str, str]:
-    """Claimed unit keys and their tokens, straight from the broker."""
+def live_leases(fleet: Fleet) -> dict[str, str]:
+    """Leased unit keys and their tokens, straight from the broker."""
     client = fleet.broker.client()
-    names = [name.decode() for name in client.scan_iter(match="segue:*:claim:*")]
+    names = [name.decode() for name in client.scan_iter(match="segue:*:lease:*")]
     return {name.rpartition(":")[2]: value.decode() for name in names if (value := client.get(name)) is not None}
 
 
-def cards(fleet: Fleet) -> Iterator[dict[str, Any]]:
-    """Cards of the workers that are alive, straight from the broker."""
+def worker_infos(fleet: Fleet) -> Iterator[dict[str, Any]]:
+    """Worker infos of those that are alive, straight from the broker."""
     client = fleet.broker.client()
     for name in client.scan_iter(match="segue:*:worker:*"):
         if (value := client.get(name)) is not None:

@@ -3,7 +3,7 @@
     python tests/support/pass_clock.py BROKER_URL HOME SECONDS
 
 Prints JSON. A pretended worker takes messages and commits empty results between two passes, outside of the clock, so
-that there is something to settle. Every pass is made a full one: queues, claims and results are all looked at.
+that there is something to settle. Every pass is made a full one: queues, leases and results are all looked at.
 """
 
 from __future__ import annotations

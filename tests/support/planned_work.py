@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleet import Fleet, FleetBooks
-from fleet_claims import planner
+from fleet_leases import planner
 from planned_reference import reference_outputs
 from segue_process import read_outputs
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from fleet import Fleet, FleetAttempt
-from fleet_claims import AttemptWatch, HeldBatch, await_holder, idle_workers, planner
+from fleet_leases import AttemptWatch, HeldBatch, await_holder, idle_workers, planner
 from segue_process import SegueProcess
 
 from jobs.submissions import QueueView
@@ -47,8 +47,8 @@ class RecoveryPlan:
     #: Engine time of a unit, and units in the batch that wanders.
     unit_ms: int = 60_000
     units: int = 8
-    #: The default of SEGUE_CLAIM_SECONDS.
-    claim_seconds: int = 6
+    #: The default of SEGUE_LEASE_SECONDS.
+    lease_seconds: int = 6
     patience_s: float = 120.0
 
 
@@ -69,7 +69,7 @@ class RecoveryFleet:
                 "SEGUE_BATCH_SECONDS": "60",
                 # Parts of two units, as of an engine that takes two at once.
                 "SEGUE_BATCH_SIZE": "2",
-                "SEGUE_CLAIM_SECONDS": str(self.plan.claim_seconds),
+                "SEGUE_LEASE_SECONDS": str(self.plan.lease_seconds),
             },
         )
         #: Process id -> the cloud around it, and the file that would be a notice.
@@ -101,8 +101,8 @@ class RecoveryFleet:
             watch = AttemptWatch(store)
             for blow in blows:
                 held = await_holder(self.fleet, spare=True)
-                # At any moment between two renewals of the claims.
-                time.sleep(self.chance.uniform(0.0, plan.claim_seconds / 3))
+                # At any moment between two renewals of the leases.
+                time.sleep(self.chance.uniform(0.0, plan.lease_seconds / 3))
                 began = self._strike(held, blow)
                 found = self._await_elsewhere(watch, held, began)
                 self.seconds.setdefault(blow, []).append(found.at - began)

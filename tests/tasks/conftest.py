@@ -20,7 +20,7 @@ def broker_server() -> Iterator[BrokerServer]:
 
 @pytest.fixture
 def broker(broker_server: BrokerServer) -> Iterator[Broker]:
-    """The test store's part of that server; claims last for a second."""
+    """The test store's part of that server; leases last for a second."""
     found = Broker.connect(broker_server.url, STORE, 1000)
     yield found
     found.close()

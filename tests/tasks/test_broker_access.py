@@ -62,7 +62,7 @@ def _works(url: str) -> None:
     broker = Broker.connect(url, STORE, 1000)
     try:
         broker.ping()
-        assert broker.claim(["a" * 64], "one") == {"a" * 64}
+        assert broker.lease(["a" * 64], "one") == {"a" * 64}
         with QueueBench(broker, url) as bench:
             bench.start()
             bench.proves_alive()
@@ -189,7 +189,7 @@ def test_the_rights_in_the_documentation_are_enough(broker_server: BrokerServer)
     broker.ping()
     broker.beat("w1", {}, 5000)
     broker.hint({"fact": "worker_up"})
-    assert [card["id"] for card in broker.workers()] == ["w1"]
+    assert [info["id"] for info in broker.workers()] == ["w1"]
     broker.retire("w1")
     assert broker.hints(0.1) == [{"fact": "worker_up"}]
     assert broker.hints(0.1) == []
@@ -204,13 +204,13 @@ def test_the_rights_in_the_documentation_are_enough(broker_server: BrokerServer)
     _works(url)
     client.execute_command("ACL", "SETUSER", "segue", "-evalsha")
     with pytest.raises(BrokerAwayError, match="does not permit"):
-        Broker.connect(url, STORE, 1000).claim(["a" * 64], "one")
+        Broker.connect(url, STORE, 1000).lease(["a" * 64], "one")
 
 
 def test_another_database_of_the_server_is_another_broker(broker: Broker, broker_server: BrokerServer) -> None:
     other = Broker.connect(f"redis://127.0.0.1:{broker_server.port}/5", STORE, 1000)
-    broker.claim(["a" * 64], "one")
-    assert other.claim(["a" * 64], "two") == {"a" * 64}
+    broker.lease(["a" * 64], "one")
+    assert other.lease(["a" * 64], "two") == {"a" * 64}
     other.close()
     _works(f"redis://127.0.0.1:{broker_server.port}/6")
 

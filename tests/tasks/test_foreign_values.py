@@ -33,7 +33,7 @@ def _beat(broker: Broker) -> None:
 
 
 def _is_registered(broker: Broker) -> bool:
-    return [card["id"] for card in broker.workers()] == [WORKER]
+    return [info["id"] for info in broker.workers()] == [WORKER]
 
 
 def _registers(broker: Broker) -> bool:
@@ -53,7 +53,7 @@ def _steps_down(broker: Broker) -> bool:
 
 def _releases(broker: Broker) -> bool:
     broker.release([KEY], "one")
-    return broker.claim([KEY], "two") == {KEY}
+    return broker.lease([KEY], "two") == {KEY}
 
 
 def _hints(broker: Broker) -> bool:
@@ -69,12 +69,12 @@ def _sends(broker: Broker) -> bool:
 
 #: Every name that Segue has in a broker, its type there, and every call that touches it: it works, whatever is there.
 KEYS: dict[str, tuple[str, tuple[Callable[[Broker], bool], ...]]] = {
-    f"{PREFIX}claim:{KEY}": (
+    f"{PREFIX}lease:{KEY}": (
         "string",
         (
-            lambda broker: broker.claim([KEY], "one") == {KEY},
+            lambda broker: broker.lease([KEY], "one") == {KEY},
             lambda broker: broker.renew([KEY], "one") == {KEY},
-            lambda broker: broker.claimed([KEY]) == {},
+            lambda broker: broker.leased([KEY]) == {},
             _releases,
         ),
     ),
@@ -119,22 +119,22 @@ def test_a_value_that_was_replaced_is_said_in_one_line(
     ]
 
 
-def test_one_foreign_claim_among_thousands_is_taken(broker: Broker, broker_server: BrokerServer) -> None:
+def test_one_foreign_lease_among_thousands_is_taken(broker: Broker, broker_server: BrokerServer) -> None:
     keys = [f"{number:064x}" for number in range(2000)]
-    PUT["list"](broker_server.client(), f"{PREFIX}claim:{keys[1777]}")
-    assert broker.claim(keys, "one") == set(keys)
-    assert set(broker.claimed(keys).values()) == {"one"}
+    PUT["list"](broker_server.client(), f"{PREFIX}lease:{keys[1777]}")
+    assert broker.lease(keys, "one") == set(keys)
+    assert set(broker.leased(keys).values()) == {"one"}
 
 
-def test_a_claim_that_never_ends_is_nobodys(broker: Broker, broker_server: BrokerServer) -> None:
+def test_a_lease_that_never_ends_is_nobodys(broker: Broker, broker_server: BrokerServer) -> None:
     client = broker_server.client()
     for value, more in (("x", {}), (b"\xff\x00" * 500_000, {}), ("one", {}), ("x", {"ex": 86_400}), ("", {})):
-        for name in (f"{PREFIX}claim:{KEY}", f"{PREFIX}leader"):
+        for name in (f"{PREFIX}lease:{KEY}", f"{PREFIX}leader"):
             client.set(name, value, **more)
-        assert broker.claimed([KEY]) == {}
-        assert broker.claim([KEY], "one") == {KEY}
+        assert broker.leased([KEY]) == {}
+        assert broker.lease([KEY], "one") == {KEY}
         assert broker.lead("one", 5000)
-        assert 0 < client.pttl(f"{PREFIX}claim:{KEY}") <= 1000
+        assert 0 < client.pttl(f"{PREFIX}lease:{KEY}") <= 1000
         broker.release([KEY], "one")
         broker.step_down("one")
 
@@ -188,10 +188,10 @@ def test_a_card_that_is_none_of_ours_is_left_out(broker: Broker, broker_server: 
     client = broker_server.client()
     broker.beat("other", {}, 60_000)
     client.set(f"{PREFIX}worker:other", HOSTILE_JSON[name])
-    cards = {card["id"]: card for card in broker.workers()}
-    assert WORKER in cards
-    assert set(cards) <= {WORKER, "other"}
-    assert name == "huge" or set(cards) == {WORKER}
+    workers = {info["id"]: info for info in broker.workers()}
+    assert WORKER in workers
+    assert set(workers) <= {WORKER, "other"}
+    assert name == "huge" or set(workers) == {WORKER}
 
 
 def test_members_of_the_register_that_no_worker_entered_hide_none(broker: Broker, broker_server: BrokerServer) -> None:

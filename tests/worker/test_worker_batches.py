@@ -25,19 +25,19 @@ def test_a_message_is_computed_from_end_to_end(bench: WorkerBench):
     first = bench.send(bench.message(plan))
     worker = bench.start()
     bench.await_done(first)
-    card = wait_until(lambda: [card for card in bench.broker.workers() if card["serves"]])[0]
-    assert [each["queue"] for each in card["serves"] if each["stage"] == "transcribe"] == [bench.queue("transcribe")]
+    info = wait_until(lambda: [info for info in bench.broker.workers() if info["serves"]])[0]
+    assert [each["queue"] for each in info["serves"] if each["stage"] == "transcribe"] == [bench.queue("transcribe")]
     second = bench.send(bench.message(plan))
     bench.await_done(second)
     assert second.units[0].slot.language == "es"
     worker.await_event("batch_done", 2)
     assert worker.leave() == 0, worker.text
     assert set(bench.computed().values()) == {1}
-    assert bench.unclaimed(first)
+    assert bench.unleased(first)
     assert bench.broker.workers() == []
     # The books say whose process it was, and how long its engines took to load.
     (process,) = bench.facts("process_started")
-    assert (process["worker"], process["node"]) == (worker.name, card["node"])
+    assert (process["worker"], process["node"]) == (worker.name, info["node"])
     assert {fact["stage"] for fact in bench.facts("engine_loaded")} == {"transcribe", "translate"}
     assert {fact["attempt"].split("/")[0] for fact in bench.facts("attempt_started")} == {process["session"]}
 
@@ -67,8 +67,8 @@ def test_units_that_another_worker_took_over_are_left_to_it(bench: WorkerBench):
     worker.await_event("batch_done")
     assert bench.missing(message)
     assert bench.missing(message) <= set(stolen)
-    assert set(bench.broker.claimed(stolen).values()) == {"another"}
-    assert "segue_claims_lost_total 0.0" not in bench.metrics(worker)
+    assert set(bench.broker.leased(stolen).values()) == {"another"}
+    assert "segue_leases_lost_total 0.0" not in bench.metrics(worker)
 
 
 def test_failures_are_noted_in_their_round_and_not_tried_again(bench: WorkerBench):
@@ -126,5 +126,5 @@ def test_damaged_audio_is_reported_and_other_jobs_go_on(bench: WorkerBench):
     assert left == {damaged.job_id}
     hints = bench.broker.hints(1.0)
     assert [hint["jobs"] for hint in hints if hint["fact"] == "audio_damaged"] == [[damaged.job_id]]
-    assert bench.unclaimed(message)
+    assert bench.unleased(message)
     assert JobFolder(bench.store, damaged.job_id).failures() == {}

@@ -40,7 +40,7 @@ def test_a_unit_that_kills_engines_fails_after_three_deaths_alone_and_the_others
     deaths = folder.incidents.deaths()
     assert [death.alone for death in deaths[key]].count(True) == 3
     assert all(not death.alone for other, found in deaths.items() if other != key for death in found)
-    assert bench.unclaimed(message)
+    assert bench.unleased(message)
     # The next round begins without a blemish: the unit is tried again, alone only after it has killed again.
     folder.clear_failures(order="retry")
     assert folder.incidents.deaths() == {}
@@ -151,8 +151,8 @@ def test_the_engine_process_dies_with_its_supervisor(bench: WorkerBench):
     worker.wait()
     wait_until(lambda: not _runs(engine))
     assert bench.missing(message)
-    assert not bench.unclaimed(message)
-    wait_until(lambda: bench.unclaimed(message))
+    assert not bench.unleased(message)
+    wait_until(lambda: bench.unleased(message))
 
 
 def _runs(pid: int) -> bool:

@@ -74,10 +74,10 @@ def test_a_frozen_worker_that_wakes_up_finds_its_work_taken_over_and_adds_nothin
     zombie = bench.start(fake_delay_ms=150)
     wait_until(lambda: len(bench.missing(message)) < 12, lambda: bench.said)
     zombie.signal(signal.SIGSTOP)
-    wait_until(lambda: bench.unclaimed(message))
+    wait_until(lambda: bench.unleased(message))
     other = bench.start(fake_delay_ms=60)
     bench.send(message)
-    wait_until(lambda: bench.broker.claimed(sorted(bench.missing(message))), lambda: bench.said)
+    wait_until(lambda: bench.broker.leased(sorted(bench.missing(message))), lambda: bench.said)
     zombie.signal(signal.SIGCONT)
     bench.await_done(message)
     zombie.await_event("batch_done")
@@ -92,14 +92,14 @@ def test_azure_is_told_that_a_machine_may_go_once_its_worker_has_drained(bench: 
     with MetadataEmulator(Cloud.AZURE) as azure:
         worker = bench.start(fake_delay_ms=60, preemption="azure", metadata_url=azure.url)
         wait_until(lambda: len(bench.missing(message)) < 8, lambda: bench.said)
-        (card,) = wait_until(lambda: [card for card in bench.broker.workers() if card["batch"]])
-        assert (card["cloud"], card["size"], card["spot"]) == ("azure", azure.node.facts.size, True)
-        assert card["jobs"] == [message.units[0].job_id]
+        (info,) = wait_until(lambda: [info for info in bench.broker.workers() if info["batch"]])
+        assert (info["cloud"], info["size"], info["spot"]) == ("azure", azure.node.facts.size, True)
+        assert info["jobs"] == [message.units[0].job_id]
         event = azure.preempt(20.0)
         assert worker.wait() == 0, worker.text
         assert azure.acknowledged == [event]
-    (beats,) = bench.store.children(("nodes", card["node"]))[:1]
-    last = bench.store.read_journal(("nodes", card["node"], beats)).entries[-1]
+    (beats,) = bench.store.children(("nodes", info["node"]))[:1]
+    last = bench.store.read_journal(("nodes", info["node"], beats)).entries[-1]
     assert (last["fact"], last["worker"]) == ("session_closed", worker.name)
     assert "azure" in last["reason"]
 

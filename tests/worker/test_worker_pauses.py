@@ -38,7 +38,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_pauses_a_worker_that_keeps_its_claims_and_computes_nothing(small_disk: Path):
+def test_a_full_disk_pauses_a_worker_that_keeps_its_leases_and_computes_nothing(small_disk: Path):
     with WorkerBench(small_disk) as bench:
         message = bench.message(bench.plan(8))
         worker = bench.start()
@@ -46,8 +46,8 @@ def test_a_full_disk_pauses_a_worker_that_keeps_its_claims_and_computes_nothing(
         ballast = small_disk / "ballast"
         ballast.write_bytes(b"x" * (bench.store.free_bytes() - 100_000))
         bench.send(message)
-        wait_until(lambda: [card for card in bench.broker.workers() if card["state"] == "paused"], lambda: bench.said)
-        held = bench.broker.claimed([ref.key for ref in message.units])
+        wait_until(lambda: [info for info in bench.broker.workers() if info["state"] == "paused"], lambda: bench.said)
+        held = bench.broker.leased([ref.key for ref in message.units])
         assert len(held) == 8
         assert bench.computed() == {}
         ballast.unlink()
@@ -80,8 +80,8 @@ def test_a_job_that_a_newer_segue_planned_pauses_a_worker_instead_of_going_round
     bench.send(message)
     worker = bench.start()
     worker.await_event("paused", 2)
-    (card,) = wait_until(bench.broker.workers)
-    assert (card["state"], "version 99" in card["reason"]) == ("paused", True)
+    (info,) = wait_until(bench.broker.workers)
+    assert (info["state"], "version 99" in info["reason"]) == ("paused", True)
     assert bench.computed() == {}
     newer.unlink()
     bench.await_done(message)
@@ -95,7 +95,7 @@ def test_a_broker_that_forgets_everything_and_goes_away_stops_no_batch(bench: Wo
     worker = bench.start(fake_delay_ms=250)
     wait_until(lambda: len(bench.missing(message)) < 16, lambda: bench.said)
     bench.server.restart()
-    wait_until(lambda: bench.broker.claimed(sorted(bench.missing(message))), lambda: bench.said)
+    wait_until(lambda: bench.broker.leased(sorted(bench.missing(message))), lambda: bench.said)
     bench.server.stop()
     bench.await_done(message)
     worker.await_event("batch_done")

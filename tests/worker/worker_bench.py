@@ -242,12 +242,12 @@ class WorkerBench:
     def await_done(self, message: BatchMessage) -> None:
         wait_until(lambda: not self.missing(message), lambda: f"a batch: {self.said}")
 
-    def unclaimed(self, message: BatchMessage) -> bool:
-        return not self.broker.claimed([ref.key for ref in message.units])
+    def unleased(self, message: BatchMessage) -> bool:
+        return not self.broker.leased([ref.key for ref in message.units])
 
     def steal(self, key: str) -> None:
-        """Gives a claim to another."""
-        name = f"segue:{self.store.identity.id[:12]}:claim:{key}"
+        """Gives a lease to another."""
+        name = f"segue:{self.store.identity.id[:12]}:lease:{key}"
         self.server.client().set(name, "another", px=60_000)
 
     def metrics(self, worker: WorkerProcess) -> str:
@@ -276,7 +276,7 @@ class WorkerBench:
             "transcriber": "fake",
             "translator": "fake",
             "preemption": "none",
-            "claim_seconds": 1,
+            "lease_seconds": 1,
             "batch_size": 4,
         }
         values |= self.settings | settings

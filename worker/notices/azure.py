@@ -23,7 +23,7 @@ _EVENTS = "/metadata/scheduledevents?api-version=2020-07-01"
 #: Events that delete the VM: we go at once, because staying longer is only paid for.
 _DELETING = frozenset({"Preempt", "Terminate"})
 #: Events that end every process but leave the VM. They are announced from minutes to days ahead, so we work on until
-#: shortly before. `Freeze` is none of them: a pause of seconds, which claims outlive.
+#: shortly before. `Freeze` is none of them: a pause of seconds, which leases outlive.
 _RESTARTING = frozenset({"Reboot", "Redeploy"})
 _RESTART_HORIZON_S = 120.0
 

@@ -29,7 +29,7 @@ class OpenJob:
     request: PlanRequest
     work: JobWork
     #: (number of the input in the run, where its outputs go).
-    wishes: list[tuple[int, Delivery]]
+    deliveries: list[tuple[int, Delivery]]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class EngineNeed:
 
 
 @dataclass
-class Board:
+class RunState:
     """Everything under one lock. Whoever calls `changed.wait` must hold it; the other methods take it themselves."""
 
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -73,11 +73,11 @@ class Board:
             self.jobs[job.work.plan.job_id] = job
             self.changed.notify_all()
 
-    def join(self, job_id: str, wish: tuple[int, Delivery]) -> bool:
+    def join(self, job_id: str, delivery: tuple[int, Delivery]) -> bool:
         """Adds one more wish to a job that is open already; False when it is not."""
         with self.changed:
             if job_id in self.jobs:
-                self.jobs[job_id].wishes.append(wish)
+                self.jobs[job_id].deliveries.append(delivery)
                 return True
             return False
 

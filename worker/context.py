@@ -12,7 +12,7 @@ from core.errors import SegueError
 from tasks.broker import Broker
 from worker.engine_host import EngineHost
 from worker.journal import WorkerLog
-from worker.keeper import ClaimKeeper
+from worker.lease_renewer import LeaseRenewer
 from worker.metrics import WorkerMetrics
 from worker.poison import Health
 
@@ -20,13 +20,13 @@ from worker.poison import Health
 UNIT_BYTES = 64 * 1024
 
 
-class Courier:
+class AsyncSender:
     """Tells the broker things later, in turn: an engine must not wait for a broker that is away."""
 
     def __init__(self) -> None:
         self._errands: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         # A daemon: at the end nobody waits for a broker that does not answer.
-        self._thread = threading.Thread(target=self._work, name="courier", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="sender", daemon=True)
         self._thread.start()
 
     def post(self, tell: Callable[..., object], *values: object) -> None:
@@ -44,21 +44,21 @@ class Courier:
 
 
 @dataclass
-class Workplace:
+class WorkerContext:
     """What a worker computes with; one a process."""
 
     worker: str
     store: Store
     broker: Broker
     engine: EngineHost
-    keeper: ClaimKeeper
+    leases: LeaseRenewer
     metrics: WorkerMetrics
     log: WorkerLog
     stall_seconds: int
     #: The machine's session.
     node: str = ""
     health: Health = field(default_factory=Health)
-    courier: Courier = field(default_factory=Courier)
+    sender: AsyncSender = field(default_factory=AsyncSender)
     _chunks: int = 0
 
     def next_chunk(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import psutil
-from fleet import Fleet, FleetAttempt, cards, live_claims, read_fleet_attempts
+from fleet import Fleet, FleetAttempt, live_leases, read_fleet_attempts, worker_infos
 from planned_jobs import JobMaker, fake_runtime
 from segue_process import SegueProcess
 
@@ -17,7 +17,7 @@ from journals.attempts import read_attempts
 
 @dataclass(frozen=True)
 class HeldBatch:
-    """The claims of one worker on one batch."""
+    """The leases of one worker on one batch."""
 
     worker: SegueProcess
     #: The worker's id.
@@ -29,7 +29,7 @@ class HeldBatch:
 def held_batches(fleet: Fleet) -> Iterator[HeldBatch]:
     """What the workers that run hold."""
     tokens: defaultdict[str, list[str]] = defaultdict(list)
-    for key, token in live_claims(fleet).items():
+    for key, token in live_leases(fleet).items():
         tokens[token].append(key)
     for token, keys in tokens.items():
         name = token.split(":", 1)[0]
@@ -46,7 +46,7 @@ def worker_called(fleet: Fleet, name: str) -> SegueProcess | None:
 
 def idle_workers(fleet: Fleet) -> list[str]:
     """Ids of the workers that are ready and have nothing to do."""
-    return [card["id"] for card in cards(fleet) if card["state"] == "idle" and card["serves"]]
+    return [info["id"] for info in worker_infos(fleet) if info["state"] == "idle" and info["serves"]]
 
 
 def await_holder(

@@ -1,4 +1,4 @@
-"""Claims: the right to compute a unit, held with a token for a limited time. Also who leads.
+"""Leases: the right to compute a unit, held with a token for a limited time. Also who leads.
 
 Every change is a script that runs in the broker as one step, so that between looking and writing nobody else can act.
 """
@@ -13,10 +13,10 @@ _KEYS_A_CALL = 500
 
 #: No token is longer.
 _TOKEN_BYTES = 256
-#: Milliseconds that no claim of ours lasts: SEGUE_CLAIM_SECONDS is 600 at most.
+#: Milliseconds that no lease of ours lasts: SEGUE_LEASE_SECONDS is 600 at most.
 _LONGEST_MS = 600_000
 
-# The holder of a claim. What never expires, or not for hours, no Segue has set: a stranger's value would hold a unit up
+# The holder of a lease. What never expires, or not for hours, no Segue has set: a stranger's value would hold a unit up
 # for ever.
 _HOLDER = f"""
 local function holder_of(key)
@@ -29,7 +29,7 @@ local function holder_of(key)
 end
 """
 
-# KEYS: claims. ARGV: token, ms. Returns 1 for every claim that is now the token's, else 0. A claim that is missing is
+# KEYS: leases. ARGV: token, ms. Returns 1 for every lease that is now the token's, else 0. A lease that is missing is
 # set: for one who acquires it is free, and for one who renews the broker has lost its memory (or the holder was late,
 # and nobody else took it).
 _HOLD = f"""{_HOLDER}
@@ -46,7 +46,7 @@ end
 return held
 """
 
-# KEYS: claims. Returns their holders; of a stranger's long text as much as a token has.
+# KEYS: leases. Returns their holders; of a stranger's long text as much as a token has.
 _HOLDERS = f"""{_HOLDER}
 local found = {{}}
 for i, key in ipairs(KEYS) do
@@ -56,7 +56,7 @@ end
 return found
 """
 
-# KEYS: claims. ARGV: token. Removes those that are the token's.
+# KEYS: leases. ARGV: token. Removes those that are the token's.
 _DROP = """
 local dropped = 0
 for _, key in ipairs(KEYS) do
@@ -68,8 +68,8 @@ return dropped
 """
 
 
-class Claims:
-    """Claims under one prefix. Thread-safe, as the client is. Raises what redis-py raises."""
+class Leases:
+    """Leases under one prefix. Thread-safe, as the client is. Raises what redis-py raises."""
 
     def __init__(self, client: Any, prefix: str) -> None:
         self._prefix = prefix

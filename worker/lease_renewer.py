@@ -1,4 +1,4 @@
-"""Keeping claims: a thread that renews them while the work goes on, and says which of them others have taken over."""
+"""Renews leases in a thread while the work goes on, and says which of them others have taken over."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Callable, Collection, Sequence
 
 from tasks.broker import Broker, BrokerAwayError
 
-#: Without a sign of life from the one who works for so long, claims are left to run out: it may hang on a dead disk.
+#: Without a sign of life from the one who works for so long, leases are left to run out: it may hang on a dead disk.
 _PULSE_SECONDS = 30.0
 
 
-class ClaimKeeper:
-    """The claims of one worker on the batch that it computes. Safe for several threads.
+class LeaseRenewer:
+    """The leases of one worker on the batch that it computes. Safe for several threads.
 
-    A broker that is away is no reason to stop: what is computed stays computed, and when it is back the claims are
+    A broker that is away is no reason to stop: what is computed stays computed, and when it is back the leases are
     asserted again, unless another worker has them by then.
     """
 
     def __init__(
-        self, broker: Broker, claim_seconds: int, on_lost: Callable[[int], None], say: Callable[[str], None]
+        self, broker: Broker, lease_seconds: int, on_lost: Callable[[int], None], say: Callable[[str], None]
     ) -> None:
-        self._broker, self._claim_s, self._say = broker, float(claim_seconds), say
+        self._broker, self._lease_s, self._say = broker, float(lease_seconds), say
         self._on_lost = on_lost
         self._lock = threading.Lock()
         self._keys: set[str] = set()
@@ -32,13 +32,13 @@ class ClaimKeeper:
         self._renewed = self._pulsed = time.monotonic()
         self._away = False
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="claims", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="leases", daemon=True)
         self._thread.start()
 
     def take(self, keys: Sequence[str], token: str) -> set[str]:
-        """Claims what is free and keeps it from now on; returns it. Raises BrokerAwayError."""
+        """Leases what is free and keeps it from now on; returns it. Raises BrokerAwayError."""
         with self._lock:
-            ours = self._broker.claim(keys, token)
+            ours = self._broker.lease(keys, token)
             self._keys, self._lost, self._token = set(ours), frozenset(), token
             self._renewed = self._pulsed = time.monotonic()
         return ours
@@ -48,11 +48,11 @@ class ClaimKeeper:
         self._pulsed = time.monotonic()
 
     def check(self) -> None:
-        """Renews at once if the last renewal is so old that the claims may have run out: we may have been frozen.
+        """Renews at once if the last renewal is so old that the leases may have run out: we may have been frozen.
 
         While the broker is known to be away there is nothing to learn: the thread asks it again and again.
         """
-        if not self._away and time.monotonic() - self._renewed > self._claim_s * 2 / 3:
+        if not self._away and time.monotonic() - self._renewed > self._lease_s * 2 / 3:
             self._renew()
 
     def lost(self) -> frozenset[str]:
@@ -60,7 +60,7 @@ class ClaimKeeper:
         return self._lost
 
     def release(self, token: str, keys: Collection[str] | None = None) -> None:
-        """Gives claims of this token back, all of them by default. A broker that is away forgets them by itself."""
+        """Gives leases of this token back, all of them by default. A broker that is away forgets them by itself."""
         with self._lock:
             if token != self._token:
                 # It came late: the next batch may be about the same units.
@@ -70,17 +70,17 @@ class ClaimKeeper:
                 return
             self._keys = self._keys - ours
             try:
-                # Within the lock: a renewal that came after it would take the claims again.
+                # Within the lock: a renewal that came after it would take the leases again.
                 self._broker.release(sorted(ours), self._token)
             except BrokerAwayError as error:
                 self._note_away(error)
 
     def close(self) -> None:
-        """Ends the thread; what is still claimed runs out."""
+        """Ends the thread; what is still leased runs out."""
         self._closed.set()
 
     def _work(self) -> None:
-        while not self._closed.wait(self._claim_s / 3):
+        while not self._closed.wait(self._lease_s / 3):
             if time.monotonic() - self._pulsed < _PULSE_SECONDS:
                 self._renew()
 
@@ -98,7 +98,7 @@ class ClaimKeeper:
             self._renewed = began
             if self._away:
                 self._away = False
-                self._say("the broker is back; claims asserted again")
+                self._say("the broker is back; leases asserted again")
             lost = self._keys - kept
             if lost:
                 self._on_lost(len(lost))
