@@ -1,182 +1,23 @@
-"""Commands of the queue without a coordinator: orders on disk, and views written by hand."""
+"""The other commands of the queue without a coordinator: orders on disk, and views written by hand."""
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from segue_cli import ROOT, Segue
+from queue_views import apply_orders, show, submit
+from segue_cli import Segue
 from spoken import SPEECH
 
 from cache.store import Store
-from cli.queue import follow
 from core.keys import canonical_json
-from jobs.presence import note_coordinator
 from jobs.queue_view import Priority, QueueView, write_view
-from jobs.submissions import OrderKind, file_order, pending_orders
+from jobs.submissions import OrderKind
 from jobs.webhooks import OUTBOX, EventEnd, EventOutcome, make_event_id, write_outcome
 from pipeline.incidents import Death, Incidents
 from pipeline.job import PLAN_VERSION
 from pipeline.report import JobState
-
-
-@pytest.fixture
-def media(tmp_path: Path) -> Path:
-    copied = tmp_path / "talk.flac"
-    copied.write_bytes(SPEECH.read_bytes())
-    return copied
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "home") as opened:
-        yield opened
-
-
-def submit(segue: Segue, media: Path, *more: str) -> str:
-    done = segue("submit", media, "--to", "es", "--from", "en", "--out", "out", "--json", *more)
-    assert done.code == 0, done.stderr
-    (job,) = done.json["jobs"]
-    return str(job["id"])
-
-
-def apply_orders(store: Store) -> list[OrderKind]:
-    """What a coordinator does with orders, without doing anything about them."""
-    orders = pending_orders(store)
-    for order in orders:
-        file_order(store, order)
-    return [order.kind for order in orders]
-
-
-def show(store: Store, job_id: str, state: JobState, **changes: object) -> QueueView:
-    """The view of a job as a coordinator would write it."""
-    from jobs.queue_listing import job_view
-
-    apply_orders(store)
-    view = job_view(store, job_id, ())
-    assert view is not None
-    view = replace(view, state=state, waiting_for="", **changes)  # type: ignore[arg-type]
-    write_view(store, view)
-    return view
-
-
-def test_submit_writes_an_order_and_prints_the_job(segue: Segue, media: Path, store: Store) -> None:
-    done = segue("submit", media, "--to", "es", "--label", "show=sands", "--priority", "rush")
-    assert done.code == 0
-    (line,) = done.stdout.splitlines()
-    job_id, state, name = line.split()
-    assert (state, name) == ("queued", "talk.flac")
-    assert "no coordinator" in done.stderr
-    (order,) = pending_orders(store)
-    assert (order.job_id, order.kind) == (job_id, OrderKind.SUBMIT)
-    assert order.submission is not None
-    assert (order.submission.labels, order.submission.priority) == ({"show": "sands"}, "rush")
-
-
-def test_nothing_is_remarked_while_a_coordinator_lives(segue: Segue, media: Path, store: Store) -> None:
-    note_coordinator(store, "redis://:secret@host:6379/0")
-    assert "coordinator" not in segue("submit", media, "--to", "es").stderr
-    assert b"secret" not in (store.home / "state" / "coordinator.state").read_bytes()
-
-
-def test_submitting_again_is_the_same_job_and_adds_nothing(segue: Segue, media: Path, store: Store) -> None:
-    first = submit(segue, media)
-    assert submit(segue, media) == first
-    assert apply_orders(store) == [OrderKind.SUBMIT]
-    assert submit(segue, media) == first
-    show(store, first, JobState.RUNNING)
-    again = segue("submit", media, "--to", "es", "--from", "en", "--out", "out", "--json").json["jobs"][0]
-    assert (again["id"], again["state"]) == (first, "running")
-    assert pending_orders(store) == ()
-    assert submit(segue, media, "--owner", "somebody else") != first
-
-
-def test_another_place_is_one_more_delivery_of_the_same_job(segue: Segue, media: Path, store: Store) -> None:
-    first = submit(segue, media)
-    done = segue("submit", media, "--to", "es", "--from", "en", "--out", "elsewhere", "--json")
-    assert done.json["jobs"][0]["id"] == first
-    folders = [order.submission.delivery.folder.name for order in pending_orders(store) if order.submission]
-    assert folders == ["out", "elsewhere"]
-    assert len(segue("jobs", "--json").json["jobs"]) == 1
-
-
-@pytest.mark.parametrize("state", [JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED])
-def test_submitting_what_ended_with_gaps_asks_for_it_again(
-    segue: Segue, media: Path, store: Store, state: JobState
-) -> None:
-    job_id = submit(segue, media)
-    show(store, job_id, state)
-    assert submit(segue, media) == job_id
-    assert len(pending_orders(store)) == 1
-    assert submit(segue, media) == job_id
-    assert len(pending_orders(store)) == 1
-
-
-def test_what_is_done_and_unchanged_is_said_to_be_done(segue: Segue, media: Path, store: Store, tmp_path: Path) -> None:
-    ran = segue("run", media, "--to", "es", "--from", "en", "--out", "out", "--json").json["jobs"][0]
-    done = segue("submit", media, "--to", "es", "--from", "en", "--out", "out", "--json")
-    (job,) = done.json["jobs"]
-    assert (job["id"], job["state"], job["outputs"]) == (ran["id"], "done", ran["outputs"])
-    assert pending_orders(store) == ()
-    assert segue("wait", job["id"]).code == 0
-    (tmp_path / "out" / "talk.es.srt").unlink()
-    assert segue("submit", media, "--to", "es", "--from", "en", "--out", "out", "--json").json["jobs"][0]["state"] == (
-        "queued"
-    )
-
-
-def test_bad_files_are_reported_and_the_others_are_submitted(
-    segue: Segue, media: Path, store: Store, tmp_path: Path
-) -> None:
-    (tmp_path / "notes.mp4").write_text("no media", encoding="utf-8")
-    (tmp_path / "empty.mp4").write_bytes(b"")
-    # What is named and not there is bad usage: nothing is submitted before the command is right.
-    assert segue("submit", "none.mp4", media, "--to", "es").code == 2
-    assert pending_orders(store) == ()
-    done = segue("submit", "notes.mp4", "empty.mp4", media, "--to", "es", "--json")
-    assert done.code == 3
-    states = {Path(job["media"]).name: (job["state"], bool(job["reason"])) for job in done.json["jobs"]}
-    bad = ("failed", True)
-    assert states == {"notes.mp4": bad, "empty.mp4": bad, "talk.flac": ("queued", False)}
-    assert len(pending_orders(store)) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["--label", "nothing"], "--label show=sands"),
-        (["--label", "a=1", "--label", "a=2"], "given twice"),
-        (["--notify", "ftp://example.org/x?token=secret"], "http"),
-        (["--priority", "soon"], "rush"),
-        (["--to", "klingonese"], "klingonese"),
-        (["--transcriber", "whisperr"], "whisperr"),
-    ],
-)
-def test_bad_options_exit_with_2_and_order_nothing(
-    segue: Segue, media: Path, store: Store, arguments: list[str], expected: str
-) -> None:
-    done = segue("submit", media, *arguments)
-    assert done.code == 2
-    assert expected in done.stderr
-    assert "secret" not in done.stderr
-    assert pending_orders(store) == ()
-
-
-def test_a_manifest_is_submitted_row_by_row(segue: Segue, media: Path, tmp_path: Path) -> None:
-    (tmp_path / "b.flac").write_bytes(SPEECH.read_bytes() + b"\0")
-    (tmp_path / "list.csv").write_text("media,to\ntalk.flac,es\nb.flac,ja\n", encoding="utf-8")
-    done = segue("submit", "list.csv", "--json")
-    assert done.code == 0, done.stderr
-    assert len({job["id"] for job in done.json["jobs"]}) == 2
-    assert segue("status", "last", "--json").json["id"] == done.json["jobs"][-1]["id"]
 
 
 def test_jobs_lists_and_filters(segue: Segue, store: Store, tmp_path: Path) -> None:
@@ -302,66 +143,6 @@ def test_a_job_of_run_cannot_be_cancelled(segue: Segue, media: Path) -> None:
     assert "never submitted" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("state", "code"),
-    [
-        (JobState.DONE, 0),
-        (JobState.PARTIAL, 3),
-        (JobState.FAILED, 3),
-        (JobState.CANCELLED, 3),
-        (JobState.RUNNING, 75),
-        (JobState.QUEUED, 75),
-    ],
-)
-def test_the_exit_code_of_wait_says_how_a_job_ended(
-    segue: Segue, media: Path, store: Store, state: JobState, code: int
-) -> None:
-    job_id = submit(segue, media)
-    show(store, job_id, state, reason="because")
-    done = segue("wait", job_id, "--timeout", "0", "--json")
-    assert done.code == code
-    assert [(job["id"], job["state"], job["reason"]) for job in done.json["jobs"]] == [(job_id, state, "because")]
-
-
-def test_wait_is_as_bad_as_the_worst_of_its_jobs(segue: Segue, media: Path, store: Store, tmp_path: Path) -> None:
-    (tmp_path / "b.flac").write_bytes(SPEECH.read_bytes() + b"\0")
-    ids = [submit(segue, media), submit(segue, tmp_path / "b.flac")]
-    show(store, ids[0], JobState.DONE)
-    show(store, ids[1], JobState.PARTIAL)
-    assert segue("wait", *ids).code == 3
-    segue("retry", ids[1])
-    assert segue("wait", *ids, "--timeout", "0").code == 75
-
-
-def started(segue: Segue, *arguments: str) -> subprocess.Popen[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SEGUE_")}
-    env = clean | {"SEGUE_HOME": str(segue.folder / "home"), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-P", "-m", "cli.main", *arguments]
-    return subprocess.Popen(command, cwd=segue.folder, env=env, stdout=subprocess.PIPE, text=True)
-
-
-def test_watch_tells_of_changes_until_the_job_ends(segue: Segue, media: Path, store: Store) -> None:
-    job_id = submit(segue, media)
-    with started(segue, "watch", job_id, "--json") as watching:
-        assert watching.stdout is not None
-        assert '"queued"' in watching.stdout.readline()
-        show(store, job_id, JobState.RUNNING)
-        assert '"running"' in watching.stdout.readline()
-        show(store, job_id, JobState.FAILED, reason="no speech")
-        assert '"no speech"' in watching.stdout.readline()
-    assert watching.returncode == 3
-
-
-def test_leaving_watch_leaves_the_job_alone(segue: Segue, media: Path, store: Store) -> None:
-    job_id = submit(segue, media)
-    with started(segue, "watch", job_id, "--json") as watching:
-        assert watching.stdout is not None
-        watching.stdout.readline()
-        watching.send_signal(signal.SIGINT)
-    assert watching.returncode == 75
-    assert [order.kind for order in pending_orders(store)] == [OrderKind.SUBMIT]
-
-
 def test_logs_merge_what_all_writers_noted(segue: Segue, media: Path, store: Store) -> None:
     job_id = submit(segue, media)
     apply_orders(store)
@@ -395,42 +176,6 @@ def test_help_groups_the_commands(segue: Segue) -> None:
     text = segue("--help").stdout
     for word in ("Queue", "Fleet", "submit", "reprioritise", "workers", "coordinator", "emulate-metadata"):
         assert word in text
-
-
-def test_whoever_waits_is_told_again_that_nobody_takes_the_job_up(
-    segue: Segue, media: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job_id = submit(segue, media)
-    monkeypatch.setattr(follow, "_REMIND_EVERY_S", 0.0)
-    waited = segue("wait", job_id, "--timeout", "0.6")
-    assert waited.code == 75
-    assert waited.stderr.count("no coordinator runs on this store: jobs wait, nothing is lost; 'segue up'") > 1
-
-
-def test_whoever_waits_is_told_what_a_job_waits_for(
-    segue: Segue, media: Path, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job_id = submit(segue, media)
-    apply_orders(store)
-    note_coordinator(store, "redis://somewhere:6379/0")
-    view = QueueView(
-        job_id, JobState.QUEUED, Priority.NORMAL, "ann", {}, (media,), "", waiting_for="no worker serves it"
-    )
-    write_view(store, view)
-    monkeypatch.setattr(follow, "_REMIND_EVERY_S", 0.0)
-    waited = segue("wait", job_id, "--timeout", "0.1", "--json")
-    assert waited.json["jobs"][0]["state"] == "queued"
-    assert "still waiting for talk.flac: queued: no worker serves" in waited.stderr
-
-
-def test_a_coordinator_that_was_killed_on_this_machine_is_missed_at_once(
-    segue: Segue, media: Path, store: Store
-) -> None:
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    noted = {"at": datetime.now(UTC).isoformat(), "pid": gone.pid, "host": socket.gethostname(), "url_of_broker": ""}
-    store.replace_state(("state", "coordinator.state"), canonical_json(noted))
-    assert "no coordinator runs on this store since" in segue("submit", media, "--to", "es").stderr
 
 
 def test_what_a_cancelled_job_has_not_done_yet_is_nothing_to_review(segue: Segue, media: Path, store: Store) -> None:

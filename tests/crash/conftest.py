@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,15 @@ def long_job(speech: Path) -> Job:
 
 
 @pytest.fixture(scope="session")
-def long_reference(long_job: Job, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def undelayed_job(long_job: Job) -> Job:
+    """The long job with engines that take no time, where nothing is to be interrupted."""
+    return replace(long_job, settings={**long_job.settings, "SEGUE_FAKE_DELAY_MS": "0"})
+
+
+@pytest.fixture(scope="session")
+def long_reference(undelayed_job: Job, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The outputs of an uninterrupted run."""
-    return reference_of(long_job, tmp_path_factory)
+    return outputs_of(undelayed_job, Place(tmp_path_factory.mktemp("reference")))
 
 
 @pytest.fixture(scope="session")
@@ -46,13 +53,31 @@ def short_job(sample: Path) -> Job:
 
 
 @pytest.fixture(scope="session")
-def short_reference(short_job: Job, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The outputs of an uninterrupted run."""
-    return reference_of(short_job, tmp_path_factory)
+def short_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Where the short job has run once."""
+    return Place(tmp_path_factory.mktemp("short"))
 
 
-def reference_of(job: Job, folders: pytest.TempPathFactory) -> dict[str, bytes]:
-    place = Place(folders.mktemp("reference"))
+@pytest.fixture(scope="session")
+def short_reference(short_job: Job, short_place: Place) -> dict[str, bytes]:
+    """The outputs of an uninterrupted run, which is kept for `finished`."""
+    outputs = outputs_of(short_job, short_place)
+    for folder in (short_place.home, short_place.out):
+        shutil.copytree(folder, short_place.base / "kept" / folder.name)
+    return outputs
+
+
+@pytest.fixture
+def finished(short_reference: dict[str, bytes], short_place: Place) -> Place:
+    """The short job, through and untouched, in the folder in which it ran."""
+    for folder in (short_place.home, short_place.out):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(short_place.base / "kept" / folder.name, folder)
+    return short_place
+
+
+def outputs_of(job: Job, place: Place) -> dict[str, bytes]:
+    """Runs the job to its end; what it wrote."""
     ended = run_job(job, place)
     assert ended.code == 0, ended.err
     outputs = read_outputs(place.out)

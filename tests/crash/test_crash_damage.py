@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from segue_cli import SegueHere
 from segue_process import Ended, Job, Place, read_outputs, run_job, run_segue
 
 SEED = int(os.environ.get("CRASH_SEED", "20261"))
@@ -35,11 +36,9 @@ def state_files(home: Path) -> list[Path]:
 
 
 @pytest.fixture
-def finished(short_job: Job, short_reference: dict[str, bytes], place: Place) -> Place:
-    """A job that is through."""
-    assert run_job(short_job, place).code == 0
-    assert read_outputs(place.out) == short_reference
-    return place
+def segue(finished: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> SegueHere:
+    """The command in this process, over the finished job: one start of Python for each file would take longer."""
+    return SegueHere(finished.base, monkeypatch, capsys)
 
 
 def one_of_each(home: Path) -> list[Path]:
@@ -61,6 +60,11 @@ def harmed(files: list[Path], home: Path, harm: Harm) -> Iterator[str]:
             yield path.relative_to(home).as_posix()
 
 
+def run_here(segue: SegueHere, job: Job, place: Place) -> Ended:
+    done = segue(*job.arguments(place), SEGUE_OWNER="tests")
+    return Ended(done.code, done.stdout, done.stderr)
+
+
 def assert_mended(ended: Ended, place: Place, reference: dict[str, bytes], what: str) -> None:
     assert ended.code == 0, f"{what}: {ended.err}{ended.out}"
     assert "Traceback" not in ended.err, what
@@ -76,6 +80,7 @@ def test_a_damaged_file_is_made_again_whichever_it_is(
     harm: Harm,
     choose: Callable[[Path], list[Path]],
     finished: Place,
+    segue: SegueHere,
     short_job: Job,
     short_reference: dict[str, bytes],
 ) -> None:
@@ -83,7 +88,7 @@ def test_a_damaged_file_is_made_again_whichever_it_is(
     seen = []
     for what in harmed(choose(finished.home), finished.home, harm):
         shutil.rmtree(finished.out)
-        assert_mended(run_job(short_job, finished), finished, short_reference, what)
+        assert_mended(run_here(segue, short_job, finished), finished, short_reference, what)
         seen.append(what)
     assert len(seen) >= 12, seen
 

@@ -72,7 +72,12 @@ def assert_continued(
     [(2, 0), *(pytest.param(*each, marks=pytest.mark.long) for each in ((1, 0), (4, 12), (6, 140)))],
 )
 def test_a_disk_that_fills_up_interrupts_and_more_room_continues(
-    long_job: Job, long_reference: dict[str, bytes], place: Place, wanted: int, spare_kb: int
+    long_job: Job,
+    undelayed_job: Job,
+    long_reference: dict[str, bytes],
+    place: Place,
+    wanted: int,
+    spare_kb: int,
 ) -> None:
     with small_disk(place.home, 16_000):
         slow = replace(long_job, settings={**long_job.settings, "SEGUE_FAKE_DELAY_MS": "250"})
@@ -84,7 +89,7 @@ def test_a_disk_that_fills_up_interrupts_and_more_room_continues(
         assert read_outputs(place.out) == {} if place.out.exists() else True
         first = session_names(place.home)
         remount(place.home, "size=32000k")
-        assert_continued(long_job, place, first, long_reference, first)
+        assert_continued(undelayed_job, place, first, long_reference, first)
 
 
 def test_a_disk_without_room_for_the_audio_says_how_much_is_needed(long_job: Job, place: Place) -> None:
@@ -127,7 +132,7 @@ def test_a_read_only_home_is_said_at_once(short_job: Job, short_reference: dict[
 
 
 def test_a_home_that_turns_read_only_is_continued_when_it_is_mended(
-    long_job: Job, long_reference: dict[str, bytes], place: Place
+    long_job: Job, undelayed_job: Job, long_reference: dict[str, bytes], place: Place
 ) -> None:
     with small_disk(place.home, 32_000):
         slow = replace(long_job, settings={**long_job.settings, "SEGUE_FAKE_DELAY_MS": "150"})
@@ -138,7 +143,7 @@ def test_a_home_that_turns_read_only_is_continued_when_it_is_mended(
         assert_clear(ended, "read-only")
         first = session_names(place.home)
         remount(place.home, "rw")
-        assert_continued(long_job, place, first, long_reference, first)
+        assert_continued(undelayed_job, place, first, long_reference, first)
 
 
 def retry_while_busy(act: Callable[[], None]) -> None:
@@ -173,7 +178,7 @@ def test_a_foreign_folder_is_not_taken_for_a_vanished_store(long_job: Job, place
 
 
 def test_a_removed_home_is_said_and_a_new_run_starts_over(
-    long_job: Job, long_reference: dict[str, bytes], place: Place
+    long_job: Job, undelayed_job: Job, long_reference: dict[str, bytes], place: Place
 ) -> None:
     slow = replace(long_job, settings={**FAKES, "SEGUE_FAKE_DELAY_MS": "200", "SEGUE_BATCH_SIZE": "2"})
     with SegueProcess.of(slow, place) as process:
@@ -183,7 +188,7 @@ def test_a_removed_home_is_said_and_a_new_run_starts_over(
         ended = process.wait()
     assert_clear(ended, "vanished")
     assert not place.home.exists(), "nothing is created in its place"
-    assert run_job(long_job, place).code == 0
+    assert run_job(undelayed_job, place).code == 0
     assert read_outputs(place.out) == long_reference
 
 

@@ -51,9 +51,9 @@ def test_a_kill_after_each_of_the_first_commits_costs_at_most_one_batch(
 
 
 def test_a_kill_while_outputs_are_written_leaves_them_to_the_next_run(
-    long_job: Job, long_reference: dict[str, bytes], place: Place
+    undelayed_job: Job, long_reference: dict[str, bytes], place: Place
 ) -> None:
-    storm = Storm(long_job, place, long_reference)
+    storm = Storm(undelayed_job, place, long_reference)
     storm.finish()
     storm.kill_delivery(random.Random(SEED), times=4)
     assert_nothing_lost(storm.settle())

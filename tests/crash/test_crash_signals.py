@@ -42,7 +42,7 @@ def interrupt(job: Job, place: Place, number: int) -> Ended:
 
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM])
 def test_a_signal_finishes_the_batch_and_the_next_run_completes(
-    slow_job: Job, long_job: Job, long_reference: dict[str, bytes], place: Place, number: int
+    slow_job: Job, undelayed_job: Job, long_reference: dict[str, bytes], place: Place, number: int
 ) -> None:
     ended = interrupt(slow_job, place, number)
     assert ended.code == INTERRUPTED, ended.err
@@ -50,7 +50,7 @@ def test_a_signal_finishes_the_batch_and_the_next_run_completes(
     assert "stopping after the batch in flight" in ended.err
     assert "Traceback" not in ended.err
     first = session_names(place.home)
-    assert run_job(long_job, place).code == 0
+    assert run_job(undelayed_job, place).code == 0
     assert read_outputs(place.out) == long_reference
     sessions = first + [name for name in session_names(place.home) if name not in first]
     books = read_books(place.home, sessions)
@@ -59,7 +59,9 @@ def test_a_signal_finishes_the_batch_and_the_next_run_completes(
     assert all(attempt.yielded for attempt in books.attempts)
 
 
-def test_a_second_signal_leaves_at_once(slow_job: Job, long_reference: dict[str, bytes], place: Place) -> None:
+def test_a_second_signal_leaves_at_once(
+    slow_job: Job, undelayed_job: Job, long_reference: dict[str, bytes], place: Place
+) -> None:
     stuck = Job(slow_job.media, settings={**slow_job.settings, "SEGUE_FAKE_DELAY_MS": "60000"})
     with SegueProcess.of(stuck, place) as process:
         await_moment(Moment(Phase.COMPUTING, 4, 0.05), process, place)
@@ -71,8 +73,7 @@ def test_a_second_signal_leaves_at_once(slow_job: Job, long_reference: dict[str,
     assert ended.code == INTERRUPTED
     assert "Traceback" not in ended.err
     first = session_names(place.home)
-    again = Job(slow_job.media, settings={**slow_job.settings, "SEGUE_FAKE_DELAY_MS": "0"})
-    assert run_job(again, place).code == 0
+    assert run_job(undelayed_job, place).code == 0
     assert read_outputs(place.out) == long_reference
     sessions = first + [name for name in session_names(place.home) if name not in first]
     assert find_breaches(read_books(place.home, sessions), killed=frozenset(first)) == []
