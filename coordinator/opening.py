@@ -62,8 +62,7 @@ def open_job(
         return Unopened(wanted, folder, finished)
     for submission in wanted.submissions:
         folder.note_delivery(submission.delivery, submission.settings.describe_engines(), latest=False)
-        settings = submission.settings
-        submission.delivery.check(settings.source_language, settings.target_languages, store)
+        submission.delivery.check(submission.settings, store)
     request = plan_request_of(wanted.submissions[-1], runtime)
     work = open_work(request, folder, _leaving(request, stopping, alone=alone))
     return Opened(wanted, folder, request, work, folder.round())

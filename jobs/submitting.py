@@ -116,7 +116,7 @@ class Submitter:
             return Submitted(delivery.media, view.state, job_id)
         if not orders and not folder.has_plan():
             _probe(submission)
-        delivery.check(submission.settings.source_language, submission.settings.target_languages, store)
+        delivery.check(submission.settings, store)
         latest = max((order.id for order in orders), default="")
         pending.append(give_order(store, OrderKind.SUBMIT, job_id, submission, after=latest))
         return Submitted(delivery.media, JobState.QUEUED, job_id, ordered=True)

@@ -180,7 +180,7 @@ class Executor:
         if known is not None:
             self._finish(number, replace(known, left_behind=left_by(folder, delivery, known)))
             return
-        delivery.check(request.settings.source_language, request.settings.target_languages, self._store)
+        delivery.check(request.settings, self._store)
         if self._state.join(request.job_id, (number, delivery)):
             return
         hearing = {} if folder.has_plan() else engines_of_views(request.settings)
@@ -337,7 +337,8 @@ class Executor:
         for number, delivery in job.deliveries:
             try:
                 (result,) = deliver(job.work, job.folder, [delivery], self._runtime, without)
-            except MachineError as error:
+            except (BlobDamagedError, MachineError) as error:
+                # The next run computes a result anew whose blob is in quarantine.
                 result = FileResult(delivery.media, JobState.FAILED, job.folder.job_id, str(error))
             self._finish(number, result)
 

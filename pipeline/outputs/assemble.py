@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from core.speech import Span
 from core.text import Dropped
@@ -48,7 +49,7 @@ class Assembly:
     #: What is missing, in one line; empty when nothing is.
     reason: str
     tally: Tally
-    #: Further files that stages deliver: what their names end in -> content. Made when they are asked for.
+    #: Further files that stages deliver: what their names end in -> content. Made once, when they are asked for.
     stage_files: Callable[[], Mapping[str, bytes]] = field(default=dict, compare=False)
 
     @property
@@ -97,7 +98,7 @@ def assemble_job(work: JobWork) -> Assembly:
             missed_ms=complete.missed_ms,
             units=count_units(work),
         ),
-        stage_files=lambda: _stage_files(work),
+        stage_files=cache(lambda: _stage_files(work)),
     )
 
 

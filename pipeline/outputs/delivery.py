@@ -19,6 +19,8 @@ from cache.store import Store
 from core.errors import DiskFullError, SegueError
 from core.keys import canonical_json, digest_bytes
 from media.names import fitting_path, longest_name
+from pipeline.job import JobSettings
+from pipeline.stages import suffixes_of
 
 #: Subtitle formats written by default; `<stem>.json` always comes with them.
 DEFAULT_FORMATS = ("srt", "vtt")
@@ -77,11 +79,12 @@ class Delivery:
             force=force,
         )
 
-    def check(self, source: str, targets: Sequence[str], store: Store) -> None:
+    def check(self, settings: JobSettings, store: Store) -> None:
         """Refuses, before anything is spent, what could not be delivered in the end. Raises OutputError.
 
-        ``source`` is empty as long as the language is not known; its files are then looked at when they are written.
+        As long as the spoken language is not known, its files are looked at when they are written.
         """
+        source, targets = settings.source_language, settings.target_languages
         nearest = self.folder
         while not nearest.exists() and nearest != nearest.parent:
             nearest = nearest.parent
@@ -101,7 +104,8 @@ class Delivery:
         names = [name for name in (source, *targets) if name]
         if self.bilingual and source:
             names.extend(f"{source}+{target}" for target in targets if target != source)
-        suffixes = ["json", *(f"{name}.{format_}" for name in names for format_ in self.formats)]
+        subtitles = (f"{name}.{format_}" for name in names for format_ in self.formats)
+        suffixes = ["json", *subtitles, *suffixes_of(settings)]
         for path in (self.path(suffix) for suffix in suffixes):
             self._refuse_foreign(path, store)
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from cache.faults import BlobDamagedError
 from cache.store import Store
 from pipeline.jobs import JobFolder
 from pipeline.outputs.assemble import Assembly, assemble_job
 from pipeline.outputs.delivery import PARTIAL, Delivery, holds, is_ours, outputs_of_media, read_mux_note
 from pipeline.outputs.documents import mux_inputs, outputs_of
 from pipeline.report import FileResult, LeftBehind
+from pipeline.stages import switch_for
 from pipeline.work import JobWork
 from subtitles.formats import FORMATS
 
@@ -39,7 +41,10 @@ def left_by(folder: JobFolder, delivery: Delivery, result: FileResult) -> tuple[
     if plan is None:
         return ()
     assembly = assemble_job(JobWork.open(plan, folder.store, folder.failures()))
-    return _differing(earlier, delivery, assembly, folder.store)
+    try:
+        return _differing(earlier, delivery, assembly, folder.store)
+    except BlobDamagedError:
+        return ()  # What was delivered is there, and whoever delivers it again hears of the damage.
 
 
 def left_behind(
@@ -93,7 +98,11 @@ class _Judge:
         rest = path.name.removeprefix(self.delivery.stem)
         if rest.startswith(f"{PARTIAL}.") and not self.assembly.partial:
             return LeftBehind(path, "with gaps, unlike the finished ones", "")
-        languages, _, format_ = rest.removeprefix(PARTIAL).removeprefix(".").rpartition(".")
+        suffix = rest.removeprefix(PARTIAL).removeprefix(".")
+        languages, _, format_ = suffix.rpartition(".")
+        if format_ not in FORMATS:
+            switch = switch_for(suffix, self.assembly.plan.settings)
+            return LeftBehind(path, _OUT_OF_DATE, f"--{switch.replace('_', '-')}" if switch else "")
         known = {self.assembly.language, *self.assembly.translations}
         gone = [name for name in languages.split("+") if name and name not in known]
         if gone:

@@ -17,6 +17,7 @@ from pipeline.outputs.documents import mux_inputs, outputs_of
 from pipeline.outputs.left_behind import left_behind
 from pipeline.report import FileResult, JobState
 from pipeline.runtime import Runtime
+from pipeline.stages import suffixes_of
 from pipeline.work import JobWork
 
 
@@ -69,7 +70,7 @@ def _partial_paths(assembly: Assembly, delivery: Delivery) -> list[Path]:
     pairs = [f"{assembly.language}+{target}" for target in assembly.translations]
     suffixes = [
         "json",
-        *assembly.stage_files(),
+        *suffixes_of(assembly.plan.settings),
         *(f"{name}.{format_}" for name in languages + pairs for format_ in delivery.formats),
     ]
     return [delivery.path(suffix, partial=True) for suffix in suffixes]

@@ -89,6 +89,17 @@ def options_said(settings: object) -> dict[str, Any]:
     return {option.name: said[option.name] for option in declared_options() if said[option.name] != option.default}
 
 
+def suffixes_of(settings: JobSettings) -> tuple[str, ...]:
+    """What the names of the files end in that the stages of such a job may deliver."""
+    return tuple(suffix for stage in STAGES if stage.active(settings) for suffix in stage.suffixes(settings))
+
+
+def switch_for(suffix: str, settings: JobSettings) -> str:
+    """The option that would make such a job deliver a file whose name ends so; empty where none would."""
+    off = (stage for stage in STAGES if stage.switch and not stage.active(settings))
+    return next((stage.switch for stage in off if suffix in stage.suffixes(settings)), "")
+
+
 def stages_served(settings: object) -> tuple[Stage, ...]:
     """The stages that a worker with these settings serves unless it is told which."""
     return tuple(stage for stage in main_stages() if not stage.switch or getattr(settings, stage.switch, False))

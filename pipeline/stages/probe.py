@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from core.errors import StoreError
+from cache.faults import BlobDamagedError
 from pipeline.stages.stage import Done, Inputs, Need, NewBlob, OnFailure, Results, Slot, Stage, StageOption, Unit
 from pipeline.stages.translate import Translate, translated_targets
 
 if TYPE_CHECKING:
     from engines.probe import ProbeRequest, Tone
-    from pipeline.job import Plan
+    from pipeline.job import JobSettings, Plan
     from pipeline.stages.stage import StageJob
     from pipeline.views import Views
 
@@ -88,6 +88,9 @@ class Probe(Stage):
     def blobs(self, value: Tone) -> tuple[NewBlob, ...]:
         return (NewBlob("tone", value.samples),)
 
+    def suffixes(self, settings: JobSettings) -> tuple[str, ...]:
+        return tuple(f"{language}.probe.wav" for language in settings.target_languages)
+
     def outputs(self, job: StageJob) -> Mapping[str, bytes]:
         """``es.probe.wav``: the tones of the takes that were chosen, one after the other."""
         chosen: dict[str, dict[int, Slot]] = {}
@@ -126,7 +129,7 @@ def _samples(job: StageJob, slot: Slot) -> bytes:
         if reader is not None:
             with reader:
                 return reader.read(0, blob.size)
-    raise StoreError(f"the tone of {slot.describe()} is not in the store any more", "run the same again")
+    raise BlobDamagedError(f"the tone of {slot.describe()} is not in the store any more", "run the same again")
 
 
 def _wave(samples: bytes) -> bytes:

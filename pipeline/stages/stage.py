@@ -294,10 +294,14 @@ class Stage:
 
     # -- what is delivered -----------------------------------------------------------------------------------
 
+    def suffixes(self, settings: JobSettings) -> tuple[str, ...]:
+        """What the names of all files end in that `outputs` may give for such a job: known before anything is spent."""
+        return ()
+
     def outputs(self, job: StageJob) -> Mapping[str, bytes]:
         """Files that a job with this stage delivers beside its subtitles: what their names end in -> content.
 
-        Raises StoreError when a blob is gone.
+        Raises BlobDamagedError when a blob is gone.
         """
         return {}
 

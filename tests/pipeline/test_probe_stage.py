@@ -13,7 +13,7 @@ from job_bench import Bench
 from spoken import SAMPLE
 from typer.testing import CliRunner
 
-from cache.envelope import Retention
+from cache.envelope import BlobRef, Retention
 from cache.removal import DAY_S
 from cache.store import Store
 from cli.main import app
@@ -170,3 +170,65 @@ def test_outputs_that_need_a_lost_blob_say_so(bench: Bench) -> None:
     stage = next(stage for stage in STAGES if stage.name == "probe")
     with pytest.raises(StoreError, match=slot.describe()):
         stage.outputs(work)
+
+
+def tone_of(folder: JobFolder, take: int = 1) -> tuple[Slot, BlobRef]:
+    slot, key = next(
+        (slot, key) for slot, key in work_of(folder).units.items() if (slot.stage, slot.take) == ("probe", take)
+    )
+    head = folder.store.head(key)
+    assert head is not None
+    return slot, head.blobs[0]
+
+
+def damage(folder: JobFolder) -> None:
+    path = folder.store.home / "blobs" / tone_of(folder)[1].digest
+    data = bytearray(path.read_bytes())
+    data[5] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+def test_a_blob_that_was_damaged_on_disk_costs_its_own_file_and_is_made_anew(bench: Bench, tmp_path: Path) -> None:
+    folder = run(bench)
+    whole = without_outputs(bench)
+    damage(folder)
+    other = tmp_path / "other.mp4"
+    other.write_bytes(SAMPLE.read_bytes() + b"\0")
+    report = bench.run(SAMPLE, other, to=("es", "ja"), stage_options=ON)
+    assert [str(file.state) for file in report.files] == ["failed", "done"]
+    assert "run the same command again" in report.files[0].reason
+    assert not report.stopped
+    run(bench)
+    assert {name: data for name, data in bench.outputs().items() if name.startswith("sample.")} == whole
+
+
+def test_a_finished_job_is_not_opened_anew_for_damage_in_what_it_delivered(bench: Bench) -> None:
+    bench.run_one(SAMPLE, to=("es", "ja"), stage_options=ON, formats=("ass",))
+    folder = run(bench)
+    damage(folder)
+    assert run(bench).job_id == folder.job_id
+
+
+def test_a_file_that_is_not_ours_is_refused_before_anything_is_spent(bench: Bench) -> None:
+    bench.out.mkdir(parents=True)
+    (bench.out / "sample.ja.probe.wav").write_bytes(b"somebody's")
+    result = bench.run_one(SAMPLE, to=("es", "ja"), stage_options=ON)
+    assert result.state == "failed"
+    assert "sample.ja.probe.wav exists and Segue did not write it" in result.reason
+    assert bench.computed() == {}
+
+
+def test_the_names_of_its_files_are_known_before(bench: Bench) -> None:
+    work = work_of(run(bench))
+    for stage in STAGES:
+        assert set(stage.outputs(work)) <= set(stage.suffixes(work.plan.settings))
+
+
+def test_its_file_beside_a_job_without_it_is_out_of_date_and_the_flag_would_renew_it(bench: Bench) -> None:
+    run(bench)
+    left = bench.run_one(SAMPLE, to=("es",)).left_behind
+    assert {(each.path.name, each.why, each.renewal) for each in left if each.path.suffix == ".wav"} == {
+        ("sample.es.probe.wav", "of an earlier run", "--fake-stages"),
+        ("sample.ja.probe.wav", "of an earlier run", ""),
+    }
