@@ -43,11 +43,14 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 WINDOW_MS = 1000
 #: A test that waits for so long has failed; nothing is asserted about times below it.
 PATIENCE_S = 30.0
+#: The command with shorter pauses: what is tested is that a worker waits, not for how long.
 _SEGUE = """
 from cli import main
-from cli.queue import worker
-if "worker" not in {command.name for command in main.app.registered_commands}:
-    main.app.command("worker")(worker.worker_command)
+from tasks import consumer, transport
+from worker import supervisor
+transport.AdmittingTransport.brpop_timeout = 0.1
+consumer._RETRY_S = 0.1
+supervisor._STORE_PAUSE_S = 0.5
 main.main()
 """
 
