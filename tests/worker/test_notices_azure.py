@@ -98,7 +98,7 @@ def test_acknowledging_when_azure_is_away_says_so_and_does_not_raise() -> None:
 
 def test_a_cancelled_event_is_withdrawn_once() -> None:
     box = NoticeBox()
-    plan = EmulatorPlan(Scenario.CANCELLED, after=0.05, notice=2.0)
+    plan = EmulatorPlan(Scenario.CANCELLED, after=0.05, notice=1.0)
     with MetadataEmulator(Cloud.AZURE, plan) as cloud, box.watching("azure", cloud.url) as watcher:
         notice = box.first()
         wait_until(lambda: box.withdrawn)
@@ -155,7 +155,7 @@ def test_the_slow_first_call_is_waited_for() -> None:
 
 def test_a_late_notice_states_how_little_is_left() -> None:
     box = NoticeBox()
-    plan = EmulatorPlan(Scenario.LATE_NOTICE, after=0.0, notice=3.0)
+    plan = EmulatorPlan(Scenario.LATE_NOTICE, after=0.0, notice=1.0)
     with MetadataEmulator(Cloud.AZURE, plan) as cloud, box.watching("azure", cloud.url):
         assert box.first().seconds_left <= 5
 

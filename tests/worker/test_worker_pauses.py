@@ -92,7 +92,7 @@ def test_a_job_that_a_newer_segue_planned_pauses_a_worker_instead_of_going_round
 
 def test_a_broker_that_forgets_everything_and_goes_away_stops_no_batch(bench: WorkerBench):
     message = bench.send(bench.message(bench.plan(16)))
-    worker = bench.start(fake_delay_ms=250)
+    worker = bench.start(fake_delay_ms=150)
     wait_until(lambda: len(bench.missing(message)) < 16, lambda: bench.said)
     bench.server.restart()
     wait_until(lambda: bench.broker.leased(sorted(bench.missing(message))), lambda: bench.said)
