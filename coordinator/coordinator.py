@@ -39,7 +39,7 @@ class Coordinator:
         self._deaths = DeathWatch(runtime.store, self.floor.witness, self.floor.say)
         self.admission = Admission(self.floor, self._finalizer, self._views)
         self._budgets = Budgets(self.floor, self.admission, self._finalizer)
-        self._results = Results(self.floor, self.admission.restore_views)
+        self._results = Results(self.floor, self.admission.restore_views, self.admission.withdraw)
         self.dispatcher = Dispatcher(self.floor, self._results)
         self._quarantined = QuarantinedJobs(self.floor, self._finalizer, self.admission.withdraw)
         #: Deliveries that have ended, and whose consequences have not been drawn.

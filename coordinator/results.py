@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from coordinator.active import ActiveJob
 from coordinator.floor import WRITER, Floor
 from coordinator.in_flight import SentBatch
 from core.keys import Key
+from pipeline.work import Resolver
 from tasks.queues import is_queue_of
 
 #: How often units that nobody has reported are looked for on disk, in seconds.
@@ -23,9 +25,13 @@ FRUITLESS_S = 90.0
 class Results:
     """Settles units whose record or failure is on disk."""
 
-    def __init__(self, floor: Floor, restore_views: Callable[[object], None]) -> None:
-        self._floor, self._restore_views = floor, restore_views
+    def __init__(
+        self, floor: Floor, restore_views: Callable[[object], None], withdraw: Callable[[ActiveJob], None]
+    ) -> None:
+        self._floor, self._restore_views, self._withdraw = floor, restore_views, withdraw
         self._swept = 0.0
+        #: Units because of which a job was opened anew: once for each, so that no disagreement goes on for ever.
+        self._reopened: set[Key] = set()
 
     def take_in(self, hints: Iterable[dict[str, Any]]) -> None:
         """Settles what is on disk. Hints only say where to look first."""
@@ -90,7 +96,14 @@ class Results:
         return len(missing) < len(keys)
 
     def note_fruitless(self, batch: SentBatch) -> None:
-        """A worker was through with a batch and left units without a word: a few times over a while is a failure."""
+        """A worker was through with a batch and left units without a word: a few times over a while is a failure.
+
+        A job whose units are not what its records on disk make of them is opened anew instead: a record that was there
+        when it was opened has been damaged or removed since, and is computed again.
+        """
+        for job_id in {unit.job_id for unit in batch.units.values()}:
+            with self._floor.isolating(job_id):
+                self._reopen_outdated(job_id, batch)
         now = time.monotonic()
         for key, unit in list(batch.units.items()):
             job = self._floor.active.get(unit.job_id)
@@ -105,3 +118,18 @@ class Results:
                 self._floor.in_flight.settle(key)
                 job.work.fail(unit, reason)
                 job.touch()
+
+    def _reopen_outdated(self, job_id: str, batch: SentBatch) -> None:
+        job = self._floor.active.get(job_id)
+        if job is None:
+            return
+        disk = Resolver(job.work.plan, self._floor.store, job.folder.failures())
+        for unit in batch.units.values():
+            if unit.job_id != job_id or unit.key in self._reopened:
+                continue
+            found = disk.unit(unit.slot)
+            if found is None or found.key != unit.key:
+                self._reopened.add(unit.key)
+                self._floor.log(job_id, "reopened", f"what {unit.describe()} reads is not on the disk any more")
+                self._withdraw(job)
+                return

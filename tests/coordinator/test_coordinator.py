@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 from harness import CoordinatorHarness
 
+from cache.envelope import Record
+from core.text import Word
+from engines.transcribe.interface import Transcript
+from engines.translate.interface import TranslatedLine, Translation
 from jobs.submissions import OrderKind, Priority, give_order, open_jobs, order_names
+from pipeline.lookup import UnitLookup
 from pipeline.report import JobState
+from pipeline.stages import stage_named
+from pipeline.stages.stage import Slot
 
 
 def finish_everything(harness: CoordinatorHarness, *jobs: str) -> None:
@@ -340,3 +347,39 @@ def test_the_same_content_in_two_jobs_is_computed_once(harness: CoordinatorHarne
     harness.until(over)
     assert len(keys) == len(set(keys)) == 8
     assert harness.view(other.job_id).state is JobState.DONE
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("lose", ["truncate", "remove"])
+def test_a_record_that_was_lost_after_it_was_settled_is_computed_again(harness: CoordinatorHarness, lose: str) -> None:
+    """Workers find no unit that reads it; the coordinator, who had read it before, looks at the disk again."""
+    harness.show_worker()
+    job = harness.maker.submit("talk", 3, targets=("es",))
+    transcript = stage_named("transcribe").encode(Transcript((Word(0, 500, "hello", 900),)))
+    translation = stage_named("translate").encode(Translation((TranslatedLine("", "hola"),)))
+    lost: list[str] = []
+
+    def lose_one(key: str) -> None:
+        lost.append(key)
+        path = harness.store.home / "objects" / key[:2] / key
+        if lose == "remove":
+            path.unlink()
+        else:
+            path.chmod(0o600)
+            path.write_bytes(path.read_bytes()[:-20])
+
+    def ended() -> bool:
+        for stage, payload in (("transcribe", transcript), ("translate", translation)):
+            while (message := harness.take(stage)) is not None:
+                if stage == "translate" and not lost:
+                    units = harness.coordinator.floor.active[job].work.units
+                    lose_one(units[Slot("transcribe", 0)])
+                found = [unit.key for unit in UnitLookup(harness.store).find(message.units) if unit is not None]
+                harness.store.put_many([Record(key, stage, payload) for key in found])
+                harness.done(message)
+        return open_jobs(harness.store) == () and bool(lost)
+
+    harness.until(ended)
+    view = harness.view(job)
+    assert (view.state, view.reason) == (JobState.DONE, "")
+    assert harness.store.has(lost[0])
