@@ -113,16 +113,25 @@ class JobWork:
 
     def settle(self, unit: Unit, payload: bytes) -> None:
         """Takes a unit's committed record into account."""
-        if self._ready.pop(unit.slot, None) is not None:
+        if self._take(unit):
             self._note(unit.slot, Done(stage_named(unit.stage).decode(payload)))
             self._spread()
 
     def fail(self, unit: Unit, reason: str) -> None:
         """Takes a unit's failure into account; what can do without it goes on."""
-        if self._ready.pop(unit.slot, None) is not None:
+        if self._take(unit):
             self.failed[unit.key] = reason
             self._note(unit.slot, Failed(reason))
             self._spread()
+
+    def _take(self, unit: Unit) -> bool:
+        """Takes a unit out of the ready ones; False for what is settled, or was asked for when its slot read something
+        else: the job has been planned anew since."""
+        ready = self._ready.get(unit.slot)
+        if ready is None or ready.key != unit.key:
+            return False
+        del self._ready[unit.slot]
+        return True
 
     # -- building --------------------------------------------------------------------------------------------
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from job_bench import Bench
+from planned_jobs import JobMaker, fake_runtime
 from spoken import SAMPLE, SPEECH, samples_of, write_wav
 
 from cache.store import Store
+from engines.transcribe.interface import Transcript
 from pipeline.jobs import JobFolder
+from pipeline.stages import stage_named
+from pipeline.work import JobWork
 
 
 def test_the_same_job_again_calls_no_engine(bench: Bench) -> None:
@@ -135,3 +140,18 @@ def test_outputs_do_not_depend_on_the_batch(bench: Bench, tmp_path: Path, batch_
     other = Bench(tmp_path / "other")
     other.run_one(SAMPLE, to=("es", "ja"), batch_size=batch_size)
     assert other.outputs() == bench.outputs()
+
+
+def test_a_result_of_before_the_job_was_planned_anew_settles_nothing(tmp_path: Path) -> None:
+    """A batch elsewhere may go on while a view is decoded again, to other samples, on this machine."""
+    runtime = fake_runtime(tmp_path / "home")
+    folder = JobFolder(runtime.store, JobMaker(runtime, tmp_path).submit("film", 2))
+    plan = folder.read_plan()
+    assert plan is not None
+    before = JobWork.open(plan, runtime.store, {}).ready()
+    anew = replace(plan, windows=tuple(replace(each, audio=f"other {each.audio}") for each in plan.windows))
+    work = JobWork.open(anew, runtime.store, {})
+    work.settle(before[0], stage_named("transcribe").encode(Transcript(())))
+    work.fail(before[1], "it was too long")
+    assert [unit.slot for unit in work.ready()] == [unit.slot for unit in before]
+    assert not work.failed
