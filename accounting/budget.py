@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from accounting.spending import Prices, Spending, now_ms
+from accounting.spending import Prices, Spending, batch_ahead
 from core.errors import UsageError
 from core.money import CurrencyError, Money, quote
 from core.specs import EngineSpec
-from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, UnitUse, parse_attempt_fact
+from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, parse_attempt_fact
 from ledger.billing import machine_cost
 from ledger.speed import RECENT, Speeds, measured_ms
 from pipeline.budget import BudgetEnd
@@ -150,11 +150,7 @@ class RunBudget:
         An engine that this run has not used yet is loaded first, which counts too.
         """
         with self._lock:
-            uses = tuple(UnitUse(unit.key, unit.audio_ms, unit.job_id) for unit in units)
-            usage = stage_named(stage).expected_usage(units) if remote else {}
-            batch = AttemptStarted(
-                "", "", stage, now_ms(), engine.describe(), engine.provider, False, remote, uses, usage
-            )
+            batch = batch_ahead(stage, units, engine, remote=remote)
             fee = sum(amount.nano for amount in self._meter.charge(batch)[0])
             predicted = self._predicted_ns(batch)
             until = max([self.clock() + predicted, *self._due.values()])

@@ -10,7 +10,7 @@ nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
@@ -64,6 +64,13 @@ _NOBODY = Demand(())
 def now_ms() -> int:
     """Milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+def batch_ahead(stage: str, units: Sequence[Unit], engine: EngineSpec, *, remote: bool) -> AttemptStarted:
+    """A batch that nobody has begun, as it would stand in the journal: what is expected of it can then be priced."""
+    uses = tuple(UnitUse(unit.key, unit.audio_ms, unit.job_id) for unit in units)
+    usage = stage_named(stage).expected_usage(units) if remote else {}
+    return AttemptStarted("", "", stage, now_ms(), engine.describe(), engine.provider, False, remote, uses, usage)
 
 
 @dataclass(frozen=True)
@@ -211,13 +218,9 @@ class Spending:
 
     def expected_fee(self, unit: Unit, engine: EngineSpec, currency: str) -> int:
         """What an API is expected to charge for one unit, in nano-units of ``currency``; 0 for an engine of ours."""
-        stage = stage_named(unit.stage)
-        if not is_remote(stage.role, engine.provider):
+        if not is_remote(stage_named(unit.stage).role, engine.provider):
             return 0
-        uses, usage = (UnitUse(unit.key, unit.audio_ms, unit.job_id),), stage.expected_usage([unit])
-        line = engine.describe()
-        call = AttemptStarted("", "", str(unit.stage), now_ms(), line, engine.provider, False, True, uses, usage)
-        fees, _ = self._meter.charge(call)
+        fees, _ = self._meter.charge(batch_ahead(unit.stage, [unit], engine, remote=True))
         return sum(fee.nano for fee in fees if fee.currency == currency)
 
     # -- reading ---------------------------------------------------------------------------------------------

@@ -35,8 +35,6 @@ class ActiveJob:
     fruitless: dict[Key, tuple[int, float]] = field(default_factory=dict)
     #: When it was opened; monotonic seconds.
     opened: float = field(default_factory=time.monotonic)
-    #: When any of its units was first handed out; monotonic seconds, 0 for never.
-    started: float = 0.0
     #: Why nothing of it is handed out any more (its budget); empty while something may be.
     halted: str = ""
     #: What its budget still allows; None for a job without one.
@@ -53,6 +51,12 @@ class ActiveJob:
     @property
     def owner(self) -> str:
         return self.work.plan.owner
+
+    def note_fruitless(self, key: Key, now: float) -> tuple[int, float]:
+        """A unit came back without a result; returns how often, and since when."""
+        count, first = self.fruitless.get(key, (0, now))
+        self.fruitless[key] = count + 1, first
+        return self.fruitless[key]
 
     def touch(self) -> None:
         """The frontier has changed."""

@@ -9,23 +9,26 @@ new coordinator could not read again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Any
 
 from accounting.spending import Prices, Spending
 from coordinator.active import ActiveJob
-from coordinator.admission import Admission
+from coordinator.active_jobs import ActiveJobs
+from coordinator.announcements import Announcements
 from coordinator.defects import blaming
 from coordinator.finalizer import Finalizer
-from coordinator.floor import Floor
+from coordinator.in_flight import InFlightBatches
+from coordinator.rates import Rates
+from coordinator.register import JobRegister
 from coordinator.reservation import BudgetReservation, Forecast
+from coordinator.roster import Worker, WorkerRoster
 from core.errors import UsageError
 from core.keys import Key
 from core.money import Money, MoneyError, quote
 from ledger.billing import machine_cost
 from pipeline.budget import PLACES
 from pipeline.report import left_of
+from pipeline.runtime import Runtime
 from pipeline.stages.stage import Unit
 
 #: How often the account is looked at, in seconds.
@@ -39,8 +42,19 @@ LOOK_SHARE = 10
 class Budgets:
     """Ends jobs whose budget is spent. Jobs without one cost it nothing."""
 
-    def __init__(self, floor: Floor, admission: Admission, finalizer: Finalizer) -> None:
-        self._floor, self._admission, self._finalizer = floor, admission, finalizer
+    def __init__(
+        self,
+        runtime: Runtime,
+        jobs: ActiveJobs,
+        in_flight: InFlightBatches,
+        roster: WorkerRoster,
+        rates: Rates,
+        register: JobRegister,
+        finalizer: Finalizer,
+        announcements: Announcements,
+    ) -> None:
+        self._runtime, self._jobs, self._in_flight, self._roster = runtime, jobs, in_flight, roster
+        self._rates, self._register, self._finalizer, self._announcements = rates, register, finalizer, announcements
         self._spending: Spending | None = None
         self._looked = self._took = 0.0
         #: Jobs whose account has been looked at since they were opened.
@@ -53,16 +67,16 @@ class Budgets:
 
         Called before anything is handed out. Raises StoreError.
         """
-        jobs = [job for job in self._floor.active.values() if job.wanted.budget]
+        jobs = [job for job in self._jobs.values() if job.wanted.budget]
         self._known = {job.job_id: job for job in jobs if self._known.get(job.job_id) is job}
         now = time.monotonic()
         fresh = [job for job in jobs if job.job_id not in self._known]
         pause = STARVED_S if any(self._starved(job) for job in jobs) else LOOK_S
         pause = max(pause, LOOK_SHARE * self._took)
         # A worker that has come since may cost more than those that were reckoned with, or nobody knows what.
-        came = self._workers() - self._priced if jobs else frozenset()
+        came = self._roster.offers() - self._priced if jobs else frozenset()
         if fresh or came or (jobs and now - self._looked >= pause):
-            self._looked, self._priced = now, self._workers()
+            self._looked, self._priced = now, self._roster.offers()
             self._look([job for job in jobs if not job.halted])
             self._took = time.monotonic() - now
             self._known = {job.job_id: job for job in jobs}
@@ -71,21 +85,13 @@ class Budgets:
                 with blaming(job.job_id):
                     job.reservation.reserve()
         for job in jobs:
-            if job.halted and not job.work.finished and not self._in_flight(job):
+            if job.halted and not job.work.finished and not self._is_under_way(job):
                 # What was in flight when it was halted has cost something since.
                 self._look([job])
-                self._floor.log(job.job_id, "budget", job.halted)
-                self._admission.withdraw(job)
+                self._announcements.log(job.job_id, "budget", job.halted)
+                self._jobs.withdraw(job)
                 self._finalizer.spent_up(job, f"{job.halted}; {left_of(job.work)}")
-                self._floor.register.drop(job.job_id)
-
-    def _workers(self) -> frozenset[tuple[str, str, str]]:
-        """(worker, queue, price) of each queue that is served."""
-        return frozenset(
-            (str(info.get("id") or ""), str(each.get("queue") or ""), str(info.get("price") or ""))
-            for info in self._floor.workers
-            for each in info.get("serves", ())
-        )
+                self._register.drop(job.job_id)
 
     def _look(self, jobs: list[ActiveJob]) -> None:
         if not jobs:
@@ -122,10 +128,10 @@ class Budgets:
             return
         left = allowed - spent
         job.reservation = BudgetReservation(
-            left.nano, self._forecast(job, allowed.currency, spending), lambda: self._under_way(job)
+            left.nano, self._forecast(job, allowed.currency, spending), lambda: self._in_flight.under_way(job.job_id)
         )
         ahead = job.reservation.next_cost(job.ready().items())
-        if ahead is not None and ahead > left.nano and not self._in_flight(job):
+        if ahead is not None and ahead > left.nano and not self._is_under_way(job):
             said = f"{left.amount(PLACES)} of it is left, and what comes next is expected to cost"
             self._halt(job, f"its budget of {allowed}: {said} {Money(ahead, left.currency).amount(PLACES)}")
 
@@ -139,7 +145,7 @@ class Budgets:
                 prices[queue] = self._dearest(job, queue, currency, spending)
             if unit.key not in fees:
                 fees[unit.key] = spending.expected_fee(unit, unit.spec, currency)
-            fee, rates = fees[unit.key], self._floor.rates
+            fee, rates = fees[unit.key], self._rates
             if prices[queue] and not rates.is_measured(queue):
                 return fee or None
             ms = rates.predict(queue, unit.stage, unit.audio_ms)
@@ -150,31 +156,25 @@ class Budgets:
     def _dearest(self, job: ActiveJob, queue: str, currency: str, spending: Spending) -> Fraction:
         """The highest price an hour of the workers that serve a queue."""
         found = [Fraction(quote(job.wanted.node_rate)[0])] if job.wanted.node_rate else []
-        for info in self._floor.workers:
-            if any(each.get("queue") == queue for each in info.get("serves", ())):
-                price = _said_price(info, currency)
+        for worker in self._roster:
+            if queue in worker.queues:
+                price = _said_price(worker, currency)
                 if price is None and not job.wanted.node_rate:
-                    price = spending.price_of(str(info.get("node") or ""), currency)
+                    price = spending.price_of(worker.node, currency)
                 found += [price] if price is not None else []
         return max(found, default=Fraction(0))
 
     def _starved(self, job: ActiveJob) -> bool:
         """True when nothing of a job is under way, and what was is still counted as if it were."""
-        return job.reservation is not None and bool(job.reservation.reserved) and not self._in_flight(job)
-
-    def _under_way(self, job: ActiveJob) -> Iterable[tuple[str, Unit]]:
-        for batch in self._floor.in_flight.sent.values():
-            for unit in batch.units.values():
-                if unit.job_id == job.job_id:
-                    yield batch.queue, unit
+        return job.reservation is not None and bool(job.reservation.reserved) and not self._is_under_way(job)
 
     def _halt(self, job: ActiveJob, why: str) -> None:
         job.halted = why
-        self._admission.hold_back(job)
+        self._in_flight.hold_back(job.job_id)
 
     def _account(self) -> Spending:
         if self._spending is None:
-            self._spending = Spending(self._floor.store, Prices.of(self._floor.runtime.settings))
+            self._spending = Spending(self._runtime.store, Prices.of(self._runtime.settings))
         return self._spending
 
     def _unpriced_workers(self, job: ActiveJob, currency: str) -> str:
@@ -182,24 +182,23 @@ class Budgets:
         if job.wanted.node_rate:
             return ""
         names = set(job.ready())
-        for info in self._floor.workers:
-            if not any(each.get("queue") in names for each in info.get("serves", ())):
+        for worker in self._roster:
+            if names.isdisjoint(worker.queues):
                 continue
-            price = str(info.get("price") or "")
-            if price and quote(price)[1] != currency:
-                return f"worker {info.get('id', '')} is priced in {quote(price)[1]}, the budget in {currency}"
-            if not price and self._account().price_of(str(info.get("node") or ""), currency) is None:
-                return f"what the machine of worker {info.get('id', '')} costs an hour is not known"
+            if worker.price and quote(worker.price)[1] != currency:
+                return f"worker {worker.id} is priced in {quote(worker.price)[1]}, the budget in {currency}"
+            if not worker.price and self._account().price_of(worker.node, currency) is None:
+                return f"what the machine of worker {worker.id} costs an hour is not known"
         return ""
 
-    def _in_flight(self, job: ActiveJob) -> bool:
-        return any(True for _ in self._under_way(job))
+    def _is_under_way(self, job: ActiveJob) -> bool:
+        return any(True for _ in self._in_flight.under_way(job.job_id))
 
 
-def _said_price(info: Mapping[str, Any], currency: str) -> Fraction | None:
+def _said_price(worker: Worker, currency: str) -> Fraction | None:
     """What a worker says that its machine costs an hour; None for nothing that can be read, or another currency."""
     try:
-        amount, unit = quote(str(info.get("price") or ""))
+        amount, unit = quote(worker.price)
     except MoneyError:
         return None
     return Fraction(amount) if unit == currency else None

@@ -42,6 +42,30 @@ class JobDefectError(Exception):
         return isinstance(self.__cause__, (OSError, MemoryError))
 
 
+class Defects:
+    """Defects that were met in jobs which are still to be set aside. Touched by the coordinator's own thread only."""
+
+    def __init__(self) -> None:
+        self._met: list[JobDefectError] = []
+
+    def add(self, defect: JobDefectError) -> None:
+        """A job is to be set aside at the end of this part of a pass."""
+        self._met.append(defect)
+
+    def take(self) -> JobDefectError | None:
+        """The next one, which is then forgotten: the disk may refuse to hear of it. None when there is none."""
+        return self._met.pop(0) if self._met else None
+
+    @contextmanager
+    def isolating(self, job_id: str) -> Iterator[None]:
+        """As `blaming`, but the loop over the other jobs goes on."""
+        try:
+            with blaming(job_id):
+                yield
+        except JobDefectError as defect:
+            self.add(defect)
+
+
 @contextmanager
 def blaming(job_id: str) -> Iterator[None]:
     """Whatever goes wrong while one job is looked at is said of that job, as JobDefectError.

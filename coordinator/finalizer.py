@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from coordinator.active import ActiveJob
+from coordinator.announcements import WRITER
 from coordinator.opening import Unopened
 from coordinator.outbox import Outbox
 from coordinator.views import ended_view
@@ -22,15 +23,12 @@ from pipeline.report import FileResult, JobState, Tally, tally_of
 from pipeline.runtime import Runtime
 from pipeline.work import JobWork
 
-#: Who writes in the name of the coordinator.
-WRITER = "coordinator"
-
 
 class Finalizer:
     """Ends jobs. Everything but `deliver` is done at once; what a delivery came to is fetched with `collect`."""
 
-    def __init__(self, runtime: Runtime, announce: Callable[[str], None], wants: DemandLog) -> None:
-        self._runtime, self._store, self._announce, self._wants = runtime, runtime.store, announce, wants
+    def __init__(self, runtime: Runtime, announce: Callable[[str], None], demand: DemandLog) -> None:
+        self._runtime, self._store, self._announce, self._demand = runtime, runtime.store, announce, demand
         self._outbox = Outbox(runtime.store, runtime.settings.notify_secret.get_secret_value(), announce)
         self._deliverer = ThreadPoolExecutor(1, thread_name_prefix="deliver")
         self._ended: queue.SimpleQueue[tuple[str, JobState | Exception | None]] = queue.SimpleQueue()
@@ -42,7 +40,7 @@ class Finalizer:
 
     def deliver(self, job: ActiveJob) -> None:
         """Writes a finished job's outputs, in another thread."""
-        self._wants.ended(job.folder, job.work.keys)
+        self._demand.ended(job.folder, job.work.keys)
         self._deliverer.submit(self._deliver, job.wanted, job.work, job.folder)
 
     def collect(self) -> list[tuple[str, JobState | Exception | None]]:
@@ -95,7 +93,7 @@ class Finalizer:
         tally = Tally()
         if job is not None:
             tally = tally_of(job.work)
-            self._wants.ended(job.folder, job.work.keys)
+            self._demand.ended(job.folder, job.work.keys)
             note_summary(job.folder, job.work)
         folder = JobFolder(self._store, wanted.job_id)
         results = []

@@ -7,19 +7,17 @@ costs a message: a worker computes no unit that is in the store or that another 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from coordinator.active import RANKS, ActiveJob
 from coordinator.defects import blaming
-from coordinator.fairness import FairShare
 from coordinator.rates import Rates
 from core.keys import Key
 from jobs.submissions import Priority
 from pipeline.lookup import UnitRef, ref_of
 from pipeline.stages.stage import Unit
-from tasks.broker import Broker
+from tasks.broker import Broker, BrokerAwayError
 from tasks.messages import BatchMessage, make_batch_id
 from tasks.queues import engine_digest
 
@@ -66,6 +64,7 @@ class SentBatch:
 class InFlightBatches:
     """Batches that were sent and are not settled, and which units are in them."""
 
+    broker: Broker
     sent: dict[str, SentBatch] = field(default_factory=dict)
     #: Unit key -> batch.
     taken: dict[Key, str] = field(default_factory=dict)
@@ -97,17 +96,49 @@ class InFlightBatches:
             1 for batch in self.sent.values() if batch.leased for unit in batch.units.values() if unit.job_id == job_id
         )
 
-    def look(self, broker: Broker, now: float) -> None:
+    def under_way(self, job_id: str) -> Iterator[tuple[str, Unit]]:
+        """Units of a job that are in queues or with workers, each with its queue."""
+        for batch in self.sent.values():
+            for unit in batch.units.values():
+                if unit.job_id == job_id:
+                    yield batch.queue, unit
+
+    def hold_back(self, job_id: str) -> None:
+        """Takes batches with a job's units that nobody has begun out of their queues."""
+        for batch in list(self.sent.values()):
+            if batch.waiting and any(unit.job_id == job_id for unit in batch.units.values()):
+                self._empty(batch.queue)
+
+    def withdraw(self, job_id: str) -> None:
+        """Forgets a job's units; what workers have begun of them is theirs to finish."""
+        self.hold_back(job_id)
+        for key in [unit.key for _, unit in self.under_way(job_id)]:
+            self.settle(key)
+
+    def _empty(self, queue: str) -> None:
+        try:
+            self.broker.empty(queue)
+        except BrokerAwayError:
+            return
+        for batch in list(self.sent.values()):
+            if batch.queue == queue and batch.waiting and not batch.leased:
+                self.give_back(batch)
+
+    def look(self, now: float) -> None:
         """Learns which batches wait and which are held. Raises BrokerAwayError."""
         queues = {batch.queue for batch in self.sent.values()}
-        waiting = {each for queue in queues for each in broker.waiting(queue)}
+        waiting = {each for queue in queues for each in self.broker.waiting(queue)}
         keys = [key for batch in self.sent.values() if batch.id not in waiting for key in batch.units]
-        held = broker.leased(keys) if keys else {}
+        held = self.broker.leased(keys) if keys else {}
         for batch in self.sent.values():
             batch.waiting = batch.id in waiting
             batch.leased = any(key in held for key in batch.units)
             if batch.waiting or batch.leased:
                 batch.alive_at, batch.returned, batch.begun = now, False, batch.leased
+
+    def note_returned(self, batch: SentBatch) -> None:
+        """A worker has said that it is through with a batch."""
+        batch.returned, batch.leased = True, False
 
     def lost(self, now: float) -> list[SentBatch]:
         """Batches whose units must be handed out again."""
@@ -181,16 +212,6 @@ def message_of(draft: Draft, store_id: str) -> BatchMessage:
         units=draft.refs,
         predicted_ms=draft.predicted_ms,
     )
-
-
-def charge(draft: Draft, share: FairShare, rates: Rates, queue: str) -> None:
-    """Books the predicted time on those who are served."""
-    stage = draft.units[0].stage
-    mine: Counter[str] = Counter()
-    for unit in draft.units:
-        mine[unit.job_id] += unit.audio_ms
-    for job in draft.jobs:
-        share.charge(job, rates.predict(queue, stage, mine[job.job_id]))
 
 
 def queues_wanted(jobs: Iterable[ActiveJob]) -> dict[str, str]:

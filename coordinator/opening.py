@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from coordinator.floor import WRITER
+from coordinator.announcements import WRITER
 from core.errors import MediaError, UsageError
 from core.keys import canonical_json
 from jobs.submissions import Submission, Wanted, filed_orders, wanted_of

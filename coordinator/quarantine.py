@@ -14,13 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from coordinator.active import ActiveJob
-from coordinator.defects import JobDefectError, blaming
+from cache.store import Store
+from coordinator.active_jobs import ActiveJobs
+from coordinator.announcements import Announcements
+from coordinator.defects import Defects, JobDefectError, blaming
 from coordinator.finalizer import Finalizer
-from coordinator.floor import WRITER, Floor
+from coordinator.register import JobRegister
 from jobs.queue_listing import view_of
 from jobs.queue_view import QueueView, read_view, write_view
-from pipeline.jobs import JobFolder
 from pipeline.report import JobState
 
 #: Pauses before a job is tried again, in seconds; after the last one it fails.
@@ -42,8 +43,17 @@ class _Met:
 class QuarantinedJobs:
     """Sets jobs aside. In the loop's thread only."""
 
-    def __init__(self, floor: Floor, finalizer: Finalizer, withdraw: Callable[[ActiveJob], None]) -> None:
-        self._floor, self._finalizer, self._withdraw = floor, finalizer, withdraw
+    def __init__(
+        self,
+        store: Store,
+        jobs: ActiveJobs,
+        register: JobRegister,
+        defects: Defects,
+        finalizer: Finalizer,
+        announcements: Announcements,
+    ) -> None:
+        self._store, self._jobs, self._register = store, jobs, register
+        self._defects, self._finalizer, self._announcements = defects, finalizer, announcements
         self._met: dict[str, _Met] = {}
         self._logged: set[tuple[str, str]] = set()
 
@@ -52,12 +62,12 @@ class QuarantinedJobs:
 
         Raises StoreError, and what else ``part`` raises that is no job's.
         """
-        for _ in range(1 + len(self._floor.active)):
+        for _ in range(1 + len(self._jobs)):
             broken_off = False
             try:
                 part()
             except JobDefectError as defect:
-                self._floor.defects.append(defect)
+                self._defects.add(defect)
                 broken_off = True
             self._draw()
             if not broken_off:
@@ -66,20 +76,19 @@ class QuarantinedJobs:
     def resume(self) -> None:
         """Reads jobs again whose orders could not be read, when their pause is over."""
         for job_id, met in list(self._met.items()):
-            if met.again <= time.monotonic() and job_id in self._floor.register.defective:
-                self._floor.register.defective.discard(job_id)
-                with self._floor.isolating(job_id):
-                    self._floor.register.readmit(job_id)
+            if met.again <= time.monotonic() and job_id in self._register.defective:
+                self._register.defective.discard(job_id)
+                with self._defects.isolating(job_id):
+                    self._register.readmit(job_id)
 
     def _draw(self) -> None:
         """Sets aside whoever was blamed."""
-        while self._floor.defects:
-            # Removed first: the disk may refuse to hear of it, and in memory it is aside all the same.
-            self._set_aside(self._floor.defects.pop(0))
+        while (defect := self._defects.take()) is not None:
+            self._set_aside(defect)
 
     def _set_aside(self, defect: JobDefectError) -> None:
-        floor, job_id, now = self._floor, defect.job_id, time.monotonic()
-        job = floor.active.get(job_id)
+        job_id, now = defect.job_id, time.monotonic()
+        job = self._jobs.get(job_id)
         before = self._met.get(job_id)
         if before is not None and job is None and now < before.again:
             return  # Blamed twice in one pass.
@@ -88,8 +97,8 @@ class QuarantinedJobs:
         pause_s = LEFT_ALONE_S if last else PAUSES_S[min(count, len(PAUSES_S)) - 1]
         self._met[job_id] = _Met(count, now, now + pause_s)
         if job is not None:
-            self._withdraw(job)
-        floor.register.postpone(job_id, pause_s, aside=True)
+            self._jobs.withdraw(job)
+        self._register.postpone(job_id, pause_s, aside=True)
         self._log_once(defect)
         what = f"a defect in Segue ({defect.text})" if defect.is_ours else defect.text
         if last:
@@ -109,12 +118,12 @@ class QuarantinedJobs:
         """Ends the job as failed; what is finished of it stays, and `retry` begins anew."""
         try:
             with blaming(job_id):
-                wanted = self._floor.register.wanted(job_id)
+                wanted = self._register.wanted(job_id)
                 if wanted is not None:
                     self._finalizer.impossible(wanted, reason)
-                    self._floor.register.drop(job_id)
+                    self._register.drop(job_id)
                     del self._met[job_id]
-                    self._floor.announce(f"job {job_id[:12]} has failed: {reason}")
+                    self._announcements.announce(f"job {job_id[:12]} has failed: {reason}")
                     return
         except JobDefectError as defect:
             self._log_once(defect)
@@ -123,22 +132,22 @@ class QuarantinedJobs:
 
     def _tell(self, job_id: str, line: str) -> None:
         """Says it to everybody: the coordinator's output, the job's log, its view. Raises StoreError."""
-        self._floor.announce(f"job {job_id[:12]} is {line}; the other jobs go on")
-        JobFolder(self._floor.store, job_id).incidents.log(WRITER, "defect", line, level="error")
+        self._announcements.announce(f"job {job_id[:12]} is {line}; the other jobs go on")
+        self._announcements.log(job_id, "defect", line, level="error")
         view = self._view(job_id)
         if view is not None and not view.ended:
-            write_view(self._floor.store, replace(view, running=0, waiting_for=line))
+            write_view(self._store, replace(view, running=0, waiting_for=line))
 
     def _view(self, job_id: str) -> QueueView | None:
         """What there is of the job's view; a view that cannot be read is made anew from its orders."""
         try:
             with blaming(job_id):
-                wanted = self._floor.register.wanted(job_id)
+                wanted = self._register.wanted(job_id)
         except JobDefectError as defect:
             self._log_once(defect)
             wanted = None
         try:
-            view = read_view(self._floor.store, job_id)
+            view = read_view(self._store, job_id)
         except (KeyError, TypeError, ValueError):
             view = None
         if wanted is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cache.store import Store
 from coordinator.active import RANKS
-from coordinator.defects import JobDefectError, blaming
+from coordinator.defects import Defects, JobDefectError, blaming
 from jobs.submissions import OrderVersionError, Priority, Wanted, close_job, filed_orders, open_jobs, wanted_of
 
 #: A job that could not be opened because of the disk is tried again after so long, in seconds.
@@ -46,7 +46,7 @@ class JobRegister:
         #: Jobs whose orders nobody can make sense of.
         self.defective: set[str] = set()
 
-    def load(self, defects: list[JobDefectError]) -> list[Wanted]:
+    def load(self, defects: Defects) -> list[Wanted]:
         """Reads which jobs are open; returns those that somebody has cancelled, which are still to be ended.
 
         ``defects`` is given the jobs whose orders cannot be made sense of.
@@ -62,7 +62,7 @@ class JobRegister:
                     self.unreadable[job_id] = defect.text
                 else:
                     self.defective.add(job_id)
-                    defects.append(defect)
+                    defects.add(defect)
                 continue
             if wanted is None:
                 close_job(self._store, job_id)

@@ -8,7 +8,9 @@ from dataclasses import replace
 
 from cache.store import Store
 from coordinator.active import ActiveJob
-from coordinator.floor import Floor
+from coordinator.active_jobs import ActiveJobs
+from coordinator.defects import Defects
+from coordinator.in_flight import InFlightBatches
 from jobs.queue_listing import view_of
 from jobs.submissions import QueueView, Wanted, read_view, write_view
 from pipeline.report import FileResult, JobState, count_units
@@ -20,8 +22,8 @@ PERIOD_S = 2.0
 class Views:
     """Writes views that have changed."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, jobs: ActiveJobs, in_flight: InFlightBatches, defects: Defects) -> None:
+        self._store, self._jobs, self._in_flight, self._defects = store, jobs, in_flight, defects
         self._written: dict[str, QueueView] = {}
         self._next = 0.0
 
@@ -36,16 +38,16 @@ class Views:
         if view is not None and not view.ended and view.waiting_for != why:
             write_view(self._store, replace(view, waiting_for=why))
 
-    def write(self, floor: Floor, waiting_for: Callable[[ActiveJob], str]) -> None:
+    def write(self, waiting_for: Callable[[ActiveJob], str]) -> None:
         """Brings the views of open jobs up to date."""
         now = time.monotonic()
         if now < self._next:
             return
         self._next = now + PERIOD_S
         present: dict[str, QueueView] = {}
-        for job in floor.active.values():
-            with floor.isolating(job.job_id):
-                view = _open_view(job, floor.in_flight.held(job.job_id), waiting_for(job))
+        for job in self._jobs.values():
+            with self._defects.isolating(job.job_id):
+                view = _open_view(job, self._in_flight.held(job.job_id), waiting_for(job))
                 old = self._written.get(job.job_id)
                 if view != old:
                     write_view(self._store, view)

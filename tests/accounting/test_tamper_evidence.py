@@ -21,8 +21,8 @@ from accounting.typed_facts import Process
 from accounting.verify import verify_store
 from cache.names import JOBS
 from cache.store import Store
-from coordinator import witnessing
-from coordinator.witnessing import DeathWatch
+from coordinator import death_watch
+from coordinator.death_watch import DeathWatch
 from core.errors import StoreError
 from jobs.purging import jobs_of_owner, purge
 from journals.facts import ProcessEnded, ProcessStarted
@@ -51,7 +51,7 @@ def watched(store: Store, beats: str) -> None:
     """A coordinator that had a worker's card, has it no more, and leaves in order."""
     witness = EndOfLogRecorder(store, f"{process_name()}-coordinator")
     watch = DeathWatch(store, witness, pytest.fail)
-    watch.look([{"beats": beats}, {"beats": "../../etc/passwd"}, {}])
+    watch.look([beats, "../../etc/passwd", ""])
     watch.look([])
     watch.look([])
     witness.close()
@@ -61,7 +61,7 @@ def watched(store: Store, beats: str) -> None:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("ledger")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(witnessing, "_GRACE_S", 0.0)
+        patch.setattr(death_watch, "_GRACE_S", 0.0)
         # The first run and the month come before what is killed: a closing knows everything that was there before it.
         bench = Bench(folder)
         bench.run_one(node_price="0.30 USD")
@@ -174,7 +174,7 @@ def test_a_worker_that_was_killed_while_no_coordinator_was_there_is_noticed_by_t
     whole = cut_last_line(tmp_path / "home" / beats)
     assert verify_store(store).problems == ()
     (tmp_path / "home" / beats).write_bytes(whole)
-    monkeypatch.setattr(witnessing, "_SILENT", timedelta(0))
+    monkeypatch.setattr(death_watch, "_SILENT", timedelta(0))
     for _ in range(2):
         witness = EndOfLogRecorder(store, f"{process_name()}-coordinator")
         DeathWatch(store, witness, pytest.fail).look([])

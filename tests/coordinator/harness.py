@@ -100,4 +100,4 @@ class CoordinatorHarness:
 
     @property
     def sent(self) -> int:
-        return len(self.coordinator.floor.in_flight.sent)
+        return len(self.coordinator.in_flight.sent)

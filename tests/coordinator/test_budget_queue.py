@@ -96,7 +96,7 @@ def test_submitting_the_same_budget_again_stops_at_once_and_a_retry_allows_it_on
     assert harness.take() is None
     give_order(harness.store, OrderKind.RETRY, job)
     next_message(harness)
-    assert harness.coordinator.floor.active[job].halted == ""
+    assert harness.coordinator.jobs[job].halted == ""
 
 
 def test_what_is_in_flight_is_finished_before_the_job_ends(harness: CoordinatorHarness) -> None:
@@ -111,7 +111,7 @@ def test_what_is_in_flight_is_finished_before_the_job_ends(harness: CoordinatorH
 
     def halted() -> bool:
         harness.broker.renew(keys, "holder")
-        return job in harness.coordinator.floor.active and bool(harness.coordinator.floor.active[job].halted)
+        return job in harness.coordinator.jobs and bool(harness.coordinator.jobs[job].halted)
 
     harness.until(halted)
     harness.step(3)
@@ -165,7 +165,7 @@ def test_a_job_without_a_budget_is_never_counted(harness: CoordinatorHarness) ->
 
 def measure(harness: CoordinatorHarness, rate: int) -> None:
     """As if this fleet had worked before: so many ms of engine time for 1,000 ms of speech."""
-    harness.coordinator.floor.rates.note(harness.queue(), 1000, rate)
+    harness.coordinator.rates.note(harness.queue(), 1000, rate)
 
 
 def drain(harness: CoordinatorHarness) -> list[BatchMessage]:
@@ -193,7 +193,7 @@ def test_a_worker_that_comes_between_two_looks_is_reckoned_with_before_it_is_giv
 ) -> None:
     measure(harness, 1000)
     submit(harness, 40, "7500 USD", rate="")
-    harness.until(lambda: harness.coordinator.floor.active)
+    harness.until(lambda: harness.coordinator.jobs)
     harness.step(5)
     serves = [{"stage": "transcribe", "engine": "fake", "queue": harness.queue()}]
     harness.broker.beat("w1", {"state": "idle", "serves": serves, "node": "n9", "price": DEAR}, 60_000)
@@ -224,4 +224,4 @@ def test_of_a_stage_that_was_never_measured_one_unit_is_handed_out_at_a_time(har
     assert len(first.units) == 1
     work(harness, first, 5)
     assert len(next_message(harness).units) == 1
-    assert harness.coordinator.floor.active[job].halted == ""
+    assert harness.coordinator.jobs[job].halted == ""

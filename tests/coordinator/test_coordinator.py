@@ -44,7 +44,7 @@ def test_a_submitted_job_is_handed_out_computed_and_delivered(harness: Coordinat
 def test_a_job_that_nobody_serves_is_not_handed_out_and_says_so(harness: CoordinatorHarness) -> None:
     harness.show_worker("translator", "translate")
     job = harness.maker.submit("talk", 3)
-    harness.until(lambda: harness.coordinator.floor.active)
+    harness.until(lambda: harness.coordinator.jobs)
     harness.until(lambda: harness.view(job).waiting_for)
     assert "no worker serves fake" in harness.view(job).waiting_for
     assert harness.take() is None
@@ -58,10 +58,10 @@ def test_a_message_that_vanished_is_sent_again(harness: CoordinatorHarness) -> N
     harness.maker.submit("talk", 4)
     harness.until(lambda: harness.sent)
     harness.broker.empty(harness.queue())
-    lost = set(harness.coordinator.floor.in_flight.taken)
+    lost = set(harness.coordinator.in_flight.taken)
     harness.until(lambda: harness.coordinator.dispatcher.requeued)
     harness.until(lambda: harness.broker.waiting(harness.queue()))
-    assert set(harness.coordinator.floor.in_flight.taken) == lost
+    assert set(harness.coordinator.in_flight.taken) == lost
 
 
 @pytest.mark.usefixtures("soon")
@@ -132,9 +132,9 @@ def test_a_rush_job_is_taken_next_behind_many_others(harness: CoordinatorHarness
     harness.show_worker()
     for number in range(40):
         harness.maker.submit(f"talk{number}", 20)
-    harness.until(lambda: len(harness.coordinator.floor.active) == 40 and harness.sent)
+    harness.until(lambda: len(harness.coordinator.jobs) == 40 and harness.sent)
     rush = harness.maker.submit("news", 3, priority=Priority.RUSH)
-    harness.until(lambda: rush in harness.coordinator.floor.active)
+    harness.until(lambda: rush in harness.coordinator.jobs)
     harness.step(150)
     message = harness.take()
     assert message is not None
@@ -146,7 +146,7 @@ def test_small_jobs_get_their_turn_beside_a_long_one(harness: CoordinatorHarness
     long = harness.maker.submit("long", 3000)
     harness.until(lambda: harness.sent)
     small = [harness.maker.submit(f"small{number}", 5) for number in range(3)]
-    harness.until(lambda: len(harness.coordinator.floor.active) == 4)
+    harness.until(lambda: len(harness.coordinator.jobs) == 4)
     finish_everything(harness, *small)
     assert harness.view(long).state is not JobState.DONE
     harness.until(lambda: harness.view(long).units)
@@ -158,7 +158,7 @@ def test_owners_share_however_many_jobs_each_has(harness: CoordinatorHarness) ->
     for number in range(12):
         harness.maker.submit(f"many{number}", 40, owner="many")
     few = harness.maker.submit("few", 40, owner="few")
-    harness.until(lambda: len(harness.coordinator.floor.active) == 13)
+    harness.until(lambda: len(harness.coordinator.jobs) == 13)
     served: list[str] = []
     for _ in range(6000):
         harness.step()
@@ -175,7 +175,7 @@ def test_owners_share_however_many_jobs_each_has(harness: CoordinatorHarness) ->
 def test_one_batch_mixes_units_of_several_short_jobs(harness: CoordinatorHarness) -> None:
     for number in range(20):
         harness.maker.submit(f"clip{number}", 1)
-    harness.until(lambda: len(harness.coordinator.floor.active) == 20)
+    harness.until(lambda: len(harness.coordinator.jobs) == 20)
     harness.show_worker()
     harness.until(lambda: harness.sent)
     message = harness.take()
@@ -228,15 +228,15 @@ def test_a_cancelled_job_leaves_the_queue_and_can_be_taken_up_again(harness: Coo
 def test_a_priority_can_be_changed_while_the_job_waits(harness: CoordinatorHarness) -> None:
     first = harness.maker.submit("first", 200)
     second = harness.maker.submit("second", 200)
-    harness.until(lambda: len(harness.coordinator.floor.active) == 2)
+    harness.until(lambda: len(harness.coordinator.jobs) == 2)
     give_order(harness.store, OrderKind.REPRIORITISE, second, priority=Priority.RUSH)
-    harness.until(lambda: harness.coordinator.floor.active[second].wanted.priority is Priority.RUSH)
+    harness.until(lambda: harness.coordinator.jobs[second].wanted.priority is Priority.RUSH)
     harness.show_worker()
     harness.until(lambda: harness.sent)
     message = harness.take()
     assert message is not None
     assert {ref.job_id for ref in message.units} == {second}
-    assert first in harness.coordinator.floor.active
+    assert first in harness.coordinator.jobs
 
 
 def test_a_failed_unit_leaves_a_gap_and_retry_closes_it(harness: CoordinatorHarness) -> None:
@@ -254,7 +254,7 @@ def test_a_failed_unit_leaves_a_gap_and_retry_closes_it(harness: CoordinatorHarn
         for ref in message.units:
             if not bad:
                 bad = ref.key
-                work = harness.coordinator.floor.active[job].work
+                work = harness.coordinator.jobs[job].work
                 unit = next(unit for unit in work.ready() if unit.key == bad)
                 harness.folder_of(job).note_failure(unit, "three deaths alone", ref.round, "w1")
         harness.compute(tuple(ref for ref in message.units if ref.key != bad))
@@ -372,7 +372,7 @@ def test_a_record_that_was_lost_after_it_was_settled_is_computed_again(harness: 
         for stage, payload in (("transcribe", transcript), ("translate", translation)):
             while (message := harness.take(stage)) is not None:
                 if stage == "translate" and not lost:
-                    units = harness.coordinator.floor.active[job].work.units
+                    units = harness.coordinator.jobs[job].work.units
                     lose_one(units[Slot("transcribe", 0)])
                 found = [unit.key for unit in UnitLookup(harness.store).find(message.units) if unit is not None]
                 harness.store.put_many([Record(key, stage, payload) for key in found])

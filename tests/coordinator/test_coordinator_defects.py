@@ -165,9 +165,9 @@ def test_a_job_that_has_ended_is_not_begun_again_by_an_order_in_which_a_defect_w
     finish(harness, job)
     ended, tries = harness.view(job).state, len(met)
     assert ended is JobState.DONE
-    refused = harness.coordinator.admission._refused
+    refused = harness.coordinator.orders._refused
     refused.update(dict.fromkeys(refused, 0.0))
-    harness.until(lambda: not harness.coordinator.admission._owed)
+    harness.until(lambda: not harness.coordinator.orders._owed)
     harness.step(5)
     assert len(met) == tries
     assert harness.view(job).state is ended
@@ -188,7 +188,7 @@ def test_orders_that_make_no_sense_stop_neither_a_new_coordinator_nor_other_jobs
 ) -> None:
     harness.show_worker()
     bad = harness.maker.submit("bad", 3)
-    harness.until(lambda: bad in harness.coordinator.floor.active)
+    harness.until(lambda: bad in harness.coordinator.jobs)
     harness.store.append(("jobs", bad, "orders.jsonl"), [{"v": 1, "id": "x", "order": "dance"}])
     harness.coordinator.close()
     harness.begin()
@@ -206,7 +206,7 @@ def test_orders_that_make_no_sense_stop_neither_a_new_coordinator_nor_other_jobs
 def test_an_order_of_a_newer_segue_among_a_running_job_s_orders_stalls_nobody(harness: CoordinatorHarness) -> None:
     harness.show_worker()
     newer = harness.maker.submit("newer", 3)
-    harness.until(lambda: newer in harness.coordinator.floor.active)
+    harness.until(lambda: newer in harness.coordinator.jobs)
     entry = harness.store.read_journal(("jobs", newer, "orders.jsonl")).entries[0]
     harness.store.append(("jobs", newer, "orders.jsonl"), [{**entry, "v": 99, "id": "later"}])
     give_order(harness.store, OrderKind.RETRY, newer)

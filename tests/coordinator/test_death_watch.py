@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from accounting.verify import verify_store
 from cache.store import Store
-from coordinator import witnessing
-from coordinator.witnessing import DeathWatch
+from coordinator import death_watch
+from coordinator.death_watch import DeathWatch
 from core.errors import StoreError
 from journals.hash_chained import HashChainedLog
 from journals.log_ends import LOG_ENDS, EndOfLogRecorder, process_name
@@ -20,9 +19,9 @@ from journals.log_ends import LOG_ENDS, EndOfLogRecorder, process_name
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setattr(witnessing, "_GRACE_S", 0.0)
-    monkeypatch.setattr(witnessing, "_SILENT", timedelta(0))
-    monkeypatch.setattr(witnessing, "_LOOK_S", 60.0)
+    monkeypatch.setattr(death_watch, "_GRACE_S", 0.0)
+    monkeypatch.setattr(death_watch, "_SILENT", timedelta(0))
+    monkeypatch.setattr(death_watch, "_LOOK_S", 60.0)
     return Store.open(tmp_path)
 
 
@@ -92,7 +91,7 @@ def test_one_journal_that_the_disk_refuses_keeps_no_other_from_being_noted(
         return children(parts)
 
     earlier = watch(store, said.append)
-    registered.look([{"beats": name} for name in names[:2]])
+    registered.look(names[:2])
     monkeypatch.setattr(store, "settle_journal", refuse_one)
     with monkeypatch.context() as patch:
         patch.setattr(store, "children", refuse_folder)
@@ -108,20 +107,20 @@ def test_one_journal_that_the_disk_refuses_keeps_no_other_from_being_noted(
 
 
 def test_a_worker_that_comes_back_is_not_looked_at(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(witnessing, "_GRACE_S", 60.0)
+    monkeypatch.setattr(death_watch, "_GRACE_S", 60.0)
     found = watch(store)
     found.look([])
-    info: Mapping[str, Any] = {"beats": dead(store, 1)}
-    for workers in ([info], [], [info]):
+    beats = dead(store, 1)
+    for workers in ([beats], [], [beats]):
         found.look(workers)
-    monkeypatch.setattr(witnessing.time, "monotonic", lambda: float("inf"))
-    found.look([info])
+    monkeypatch.setattr(death_watch.time, "monotonic", lambda: float("inf"))
+    found.look([beats])
     assert store.children(LOG_ENDS) == ()
 
 
 def test_a_pass_begins_nothing_more_when_its_time_is_over(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     names = {dead(store, number) for number in range(5)}
-    monkeypatch.setattr(witnessing, "_LOOK_S", -1.0)
+    monkeypatch.setattr(death_watch, "_LOOK_S", -1.0)
     found, left = watch(store), [len(names)]
     while left[-1]:
         found.look([])

@@ -47,7 +47,7 @@ def test_a_stranger_s_cards_and_hints_end_nothing_and_teach_nothing(harness: Coo
     assert "evil" not in kept
     # Whatever was leased, a batch of it is one that workers accept.
     assert all(0 <= engine_ms <= audio_ms * 1_000 and audio_ms < 10**8 for engine_ms, audio_ms in kept[queue])
-    assert harness.coordinator.floor.rates.predict(queue, "transcribe", 1) <= 1_000
+    assert harness.coordinator.rates.predict(queue, "transcribe", 1) <= 1_000
 
 
 def test_jobs_that_nobody_serves_do_not_keep_others_from_being_opened(
@@ -57,11 +57,11 @@ def test_jobs_that_nobody_serves_do_not_keep_others_from_being_opened(
     monkeypatch.setattr(admission, "SET_ASIDE_AFTER_S", 0.0)
     monkeypatch.setattr(admission, "SET_ASIDE_S", 0.2)
     jobs = [harness.maker.submit(f"spoken{number}", 2) for number in range(5)]
-    harness.until(lambda: len(harness.coordinator.floor.active) >= 2)
+    harness.until(lambda: len(harness.coordinator.jobs) >= 2)
     seen: set[str] = set()
 
     def all_had_a_place() -> bool:
-        seen.update(harness.coordinator.floor.active)
+        seen.update(harness.coordinator.jobs)
         return seen >= set(jobs)
 
     harness.until(all_had_a_place)
@@ -88,8 +88,8 @@ def test_an_owner_who_once_had_the_fleet_alone_is_level_with_others_later(harnes
     share, jobs = FairShare(), {}
     for owner in ("early", "late"):
         harness.maker.submit(f"of-{owner}", 1, owner=owner)
-    harness.until(lambda: len(harness.coordinator.floor.active) == 2)
-    for job in harness.coordinator.floor.active.values():
+    harness.until(lambda: len(harness.coordinator.jobs) == 2)
+    for job in harness.coordinator.jobs.values():
         jobs[job.owner] = job
     share.enter(jobs["early"], ())
     share.charge(jobs["early"], 10**9)
@@ -130,8 +130,8 @@ def test_a_rush_job_is_planned_while_every_planner_decodes(
     harness.until(lambda: len(harness.coordinator.admission._opening) == 4)
     urgent.add(harness.maker.submit("urgent", 1, priority=Priority.RUSH))
     try:
-        harness.until(lambda: urgent <= harness.coordinator.floor.active.keys())
-        assert harness.coordinator.floor.active.keys() == urgent
+        harness.until(lambda: urgent <= harness.coordinator.jobs.keys())
+        assert harness.coordinator.jobs.keys() == urgent
     finally:
         gate.set()
 
@@ -142,7 +142,7 @@ def test_an_order_is_not_forgotten_when_the_disk_fails_in_the_middle_of_it(
 ) -> None:
     if kind is OrderKind.CANCEL:
         job = harness.maker.submit("talk", 2)
-        harness.until(lambda: job in harness.coordinator.floor.active)
+        harness.until(lambda: job in harness.coordinator.jobs)
         give_order(harness.store, OrderKind.CANCEL, job)
     else:
         job = harness.maker.submit("talk", 2)
@@ -163,7 +163,7 @@ def test_an_order_is_not_forgotten_when_the_disk_fails_in_the_middle_of_it(
         harness.until(lambda: job not in open_jobs(harness.store))
         assert harness.view(job).state is JobState.CANCELLED
     else:
-        harness.until(lambda: job in harness.coordinator.floor.active)
+        harness.until(lambda: job in harness.coordinator.jobs)
 
 
 def test_a_job_whose_end_the_disk_refuses_at_first_is_delivered_later(
@@ -284,12 +284,12 @@ def test_only_a_fresh_note_of_somebody_else_counts_as_another_coordinator(harnes
 def test_an_order_of_a_newer_segue_keeps_its_own_job_waiting_and_no_other(harness: CoordinatorHarness) -> None:
     harness.show_worker()
     newer = harness.maker.submit("newer", 3)
-    harness.until(lambda: newer in harness.coordinator.floor.active)
+    harness.until(lambda: newer in harness.coordinator.jobs)
     entry = harness.store.read_journal(("jobs", newer, "orders.jsonl")).entries[0]
     harness.store.append(("jobs", newer, "orders.jsonl"), [{**entry, "v": 99, "id": "later"}])
     harness.coordinator.close()
     harness.begin()
     job = harness.maker.submit("talk", 3)
-    harness.until(lambda: job in harness.coordinator.floor.active)
-    assert newer not in harness.coordinator.floor.active
+    harness.until(lambda: job in harness.coordinator.jobs)
+    assert newer not in harness.coordinator.jobs
     assert any("cannot be read by this Segue" in line for line in harness.said)

@@ -12,8 +12,8 @@ import pytest
 from accounting.verify import verify_store
 from cache.journal import encode_line
 from cache.store import Store
-from coordinator import witnessing
-from coordinator.witnessing import DeathWatch
+from coordinator import death_watch
+from coordinator.death_watch import DeathWatch
 from core.specs import EngineSpec
 from journals import hash_chained
 from journals.attempts import AttemptJournal, ProcessCard
@@ -92,8 +92,8 @@ def test_whatever_write_a_kill_breaks_off_the_next_coordinator_settles(
 ) -> None:
     monkeypatch.setattr(hash_chained, "ANCHOR_SECONDS", 0.0)
     monkeypatch.setattr(NodeSession, "_beat_on", lambda _session: None)
-    monkeypatch.setattr(witnessing, "_SILENT", timedelta(0))
-    monkeypatch.setattr(witnessing, "_LOOK_S", 60.0)
+    monkeypatch.setattr(death_watch, "_SILENT", timedelta(0))
+    monkeypatch.setattr(death_watch, "_LOOK_S", 60.0)
     for last in range(1, MOST):
         store = Store.open(tmp_path / str(last))
         with monkeypatch.context() as patch:

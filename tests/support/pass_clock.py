@@ -77,7 +77,7 @@ class PassClock:
         self.show_workers()
         opening = []
         wanted = min(MOST_ACTIVE, max(len(open_jobs(store)), len(order_names(store))))
-        while order_names(store) or len(self.coordinator.floor.active) < wanted:
+        while order_names(store) or len(self.coordinator.jobs) < wanted:
             opening.append(self.step())
             time.sleep(0.02)
         opened = time.perf_counter() - began

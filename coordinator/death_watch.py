@@ -1,4 +1,4 @@
-"""Seeing to it that the end of every worker is noted: of those that fall silent, and of those that fell silent before.
+"""Sees to it that the end of every worker is noted: of those that fall silent, and of those that fell silent before.
 
 Nothing waits for it. What the disk refuses is tried again later, and the rest meanwhile.
 """
@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 from cache.store import Store
 from core.errors import StoreError
@@ -42,8 +41,8 @@ _BEATS = re.compile(r"nodes/[A-Za-z0-9._-]+/beats-[A-Za-z0-9._-]+\.jsonl")
 class DeathWatch:
     """Looks at the register of workers, and notes the ends of those that have gone. Touched by one thread only."""
 
-    def __init__(self, store: Store, witness: EndOfLogRecorder, say: Callable[[str], None]) -> None:
-        self._store, self._witness, self._say = store, witness, say
+    def __init__(self, store: Store, recorder: EndOfLogRecorder, say: Callable[[str], None]) -> None:
+        self._store, self._recorder, self._say = store, recorder, say
         #: Paths of the beats of workers that are registered, and of those that no longer are: when to look at them.
         self._alive: set[str] = set()
         self._due: dict[str, float] = {}
@@ -54,12 +53,11 @@ class DeathWatch:
         self._processes: dict[str, list[str]] = {}
         self._began = datetime.now(UTC)
 
-    def look(self, workers: Iterable[Mapping[str, Any]]) -> None:
-        """Takes the register as it is now. Never raises for the disk."""
+    def look(self, registered: Iterable[str]) -> None:
+        """Takes the heartbeats that registered workers name, as they are now. Never raises for the disk."""
         now = time.monotonic()
         # Whoever reaches the broker can describe a worker: what is no such path is nothing.
-        named = {str(info.get("beats", "")) for info in workers}
-        alive = {beats for beats in named if _BEATS.fullmatch(beats)}
+        alive = {beats for beats in registered if _BEATS.fullmatch(beats)}
         self._due.update(dict.fromkeys(self._alive - alive, now + _GRACE_S))
         for beats in alive & self._due.keys():
             del self._due[beats]
@@ -76,7 +74,7 @@ class DeathWatch:
         for beats in due:
             # Put off first: one that the disk refuses must not keep the others waiting.
             self._due[beats] = now + _AGAIN_S
-            self._witness.see(journals_of_worker(beats, processes))
+            self._recorder.see(journals_of_worker(beats, processes))
             del self._due[beats]
             if time.monotonic() > now + _LOOK_S:
                 return
@@ -99,12 +97,12 @@ class DeathWatch:
     def _all_earlier(self) -> deque[Callable[[], None]]:
         """Steps of which each is short; what is known already comes first."""
         self._processes = processes_by_family(self._store)
-        mine = log_ends_of(self._witness.name).rpartition("/")[2]
+        mine = log_ends_of(self._recorder.name).rpartition("/")[2]
         others = [name for name in self._store.children(LOG_ENDS) if name != mine]
         return deque[Callable[[], None]](
             [
                 *(partial(self._learn, name) for name in others),
-                *(partial(self._witness.see, ["/".join((*LOG_ENDS, name))], self._known) for name in others),
+                *(partial(self._recorder.see, ["/".join((*LOG_ENDS, name))], self._known) for name in others),
                 *(partial(self._look_into, session) for session in self._store.children((NODES,))),
             ]
         )
@@ -123,7 +121,7 @@ class DeathWatch:
             return
         if end.in_order or end.at < self._began - _SILENT:
             # One that left in order as well: it may have been killed before it could anchor that, or its engine may.
-            self._witness.see(journals_of_worker(beats, self._processes), self._known)
+            self._recorder.see(journals_of_worker(beats, self._processes), self._known)
         elif beats not in self._alive:
             # It ended a moment before this coordinator began, or lives, or its clock is ahead.
             self._due.setdefault(beats, time.monotonic() + _SILENT.total_seconds())
