@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 from accounting.report import Avoided
-from accounting.silence import measured_effort, spared_by_skipping, windows_without_skipping
 from accounting.workload import Fates, JobContent
 from core.money import Money
 from journals.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.entries import Bucket, LedgerEntry
-from pipeline.stages import stage_charged_by, with_parts
-from pipeline.stages.stage import ChargedBy
-
-#: The encoder's part of what a window of speech takes, for journals that do not say what the engine's parts took.
-#: `bench/silence_bench.py` found 0.41 and 0.51 with base in int8 on a CPU; other models and devices differ.
-ENCODER_PART = Fraction(2, 5)
+from pipeline.stages import main_stages, with_parts
+from pipeline.stages.stage import Spared, Stage, StageUsage
 
 _WORK = frozenset({Bucket.BUSY, Bucket.LOST, Bucket.DUPLICATE})
 
@@ -77,20 +71,6 @@ def _begun(attempt: AttemptStarted, end: AttemptEnded | None) -> tuple[UnitUse, 
     return tuple(unit for unit in attempt.units if end is None or unit.key not in end.left)
 
 
-@dataclass(frozen=True)
-class StageUsage:
-    """What batches of one stage took."""
-
-    #: Windows in them.
-    units: int
-    #: Engine time.
-    ms: int
-    #: What it cost; None as soon as one of them has no price.
-    nano: int | None
-    #: What each of them says that it used, by meter.
-    usage: tuple[Mapping[str, int], ...] = ()
-
-
 def avoided_by(
     content: JobContent,
     fates: Fates,
@@ -106,72 +86,38 @@ def avoided_by(
 
 
 def _silence(content: JobContent, computed: Computed, currency: str) -> Avoided | None:
-    """Media that no engine was given, and what hearing it end to end would have taken beyond what hearing took.
-
-    By the model of `accounting.silence` where the job's batches say what the engine's parts took; else passes of
-    the encoder alone, for each window that the plan does without.
-    """
+    """Media that no engine was given, and what the stages say that giving it to them would have taken besides."""
     plan = content.plan
-    hearing = stage_charged_by(ChargedBy.AUDIO)
-    if plan.settings.captions or hearing is None:
+    spared = [found for stage in main_stages() if (found := _spared(stage, content, computed, currency)) is not None]
+    if not spared:
         return None
-    spec = plan.settings.engines[hearing.role]
     media_ms = max(plan.media.duration_ms - content.speech_ms, 0)
-    without = windows_without_skipping(plan.media.duration_ms, plan.settings.segmenter)
-    share = f"{media_ms} of {plan.media.duration_ms} ms of media were given to no engine"
-    windows = f"{len(plan.windows)} windows instead of {without}"
-    parts = {stage.name for stage in with_parts(hearing.name)} - {hearing.name}
-    heard, detected = (
-        computed.measured(name, spec.describe(), currency, content.keys)
-        for name in (hearing.name, next(iter(parts), ""))
-    )
-    if not heard.units:
-        why = f"{share}, {windows}; no batch of {spec.describe()} was measured"
-        return Avoided("silence", media_ms, 0, None, None, False, why)
-    effort = measured_effort(heard.usage, detected.usage)
-    if effort is not None:
-        spared_ms = max(spared_by_skipping(content, effort), Fraction(0)) if media_ms else Fraction(0)
-        took, nano = heard.ms + detected.ms, _sum(heard.nano, detected.nano)
-        paid = None if nano is None else Money(round(spared_ms * nano / max(took, 1)), currency)
-        basis = f"{share}, {windows}; both laid out at {effort.words()}, as this job's batches measured"
-        return Avoided("silence", media_ms, 0, round(spared_ms), paid, False, basis)
-    passes = encoder_pass(heard, detected)
-    spared = max(without - len(plan.windows), 0)
-    paid = None if passes.nano is None else Money(round(spared * passes.nano), currency)
-    basis = f"{share}, {windows}; at {round(passes.ms)} ms a window, {passes.basis}"
-    return Avoided("silence", media_ms, 0, round(spared * passes.ms), paid, False, basis)
+    why = "; ".join(each.basis for each in spared)
+    basis = f"{media_ms} of {plan.media.duration_ms} ms of media were given to no engine, {why}"
+    ms, nano = _sum(each.ms for each in spared), _sum(each.nano for each in spared)
+    paid = None if nano is None else Money(round(nano), currency)
+    return Avoided("silence", media_ms, 0, None if ms is None else round(ms), paid, False, basis)
 
 
-def _sum(first: int | None, second: int | None) -> int | None:
-    return None if first is None or second is None else first + second
+def _spared(stage: Stage, content: JobContent, computed: Computed, currency: str) -> Spared | None:
+    plan = content.plan
+    if not stage.active(plan.settings):
+        return None
+    took = {
+        part.name: computed.measured(part.name, plan.settings.engines[part.role].describe(), currency, content.keys)
+        for part in with_parts(stage.name)
+    }
+    return stage.spared_by_silence(plan, content.work.results, took)
 
 
-@dataclass(frozen=True)
-class EncoderPass:
-    """What one pass of a transcriber's encoder costs."""
-
-    #: Engine time.
-    ms: Fraction
-    #: What it cost; None without a price.
-    nano: Fraction | None
-    #: Where the figure is from, in words.
-    basis: str
-
-
-def encoder_pass(heard: StageUsage, detected: StageUsage) -> EncoderPass:
-    """Measured where a language was decided by vote, which is a pass and hardly more; else a part of a window's time.
-
-    Windows that voted are not encoded again, so both stages together are what hearing took. ``heard`` has units.
-    """
-    voted = detected.units > 0 and detected.ms > 0
-    basis = "as language detection took" if voted else f"{ENCODER_PART} of what this job's windows took (assumed)"
-
-    def one(hearing: int, voting: int) -> Fraction:
-        window = Fraction(hearing + voting, heard.units)
-        return min(Fraction(voting, detected.units), window) if voted else window * ENCODER_PART
-
-    nano = None if heard.nano is None or detected.nano is None else one(heard.nano, detected.nano)
-    return EncoderPass(one(heard.ms, detected.ms), nano, basis)
+def _sum(values: Iterable[Fraction | None]) -> Fraction | None:
+    """None as soon as one of them is not known."""
+    total = Fraction(0)
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total
 
 
 def _cache(fates: Fates, computed: Computed, made_by: Mapping[str, str], currency: str) -> Avoided | None:

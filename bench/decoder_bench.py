@@ -2,7 +2,7 @@
 
 Stretches of the sample are written alone and side by side, in turn and several times over; each combination counts with
 the least CPU time that it took. Least squares of the relative error give what a step, a token and a text cost, and so
-`accounting.silence.STEP_TOKENS` and `OPENING_TOKENS`. A ratio within one run; another machine or model has others.
+`pipeline.stages.silence.STEP_TOKENS` and `OPENING_TOKENS`. A ratio within one run; another machine or model has others.
 
     python -m bench.decoder_bench [--rounds 8] [--model base] [--from en]
 """

@@ -44,8 +44,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 from accounting.job import job_report  # noqa: E402
-from accounting.silence import measured_effort, spared_by_skipping  # noqa: E402
-from accounting.workload import JobContent  # noqa: E402
 from bench.quiet_clock import Batch, QuietPool, makespan_s  # noqa: E402
 from cache.store import Store  # noqa: E402
 from core.speech import Segment, Span, Window  # noqa: E402
@@ -60,6 +58,7 @@ from pipeline.job import Plan  # noqa: E402
 from pipeline.jobs import JobFolder  # noqa: E402
 from pipeline.planning import plan_job  # noqa: E402
 from pipeline.runtime import Runtime, Settings  # noqa: E402
+from pipeline.stages.silence import measured_effort, spared_by_skipping  # noqa: E402
 from pipeline.work import JobWork  # noqa: E402
 
 
@@ -165,7 +164,7 @@ class Hearing:
         heard = [effort for effort in self.efforts if "decoder_texts" in effort]
         effort = measured_effort(heard, [each for each in self.efforts if "decoder_texts" not in each])
         assert effort is not None, "the real engine says what its parts took"
-        spared_s = float(spared_by_skipping(JobContent(self.plan, self.work, {}, {}), effort, written)) / 1000
+        spared_s = float(spared_by_skipping(self.plan, self.work.results, effort, written)) / 1000
         return 100 * spared_s / (spared_s + self.engine_s)
 
     def parts(self) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import msgspec
@@ -136,6 +137,32 @@ class StageJob(Protocol):
     @property
     def units(self) -> Mapping[Slot, Key]:
         """The keys of the records, by slot."""
+
+
+@dataclass(frozen=True)
+class StageUsage:
+    """What batches of one stage took."""
+
+    #: Windows in them.
+    units: int = 0
+    #: Engine time.
+    ms: int = 0
+    #: What it cost; None as soon as one of them has no price.
+    nano: int | None = 0
+    #: What each of them says that it used, by meter.
+    usage: tuple[Mapping[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Spared:
+    """What a stage did not take; None where that was not measured or has no price."""
+
+    #: Engine time.
+    ms: Fraction | None
+    #: In nano-units of the currency of what was measured.
+    nano: Fraction | None
+    #: Where the figures are from, in words.
+    basis: str
 
 
 Settled = Done | Failed
@@ -310,3 +337,10 @@ class Stage:
     def expected_usage(self, units: Sequence[Unit]) -> dict[str, int]:
         """What a remote engine may use for these units, by meter."""
         return {"requests": len(units), "audio_ms": sum(unit.audio_ms for unit in units)}
+
+    def spared_by_silence(self, plan: Plan, results: Results, took: Mapping[str, StageUsage]) -> Spared | None:
+        """What the whole media would have taken beyond what its speech took; None where it is not given the sound.
+
+        ``took``: what this stage and those that are part of it took, by name.
+        """
+        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +12,9 @@ from core.text import Dropped, Word
 from engines.transcribe.interface import Clip, ClipSegment, Transcript
 from engines.transcribe.words import in_order
 from pipeline.job import SPEECH, JobSettings, Plan
+from pipeline.stages.detect import Detect
 from pipeline.stages.language import LANGUAGE
-from pipeline.stages.stage import ChargedBy, Inputs, Need, OnFailure, Results, Slot, Stage, Unit
+from pipeline.stages.stage import ChargedBy, Inputs, Need, OnFailure, Results, Slot, Spared, Stage, StageUsage, Unit
 from pipeline.views import Views
 
 #: Flag of a transcript whose words the engine had placed otherwise than promised.
@@ -93,6 +94,13 @@ class Transcribe(Stage):
             tuple(Dropped(d.start_ms, d.end_ms, d.text, d.reason) for d in payload.dropped),
             payload.flags,
         )
+
+    def spared_by_silence(self, plan: Plan, results: Results, took: Mapping[str, StageUsage]) -> Spared | None:
+        # It reads cues and transcripts, whose files import this one.
+        from pipeline.stages.silence import spared_by_silence
+
+        engine = plan.settings.engines[self.role].describe()
+        return spared_by_silence(plan, results, took[self.name], took.get(Detect.name, StageUsage()), engine)
 
 
 def transcript_slot(window: int) -> Slot:

@@ -6,13 +6,14 @@ import pytest
 from job_bench import Bench
 from spoken import SPEECH
 
-from accounting.avoided import Computed, StageUsage, encoder_pass
+from accounting.avoided import Computed
 from accounting.job import job_report
-from accounting.silence import windows_without_skipping
 from cache.store import Store
 from core.money import Money
 from journals.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.prices import PriceBook
+from pipeline.stages.silence import encoder_pass, windows_without_skipping
+from pipeline.stages.stage import StageUsage
 
 
 def test_without_a_measure_the_encoders_part_of_a_window_is_assumed() -> None:

@@ -1,10 +1,13 @@
-"""What the same media would have taken had nothing been skipped: windows end to end, laid out as the engine does it.
+"""What transcribing the media would have taken had nothing been skipped: windows end to end, as Whisper hears them.
 
 Whisper's encoder hears 30 s whatever is in them, and its decoder writes as much text with silence around the speech as
 without. So the other plan differs in passes of the encoder, in texts to open and to align, and in which texts are
 written side by side: a batch takes as many steps as its longest text, and an engine with several workers waits for the
 last batch. Both plans are laid out with the costs that this job's own batches measured; the difference is what was
 spared, in the engine's time as it is charged (`bench/silence_bench.py` compares it with runs that skip nothing).
+
+Journals that do not say what the engine's parts took count passes of the encoder alone, for each window that the plan
+does without.
 """
 
 from __future__ import annotations
@@ -15,9 +18,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from accounting.workload import JobContent
 from pipeline.job import Plan, PlannedWindow
 from pipeline.stages.reading import cues_of, windows_asked
+from pipeline.stages.stage import Results, Spared, StageUsage
 from segmenter.params import SegmenterParams
 from segmenter.windows import windows_end_to_end, with_pauses
 
@@ -28,8 +31,30 @@ WINDOW_MS = 29_000
 STEP_TOKENS = Fraction(9, 10)
 #: Opening a text (the decoder reads the encoder's output), in tokens of one text. Measured there: 7.2 and 7.7.
 OPENING_TOKENS = Fraction(15, 2)
+#: The encoder's part of what a window of speech takes, for journals that do not say what the engine's parts took.
+#: `bench/silence_bench.py` found 0.41 and 0.51 with base in int8 on a CPU; other models and devices differ.
+ENCODER_PART = Fraction(2, 5)
 #: Start and end of a stretch of text in ms, and its tokens.
 Text = tuple[int, int, Fraction]
+
+
+def spared_by_silence(plan: Plan, results: Results, heard: StageUsage, detected: StageUsage, engine: str) -> Spared:
+    """What transcribing the media end to end would have taken beyond what it took; ``detected``: the votes."""
+    without = windows_without_skipping(plan.media.duration_ms, plan.settings.segmenter)
+    windows = f"{len(plan.windows)} windows instead of {without}"
+    if not heard.units:
+        return Spared(None, None, f"{windows}; no batch of {engine} was measured")
+    effort = measured_effort(heard.usage, detected.usage)
+    if effort is not None:
+        silent = plan.media.duration_ms > sum(planned.window.audio_ms for planned in plan.windows)
+        spared_ms = max(spared_by_skipping(plan, results, effort), Fraction(0)) if silent else Fraction(0)
+        took_ms = max(heard.ms + detected.ms, 1)
+        paid = None if heard.nano is None or detected.nano is None else heard.nano + detected.nano
+        basis = f"{windows}; both laid out at {effort.words()}, as this job's batches measured"
+        return Spared(spared_ms, None if paid is None else spared_ms * paid / took_ms, basis)
+    one, fewer = encoder_pass(heard, detected), max(without - len(plan.windows), 0)
+    nano = None if one.nano is None else fewer * one.nano
+    return Spared(fewer * one.ms, nano, f"{windows}; at {round(one.ms)} ms a window, {one.basis}")
 
 
 @dataclass(frozen=True)
@@ -132,16 +157,16 @@ def _makespan(lengths: Iterable[Fraction], workers: int) -> Fraction:
 
 
 def spared_by_skipping(
-    content: JobContent, effort: Effort, written: Collection[tuple[int, int, int]] | None = None
+    plan: Plan, results: Results, effort: Effort, written: Collection[tuple[int, int, int]] | None = None
 ) -> Fraction:
     """Engine time in ms of windows end to end over the whole media, less that of the windows of the plan.
 
     Both write the job's own text. ``written``: what windows end to end wrote, where that is known: (start, end,
     characters) of each stretch.
     """
-    plan = content.plan
-    results, windows = content.work.results, content.plan.windows
-    cues = [(cue.start_ms, cue.end_ms, len(cue.text)) for each in windows for cue in cues_of(results, each.index) or ()]
+    cues = [
+        (cue.start_ms, cue.end_ms, len(cue.text)) for each in plan.windows for cue in cues_of(results, each.index) or ()
+    ]
     a_character = effort.tokens * len(plan.windows) / max(sum(each[2] for each in cues), 1)
     asked = frozenset(windows_asked(plan.windows))
     planned = [
@@ -190,3 +215,31 @@ def tokens_within(texts: Collection[Text], start_ms: int, end_ms: int) -> Fracti
         elif start_ms <= first < end_ms:
             found += tokens
     return found
+
+
+@dataclass(frozen=True)
+class EncoderPass:
+    """What one pass of a transcriber's encoder costs."""
+
+    #: Engine time.
+    ms: Fraction
+    #: What it cost; None without a price.
+    nano: Fraction | None
+    #: Where the figure is from, in words.
+    basis: str
+
+
+def encoder_pass(heard: StageUsage, detected: StageUsage) -> EncoderPass:
+    """Measured where a language was decided by vote, which is a pass and hardly more; else a part of a window's time.
+
+    Windows that voted are not encoded again, so both stages together are what hearing took. ``heard`` has units.
+    """
+    voted = detected.units > 0 and detected.ms > 0
+    basis = "as language detection took" if voted else f"{ENCODER_PART} of what this job's windows took (assumed)"
+
+    def one(hearing: int, voting: int) -> Fraction:
+        window = Fraction(hearing + voting, heard.units)
+        return min(Fraction(voting, detected.units), window) if voted else window * ENCODER_PART
+
+    nano = None if heard.nano is None or detected.nano is None else one(heard.nano, detected.nano)
+    return EncoderPass(one(heard.ms, detected.ms), nano, basis)

@@ -12,11 +12,11 @@ from long_speech import SAMPLE
 
 from accounting.job import job_report
 from accounting.report import Avoided, SpanStatus
-from accounting.silence import Effort, Heard, hearing_ms, measured_effort, tokens_within
 from cache.store import Store
 from core.money import Money
 from engines.transcribe.fake import FakeTranscriber
 from ledger.prices import PriceBook
+from pipeline.stages.silence import Effort, Heard, hearing_ms, measured_effort, tokens_within
 
 SHAPE = {"workers": 2, "batch_clips": 4, "call_clips": 16}
 HEARD = {
