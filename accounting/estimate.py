@@ -6,18 +6,20 @@ Tokens and characters of text that does not exist yet are measured on earlier te
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
-from accounting.estimate_report import ApiEstimate, Estimate, FileEstimate, StageEstimate
+from accounting.estimate_report import ApiEstimate, Estimate, FileEstimate, StageEstimate, TextEstimate
 from accounting.measured_speeds import ELSEWHERE, MeasuredSpeeds, hardware_here, measure_speeds
 from accounting.spending import Prices, now_ms
+from accounting.workload import stage_counterfactuals
 from cache.store import Store
 from core.errors import SegueError, StoreError, UsageError
 from core.money import Money, quote
-from core.specs import FAKE, EngineSpec
+from core.specs import EngineSpec
 from journals.facts import AttemptStarted
-from ledger.api import Counterfactual, Workload, counterfactuals
+from ledger.api import Counterfactual, Workload
 from ledger.billing import machine_cost
 from ledger.prices import PriceBook
 from ledger.speed import Measure, Spread
@@ -26,7 +28,7 @@ from pipeline.job import Plan
 from pipeline.jobs import JobFolder
 from pipeline.planning import draft_plan
 from pipeline.runtime import Runtime
-from pipeline.stages import charged_by, engine_stages, names_charged_by, stage_charged_by
+from pipeline.stages import charged_stages, engine_stages
 from pipeline.stages.stage import ChargedBy, Stage
 from pipeline.work import JobWork
 
@@ -38,6 +40,8 @@ ASSUMED_OUTPUT_TOKENS = (3, 5, 10)
 #: The text, the lines around it, and what a request says beside its lines.
 ASSUMED_INPUT_TOKENS = (4, 8, 16)
 ASSUMED_PROMPT_TOKENS = (150, 300, 500)
+#: Of a range.
+_ENDS = ("low", "point", "high")
 
 
 def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices, hardware: str = "") -> Estimate:
@@ -53,21 +57,14 @@ def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices, hard
     wanted = [stage for stage in engine_stages() if any(stage.name in (file.units or {}) for file in usable)]
     specs = {stage.name: runtime.engine_spec(stage.role) for stage in wanted}
     stages = tuple(_estimate_stage(stage, specs[stage.name], usable, rates, runs_on) for stage in wanted)
-    text = _text_stage()
-    translator = specs.get(text.name)
-    usage, rests_on = _usage(usable, translator, rates) if translator else ({}, "")
-    remote = translator if translator is not None and runtime.is_remote(text.role) else None
+    texts = tuple(
+        _text(stage, usable, specs[stage.name], rates) for stage in wanted if stage.charged_by is ChargedBy.TEXT
+    )
     rate = runtime.settings.node_price
-    here, currency, unpriced = _here(stages, rate, _fee(remote, usable, usage, prices, rate), remote is not None)
-    apis = _apis(usable, usage, prices.book)
-    return Estimate(files, stages, apis, usage, rests_on, rate, here, currency, unpriced, runs_on)
-
-
-def _text_stage() -> Stage:
-    """The stage whose tokens and characters are estimated."""
-    found = stage_charged_by(ChargedBy.TEXT)
-    assert found is not None
-    return found
+    remote = [(stage, specs[stage.name]) for stage in wanted if runtime.is_remote(stage.role)]
+    here, currency, unpriced = _here(stages, rate, _fees(remote, usable, texts, prices, rate))
+    apis = _apis(usable, texts, prices.book)
+    return Estimate(files, stages, apis, texts, rate, here, currency, unpriced, runs_on)
 
 
 def _hardware(wanted: str, rates: MeasuredSpeeds) -> str:
@@ -110,7 +107,6 @@ def _measure_plan(media: Path, plan: Plan, store: Store) -> FileEstimate:
         windows=tuple(planned.window.audio_ms for planned in plan.windows),
         units=units,
         captions=bool(plan.settings.captions),
-        translations=units.get(_text_stage().name, (0, 0, 0))[0],
     )
 
 
@@ -118,8 +114,8 @@ def _estimate_stage(
     stage: Stage, spec: EngineSpec, files: Sequence[FileEstimate], rates: MeasuredSpeeds, hardware: str
 ) -> StageEstimate:
     engine = spec.describe()
-    left = [(file.units or {}).get(stage.name, (0, 0, 0)) for file in files]
-    audio_ms, fake = sum(each[2] for each in left), spec.provider == FAKE
+    left = [file.of(stage.name) for file in files]
+    audio_ms, fake = sum(each[2] for each in left), spec.fake
     if not any(each[1] for each in left):
         return StageEstimate(stage.name, engine, audio_ms, Spread(0, 0, 0), Spread(0, 0, 0), 0, fake)
     measured = rates.time_on(hardware, stage.name, engine)
@@ -142,10 +138,10 @@ def _estimate_stage(
 # -- text that does not exist yet ----------------------------------------------------------------------------
 
 
-def _usage(files: Sequence[FileEstimate], spec: EngineSpec, rates: MeasuredSpeeds) -> tuple[dict[str, Spread], str]:
-    """Tokens and characters of the whole translation, and where they are from."""
-    audio_ms = sum(_translated_ms(file) for file in files)
-    requests = sum(file.translations for file in files)
+def _text(stage: Stage, files: Sequence[FileEstimate], spec: EngineSpec, rates: MeasuredSpeeds) -> TextEstimate:
+    """Tokens and characters of all of a stage's work, and where they are from."""
+    audio_ms = sum(_written_ms(file, stage.name) for file in files)
+    requests = sum(file.of(stage.name)[0] for file in files)
     assumed = {
         "input_tokens": tuple(
             text * audio_ms // 1000 + prompt * requests
@@ -157,7 +153,7 @@ def _usage(files: Sequence[FileEstimate], spec: EngineSpec, rates: MeasuredSpeed
     usage: dict[str, Spread] = {}
     notes: dict[str, list[str]] = {}
     for meter, (low, point, high) in assumed.items():
-        found = rates.usage_of(spec.describe(), meter)
+        found = rates.usage_of(stage.name, spec.describe(), meter)
         if found is None:
             usage[meter] = Spread(low, point, high)
             said = "assumed, never measured here"
@@ -166,65 +162,76 @@ def _usage(files: Sequence[FileEstimate], spec: EngineSpec, rates: MeasuredSpeed
             usage[meter] = measure.times(audio_ms)
             said = f"measured on {_batches(measure)} of {engine}"
         notes.setdefault(said, []).append(meter.replace("_", " "))
-    return usage, "; ".join(f"{', '.join(meters)}: {said}" for said, meters in notes.items())
+    rests_on = "; ".join(f"{', '.join(meters)}: {said}" for said, meters in notes.items())
+    return TextEstimate(stage.name, usage, rests_on)
 
 
 def _batches(measure: Measure) -> str:
     return "1 batch" if measure.batches == 1 else f"{measure.batches:,} batches"
 
 
-def _translated_ms(file: FileEstimate) -> int:
-    """Speech to translate, once for each language, found translations included."""
-    return sum(file.windows) * file.translations // len(file.windows) if file.windows else 0
+def _written_ms(file: FileEstimate, stage: str) -> int:
+    """Speech whose text a stage is given, once for each language; found units are counted as well."""
+    return sum(file.windows) * file.of(stage)[0] // len(file.windows) if file.windows else 0
 
 
 # -- money ---------------------------------------------------------------------------------------------------
 
 
-def _here(
-    stages: Sequence[StageEstimate], rate: str, fee: Spread | str, remote: bool
-) -> tuple[Spread | None, str, tuple[str, ...]]:
+def _here(stages: Sequence[StageEstimate], rate: str, fees: Spread | str) -> tuple[Spread | None, str, tuple[str, ...]]:
     why = [f"{stage.stage} by {stage.engine} {NEVER_MEASURED}" for stage in stages if stage.engine_ms is None]
     if not rate:
         why.append("what this machine costs an hour is not known: --node-rate '0.526 USD'")
-    if isinstance(fee, str):
-        why.append(fee)
-    if why or isinstance(fee, str):
+    if isinstance(fees, str):
+        why.append(fees)
+    if why or isinstance(fees, str):
         return None, "", tuple(why)
     price, currency = quote(rate)
-    total = Spread(0, 0, 0)
+    total = fees
     for stage in stages:
         for part in (stage.engine_ms, stage.load_ms):
             if part is not None:
                 total = total + Spread(*(machine_cost(ms, price) for ms in (part.low, part.point, part.high)))
-    return (total + fee if remote else total), currency, ()
+    return total, currency, ()
 
 
-def _fee(
-    spec: EngineSpec | None, files: Sequence[FileEstimate], usage: Mapping[str, Spread], prices: Prices, rate: str
+def _fees(
+    remote: Sequence[tuple[Stage, EngineSpec]],
+    files: Sequence[FileEstimate],
+    texts: Sequence[TextEstimate],
+    prices: Prices,
+    rate: str,
 ) -> Spread | str:
-    """What the job's own remote translator charges for what is left, in the currency of the machine's ``rate``.
+    """What the job's own engines elsewhere charge for what is left, in the currency of the machine's ``rate``.
 
     Why that cannot be told, in words.
     """
-    if spec is None:
-        return Spread(0, 0, 0)
-    left = sum((file.units or {}).get(_text_stage().name, (0, 0, 0))[1] for file in files)
-    total = sum(file.translations for file in files)
+    total = Spread(0, 0, 0)
+    for stage, spec in remote:
+        fee = _fee(stage, spec, files, next((text for text in texts if text.stage == stage.name), None), prices, rate)
+        if isinstance(fee, str):
+            return fee
+        total = total + fee
+    return total
+
+
+def _fee(
+    stage: Stage,
+    spec: EngineSpec,
+    files: Sequence[FileEstimate],
+    text: TextEstimate | None,
+    prices: Prices,
+    rate: str,
+) -> Spread | str:
+    whole, left, left_ms = (sum(file.of(stage.name)[place] for file in files) for place in range(3))
     meter, amounts = prices.meter(), []
-    for end in ("low", "point", "high"):
-        counts = {name: getattr(spread, end) * left // max(total, 1) for name, spread in usage.items()}
+    for end in _ENDS:
+        counts = {"audio_ms": left_ms}
+        if text is not None:
+            counts = {name: getattr(spread, end) * left // max(whole, 1) for name, spread in text.usage.items()}
+        usage = {"requests": left, **counts}
         started = AttemptStarted(
-            "",
-            "",
-            _text_stage().name,
-            now_ms(),
-            spec.describe(),
-            spec.provider,
-            False,
-            True,
-            (),
-            {"requests": left, **counts},
+            "", "", stage.name, now_ms(), spec.describe(), spec.provider, spec.fake, True, (), usage
         )
         fees, unpriced = meter.charge(started)
         if unpriced:
@@ -236,44 +243,41 @@ def _fee(
     return Spread(*amounts)
 
 
-def _apis(files: Sequence[FileEstimate], usage: Mapping[str, Spread], book: PriceBook) -> tuple[ApiEstimate, ...]:
+def _apis(files: Sequence[FileEstimate], texts: Sequence[TextEstimate], book: PriceBook) -> tuple[ApiEstimate, ...]:
     """Each API's charge for all files: the sum over the files, at the low, likely and high end of the text."""
-    whole_ms = sum(_translated_ms(file) for file in files)
     sums: dict[tuple[str, ...], dict[str, Money | None]] = {}
     like: dict[tuple[str, ...], Counterfactual] = {}
     at = now_ms()
-    heard, written = names_charged_by(ChargedBy.AUDIO), names_charged_by(ChargedBy.TEXT)
-    for file in files:
-        for end in ("low", "point", "high"):
-            for one in counterfactuals(
-                _workload(file, usage, end, whole_ms), book, at, by_sound=heard, by_text=written
-            ):
-                if file.captions and charged_by(one.stage) is ChargedBy.AUDIO:
-                    continue
-                key: tuple[str, ...] = (one.stage, one.basis.value, one.provider, one.model, one.price_row)
-                ends = sums.setdefault(key, {})
-                before = ends.get(end, one.amount and Money(0, one.amount.currency))
-                ends[end] = None if before is None or one.amount is None else before + one.amount
-                if end == "point":
-                    like.setdefault(key, one)
+    for file, end, stage in product(files, _ENDS, charged_stages()):
+        if file.captions and stage.charged_by is ChargedBy.AUDIO:
+            continue
+        for one in stage_counterfactuals(stage, _workload(file, stage, files, texts, end), book, at):
+            key: tuple[str, ...] = (one.stage, one.basis.value, one.provider, one.model, one.price_row)
+            ends = sums.setdefault(key, {})
+            before = ends.get(end, one.amount and Money(0, one.amount.currency))
+            ends[end] = None if before is None or one.amount is None else before + one.amount
+            if end == "point":
+                like.setdefault(key, one)
     found = []
     for key, ends in sums.items():
-        amounts = [ends.get(end) for end in ("low", "point", "high")]
+        amounts = [ends.get(end) for end in _ENDS]
         known = [amount.nano for amount in amounts if amount is not None]
         found.append(ApiEstimate(like[key], Spread(*known) if len(known) == len(amounts) else None))
     return tuple(found)
 
 
-def _workload(file: FileEstimate, usage: Mapping[str, Spread], end: str, whole_ms: int) -> Workload:
-    mine = _translated_ms(file)
-    counts = {meter: getattr(spread, end) * mine // max(whole_ms, 1) for meter, spread in usage.items()}
+def _workload(
+    file: FileEstimate, stage: Stage, files: Sequence[FileEstimate], texts: Sequence[TextEstimate], end: str
+) -> Workload:
+    """What an API would count of a stage's work on one file, which has its part of the text of all."""
+    if stage.charged_by is ChargedBy.AUDIO:
+        return Workload(file.duration_ms, file.speech_ms, file.segments, file.windows)
+    mine, all_ms = (sum(_written_ms(each, stage.name) for each in of) for of in ((file,), files))
+    usage = next((text.usage for text in texts if text.stage == stage.name), {})
+    counts = {meter: getattr(spread, end) * mine // max(all_ms, 1) for meter, spread in usage.items()}
     return Workload(
-        file_ms=file.duration_ms,
-        speech_ms=file.speech_ms,
-        segments=file.segments,
-        windows=file.windows,
         input_tokens=counts.get("input_tokens"),
         output_tokens=counts.get("output_tokens"),
         characters=counts.get("characters"),
-        requests=file.translations,
+        requests=file.of(stage.name)[0],
     )

@@ -27,8 +27,10 @@ class FileEstimate:
     units: Mapping[str, tuple[int, int, int]] | None = None
     #: Whether captions were given, so that nothing is transcribed.
     captions: bool = False
-    #: Units of translation, found ones included: windows times languages.
-    translations: int = 0
+
+    def of(self, stage: str) -> tuple[int, int, int]:
+        """Its units of a stage; found ones are counted as well."""
+        return (self.units or {}).get(stage, (0, 0, 0))
 
     def as_json(self) -> dict[str, Any]:
         """Lengths in ms."""
@@ -81,6 +83,17 @@ class StageEstimate:
 
 
 @dataclass(frozen=True)
+class TextEstimate:
+    """What APIs would count of a stage whose work is text."""
+
+    stage: str
+    #: By meter, over all files.
+    usage: Mapping[str, Spread]
+    #: Where it is from, in words.
+    rests_on: str
+
+
+@dataclass(frozen=True)
 class ApiEstimate:
     """One API's charge for one stage, sent in one way."""
 
@@ -101,10 +114,8 @@ class Estimate:
     files: tuple[FileEstimate, ...]
     stages: tuple[StageEstimate, ...]
     apis: tuple[ApiEstimate, ...]
-    #: Meter of translation -> range; empty when nothing is translated.
-    usage: Mapping[str, Spread]
-    #: Where the usage is from, in words.
-    usage_rests_on: str
+    #: For each stage whose work is text; empty where there is none.
+    texts: tuple[TextEstimate, ...]
     #: ``0.149 USD`` an hour; empty when nobody says.
     node_rate: str
     #: What the work costs here in nano-units of `currency`: busy and loading time, and API fees; None: unpriced.
@@ -115,6 +126,20 @@ class Estimate:
     unpriced: tuple[str, ...]
     #: What will run it: a GPU's name, or ``cpu`` and which machine's.
     hardware: str = ""
+
+    @property
+    def usage(self) -> dict[str, Spread]:
+        """Tokens and characters of all stages together, by meter."""
+        total: dict[str, Spread] = {}
+        for text in self.texts:
+            for meter, spread in text.usage.items():
+                total[meter] = total[meter] + spread if meter in total else spread
+        return total
+
+    @property
+    def usage_rests_on(self) -> str:
+        """Where the usage is from, in words."""
+        return "; ".join(dict.fromkeys(text.rests_on for text in self.texts))
 
     @property
     def usable(self) -> tuple[FileEstimate, ...]:

@@ -15,20 +15,26 @@ from accounting.periods import month_of, now_ms
 from accounting.report import Avoided, Finality, JobReport, JobVerdict, NodeUse
 from accounting.typed_facts import describe_node
 from accounting.verdict import VerdictInputs, judge
-from accounting.workload import Fates, JobContent, read_content, timeline, workload
+from accounting.workload import (
+    Fates,
+    JobContent,
+    compared_stages,
+    read_content,
+    stage_counterfactuals,
+    timeline,
+    workload,
+)
 from cache.store import Store
 from core.money import Conversion
 from jobs.status import status_of
 from journals.facts import AttemptEnded, AttemptStarted
-from ledger.api import Counterfactual, counterfactuals
+from ledger.api import Counterfactual
 from ledger.billing import OWN_PRICE, SAID_PRICE, BilledSession
 from ledger.demand import Demand
 from ledger.entries import LedgerEntry
 from ledger.loss import value_of_resumability
 from ledger.prices import PriceBook
 from pipeline.jobs import JobFolder
-from pipeline.stages import charged_by, names_charged_by
-from pipeline.stages.stage import ChargedBy
 
 PURGED, UNPLANNED = "purged", "unplanned"
 DEFAULT_CURRENCY = "USD"
@@ -194,21 +200,14 @@ class _Builder:
         return Fates(frozenset(paid), frozenset(there - paid), frozenset(lost & self._keys))
 
     def _invoices(self, content: JobContent, at: int, only: Collection[str] | None) -> list[Counterfactual]:
-        found = counterfactuals(
-            workload(content, self._books.facts.used, only),
-            self._book,
-            at,
-            by_sound=names_charged_by(ChargedBy.AUDIO),
-            by_text=names_charged_by(ChargedBy.TEXT),
-            conversions=self._conversions(),
-        )
-        # What was begun from captions heard nothing; where nothing was said, no text was paid for.
-        ran = {
-            ChargedBy.AUDIO: not content.plan.settings.captions,
-            ChargedBy.TEXT: bool(content.translated),
-            ChargedBy.NOTHING: False,
-        }
-        return [one for one in found if ran[charged_by(one.stage)]]
+        used = self._books.facts.used
+        return [
+            invoice
+            for stage in compared_stages(content)
+            for invoice in stage_counterfactuals(
+                stage, workload(content, stage, used, only), self._book, at, self._conversions()
+            )
+        ]
 
     def _conversions(self) -> list[Conversion]:
         return [each for each in self._rules.conversions if each.to_currency == self._currency]

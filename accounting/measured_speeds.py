@@ -35,8 +35,8 @@ class MeasuredSpeeds:
     time: dict[Place, Measure] = field(default_factory=dict)
     #: Milliseconds that one loading takes.
     load: dict[Place, Measure] = field(default_factory=dict)
-    #: Tokens and characters of translation, by engine and meter; what runs it makes no difference.
-    usage: dict[tuple[str, str], Measure] = field(default_factory=dict)
+    #: Tokens and characters of text, by stage, meter and engine; what runs it makes no difference.
+    usage: dict[tuple[str, str, str], Measure] = field(default_factory=dict)
 
     @property
     def hardware(self) -> tuple[str, ...]:
@@ -51,12 +51,12 @@ class MeasuredSpeeds:
         """As `time_on`, for loading it once."""
         return _on(self.load, hardware, stage, engine)
 
-    def usage_of(self, engine: str, meter: str) -> tuple[Measure, str] | None:
-        """This engine's own measure, else that of the engine with the most batches; and whose it is."""
-        own = self.usage.get((engine, meter))
+    def usage_of(self, stage: str, engine: str, meter: str) -> tuple[Measure, str] | None:
+        """This engine's own measure, else that of the stage's engine with the most batches; and whose it is."""
+        own = self.usage.get((stage, meter, engine))
         if own is not None:
             return own, engine
-        others = [(one.elsewhere(), name) for (name, found), one in self.usage.items() if found == meter]
+        others = [(one.elsewhere(), whose) for (*what, whose), one in self.usage.items() if what == [stage, meter]]
         return max(others, key=lambda pair: (pair[0].batches, pair[1]), default=None)
 
 
@@ -93,7 +93,7 @@ def hardware_here() -> str:
 
 def measure_speeds(store: Store) -> MeasuredSpeeds:
     """Reads every journal of attempts once. Raises StoreError."""
-    times, loads, usage = Speeds[Place](), Speeds[Place](), Speeds[tuple[str, str]]()
+    times, loads, usage = Speeds[Place](), Speeds[Place](), Speeds[Place]()
     machines: dict[str, str] = {}
     # `segue ledger` names and counts lines that cannot be read; an estimate goes on without them.
     for process in read_processes(store, []):
@@ -111,7 +111,7 @@ def measure_speeds(store: Store) -> MeasuredSpeeds:
                 where = ELSEWHERE if started.remote else hardware
                 times.note((where, started.stage, started.engine), fact.engine_ms, audio_ms)
                 for meter, amount in _text_usage(started, fact).items():
-                    usage.note((started.engine, meter), amount, audio_ms)
+                    usage.note((started.stage, meter, started.engine), amount, audio_ms)
     return MeasuredSpeeds(
         {place: times.measure(place, place[0]) for place in times},
         {place: loads.measure(place, place[0]) for place in loads},

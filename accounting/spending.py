@@ -42,10 +42,10 @@ from ledger.demand import Demand
 from ledger.entries import Bucket, LedgerEntry, Unpriced
 from ledger.fees import Fees
 from ledger.fold import FoldRules, fold_with
-from ledger.price_files import PROJECT_FILE, load_book, read_rows
+from ledger.price_files import PROJECT_FILE, load_book, read_rows, shipped_book
 from ledger.prices import PriceBook
 from ledger.speed import RECENT, Speeds, measured_ms
-from pipeline.stages import stage_named
+from pipeline.stages import priced_names, stage_named
 from pipeline.stages.stage import Stage
 
 if TYPE_CHECKING:
@@ -119,8 +119,10 @@ class Prices:
         """As the settings say; ``price_file`` goes before theirs. Raises PriceBookError."""
         own = frozenset(name.strip() for name in settings.own_engines.split(",") if name.strip())
         given = price_file or settings.price_file
-        # A file that was named has to be there; one that nobody named need not.
-        return cls(load_book(None, read_rows(given)) if given else load_book(settings.home / PROJECT_FILE), own)
+        if given:
+            # A file that was named has to be there; one that nobody named need not.
+            return cls(shipped_book().with_rows(read_rows(given, priced_names())), own)
+        return cls(load_book(settings.home / PROJECT_FILE, priced_names()), own)
 
     def meter(self) -> FeeMeter:
         """For the fees of attempts."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from accounting.report import MediaSpan, SpanStatus
 from core.keys import Key
-from ledger.api import Workload
+from core.money import Conversion
+from ledger.api import Counterfactual, Workload, counterfactuals
+from ledger.prices import PriceBook
 from pipeline.job import Plan
 from pipeline.jobs import JobFolder
-from pipeline.stages import stage_charged_by
+from pipeline.stages import charged_stages, main_stages
 from pipeline.stages.reading import cues_of, transcript_failure
-from pipeline.stages.stage import ChargedBy
-from pipeline.work import JobWork
+from pipeline.stages.stage import ChargedBy, Failed, Slot, Stage
+from pipeline.work import JobWork, inputs_of
 
 _TOKENS = ("input_tokens", "output_tokens")
 #: The strongest of several words about one stretch comes first.
@@ -28,15 +31,15 @@ class JobContent:
     plan: Plan
     #: The job's frontier as the disk shows it.
     work: JobWork
-    #: Transcription of each window, where it is known which it is; empty when captions were given.
-    transcribed: Mapping[int, Key]
-    #: Translation of each window with text in it, by language.
-    translated: Mapping[tuple[int, str], Key]
 
     @property
     def keys(self) -> frozenset[Key]:
         """Every unit that the job has asked for."""
         return frozenset(self.work.keys)
+
+    def units(self, stage: str) -> dict[Slot, Key]:
+        """The units of a stage, as far as it is known which they are."""
+        return {slot: key for slot, key in self.work.units.items() if slot.stage == stage}
 
     @property
     def speech_ms(self) -> int:
@@ -49,29 +52,65 @@ def read_content(folder: JobFolder) -> JobContent | None:
     plan = folder.read_plan()
     if plan is None:
         return None
-    work = JobWork.open(plan, folder.store, folder.failures())
-    heard, written = stage_charged_by(ChargedBy.AUDIO), stage_charged_by(ChargedBy.TEXT)
-    names = [stage.name if stage else "" for stage in (heard, written)]
-    transcribed = {slot.window: key for slot, key in work.units.items() if slot.stage == names[0]}
-    translated = {(slot.window, slot.language): key for slot, key in work.units.items() if slot.stage == names[1]}
-    return JobContent(plan, work, transcribed, translated)
+    return JobContent(plan, JobWork.open(plan, folder.store, folder.failures()))
+
+
+def compared_stages(content: JobContent) -> tuple[Stage, ...]:
+    """The stages of a job that APIs would have charged for. What was begun from captions heard nothing; where nothing
+    was said, no text was paid for."""
+    return tuple(
+        stage
+        for stage in charged_stages()
+        if stage.active(content.plan.settings)
+        and (stage.charged_by is ChargedBy.AUDIO or any(slot.stage == stage.name for slot in content.work.units))
+    )
 
 
 def workload(
-    content: JobContent, used: Mapping[str, Mapping[str, int]], only: Collection[str] | None = None
+    content: JobContent, stage: Stage, used: Mapping[str, Mapping[str, int]], only: Collection[str] | None = None
 ) -> Workload:
-    """The usage that an API would charge for; with ``only``, of the units of these keys.
+    """The usage that an API which does a stage's work would charge for; with ``only``, of the units of these keys.
 
     Tokens are None where a record does not say them: not measured is not 0.
     """
-    plan = content.plan
-    whole = only is None
-    heard = () if plan.settings.captions else plan.windows
-    chosen = [each for each in heard if whole or content.transcribed.get(each.index, "") in (only or ())]
+    units = {slot: key for slot, key in content.units(stage.name).items() if only is None or key in only}
+    if stage.charged_by is ChargedBy.AUDIO:
+        return _sound(content.plan, None if only is None else {slot.window for slot in units})
+    return _text(content, stage, units, used)
+
+
+def stage_counterfactuals(
+    stage: Stage, load: Workload, book: PriceBook, at: int, conversions: Sequence[Conversion] = ()
+) -> list[Counterfactual]:
+    """What each API would have charged for one stage's work, by what that stage says APIs count."""
+    by_sound, by_text = (
+        (stage.name,) if stage.charged_by is kind else () for kind in (ChargedBy.AUDIO, ChargedBy.TEXT)
+    )
+    return counterfactuals(load, book, at, by_sound=by_sound, by_text=by_text, conversions=conversions)
+
+
+def _sound(plan: Plan, only: Collection[int] | None) -> Workload:
+    """The whole media, or these windows."""
+    chosen = [each for each in plan.windows if only is None or each.index in only]
     segments = tuple(segment.duration_ms for planned in chosen for segment in planned.window.segments)
-    translated = {place: key for place, key in content.translated.items() if whole or key in (only or ())}
-    characters = sum(len(cue.text) for index, _ in translated for cue in cues_of(content.work.results, index) or ())
-    said = [used.get(key, {}) for key in translated.values()]
+    return Workload(
+        file_ms=plan.media.duration_ms if only is None and chosen else sum(segments),
+        speech_ms=sum(segments),
+        segments=segments,
+        windows=tuple(planned.window.audio_ms for planned in chosen),
+    )
+
+
+def _text(
+    content: JobContent, stage: Stage, units: Mapping[Slot, Key], used: Mapping[str, Mapping[str, int]]
+) -> Workload:
+    if not units:
+        return Workload(input_tokens=0, output_tokens=0, characters=0)
+    results, characters = content.work.results, 0
+    for slot in units:
+        inputs = inputs_of(stage.needs(content.plan, slot), results)
+        characters += 0 if isinstance(inputs, Failed) else stage.characters(slot, inputs)
+    said = [used.get(key, {}) for key in units.values()]
     # A text of some length has some tokens: where none are said they were not counted, or not believed.
     tokens: dict[str, int | None] = {
         name: sum(each[name] for each in said) if all(_counted(each, name) for each in said) else None
@@ -79,17 +118,12 @@ def workload(
     }
     if tokens["input_tokens"] == tokens["output_tokens"] == 0 and characters:
         tokens = dict.fromkeys(_TOKENS)
-    found = Workload(
-        file_ms=plan.media.duration_ms if whole and chosen else sum(segments),
-        speech_ms=sum(segments),
-        segments=segments,
-        windows=tuple(planned.window.audio_ms for planned in chosen),
+    return Workload(
         input_tokens=tokens["input_tokens"],
         output_tokens=tokens["output_tokens"],
         characters=characters,
         requests=sum(each.get("requests", 1) for each in said),
     )
-    return found if translated else replace(found, input_tokens=0, output_tokens=0, requests=0)
 
 
 def _counted(said: Mapping[str, int], meter: str) -> bool:
@@ -112,8 +146,12 @@ class Fates:
 def timeline(content: JobContent, fates: Fates) -> tuple[MediaSpan, ...]:
     """The media from start to end: silence between the windows' stretches, and what became of each stretch."""
     spans: list[tuple[int, int, SpanStatus]] = []
+    shown, keys = {stage.name for stage in main_stages()}, defaultdict[int, list[Key]](list)
+    for slot, key in content.work.units.items():
+        if slot.stage in shown:
+            keys[slot.window].append(key)
     for planned in content.plan.windows:
-        status = _status(content, planned.index, fates)
+        status = _status(content, planned.index, keys[planned.index], fates)
         window = planned.window
         spans += [(stretch.start_ms, stretch.end_ms, status) for stretch in window.spans or window.segments]
     found: list[MediaSpan] = []
@@ -130,11 +168,8 @@ def timeline(content: JobContent, fates: Fates) -> tuple[MediaSpan, ...]:
     return tuple(found)
 
 
-def _status(content: JobContent, index: int, fates: Fates) -> SpanStatus:
-    """The strongest word of the window's units."""
-    keys = [key for place, key in content.translated.items() if place[0] == index]
-    if index in content.transcribed:
-        keys.append(content.transcribed[index])
+def _status(content: JobContent, index: int, keys: Collection[Key], fates: Fates) -> SpanStatus:
+    """The strongest word of the window's units, whose keys these are."""
     failed = content.work.failed
     words = {_word(key, failed, fates) for key in keys}
     if transcript_failure(content.work.results, index):

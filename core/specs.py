@@ -30,6 +30,11 @@ class EngineSpec:
     #: Other options that change the output, as sorted (name, value) pairs; values are text.
     options: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def fake(self) -> bool:
+        """Whether the engine only pretends."""
+        return self.provider == FAKE
+
     def as_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back; it is what keys hash."""
         return {

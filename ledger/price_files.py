@@ -7,7 +7,7 @@ import io
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -32,13 +32,15 @@ _NAMES = tuple(field.name for field in fields(PriceRow))
 _REQUIRED = frozenset(
     field.name for field in fields(PriceRow) if field.default is MISSING and field.name != "effective_to"
 )
-#: Where APIs are compared; a machine has none.
-_STAGES = ("transcribe", "translate")
 _Closed = TypeVar("_Closed", bound=StrEnum)
 
 
-def parse_toml(text: str, origin: str) -> tuple[PriceRow, ...]:
-    """The rows of ``[[price]]`` tables. Raises PriceBookError with a line for each thing that is wrong."""
+def parse_toml(text: str, origin: str, stages: Collection[str] | None = None) -> tuple[PriceRow, ...]:
+    """The rows of ``[[price]]`` tables. Raises PriceBookError with a line for each thing that is wrong.
+
+    ``stages``: those that a row may be for, where rows are a person's; None takes any, as in a book that was accepted
+    already.
+    """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -49,10 +51,10 @@ def parse_toml(text: str, origin: str) -> tuple[PriceRow, ...]:
     tables = document.get(TABLE, [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise PriceBookError.of(origin, [f"'{TABLE}' must be tables, each under [[{TABLE}]]"])
-    return _rows(tables, origin)
+    return _rows(tables, origin, stages)
 
 
-def parse_csv(text: str, origin: str) -> tuple[PriceRow, ...]:
+def parse_csv(text: str, origin: str, stages: Collection[str] | None = None) -> tuple[PriceRow, ...]:
     """The rows under a header of field names; an empty cell is a field left out. Raises PriceBookError."""
     reader = csv.DictReader(io.StringIO(text), strict=True, restkey="", restval="")
     try:
@@ -63,26 +65,27 @@ def parse_csv(text: str, origin: str) -> tuple[PriceRow, ...]:
         raise PriceBookError.of(origin, ["has no header of field names"])
     if any("" in table for table in tables):
         raise PriceBookError.of(origin, ["a line has more cells than the header"])
-    return _rows(tables, origin)
+    return _rows(tables, origin, stages)
 
 
-def read_rows(file: Path) -> tuple[PriceRow, ...]:
-    """The rows of a ``.toml`` or ``.csv`` file. Raises PriceBookError, also for a file that cannot be read."""
+def read_rows(file: Path, stages: Collection[str] | None = None) -> tuple[PriceRow, ...]:
+    """The rows of a ``.toml`` or ``.csv`` file, for ``stages`` as in `parse_toml`. Raises PriceBookError, also for a
+    file that cannot be read."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise PriceBookError.of(str(file), [f"cannot be read: {reason}"], "give a text file of price rows") from error
     if file.suffix.lower() == ".csv":
-        return parse_csv(text, file.name)
-    return parse_toml(text, file.name)
+        return parse_csv(text, file.name, stages)
+    return parse_toml(text, file.name, stages)
 
 
-def _rows(tables: Iterable[Mapping[str, object]], origin: str) -> tuple[PriceRow, ...]:
+def _rows(tables: Iterable[Mapping[str, object]], origin: str, stages: Collection[str] | None) -> tuple[PriceRow, ...]:
     rows: list[PriceRow] = []
     problems: list[str] = []
     for number, table in enumerate(tables, 1):
-        reading = _Reading(table)
+        reading = _Reading(table, stages)
         row = reading.row()
         label = f"row {number} ({table['id']})" if isinstance(table.get("id"), str) else f"row {number}"
         problems += [f"{label}: {problem}" for problem in reading.problems]
@@ -101,9 +104,9 @@ def _rows(tables: Iterable[Mapping[str, object]], origin: str) -> tuple[PriceRow
 class _Reading:
     """One table on its way to a row; collects what is wrong with it."""
 
-    def __init__(self, table: Mapping[str, object]) -> None:
+    def __init__(self, table: Mapping[str, object], stages: Collection[str] | None) -> None:
         self.problems: list[str] = []
-        self._table = table
+        self._table, self._stages = table, stages
 
     def row(self) -> PriceRow | None:
         """The row, or None where `problems` is not empty."""
@@ -119,6 +122,9 @@ class _Reading:
                 values[name] = _value(name, table[name])
             except (UsageError, ValueError) as error:
                 self.problems.append(f"{name}: {_said(error)}")
+        stage = values.get("stage")
+        if stage and self._stages is not None and stage not in self._stages:
+            self.problems.append(f"stage: '{stage}' is none of {', '.join(self._stages)}")
         if self.problems:
             return None
         row = PriceRow(**{"effective_to": None, **values})
@@ -171,8 +177,6 @@ def _text_value(name: str, text: str) -> object:
         return _closed(Confidence, text)
     if name == "rounding":
         return _closed(Rounding, text)
-    if name == "stage" and text and text not in _STAGES:
-        raise ValueError(f"'{text}' is none of {', '.join(_STAGES)}")
     if name in ("provider", "sku") and not text:
         raise ValueError("is empty")
     if not text.isprintable():
@@ -229,24 +233,26 @@ def shipped_book() -> PriceBook:
     return PriceBook(()).with_rows(rows)
 
 
-def load_book(project_file: Path | None = None, extra: Iterable[PriceRow] = ()) -> PriceBook:
-    """Shipped rows, over them the project's file, over them ``extra`` (the command line). Raises PriceBookError.
+def load_book(project_file: Path | None, stages: Collection[str]) -> PriceBook:
+    """Shipped rows, over them the project's file, whose rows may be for ``stages``. Raises PriceBookError.
 
     A project file that does not exist yet is an empty one.
     """
     book = shipped_book()
     if project_file is not None and project_file.exists():
-        book = book.with_rows(read_rows(project_file))
-    return book.with_rows(extra)
+        book = book.with_rows(read_rows(project_file, stages))
+    return book
 
 
-def with_imported(project_file: Path, rows: Iterable[PriceRow]) -> tuple[PriceBook, tuple[PriceRow, ...]]:
+def with_imported(
+    project_file: Path, rows: Iterable[PriceRow], stages: Collection[str]
+) -> tuple[PriceBook, tuple[PriceRow, ...]]:
     """The book as it would be with ``rows`` in the project's file, and those of them that are not there yet.
 
     Raises PriceBookError where an id is taken by another row; `ledger.price_checks.check_book` finds overlaps.
     """
     shipped = shipped_book()
-    own = read_rows(project_file) if project_file.exists() else ()
+    own = read_rows(project_file, stages) if project_file.exists() else ()
     before = shipped.with_rows(own)
     wanted = tuple(rows)
     before.with_rows(wanted)

@@ -11,7 +11,7 @@ import typer
 from cli.context import JsonFlag, print_json
 from cli.signatures import with_fields
 from core.errors import UsageError
-from pipeline.stages import charged_by, main_stages
+from pipeline.stages import charged_by, charged_stages, compared_first, find_stage, priced_names
 from pipeline.stages.stage import ChargedBy
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from ledger.prices import PriceBook
     from ledger.workload import StageWorkload, WorkloadProfile
 
-#: What is compared when nothing is said; shown in the output with its source.
-_USUAL_API, _USUAL_NODE = "openai/whisper-1", "azure/Standard_NC4as_T4_v3"
+#: The machine that is compared when none is named; shown in the output with its source.
+_USUAL_NODE = "azure/Standard_NC4as_T4_v3"
+_USUAL_APIS = " ".join(f"To {stage.name}: {stage.usual_api}." for stage in charged_stages() if stage.usual_api)
 
 WorksheetFlag = Annotated[
     Path | None,
@@ -58,7 +59,7 @@ SpeedFlag = Annotated[
 class _Given:
     """What is compared, as flags say it; None is not given."""
 
-    stage: Annotated[str, typer.Option("--stage", help="transcribe, translate, ...")] = main_stages()[0].name
+    stage: Annotated[str, typer.Option("--stage", help="transcribe, translate, ...")] = compared_first()
     gpu_price: Annotated[
         str | None, typer.Option("--gpu-price", metavar="PRICES", help="An hour; several by comma: 0.149,0.204,0.526.")
     ] = None
@@ -71,7 +72,7 @@ class _Given:
     ] = None
     api: Annotated[
         str | None,
-        typer.Option("--api", metavar="PROVIDER/MODEL", help=f"From the price book. To transcribe: {_USUAL_API}."),
+        typer.Option("--api", metavar="PROVIDER/MODEL", help=f"From the price book. {_USUAL_APIS}"),
     ] = None
     output_share: Annotated[
         str | None, typer.Option("--output-share", metavar="SHARE", help="With tokens: the share that is output, 0.4.")
@@ -163,7 +164,7 @@ def _question(given: _Given, worksheet: Path | None) -> _Question:
     currency = currency_code(given.currency or (profile.currency if profile else "USD"))
     usual = WorkUnit.AUDIO_HOUR if charged_by(given.stage) is ChargedBy.AUDIO else WorkUnit.MILLION_TOKENS
     unit = _unit(given.unit) if given.unit else planned.unit if planned else usual
-    book = load_book(given.prices)
+    book = load_book(given.prices, priced_names())
     api_price, api_source = _api_price(given, planned, unit, book, currency)
     gpu_prices, gpu_source = _gpu_prices(given, planned, book, currency)
     speed = _numbers(given.speed, "--rtfx")[0] if given.speed else _exactly(planned.speed) if planned else None
@@ -233,7 +234,8 @@ def _api_price(
             # What goes out is paid for what goes in: one price for both.
             each += Fraction(planned.output_usage) * Fraction(planned.output_price) / Fraction(usage)
         return each, "worksheet"
-    name = given.api or (_USUAL_API if charged_by(given.stage) is ChargedBy.AUDIO else "")
+    stage = find_stage(given.stage)
+    name = given.api or (stage.usual_api if stage else "")
     if not name:
         raise UsageError(f"the API's price for {given.stage} is not known", "give --api PROVIDER/MODEL or --api-price")
     share = _numbers(given.output_share, "--output-share")[0] if given.output_share else None

@@ -11,7 +11,7 @@ from cli.context import JsonFlag, print_json
 from cli.money.breakeven import HourlyFlag, HoursFlag, SpeedFlag, UnitFlag, WorksheetFlag
 from cli.signatures import with_fields
 from core.errors import UsageError
-from pipeline.stages import charged_by, main_stages
+from pipeline.stages import charged_by, compared_first
 from pipeline.stages.stage import ChargedBy
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _stage_of(tables: dict[str, Any], stage: str | None) -> str:
     stages = tables.get("stages")
     known = list(stages) if isinstance(stages, dict) else []
     if not known:
-        return stage or main_stages()[0].name
+        return stage or compared_first()
     if stage is None and len(known) == 1:
         return str(known[0])
     if stage is None or stage not in known:

@@ -14,7 +14,7 @@ from cli.options import (
 )
 from cli.wording import clock, one_line, percent, printable
 from core.errors import summed_up
-from pipeline.stages import charged_by
+from pipeline.stages import charged_stages, stage_named
 from pipeline.stages.stage import ChargedBy
 
 if TYPE_CHECKING:
@@ -35,12 +35,11 @@ _FILES = 8
 #: APIs with a line, in each table.
 _APIS = 5
 _SHOWN = ("whole_file", "speech_only")
-#: Heading, what APIs count, and the meter by which they charge.
-_TABLES = (
-    ("transcription by API: the whole file / silence skipped", ChargedBy.AUDIO, ""),
-    ("translation by API, by token", ChargedBy.TEXT, "input_tokens"),
-    ("translation by API, by character", ChargedBy.TEXT, "characters"),
-)
+#: For what APIs count: headings for the stage's work, and the meter by which they charge.
+_TABLES = {
+    ChargedBy.AUDIO: (("{} by API: the whole file / silence skipped", ""),),
+    ChargedBy.TEXT: (("{} by API, by token", "input_tokens"), ("{} by API, by character", "characters")),
+}
 
 
 def estimate_command(
@@ -138,14 +137,14 @@ def _stage_text(stage: StageEstimate) -> str:
 def _print_apis(found: Estimate) -> None:
     if any(left < total for file in found.usable for total, left, _ in (file.units or {}).values()):
         print("some units are there already: the cost here is for what is left, APIs are priced for all of it")
-    for heading, kind, meter in _TABLES:
+    for stage, heading, meter in ((each, *table) for each in charged_stages() for table in _TABLES[each.charged_by]):
         pairs: dict[tuple[str, str], dict[str, ApiEstimate]] = {}
         for api in found.apis:
-            fits = charged_by(api.like.stage) is kind and (not meter or meter in api.like.usage)
+            fits = api.like.stage == stage.name and (not meter or meter in api.like.usage)
             if fits and api.like.basis in _SHOWN:
                 pairs.setdefault((api.like.provider, api.like.model), {})[api.like.basis] = api
         if pairs:
-            print(heading)
+            print(heading.format(stage.noun))
         ordered = sorted(pairs.items(), key=lambda pair: _order(pair[1]))
         for (provider, model), ways in ordered[:_APIS]:
             shown = " / ".join(dict.fromkeys(_api_amount(ways[basis]) for basis in _SHOWN if basis in ways))
@@ -153,9 +152,9 @@ def _print_apis(found: Estimate) -> None:
             print(f"  {printable(f'{provider} {model}'):<36} {shown}{doubt}")
         if len(ordered) > _APIS:
             print(f"  and {len(ordered) - _APIS} dearer ones (--json has all)")
-    if found.usage:
-        counts = ", ".join(f"{_count(spread)} {meter.replace('_', ' ')}" for meter, spread in found.usage.items())
-        print(f"translation is taken to need {counts} ({printable(found.usage_rests_on)})")
+    for text in found.texts:
+        counts = ", ".join(f"{_count(spread)} {meter.replace('_', ' ')}" for meter, spread in text.usage.items())
+        print(f"{stage_named(text.stage).noun} is taken to need {counts} ({printable(text.rests_on)})")
 
 
 def _order(ways: dict[str, ApiEstimate]) -> tuple[bool, int]:

@@ -24,7 +24,7 @@ from core.money import Money
 from ledger.api import Basis, Counterfactual
 from ledger.entries import Bucket
 from ledger.verdict import CostOutcome, CostVerdict
-from pipeline.stages import charged_by
+from pipeline.stages import charged_stages
 from pipeline.stages.stage import ChargedBy
 
 if TYPE_CHECKING:
@@ -198,17 +198,17 @@ def _avoided_line(one: Avoided, currency: str) -> str:
 
 
 def _api_tables(report: JobReport) -> Iterable[tuple[str, Table]]:
-    found = report.counterfactuals
-    spoken = [one for one in found if charged_by(one.stage) is ChargedBy.AUDIO]
-    written = [one for one in found if charged_by(one.stage) is ChargedBy.TEXT]
-    tokens = [one for one in written if "characters" not in one.usage and _by_token(one)]
-    characters = [one for one in written if one not in tokens]
-    if spoken:
-        yield f"transcription, {report.currency}", _api_table(spoken, report, by_segment=True)
-    if tokens:
-        yield f"translation by token, {report.currency}", _api_table(tokens, report)
-    if characters:
-        yield f"translation by character, {report.currency}", _api_table(characters, report)
+    for stage in charged_stages():
+        found = [one for one in report.counterfactuals if one.stage == stage.name]
+        if stage.charged_by is ChargedBy.AUDIO:
+            tables = {"": found}
+        else:
+            tokens = [one for one in found if "characters" not in one.usage and _by_token(one)]
+            tables = {" by token": tokens, " by character": [one for one in found if one not in tokens]}
+        for how, rows in tables.items():
+            if rows:
+                sound = stage.charged_by is ChargedBy.AUDIO
+                yield f"{stage.noun}{how}, {report.currency}", _api_table(rows, report, by_segment=sound)
 
 
 def _by_token(one: Counterfactual) -> bool:

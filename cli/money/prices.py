@@ -11,6 +11,7 @@ from cli.context import HomeFlag, JsonFlag, note, print_json
 from cli.default_command import DefaultCommandGroup
 from cli.exits import Exit
 from core.errors import LISTED, summed_up
+from pipeline.stages import priced_names
 
 if TYPE_CHECKING:
     from datetime import date
@@ -55,7 +56,7 @@ def list_command(
     """List the prices that hold now, with the day each was seen."""
     from ledger.price_files import load_book
 
-    found = load_book(_project_file(book, home))
+    found = load_book(_project_file(book, home), priced_names())
     held = found.rows if history else found.current(_now())
     rows = [row for row in held if text.lower() in " ".join((row.id, *map(str, row.key))).lower()]
     if json:
@@ -74,7 +75,7 @@ def check_command(book: BookFlag = None, home: HomeFlag = None, json: JsonFlag =
     from ledger.prices import PriceBookError
 
     try:
-        found = load_book(_project_file(book, home))
+        found = load_book(_project_file(book, home), priced_names())
     except PriceBookError as error:
         if len(error.problems) < 2:
             raise
@@ -119,8 +120,8 @@ def import_command(
 
     target = _project_file(book, home)
     try:
-        rows = read_rows(file)
-        after, new = with_imported(target, rows)
+        rows = read_rows(file, priced_names())
+        after, new = with_imported(target, rows, priced_names())
     except PriceBookError as error:
         if len(error.problems) < 2:
             raise

@@ -68,14 +68,19 @@ def charged_by(name: str) -> ChargedBy:
     return stage.charged_by if stage else ChargedBy.NOTHING
 
 
-def names_charged_by(kind: ChargedBy) -> frozenset[str]:
-    """The stages that people are shown and whose work APIs charge by that."""
-    return frozenset(stage.name for stage in main_stages() if stage.charged_by is kind)
+def charged_stages() -> tuple[Stage, ...]:
+    """The stages that people are shown and whose work APIs charge for: what prices and comparisons are for."""
+    return tuple(stage for stage in main_stages() if stage.charged_by is not ChargedBy.NOTHING)
 
 
-def stage_charged_by(kind: ChargedBy) -> Stage | None:
-    """The stage that people are shown and whose work APIs charge by that; None without one."""
-    return next((stage for stage in main_stages() if stage.charged_by is kind), None)
+def priced_names() -> tuple[str, ...]:
+    """The stages that a row of the price book may be for."""
+    return tuple(stage.name for stage in charged_stages())
+
+
+def compared_first() -> str:
+    """The stage that is compared with an API where nobody says which: the first that has a `Stage.usual_api`."""
+    return next((stage.name for stage in charged_stages() if stage.usual_api), "")
 
 
 def declared_options() -> tuple[StageOption, ...]:

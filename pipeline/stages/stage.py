@@ -68,7 +68,7 @@ class OnFailure(Enum):
 class ChargedBy(Enum):
     """What APIs that do a stage's work count."""
 
-    #: Length of the sound.
+    #: Length of the sound; each window is heard once.
     AUDIO = "audio"
     #: Tokens or characters of the text.
     TEXT = "text"
@@ -230,6 +230,10 @@ class Stage:
     divisible: ClassVar[bool] = False
     #: Engine milliseconds for 1,000 ms of speech, until something has been measured.
     usual_pace: ClassVar[int] = 500
+    #: What people call its work: ``transcription``. Said by stages whose work APIs charge for.
+    noun: ClassVar[str] = ""
+    #: The API of the price book that it is compared with where nobody names one: ``openai/whisper-1``.
+    usual_api: ClassVar[str] = ""
     #: Settings and flags that it adds.
     options: ClassVar[tuple[StageOption, ...]] = ()
     #: The option that switches it on; empty for a stage that every Segue has.
@@ -337,6 +341,10 @@ class Stage:
     def expected_usage(self, units: Sequence[Unit]) -> dict[str, int]:
         """What a remote engine may use for these units, by meter."""
         return {"requests": len(units), "audio_ms": sum(unit.audio_ms for unit in units)}
+
+    def characters(self, slot: Slot, inputs: Inputs) -> int:
+        """Length of the text that a slot of a stage `ChargedBy.TEXT` is given."""
+        return 0
 
     def spared_by_silence(self, plan: Plan, results: Results, took: Mapping[str, StageUsage]) -> Spared | None:
         """What the whole media would have taken beyond what its speech took; None where it is not given the sound.

@@ -53,6 +53,8 @@ class Transcribe(Stage):
     name = "transcribe"
     role = "transcriber"
     charged_by = ChargedBy.AUDIO
+    noun = "transcription"
+    usual_api = "openai/whisper-1"
     views = (SPEECH,)
     payload = TranscriptPayload
 

@@ -44,6 +44,7 @@ class Translate(Stage):
     name = "translate"
     role = "translator"
     charged_by = ChargedBy.TEXT
+    noun = "translation"
     meters = ("requests", "input_tokens", "output_tokens")
     divisible = True
     follows = (SpokenLanguage.name,)
@@ -95,8 +96,11 @@ class Translate(Stage):
     def unpack(self, payload: TranslationPayload) -> tuple[TranslatedLine, ...]:
         return tuple(TranslatedLine("", line.text, line.flags) for line in payload.lines)
 
+    def characters(self, slot: Slot, inputs: Inputs) -> int:
+        return sum(len(cue.text) for cue in inputs.get(cues_slot(slot.window)) or ())
+
     def expected_usage(self, units: Sequence[Unit]) -> dict[str, int]:
-        characters = sum(len(cue.text) for unit in units for cue in unit.inputs.get(cues_slot(unit.window)) or ())
+        characters = sum(self.characters(unit.slot, unit.inputs) for unit in units)
         tokens = characters // _CHARACTERS_A_TOKEN
         return {
             "requests": len(units),

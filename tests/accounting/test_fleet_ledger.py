@@ -13,7 +13,6 @@ from ledger_journals import Journals, job
 from segue_process import FAKES, Place, run_segue
 from spoken import SAMPLE, SPEECH
 
-from accounting.avoided import ENCODER_PART
 from accounting.fleet_ledger import FleetLedger, PricingRules, read_fleet_ledger
 from accounting.job import ReportRules, job_report
 from accounting.people import PeopleRules
@@ -26,6 +25,7 @@ from ledger.entries import Bucket, LedgerEntry, Period
 from ledger.price_files import shipped_book
 from ledger.prices import PriceBook
 from ledger.totals import Dimension
+from pipeline.stages.silence import ENCODER_PART
 
 NO_PRICES = PriceBook(())
 ANNA, BERT = job("anna"), job("bert")

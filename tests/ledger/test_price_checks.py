@@ -18,6 +18,7 @@ from ledger.price_files import (
     shipped_book,
 )
 from ledger.prices import Meter, PriceBook, PriceRow
+from pipeline.stages import priced_names
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.one_of(st.none(), st.integers(1, 20))), max_size=8))
@@ -77,6 +78,7 @@ def test_the_shipped_rows_pass_the_gate() -> None:
     assert all(row.source_url.startswith("https://") and row.effective_from > 0 for row in book.rows)
     assert len({row.id for row in book.rows}) == len(book.rows)
     assert stale_rows(book, TODAY) == []
+    assert {row.stage for row in book.rows} - {""} == set(priced_names())
 
 
 @pytest.mark.parametrize(

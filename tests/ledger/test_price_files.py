@@ -66,7 +66,7 @@ def test_hours_are_given_and_billed_in_seconds() -> None:
 )
 def test_a_wrong_field_gets_one_clear_line(was: str, becomes: str, problem: str) -> None:
     with pytest.raises(PriceBookError) as refused:
-        parse_toml(ROW.replace(was, becomes), "acme.toml")
+        parse_toml(ROW.replace(was, becomes), "acme.toml", ("transcribe", "translate"))
     assert len(refused.value.problems) == 1
     assert problem in refused.value.problems[0]
     assert refused.value.message.startswith("acme.toml: row 1")
@@ -118,10 +118,10 @@ def test_import_appends_and_never_overwrites(tmp_path: Path) -> None:
     own.write_text("# ours, do not touch" + ROW.rstrip("\n"), encoding="utf-8")
     before = own.read_bytes()
     newer = ears("acme/ears/2027", "2026-11-01", note='a "better" price')
-    _, new = with_imported(own, [EARS, newer])
+    _, new = with_imported(own, [EARS, newer], ("transcribe",))
     assert new == (newer,)
     assert append_rows(own, new) == len(own.read_bytes()) - len(before)
     assert own.read_bytes().startswith(before)
     assert read_rows(own) == (EARS, newer)
-    book = load_book(own)
+    book = load_book(own, ("transcribe",))
     assert book.find("acme", "ears", "audio_second", NOW) == newer
