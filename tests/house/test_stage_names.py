@@ -33,8 +33,6 @@ EXCEPTIONS = {
     ("pipeline/runtime.py", "transcriber"): "a setting's name",
     ("pipeline/runtime.py", "translator"): "a setting's name",
     ("pipeline/runtime.py", "faster-whisper"): "a setting's default",
-    ("ledger/price_files.py", "transcribe"): "what a row of the price book may be for",
-    ("ledger/price_files.py", "translate"): "what a row of the price book may be for",
     ("jobs/checkup.py", "faster-whisper"): "a package's name",
 }
 
