@@ -196,7 +196,7 @@ class _Job:
             self._store.put_many([record for _, record in made])
             self._process.attempts.end(begun.attempt, 4.0, len(batch), {"audio_ms": WINDOW_MS * len(batch)})
             for unit, record in made:
-                work.settle(unit, record.payload)
+                work.settle(unit, record)
 
     def _record(self, unit: Unit, begun: Begun, engine: EngineSpec) -> Record:
         provenance = {

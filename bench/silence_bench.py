@@ -257,9 +257,9 @@ def compute(plan: Plan, engine: Metered, store: Store, journal: AttemptJournal) 
         batch = [unit for unit in ready if unit.stage is ready[0].stage][: engine.batch_size]
         run_units(batch, lambda _job: plan, engine, store, journal, settled.append)
         for outcome in settled:
-            if outcome.payload is None:
+            if outcome.record is None:
                 raise RuntimeError(f"{outcome.unit.describe()}: {outcome.reason}")
-            work.settle(outcome.unit, outcome.payload)
+            work.settle(outcome.unit, outcome.record)
         settled.clear()
     return work
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from cache.envelope import Record
 from cache.store import Store
 from coordinator.active_jobs import ActiveJobs
 from coordinator.announcements import WRITER, Announcements
@@ -91,19 +92,19 @@ class Results:
     def settle_present(self, keys: Collection[Key]) -> bool:
         """Settles those units that have a record, in every job that waits for them; True when there was one."""
         missing = self._store.missing(keys)
-        payloads: dict[Key, bytes] = {}
+        records: dict[Key, Record] = {}
         for key in keys:
             record = None if key in missing else self._store.get(key)
             if record is not None:  # Else it was damaged on disk: it is in quarantine now, and missing again.
-                payloads[key] = record.payload
-        for key in payloads:
+                records[key] = record
+        for key in records:
             self._in_flight.settle(key)
         for job in self._jobs.values():
-            if job.work.keys.isdisjoint(payloads):
+            if job.work.keys.isdisjoint(records):
                 continue
             with self._defects.isolating(job.job_id):
-                for unit in [unit for unit in job.work.ready() if unit.key in payloads]:
-                    job.work.settle(unit, payloads[unit.key])
+                for unit in [unit for unit in job.work.ready() if unit.key in records]:
+                    job.work.settle(unit, records[unit.key])
                 job.touch()
         return len(missing) < len(keys)
 

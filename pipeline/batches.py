@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cache.envelope import BlobRef, Record
-from cache.store import Store
+from cache.store import PutOutcome, Store
 from core.errors import EngineError
 from core.keys import Key
 from engines.engine import Engine, Result, Stopping, never
@@ -25,10 +25,10 @@ from pipeline.views import Views
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one unit: a committed payload, or one line that says why there is none."""
+    """What became of one unit: the record that the store has of it, or one line that says why there is none."""
 
     unit: Unit
-    payload: bytes | None
+    record: Record | None
     reason: str = ""
 
 
@@ -78,11 +78,13 @@ class Committer:
         try:
             while (group := self._next_group()) is not None:
                 began = time.monotonic()
-                self._store.put_many([record for record, _ in group])
+                ends = self._store.put_many([record for record, _ in group])
                 self.commits_ms.append(_ms_since(began))
-                for record, units in group:
+                for (record, units), end in zip(group, ends, strict=True):
+                    # Where somebody else was first, theirs counts: an engine need not say the same twice.
+                    kept = record if end is PutOutcome.COMMITTED else self._store.get(record.key) or record
                     for unit in units:
-                        self._settle(Outcome(unit, record.payload))
+                        self._settle(Outcome(unit, kept))
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for it
             self._error = error
 
@@ -236,7 +238,7 @@ def _missing(units: Sequence[Unit], store: Store, settle: Settle) -> dict[Key, l
         if record is not None:
             del wanted[key]
             for unit in same:
-                settle(Outcome(unit, record.payload))
+                settle(Outcome(unit, record))
     return wanted
 
 

@@ -286,7 +286,7 @@ class Executor:
     def _settle(self, outcome: Outcome) -> None:
         finished = self._state.settle(outcome)
         unit = outcome.unit
-        self._watcher.advanced(unit.stage, unit.audio_ms, failed=outcome.payload is None)
+        self._watcher.advanced(unit.stage, unit.audio_ms, failed=outcome.record is None)
         if finished is not None:
             self._deliver(finished)
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from cache.envelope import BlobRef, Retention
@@ -120,13 +121,14 @@ def _ended(work: JobWork) -> JobState | None:
 
 
 def _keep(folder: JobFolder, work: JobWork, made_from: str, ended: JobState | None) -> JobSummary:
+    named = chain.from_iterable(refs for _, refs in sorted(work.blobs.items()))
     summary = JobSummary(
         keys=tuple(sorted(work.keys)),
         units=_as_found(work),
         language=work.language,
         finished=work.finished,
         ended=ended,
-        blobs=blobs_named(folder.store, sorted({*work.keys, *filter(None, [work.plan.analysis])})),
+        blobs=tuple(dict.fromkeys([*named, *blobs_named(folder.store, filter(None, [work.plan.analysis]))])),
     )
     # A disk that is full or only to be read from: the next one who looks opens the records again.
     with suppress(StoreError):

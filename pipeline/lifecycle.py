@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
+from cache.envelope import Record
 from core.conditions import condition_of, reason_of
 from core.errors import MachineError, StoreError
 from pipeline.jobs import JobFolder
@@ -43,12 +44,12 @@ def restore_work(request: PlanRequest, work: JobWork, folder: JobFolder, on_deco
     return JobWork.open(plan, folder.store, folder.failures())
 
 
-def settle(work: JobWork, unit: Unit, payload: bytes | None, reason: str) -> None:
-    """Takes into account what became of a unit: the payload of its record, or why there is none."""
-    if payload is None:
+def settle(work: JobWork, unit: Unit, record: Record | None, reason: str) -> None:
+    """Takes into account what became of a unit: its record, or why there is none."""
+    if record is None:
         work.fail(unit, reason)
     else:
-        work.settle(unit, payload)
+        work.settle(unit, record)
 
 
 def deliver(

@@ -120,9 +120,9 @@ class RunState:
             job = self.jobs.get(outcome.unit.job_id)
             if job is None:
                 return None
-            if outcome.payload is None:
+            if outcome.record is None:
                 job.folder.note_failure(outcome.unit, outcome.reason)
-            settle(job.work, outcome.unit, outcome.payload, outcome.reason)
+            settle(job.work, outcome.unit, outcome.record, outcome.reason)
             self.changed.notify_all()
             return self.close(job) if job.work.finished else None
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cache.envelope import BlobRef, Record
 from cache.store import Store
 from core.keys import Key
 from pipeline.job import Plan
@@ -52,6 +53,8 @@ class JobWork:
     units: dict[Slot, Key] = field(default_factory=dict)
     #: All of these keys.
     keys: set[Key] = field(default_factory=set)
+    #: The blobs that the records found name, by key, of those that name any.
+    blobs: dict[Key, tuple[BlobRef, ...]] = field(default_factory=dict)
     #: Units whose inputs are there and whose outputs are not, in the order in which they became ready.
     _ready: dict[Slot, Unit] = field(default_factory=dict)
     #: Slots that wait, and for how many others.
@@ -111,10 +114,10 @@ class JobWork:
 
     # -- results ---------------------------------------------------------------------------------------------
 
-    def settle(self, unit: Unit, payload: bytes) -> None:
+    def settle(self, unit: Unit, record: Record) -> None:
         """Takes a unit's committed record into account."""
         if self._take(unit):
-            self._note(unit.slot, Done(stage_named(unit.stage).decode(payload)))
+            self._note_done(unit.slot, record)
             self._spread()
 
     def fail(self, unit: Unit, reason: str) -> None:
@@ -178,7 +181,12 @@ class JobWork:
         if record is None:
             self._ready[slot] = found
         else:
-            self._note(slot, Done(stage.decode(record.payload)), cached=self._opening)
+            self._note_done(slot, record, cached=self._opening)
+
+    def _note_done(self, slot: Slot, record: Record, *, cached: bool = False) -> None:
+        if record.blobs:
+            self.blobs[record.key] = record.blobs
+        self._note(slot, Done(stage_named(slot.stage).decode(record.payload)), cached=cached)
 
     def _note(self, slot: Slot, settled: Settled, *, cached: bool = False) -> None:
         self.results[slot] = settled

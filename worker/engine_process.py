@@ -151,10 +151,10 @@ class EngineProcess:
 
         def settle(outcome: Outcome) -> None:
             place = places[outcome.unit.job_id, outcome.unit.slot]
-            if outcome.payload is None:
+            if outcome.record is None:
                 folder = JobFolder(self._store, outcome.unit.job_id)
                 folder.note_failure(outcome.unit, outcome.reason, refs[place].round, self._orders.worker)
-            ending = Ending.FAILED if outcome.payload is None else Ending.DONE
+            ending = Ending.FAILED if outcome.record is None else Ending.DONE
             self._wire.tell(Settled(chunk, place, ending, outcome.reason))
 
         ran = Ran()

@@ -21,6 +21,7 @@ from core.errors import StoreError
 from jobs.purging import purge
 from jobs.retention import collect
 from pipeline.job import SPEECH
+from pipeline.job_summary import summary_of
 from pipeline.jobs import JobFolder
 from pipeline.stages import STAGES
 from pipeline.stages.stage import Done, Slot
@@ -232,3 +233,22 @@ def test_its_file_beside_a_job_without_it_is_out_of_date_and_the_flag_would_rene
         ("sample.es.probe.wav", "of an earlier run", "--fake-stages"),
         ("sample.ja.probe.wav", "of an earlier run", ""),
     }
+
+
+def test_a_record_that_was_just_read_is_not_opened_again_for_the_summary(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    head = Store.head
+    monkeypatch.setattr(Store, "head", lambda store, key: opened.append(key) or head(store, key))
+    folder = run(bench)
+    work = work_of(folder)
+    chosen = {slot[:3]: key for slot, key in sorted(work.units.items()) if slot.stage == "probe"}
+    # Those whose tones are delivered, and the analysis, which is no unit.
+    assert sorted(opened) == sorted([*chosen.values(), work.plan.analysis])
+    data = folder.read_plan_data()
+    assert data is not None
+    named = {ref.digest for ref in summary_of(folder, data, {}).blobs}
+    assert named == {ref.digest for key in work.keys for ref in head(folder.store, key).blobs} | set(
+        work.plan.views.values()
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +13,14 @@ from job_bench import Bench
 from planned_jobs import JobMaker, fake_runtime
 from spoken import SAMPLE, SPEECH, samples_of, write_wav
 
+from cache.envelope import Record
 from cache.store import Store
+from core.text import Word
+from engines.engine import Result
+from engines.roles import open_engine
 from engines.transcribe.interface import Transcript
+from journals.attempts import AttemptJournal
+from pipeline.batches import Outcome, run_units
 from pipeline.jobs import JobFolder
 from pipeline.stages import stage_named
 from pipeline.work import JobWork
@@ -151,7 +159,32 @@ def test_a_result_of_before_the_job_was_planned_anew_settles_nothing(tmp_path: P
     before = JobWork.open(plan, runtime.store, {}).ready()
     anew = replace(plan, windows=tuple(replace(each, audio=f"other {each.audio}") for each in plan.windows))
     work = JobWork.open(anew, runtime.store, {})
-    work.settle(before[0], stage_named("transcribe").encode(Transcript(())))
+    work.settle(before[0], Record(before[0].key, "transcribe", stage_named("transcribe").encode(Transcript(()))))
     work.fail(before[1], "it was too long")
     assert [unit.slot for unit in work.ready()] == [unit.slot for unit in before]
     assert not work.failed
+
+
+def test_of_two_who_compute_a_unit_at_once_the_record_in_the_store_counts_for_both(tmp_path: Path) -> None:
+    """An engine need not say the same twice, and whoever opens the job later reads the store."""
+    runtime = fake_runtime(tmp_path / "home")
+    store, journal = runtime.store, AttemptJournal(runtime.store)
+    plan = JobFolder(store, JobMaker(runtime, tmp_path).submit("film", 1)).read_plan()
+    assert plan is not None
+    (unit,) = JobWork.open(plan, store, {}).ready()
+    engine = open_engine("transcriber", unit.spec, runtime.resources)
+    theirs = Record(
+        unit.key, "transcribe", stage_named("transcribe").encode(Transcript((Word(0, 500, "theirs", 900),)))
+    )
+    compute = engine.run
+
+    def second(*arguments: Any) -> Iterator[Result]:
+        store.put(theirs)
+        yield from compute(*arguments)
+
+    engine.run = second  # type: ignore[method-assign]
+    settled: list[Outcome] = []
+    run_units([unit], lambda _job: plan, engine, store, journal, settled.append)
+    assert [outcome.record for outcome in settled] == [store.get(unit.key)]
+    assert settled[0].record is not None
+    assert settled[0].record.payload == theirs.payload

@@ -48,9 +48,10 @@ def complete(folder: JobFolder) -> list[str]:
         for unit in ready:
             payload = computed(unit)
             provenance = {"attempt": "one/transcribe/1", "engine": "fake"}
-            folder.store.put(Record(unit.key, str(unit.stage), payload, provenance))
+            record = Record(unit.key, str(unit.stage), payload, provenance)
+            folder.store.put(record)
             done.append(str(unit.key))
-            work.settle(unit, payload)
+            work.settle(unit, record)
     assert work.finished
     return done
 
