@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from engines.resources import EngineResources
 
 _GB = 1_000_000_000
-#: The name of the model that a vLLM server on a T4 or better serves.
-SERVED_TRANSLATOR = "Qwen/Qwen3-8B-AWQ"
 
 
 @dataclass(frozen=True)
@@ -27,15 +25,6 @@ class DefaultModel:
     name: str
     #: As CTranslate2 calls it: ``int8``, ``int8_float16``, ``float16``.
     compute_type: str
-
-
-@dataclass(frozen=True)
-class DefaultTranslator:
-    """A translation provider and its model."""
-
-    #: ``openai`` for an endpoint, ``llama`` in-process.
-    provider: str
-    model: str
 
 
 def default_whisper(device: Device) -> DefaultModel:
@@ -50,12 +39,10 @@ def default_whisper(device: Device) -> DefaultModel:
     return DefaultModel("small" if roomy else "base", "int8")
 
 
-def default_translator(device: Device, url: str = "") -> DefaultTranslator:
-    """The translator that suits a device: the endpoint at ``url`` if there is one, else llama.cpp in-process."""
-    if url:
-        return DefaultTranslator("openai", SERVED_TRANSLATOR)
+def default_translator(device: Device) -> str:
+    """The translation model that suits a device, whether or not it can be had here."""
     roomy = device.host_memory_bytes >= 8 * _GB
-    return DefaultTranslator("llama", "qwen3-4b" if roomy else "qwen3-1.7b")
+    return "qwen3-4b" if roomy else "qwen3-1.7b"
 
 
 def choose_default_whisper(
@@ -70,18 +57,12 @@ def choose_default_whisper(
     return DefaultModel(name, preferred.compute_type)
 
 
-def choose_default_translator(
-    device: Device, resources: EngineResources, catalog: ModelCatalog | None = None
-) -> DefaultTranslator:
+def choose_default_translator(device: Device, resources: EngineResources, catalog: ModelCatalog | None = None) -> str:
     """`default_translator` when it can be had here, else the best packaged one, which is announced.
 
     Raises EngineMissingError when there is neither.
     """
-    preferred = default_translator(device, resources.url)
-    if preferred.provider != "llama":
-        return preferred
-    name = _obtainable(preferred.model, ModelKind.GGUF, resources, catalog or ModelCatalog())
-    return DefaultTranslator("llama", name)
+    return _obtainable(default_translator(device), ModelKind.GGUF, resources, catalog or ModelCatalog())
 
 
 def _obtainable(preferred: str, kind: ModelKind, resources: EngineResources, catalog: ModelCatalog) -> str:

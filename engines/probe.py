@@ -14,7 +14,6 @@ from engines.engine import EngineChoice, Result, Stopping, never
 from engines.resources import EngineResources
 from engines.transcribe.fake import DEATH_STATUS, parse_faults
 
-REMOTE = False
 DEFAULT_MODEL = "fake-tones"
 #: Changes when the same text would get another tone.
 _REVISION = 1
@@ -62,7 +61,7 @@ def open_engine(spec: EngineSpec, resources: EngineResources) -> FakeProber:
 class FakeProber:
     """Deterministic tones. ``die:<n>`` of ``resources.fake_faults`` ends the process at the n-th, as SIGKILL would."""
 
-    remote = REMOTE
+    remote = False
 
     def __init__(self, spec: EngineSpec, resources: EngineResources) -> None:
         self.spec = spec

@@ -1,34 +1,47 @@
 """Which engines there are: role -> provider -> module. The only table of them.
 
-A new provider is one file and one line here: see ``docs/adding-an-engine.md``. A provider's module has ``REMOTE``,
+A new provider is one file and one line here: see ``docs/adding-an-engine.md``. A provider's module has
 ``freeze(choice, resources)`` and ``open_engine(spec, resources)``, and may have ``check_here(spec, resources)`` and
 ``model_at_hand(choice, resources)``.
-Nothing is imported before its provider is asked for.
+Nothing is imported before its provider is to do something.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
+from typing import NamedTuple
 
 from core.errors import EngineMissingError, SettingsError
 from core.specs import EngineSpec
 from engines.engine import Engine, EngineChoice
 from engines.resources import EngineResources
 
-#: Role -> provider -> (module, what to install when its import fails). Where nobody names a provider, the first remote
-#: one is taken if an address is set, else the first local one.
-ROLES: dict[str, dict[str, tuple[str, str]]] = {
+
+class Provider(NamedTuple):
+    """Where one provider of a role is, and what is asked of it before anything of it is loaded."""
+
+    module: str
+    #: What to do when its import fails.
+    install: str
+    #: Whether the work happens elsewhere, as its engines say as well.
+    remote: bool = False
+
+
+_SHIPPED = "nothing: it ships with Segue"
+#: Role -> provider. Where nobody names a provider, the first remote one is taken if an address is set, else the first
+#: local one.
+ROLES: dict[str, dict[str, Provider]] = {
     "transcriber": {
-        "faster-whisper": ("engines.transcribe.faster_whisper", "pip install faster-whisper"),
-        "fake": ("engines.transcribe.fake", "nothing: it ships with Segue"),
+        "faster-whisper": Provider("engines.transcribe.faster_whisper", "pip install faster-whisper"),
+        "fake": Provider("engines.transcribe.fake", _SHIPPED),
     },
     "translator": {
-        "llama": ("engines.translate.llama", "pip install xllamacpp"),
-        "openai": ("engines.translate.openai", "pip install httpx"),
-        "fake": ("engines.translate.fake", "nothing: it ships with Segue"),
+        "llama": Provider("engines.translate.llama", "pip install xllamacpp"),
+        "openai": Provider("engines.translate.openai", "pip install httpx", remote=True),
+        "fake": Provider("engines.translate.fake", _SHIPPED),
     },
-    "prober": {"fake": ("engines.probe", "nothing: it ships with Segue")},
+    "prober": {"fake": Provider("engines.probe", _SHIPPED)},
 }
 
 
@@ -78,18 +91,15 @@ def model_at_hand(role: str, choice: EngineChoice, resources: EngineResources) -
 
 
 def is_remote(role: str, provider: str) -> bool:
-    """Whether the provider's work happens elsewhere; loads no model. False for one that nobody knows: `freeze` says so.
-
-    Raises EngineMissingError.
-    """
-    return provider in ROLES[role] and bool(_module(role, provider).REMOTE)
+    """Whether the provider's work happens elsewhere. False for one that nobody knows: `freeze` says so."""
+    return provider in ROLES[role] and ROLES[role][provider].remote
 
 
 def _module(role: str, provider: str) -> ModuleType:
     if provider not in ROLES[role]:
         raise SettingsError(f"unknown {role} {provider!r}", f"choose one of: {', '.join(ROLES[role])}")
-    module, install = ROLES[role][provider]
+    found = ROLES[role][provider]
     try:
-        return import_module(module)
+        return import_module(found.module)
     except ModuleNotFoundError as error:
-        raise EngineMissingError(f"the {role} {provider} needs the package {error.name}", install) from error
+        raise EngineMissingError(f"the {role} {provider} needs the package {error.name}", found.install) from error

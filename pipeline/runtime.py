@@ -327,7 +327,7 @@ class Runtime:
         return digest_value([VERSION, said])
 
     def provider(self, role: str) -> str:
-        """The provider asked for, or the one that the other settings mean. Raises EngineMissingError."""
+        """The provider asked for, or the one that the other settings mean."""
         return getattr(self.settings, role, "") or roles.default_provider(role, self.resources)
 
     def is_remote(self, role: str) -> bool:

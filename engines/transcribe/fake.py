@@ -23,8 +23,6 @@ from engines.resources import EngineResources
 from engines.transcribe.batching import BatchLimit, heard, settle
 from engines.transcribe.interface import Clip, ClipSegment, LanguageGuess, LanguageQuestion, Transcript
 
-REMOTE = False
-
 DEFAULT_MODEL = "fake-words"
 #: Changes when the same clip would get other words.
 _REVISION = 1
@@ -72,7 +70,7 @@ class FakeTranscriber:
     or end before they begin.
     """
 
-    remote = REMOTE
+    remote = False
 
     def __init__(self, spec: EngineSpec, resources: EngineResources) -> None:
         self._spec = spec

@@ -31,7 +31,6 @@ from engines.transcribe.judging import Reading, judge, read
 from engines.transcribe.metering import EffortMeter
 from engines.transcribe.words import place_words, spread_words
 
-REMOTE = False
 #: Changes when the rules of decoding and judging change, so that old records are not taken for new ones.
 _RULES = "3"
 _DEFAULT_BEAM = 5
@@ -157,7 +156,7 @@ def _shape(device: Device, resources: EngineResources) -> _Shape:
 class FasterWhisperTranscriber:
     """One loaded Whisper model. Calls may come from one thread at a time."""
 
-    remote = REMOTE
+    remote = False
 
     def __init__(self, spec: EngineSpec, resources: EngineResources) -> None:
         self._spec = spec

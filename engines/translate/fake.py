@@ -18,7 +18,6 @@ from engines.transcribe.fake import DEATH_STATUS, is_chosen, parse_faults, play_
 from engines.translate.interface import TranslatedLine, Translation, TranslationTask, token_usage
 from engines.translate.prompt import relevant_glossary
 
-REMOTE = False
 DEFAULT_MODEL = "fake-reverser"
 #: Changes when the same line would get another text.
 _REVISION = 1
@@ -47,7 +46,7 @@ class FakeTranslator:
     never finished, and nothing after them.
     """
 
-    remote = REMOTE
+    remote = False
 
     def __init__(self, spec: EngineSpec, resources: EngineResources) -> None:
         self.spec = spec

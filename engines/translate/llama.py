@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,6 @@ from engines.translate.prompt import PROMPT_VERSION, reply_schema, reply_tokens,
 from engines.translate.reply import Reply, parse_reply
 from engines.translate.rounds import Answer, Question, add_usage, translate_task
 
-REMOTE = False
 NO_EXAMPLES = "no-examples"
 _CHAT, _BASE = "chat", "base"
 _TEMPLATE = "tokenizer.chat_template"
@@ -60,7 +58,7 @@ def freeze(choice: EngineChoice, resources: EngineResources) -> EngineSpec:
         raise EngineMissingError("the translator llama needs the package xllamacpp", "pip install xllamacpp")
     model = choice.model
     if not model:
-        model = choose_default_translator(detect_device(resources.device), replace(resources, url="")).model
+        model = choose_default_translator(detect_device(resources.device), resources)
     files = resolve_gguf(model, resources)
     metadata = read_metadata(files.path, {_TEMPLATE, "general.file_type"})
     style = _CHAT if metadata.get(_TEMPLATE) else _BASE
@@ -82,14 +80,14 @@ def open_engine(spec: EngineSpec, resources: EngineResources) -> LlamaTranslator
 
 def model_at_hand(choice: EngineChoice, resources: EngineResources) -> tuple[str, bool]:
     """(the model that is meant, whether it is on this machine)."""
-    model = choice.model or default_translator(detect_device(resources.device)).model
+    model = choice.model or default_translator(detect_device(resources.device))
     return model, is_at_hand(model, ModelKind.GGUF)
 
 
 class LlamaTranslator:
     """One model, one line of thought: tasks are worked on one after the other."""
 
-    remote = REMOTE
+    remote = False
 
     def __init__(self, spec: EngineSpec, path: Path, resources: EngineResources) -> None:
         self.spec = spec

@@ -27,7 +27,6 @@ from engines.translate.rounds import Answer, LinesRefusedError, Question, add_us
 from engines.translate.served import models_at, only_model, probe
 from engines.translate.stream import text_of
 
-REMOTE = True
 #: Options a person may set, with their defaults; all of them are in the spec.
 DEFAULT_OPTIONS = {"seed": "0", "temperature": "0"}
 #: A person waits in front of the screen while a job is frozen.
@@ -156,7 +155,7 @@ class _Call:
 class OpenAITranslator:
     """Translates at an endpoint, several tasks at once."""
 
-    remote = REMOTE
+    remote = True
 
     def __init__(self, spec: EngineSpec, resources: EngineResources, patience: Patience | None = None) -> None:
         self.spec = spec

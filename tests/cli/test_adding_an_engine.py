@@ -26,12 +26,12 @@ def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The recipe's provider: its file in a package of its own, its line in the table."""
     text = RECIPE.read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    ((name, module),) = re.findall(r'```text\n"(\w+)": \("engines\.translate\.(\w+)", ".*"\),\n```', text)
+    ((name, module),) = re.findall(r'```text\n"(\w+)": Provider\("engines\.translate\.(\w+)", ".*"\),\n```', text)
     package = tmp_path / "strangers_engines"
     package.mkdir()
     (package / f"{module}.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(roles.ROLES["translator"], name, (f"strangers_engines.{module}", "nothing"))
+    monkeypatch.setitem(roles.ROLES["translator"], name, roles.Provider(f"strangers_engines.{module}", "nothing"))
     yield name
     for loaded in [one for one in sys.modules if one.startswith("strangers_engines")]:
         del sys.modules[loaded]

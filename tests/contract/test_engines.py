@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from core.errors import EngineMissingError, SettingsError
 from core.specs import EngineSpec
 from engines.engine import EngineChoice
 from engines.resources import EngineResources
-from engines.roles import ROLES, check_here, freeze, is_remote, open_engine, providers
+from engines.roles import ROLES, Provider, check_here, default_provider, freeze, is_remote, open_engine, providers
 
 REAL = {"faster-whisper", "llama"}
 EVERY = [(role, provider) for role in ROLES for provider in ROLES[role]]
@@ -63,18 +64,30 @@ def test_an_unknown_provider_lists_those_there_are(role: str, tmp_path: Path) ->
 def test_a_missing_package_is_named_with_its_cure(
     role: str, provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(ROLES[role], provider, ("engines.no_such_module", "pip install such-a-module"))
+    monkeypatch.setitem(ROLES[role], provider, Provider("engines.no_such_module", "pip install such-a-module"))
     with pytest.raises(EngineMissingError, match="pip install such-a-module"):
         freeze(role, EngineChoice(provider), EngineResources(models_dir=tmp_path))
 
 
-def test_asking_what_there_is_and_whether_it_is_remote_loads_no_engine() -> None:
+def test_asking_what_there_is_and_whether_it_is_remote_loads_no_provider() -> None:
     code = (
         "import sys; from engines.roles import ROLES, is_remote, providers\n"
         "print([is_remote(role, name) for role in ROLES for name in providers(role)])\n"
-        "print(sorted({'faster_whisper', 'ctranslate2', 'xllamacpp'} & set(sys.modules)))"
+        "theirs = {found.module for providers in ROLES.values() for found in providers.values()}\n"
+        "print(sorted(({'faster_whisper', 'ctranslate2', 'xllamacpp', 'httpx', 'numpy'} | theirs) & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     answers, loaded = done.stdout.splitlines()
     assert answers.count("True") == 1
     assert loaded == "[]"
+
+
+def test_an_address_means_the_provider_elsewhere_and_needs_no_package_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("llama", "openai"):
+        gone = ROLES["translator"][name]._replace(module="engines.no_such_module")
+        monkeypatch.setitem(ROLES["translator"], name, gone)
+    here = EngineResources(models_dir=tmp_path, offline=True)
+    assert default_provider("translator", here) == "llama"
+    assert default_provider("translator", replace(here, url="http://127.0.0.1:8000/v1")) == "openai"

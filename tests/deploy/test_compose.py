@@ -22,8 +22,6 @@ from deployment_files import (
     seconds,
 )
 
-from engines.defaults import SERVED_TRANSLATOR
-
 _STRINGS = {"type": "array", "items": {"type": "string"}}
 _DURATION = {"type": "string", "pattern": r"^(\d+h)?(\d+m)?(\d+s)?$", "minLength": 2}
 _ENVIRONMENT = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -266,7 +264,7 @@ def test_all_workers_of_a_machine_are_one_node_whose_rent_is_counted_once() -> N
 def test_vllm_serves_the_model_that_jobs_are_frozen_with_where_they_look_for_it() -> None:
     vllm, flags = compose(_GPU)["services"]["vllm"], _vllm_flags()
     url = urlsplit(_GPU["SEGUE_TRANSLATOR_URL"])
-    assert flags["model"] == _GPU["SEGUE_TRANSLATOR_MODEL"] == SERVED_TRANSLATOR
+    assert flags["model"] == _GPU["SEGUE_TRANSLATOR_MODEL"] == "Qwen/Qwen3-8B-AWQ"
     assert (url.hostname, str(url.port), url.path) == ("vllm", flags["port"], "/v1")
     assert f":{flags['port']}/health" in vllm["healthcheck"]["test"][-1]
 

@@ -11,7 +11,6 @@ from loopback_hub import loopback_hub
 from core.errors import EngineError, EngineMissingError
 from engines.defaults import (
     DefaultModel,
-    DefaultTranslator,
     choose_default_translator,
     choose_default_whisper,
     default_translator,
@@ -52,16 +51,11 @@ def test_the_transcriber_follows_the_device(device: Device, name: str, compute_t
 
 
 @pytest.mark.parametrize(
-    ("device", "url", "expected"),
-    [
-        (gpu(15.8), "http://127.0.0.1:8000/v1", DefaultTranslator("openai", "Qwen/Qwen3-8B-AWQ")),
-        (gpu(15.8), "", DefaultTranslator("llama", "qwen3-4b")),
-        (laptop(8, 16), "", DefaultTranslator("llama", "qwen3-4b")),
-        (laptop(2, 6), "", DefaultTranslator("llama", "qwen3-1.7b")),
-    ],
+    ("device", "expected"),
+    [(gpu(15.8), "qwen3-4b"), (laptop(8, 16), "qwen3-4b"), (laptop(2, 6), "qwen3-1.7b")],
 )
-def test_the_translator_follows_the_device(device: Device, url: str, expected: DefaultTranslator) -> None:
-    assert default_translator(device, url) == expected
+def test_the_translator_follows_the_device(device: Device, expected: str) -> None:
+    assert default_translator(device) == expected
 
 
 @pytest.fixture
@@ -94,7 +88,7 @@ def test_without_a_hub_the_packaged_model_is_used_and_said_once(
     resources = EngineResources(models_dir=tmp_path, announce=heard.append)
     catalog = ModelCatalog(fallback, Hub("http://127.0.0.1:9", tmp_path / "hub", answer_seconds=1))
     for _ in range(2):
-        assert choose_default_translator(laptop(8, 16), resources, catalog).model == "spare-gguf"
+        assert choose_default_translator(laptop(8, 16), resources, catalog) == "spare-gguf"
         assert choose_default_whisper(laptop(8, 16), resources, catalog) == DefaultModel("spare-whisper", "int8")
     assert heard == [
         "the model hub cannot be reached: using the packaged spare-gguf, which is rough (instead of qwen3-4b)",
@@ -117,7 +111,7 @@ def test_a_hub_that_answers_gives_the_preferred_model(tmp_path: Path, fallback: 
     with loopback_hub({"Systran/faster-whisper-base": {}}) as server:
         catalog = ModelCatalog(fallback, Hub(server.endpoint, tmp_path / "hub"))
         assert choose_default_whisper(laptop(8, 16), resources, catalog).name == "small"
-        assert choose_default_translator(laptop(8, 16), resources, catalog).model == "qwen3-4b"
+        assert choose_default_translator(laptop(8, 16), resources, catalog) == "qwen3-4b"
         assert len(server.asked) == 1
 
 
@@ -125,11 +119,6 @@ def test_with_nothing_at_hand_the_error_says_what_to_install(tmp_path: Path) -> 
     resources = EngineResources(models_dir=tmp_path, offline=True)
     with pytest.raises(EngineMissingError, match=r"segue-localize\[models\]"):
         choose_default_whisper(laptop(2, 4), resources, ModelCatalog((), Hub(cache_dir=tmp_path / "hub")))
-
-
-def test_an_endpoint_needs_no_model_on_this_machine(tmp_path: Path) -> None:
-    resources = EngineResources(models_dir=tmp_path, offline=True, url="http://127.0.0.1:8000/v1")
-    assert choose_default_translator(laptop(2, 4), resources, ModelCatalog(())).provider == "openai"
 
 
 def test_a_hub_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
