@@ -19,7 +19,7 @@ from typing import Self
 
 from cache import names
 from cache.envelope import BlobRef, Retention, check_kind
-from cache.faults import UNREADABLE, BlobDamagedError, Damage, faults, store_error
+from cache.faults import UNREADABLE, BlobDamagedError, CorruptDataError, faults, store_error
 from cache.filesystem import Filesystem
 from cache.publish import PutOutcome
 from cache.volume import Moved, Pending, Volume
@@ -50,24 +50,24 @@ class BlobLayout:
 
 
 def read_layout(filesystem: Filesystem, fd: int, digest: str) -> BlobLayout:
-    """The footer of an open blob. Raises Damage when it is not the one that ``digest`` names."""
+    """The footer of an open blob. Raises CorruptDataError when it is not the one that ``digest`` names."""
     file_size = filesystem.size_of(fd)
     if file_size < _END_SIZE:
-        raise Damage("the file is too short")
+        raise CorruptDataError("the file is too short")
     end = _END.fullmatch(filesystem.read_at(fd, _END_SIZE, file_size - _END_SIZE))
     footer_size = int(end[1]) if end else 0
     start = file_size - _END_SIZE - footer_size
     if end is None or start < 0:
-        raise Damage("the last line is not a blob's")
+        raise CorruptDataError("the last line is not a blob's")
     footer = filesystem.read_at(fd, footer_size, start)
     if digest_bytes(footer) != digest:
-        raise Damage("the footer is not the one that was written")
+        raise CorruptDataError("the footer is not the one that was written")
     value = json.loads(footer)
     if value["format"] != BLOB_FORMAT:
-        raise Damage(f"the footer has format {value['format']}")
+        raise CorruptDataError(f"the footer has format {value['format']}")
     layout = BlobLayout(value["kind"], value["size"], value["chunk_bytes"], tuple(value["chunks"]))
     if layout.size != start:
-        raise Damage(f"{start} bytes of content where {layout.size} were written")
+        raise CorruptDataError(f"{start} bytes of content where {layout.size} were written")
     return layout
 
 
@@ -260,7 +260,7 @@ def open_blob(volume: Volume, digest: Digest) -> BlobReader | None:
                 return None
             try:
                 return BlobReader(volume, digest, fd, read_layout(volume.filesystem, fd, digest))
-            except Damage as damage:
+            except CorruptDataError as damage:
                 reason = str(damage)
             except OSError as error:
                 if error.errno not in UNREADABLE:
@@ -297,7 +297,7 @@ def is_sound_blob(filesystem: Filesystem, path: str, digest: str) -> bool:
             wanted = min(layout.chunk_bytes, layout.size - start)
             if digest_bytes(filesystem.read_at(fd, wanted, start)) != chunk:
                 return False
-    except Damage:
+    except CorruptDataError:
         return False
     finally:
         filesystem.close(fd)

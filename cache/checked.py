@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from cache.faults import UNREADABLE, Damage
+from cache.faults import UNREADABLE, CorruptDataError
 from cache.volume import Moved, Pending, Volume
 
 T = TypeVar("T")
@@ -17,8 +17,8 @@ _ROUNDS = 3
 def read_checked(volume: Volume, parts: Sequence[str], decode: Callable[[bytes], T]) -> T | None:
     """What ``decode`` makes of the file at ``parts``; None when it is missing or damaged.
 
-    ``decode`` raises Damage for bytes that were not written there. A damaged file is read once more first (what a
-    network disk shows for a moment is not yet damage), then moved to quarantine.
+    ``decode`` raises CorruptDataError for bytes that were not written there. A damaged file is read once more first
+    (what a network disk shows for a moment is not yet damage), then moved to quarantine.
     """
     return _read(volume, parts, decode)[0]
 
@@ -38,7 +38,7 @@ def _read(volume: Volume, parts: Sequence[str], decode: Callable[[bytes], T]) ->
     def is_sound(place: str) -> bool:
         try:
             decode(volume.filesystem.read(place))
-        except Damage:
+        except CorruptDataError:
             return False
         return True
 
@@ -49,7 +49,7 @@ def _read(volume: Volume, parts: Sequence[str], decode: Callable[[bytes], T]) ->
             try:
                 data = volume.read(path)
                 return None if data is None else decode(data), None
-            except Damage as damage:
+            except CorruptDataError as damage:
                 reason = str(damage)
             except OSError as error:
                 if error.errno not in UNREADABLE:

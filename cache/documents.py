@@ -11,7 +11,7 @@ from functools import partial
 from cache import names
 from cache.checked import read_checked, settle
 from cache.envelope import decode_document, encode_document
-from cache.faults import Damage
+from cache.faults import CorruptDataError
 from cache.publish import PutOutcome
 from cache.volume import Pending, Volume
 
@@ -75,6 +75,6 @@ class Documents:
         """True when the file at ``path`` is the document that belongs at ``parts``; nothing is moved."""
         try:
             decode_document(parts, self._volume.filesystem.read(path))
-        except Damage:
+        except CorruptDataError:
             return False
         return True

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from cache.faults import Damage
+from cache.faults import CorruptDataError
 from core.keys import Digest, Key, digest_bytes, is_digest
 
 RECORD_SCHEMA = 2
@@ -129,28 +129,30 @@ def encode_record(record: Record) -> bytes:
 def decode_head(data: bytes, key: str, file_size: int) -> RecordHead | None:
     """The head of the record file that starts with ``data``; None when ``data`` is too short to hold it.
 
-    Raises Damage when the file cannot be the record ``key``.
+    Raises CorruptDataError when the file cannot be the record ``key``.
     """
     frame = _FRAME.match(data)
     if frame is None:
         other = _OTHER_FRAME.match(data)
         if other is not None:
-            raise Damage(f"it is a record of version {int(other[1])}; this Segue knows version {RECORD_SCHEMA}")
-        raise Damage("the first line is not a record's")
+            raise CorruptDataError(
+                f"it is a record of version {int(other[1])}; this Segue knows version {RECORD_SCHEMA}"
+            )
+        raise CorruptDataError("the first line is not a record's")
     header_size, payload_size = int(frame[1]), int(frame[2])
     payload_start = FRAME_LINE_SIZE + header_size + 1
     if payload_start + payload_size + 1 != file_size:
-        raise Damage(f"{file_size} bytes where {payload_start + payload_size + 1} were written")
+        raise CorruptDataError(f"{file_size} bytes where {payload_start + payload_size + 1} were written")
     if len(data) < payload_start:
         return None
     header = data[FRAME_LINE_SIZE : payload_start - 1]
     seal = hashlib.sha256(frame[0] + header).hexdigest().encode("ascii")
     if data[_FRAME_SIZE:FRAME_LINE_SIZE] != seal + b"\n" or data[payload_start - 1 : payload_start] != b"\n":
-        raise Damage("the header is not the one that was written")
+        raise CorruptDataError("the header is not the one that was written")
     try:
         value = json.loads(header)
         if value["schema"] != RECORD_SCHEMA or value["key"] != key:
-            raise Damage(f"it is record {value['key']} of schema {value['schema']}")
+            raise CorruptDataError(f"it is record {value['key']} of schema {value['schema']}")
         return RecordHead(
             key=Key(value["key"]),
             kind=value["kind"],
@@ -164,17 +166,17 @@ def decode_head(data: bytes, key: str, file_size: int) -> RecordHead | None:
             payload_start=payload_start,
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise Damage(f"the header was not written by a store: {error}") from error
+        raise CorruptDataError(f"the header was not written by a store: {error}") from error
 
 
 def decode_record(data: bytes, key: str) -> Record:
-    """The record in a whole file. Raises Damage when any byte is not the one that was written for ``key``."""
+    """The record in a whole file. Raises CorruptDataError when any byte is not the one that was written for ``key``."""
     head = decode_head(data, key, len(data))
     if head is None or data[-1:] != b"\n":
-        raise Damage("the file ends too early")
+        raise CorruptDataError("the file ends too early")
     payload = data[head.payload_start : -1]
     if digest_bytes(payload) != head.payload_digest:
-        raise Damage("the payload is not the one that was written")
+        raise CorruptDataError("the payload is not the one that was written")
     return Record(head.key, head.kind, payload, head.provenance, head.blobs)
 
 
@@ -191,9 +193,9 @@ def encode_document(parts: Sequence[str], payload: bytes) -> bytes:
 
 
 def decode_document(parts: Sequence[str], data: bytes) -> bytes:
-    """The payload of a document's file. Raises Damage when any byte is not the one that was written there."""
+    """The payload of a document's file. Raises CorruptDataError when any byte is not the one that was written there."""
     end = _DOCUMENT_END.fullmatch(data[-_DOCUMENT_END_SIZE:])
     payload = data[:-_DOCUMENT_END_SIZE]
     if end is None or int(end[1]) != len(payload) or end[2] != _document_seal(parts, payload):
-        raise Damage("the document is not the one that was written")
+        raise CorruptDataError("the document is not the one that was written")
     return payload

@@ -24,7 +24,7 @@ class BlobDamagedError(StoreError):
     """A blob's bytes are not those that were written; it was moved to quarantine and must be made again."""
 
 
-class Damage(Exception):  # noqa: N818 - not an error of the program: a fact about bytes on a disk
+class CorruptDataError(Exception):
     """Bytes on disk that are not what a writer of this store wrote. Never leaves this room."""
 
 

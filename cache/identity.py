@@ -21,7 +21,7 @@ UNFENCED = ("fuse", "cifs", "smb3", "9p")
 
 
 @dataclass(frozen=True)
-class Identity:
+class StoreIdentity:
     """What makes one store different from another."""
 
     #: Random, 32 hexadecimal digits.
@@ -37,7 +37,7 @@ class Identity:
         return canonical_json({**value, "seal": digest_value(value)}) + b"\n"
 
 
-def open_identity(filesystem: Filesystem, home: str, *, create: bool) -> Identity:
+def open_identity(filesystem: Filesystem, home: str, *, create: bool) -> StoreIdentity:
     """The identity of the store at ``home``, made if there is none and ``create`` allows it.
 
     A damaged or missing ``store.json`` is mended from its copy. Raises StoreError for what is no store, or a newer
@@ -64,12 +64,12 @@ def open_identity(filesystem: Filesystem, home: str, *, create: bool) -> Identit
     return identity
 
 
-def read_identity(filesystem: Filesystem, home: str) -> Identity | None:
+def read_identity(filesystem: Filesystem, home: str) -> StoreIdentity | None:
     """What ``store.json`` says now; None when it is missing or damaged."""
     return _read(filesystem, f"{home}/{names.IDENTITY}")[0]
 
 
-def _read(filesystem: Filesystem, path: str) -> tuple[Identity | None, bool]:
+def _read(filesystem: Filesystem, path: str) -> tuple[StoreIdentity | None, bool]:
     """The sound identity in a file, and whether there is a file at all."""
     try:
         data = filesystem.read(path)
@@ -88,10 +88,10 @@ def _read(filesystem: Filesystem, path: str) -> tuple[Identity | None, bool]:
             f"the store at {PurePath(path).parent} has format {version}; this Segue knows format {FORMAT}",
             "use the version of Segue that made it, or another SEGUE_HOME",
         )
-    return Identity(value["store"], version, PublishMethod(value["publish"])), True
+    return StoreIdentity(value["store"], version, PublishMethod(value["publish"])), True
 
 
-def _found(filesystem: Filesystem, home: str) -> Identity:
+def _found(filesystem: Filesystem, home: str) -> StoreIdentity:
     """Makes the folders, then the identity last: a store without identity holds nothing yet."""
     _make_home(filesystem, home)
     for name in (names.OBJECTS, names.BLOBS, names.QUARANTINE):
@@ -109,7 +109,7 @@ def _found(filesystem: Filesystem, home: str) -> Identity:
             # The kernel refuses to replace what this machine has seen; the file system ignores that flag, so two
             # machines could still overwrite each other.
             continue
-        fresh = Identity(secrets.token_hex(16), FORMAT, method)
+        fresh = StoreIdentity(secrets.token_hex(16), FORMAT, method)
         temp = _write_temp(filesystem, home, fresh)
         try:
             place(filesystem, method, temp, f"{home}/{names.IDENTITY}")
@@ -131,7 +131,7 @@ def _found(filesystem: Filesystem, home: str) -> Identity:
     )
 
 
-def _refuse_orphans(filesystem: Filesystem, home: str) -> Identity | None:
+def _refuse_orphans(filesystem: Filesystem, home: str) -> StoreIdentity | None:
     """Records without an identity are a store that lost its own: never adopted by guess.
 
     Returns the identity of a process that founded the store since ours was looked for: it may have written already,
@@ -170,7 +170,7 @@ def _make(filesystem: Filesystem, path: str, mode: int = 0o777) -> None:
         filesystem.make_directory(path, mode)
 
 
-def _write_temp(filesystem: Filesystem, home: str, identity: Identity) -> str:
+def _write_temp(filesystem: Filesystem, home: str, identity: StoreIdentity) -> str:
     temp = f"{home}/{names.temp_name(names.IDENTITY, secrets.token_hex(4))}"
     fd = filesystem.create(temp)
     try:
@@ -184,7 +184,7 @@ def _write_temp(filesystem: Filesystem, home: str, identity: Identity) -> str:
     return temp
 
 
-def _rewrite(filesystem: Filesystem, home: str, path: str, identity: Identity) -> None:
+def _rewrite(filesystem: Filesystem, home: str, path: str, identity: StoreIdentity) -> None:
     """Puts the identity where it is missing or damaged."""
     temp = _write_temp(filesystem, home, identity)
     filesystem.replace(temp, path)

@@ -9,7 +9,7 @@ from functools import partial
 from cache import names
 from cache.checked import read_checked, settle
 from cache.envelope import BlobRef, Record, RecordHead, Retention, decode_head, decode_record, encode_record
-from cache.faults import Damage
+from cache.faults import CorruptDataError
 from cache.publish import PutOutcome
 from cache.volume import Pending, Volume
 from core.errors import StoreError
@@ -59,12 +59,12 @@ class Records:
         return read_checked(self._volume, self.parts(key), partial(self._decode, key=key))
 
     def _decode(self, data: bytes, key: str) -> Record:
-        """The record in a whole file. Raises Damage for other bytes, and for one whose result is not all there."""
+        """The record in a whole file. Raises CorruptDataError for other bytes, and for a result not all there."""
         record = decode_record(data, key)
         for ref in record.blobs:
             if ref.retention is Retention.RESULT and not self._has_blob(ref.digest):
                 self._volume.confirm()
-                raise Damage(f"its {ref.name}, blob {ref.digest[:12]}, has gone")
+                raise CorruptDataError(f"its {ref.name}, blob {ref.digest[:12]}, has gone")
         return record
 
     def _has_blob(self, digest: Digest) -> bool:
@@ -140,7 +140,7 @@ class Records:
             size = filesystem.size_of(fd)
             head = decode_head(filesystem.read_at(fd, min(_HEAD_BYTES, size), 0), key, size)
             return head or decode_head(filesystem.read_at(fd, size, 0), key, size)
-        except Damage:
+        except CorruptDataError:
             return None
         finally:
             filesystem.close(fd)
@@ -149,6 +149,6 @@ class Records:
         """True when the file at ``path`` is the record ``key`` and its result is there; nothing is moved."""
         try:
             self._decode(self._volume.filesystem.read(path), key)
-        except Damage:
+        except CorruptDataError:
             return False
         return True

@@ -19,7 +19,7 @@ from cache.documents import Documents, document_parts
 from cache.envelope import BlobRef, Record, RecordHead, Retention
 from cache.faults import FULL_HINT, faults
 from cache.filesystem import Filesystem
-from cache.identity import Identity
+from cache.identity import StoreIdentity
 from cache.journal import Journal, Journals
 from cache.publish import PutOutcome
 from cache.records import Records, Stamp
@@ -32,7 +32,6 @@ from core.keys import Digest
 __all__ = [
     "Ages",
     "BlobRef",
-    "Identity",
     "Journal",
     "Listing",
     "PutOutcome",
@@ -41,6 +40,7 @@ __all__ = [
     "Retention",
     "Stamp",
     "Store",
+    "StoreIdentity",
     "StoreStats",
     "VerifyReport",
 ]
@@ -89,7 +89,7 @@ class Store:
         return Path(self._volume.home)
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> StoreIdentity:
         return self._volume.identity
 
     def close(self) -> None:

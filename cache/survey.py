@@ -22,14 +22,14 @@ UNREADABLE_KIND = "(unreadable)"
 
 
 @dataclass(frozen=True)
-class Tally:
+class FileCount:
     """How many files, and how many bytes they have."""
 
     files: int = 0
     bytes: int = 0
 
-    def plus(self, size: int) -> Tally:
-        return Tally(self.files + 1, self.bytes + size)
+    def plus(self, size: int) -> FileCount:
+        return FileCount(self.files + 1, self.bytes + size)
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class StoreStats:
     """What lies in a store."""
 
     #: Records by kind; a record whose head cannot be read counts as ``(unreadable)``.
-    records: dict[str, Tally] = field(default_factory=dict)
-    blobs: Tally = field(default_factory=Tally)
+    records: dict[str, FileCount] = field(default_factory=dict)
+    blobs: FileCount = field(default_factory=FileCount)
     #: Plans, journals, states.
-    documents: Tally = field(default_factory=Tally)
-    quarantine: Tally = field(default_factory=Tally)
+    documents: FileCount = field(default_factory=FileCount)
+    quarantine: FileCount = field(default_factory=FileCount)
     #: Unfinished files, of writers that are at work or were killed.
-    unfinished: Tally = field(default_factory=Tally)
+    unfinished: FileCount = field(default_factory=FileCount)
     #: Bytes that may still be written on the disk.
     free_bytes: int = 0
 
@@ -131,8 +131,8 @@ def record_folders(volume: Volume) -> Iterator[tuple[str, str]]:
 
 
 def take_stats(volume: Volume, records: Records) -> StoreStats:
-    by_kind: dict[str, Tally] = {}
-    blobs = documents = quarantine = unfinished = Tally()
+    by_kind: dict[str, FileCount] = {}
+    blobs = documents = quarantine = unfinished = FileCount()
     for folder in record_folders(volume):
         for name in volume.filesystem.names(volume.path(folder)):
             with suppress(FileNotFoundError):
@@ -143,7 +143,7 @@ def take_stats(volume: Volume, records: Records) -> StoreStats:
                     head = _head(records, folder, name)
                     kind = head.kind if head else UNREADABLE_KIND
                     size = head.file_size if head else _size(volume, (*folder, name))
-                    by_kind[kind] = by_kind.get(kind, Tally()).plus(size)
+                    by_kind[kind] = by_kind.get(kind, FileCount()).plus(size)
     for name, facts in store_files(volume, (names.BLOBS,)):
         if names.is_temp(name):
             unfinished = unfinished.plus(facts.st_size)

@@ -16,7 +16,7 @@ from typing import TypeVar
 from cache import names
 from cache.faults import GONE
 from cache.filesystem import Filesystem
-from cache.identity import Identity, open_identity, read_identity
+from cache.identity import StoreIdentity, open_identity, read_identity
 from cache.publish import PutOutcome, place
 from core.errors import StoreError
 
@@ -61,7 +61,7 @@ class Volume:
         self.home = home
         self.filesystem = filesystem
         self.notice = notice
-        self.identity: Identity = open_identity(filesystem, home, create=create)
+        self.identity: StoreIdentity = open_identity(filesystem, home, create=create)
         self.token = secrets.token_hex(4)
         self._seen = self._identity_place()
         #: Folders whose own name is known to be durable.

@@ -25,7 +25,7 @@ from core.errors import UsageError, summed_up
 
 if TYPE_CHECKING:
     from cache.removal import Removal
-    from cache.survey import Tally
+    from cache.survey import FileCount
     from jobs.blob_counts import BlobCounts
     from jobs.purging import Purge
 
@@ -72,7 +72,7 @@ def stats_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
     _note_unread(blobs)
 
 
-def _json(tally: Tally) -> dict[str, int]:
+def _json(tally: FileCount) -> dict[str, int]:
     return {"files": tally.files, "bytes": tally.bytes}
 
 

@@ -16,10 +16,10 @@ from coordinator.defects import Defects, JobDefectError, blaming
 from coordinator.finalizer import Finalizer
 from coordinator.opening import Opened, Unopened, open_job, restore_views
 from coordinator.register import SET_ASIDE_S, JobRegister
-from coordinator.views import Views
+from coordinator.views import ViewWriter
 from core.errors import MediaError, SegueError, StoreError
 from journals.demand import DemandLog
-from pipeline.plan_queue import PutOffError, StoppedError
+from pipeline.plan_queue import PlanningStoppedError, PutOffError
 from pipeline.runtime import Runtime
 
 #: Jobs that are open at once: their ready units are in memory.
@@ -41,7 +41,7 @@ class Admission:
         defects: Defects,
         demand: DemandLog,
         finalizer: Finalizer,
-        views: Views,
+        views: ViewWriter,
         announcements: Announcements,
     ) -> None:
         self._runtime, self._jobs, self._register, self._defects = runtime, jobs, register, defects
@@ -101,7 +101,7 @@ class Admission:
         """In a planning thread: hands what became of it to the loop."""
         try:
             found = open_job(job_id, self._runtime, self._stop.is_set, alone=alone)
-        except StoppedError:
+        except PlanningStoppedError:
             return
         except PutOffError:
             self._opened.put((job_id, lambda: self._on_put_off(job_id)))
@@ -195,7 +195,7 @@ class Admission:
         opened = Opened(job.wanted, job.folder, job.request, job.work, job.round)
         try:
             restored = restore_views(opened, self._stop.is_set, alone=alone)
-        except StoppedError:
+        except PlanningStoppedError:
             return
         except PutOffError:
             self._opened.put((job.job_id, lambda: self._on_put_off(job.job_id)))

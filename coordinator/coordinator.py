@@ -21,14 +21,14 @@ from coordinator.defects import Defects, JobDefectError
 from coordinator.dispatcher import LOOK_S, Dispatcher
 from coordinator.finalizer import Finalizer
 from coordinator.in_flight import InFlightBatches
-from coordinator.orders import Orders
+from coordinator.orders import OrderProcessor
 from coordinator.quarantine import QuarantinedJobs
 from coordinator.rates import Rates
 from coordinator.register import JobRegister
 from coordinator.results import Results
 from coordinator.roster import WorkerRoster
 from coordinator.snapshot import Snapshot
-from coordinator.views import Views
+from coordinator.views import ViewWriter
 from core.errors import StoreError
 from journals.demand import DemandLog
 from journals.log_ends import COORDINATOR, EndOfLogRecorder, process_name
@@ -52,10 +52,10 @@ class Coordinator:
         self.jobs = ActiveJobs(self.in_flight)
         self._log_ends = EndOfLogRecorder(store, f"{process_name()}-{COORDINATOR}")
         demand = DemandLog(self._log_ends)
-        self._views = Views(store, self.jobs, self.in_flight, self._defects)
+        self._views = ViewWriter(store, self.jobs, self.in_flight, self._defects)
         self._finalizer = Finalizer(runtime, announce, demand)
         self._deaths = DeathWatch(store, self._log_ends, self._announcements.say)
-        self.orders = Orders(
+        self.orders = OrderProcessor(
             store, self.jobs, self._register, self._defects, self._finalizer, self._views, self._announcements
         )
         self.admission = Admission(

@@ -19,7 +19,7 @@ from journals.demand import DemandLog
 from pipeline.job_summary import note_summary
 from pipeline.jobs import JobFolder
 from pipeline.lifecycle import deliver
-from pipeline.report import FileResult, JobState, Tally, tally_of
+from pipeline.report import FileResult, JobCounts, JobState, tally_of
 from pipeline.runtime import Runtime
 from pipeline.work import JobWork
 
@@ -90,7 +90,7 @@ class Finalizer:
         self._stop(job.wanted, job, JobState.BUDGET_STOPPED, reason)
 
     def _stop(self, wanted: Wanted, job: ActiveJob | None, state: JobState, reason: str) -> None:
-        tally = Tally()
+        tally = JobCounts()
         if job is not None:
             tally = tally_of(job.work)
             self._demand.ended(job.folder, job.work.keys)

@@ -13,7 +13,7 @@ from media.claims import is_thin
 from pipeline.inputs.sources import known_digest
 from pipeline.jobs import JobFolder
 from pipeline.lifecycle import open_work, restore_work
-from pipeline.plan_queue import PutOffError, StoppedError
+from pipeline.plan_queue import PlanningStoppedError, PutOffError
 from pipeline.planning import PlanRequest
 from pipeline.report import FileResult
 from pipeline.runtime import Runtime
@@ -46,8 +46,8 @@ def open_job(
     """Plans a job if that has not been done and reads what is there of it. None when nobody has submitted it.
 
     Raises MediaError, UsageError, SettingsError for a job that cannot be done, StoreError when the disk fails,
-    StoppedError when ``stopping`` says so in the middle of a decoding, and, unless it is planned ``alone``, PutOffError
-    for a file that would hold up others: it gives far more sound than its bytes let expect.
+    PlanningStoppedError when ``stopping`` says so in the middle of a decoding, and, unless it is planned ``alone``,
+    PutOffError for a file that would hold up others: it gives far more sound than its bytes let expect.
     """
     store = runtime.store
     wanted = wanted_of(filed_orders(store, job_id))
@@ -73,7 +73,7 @@ def _leaving(request: PlanRequest, stopping: Callable[[], bool], *, alone: bool)
 
     def on_decoded(done_ms: int, _total_ms: int) -> None:
         if stopping():
-            raise StoppedError
+            raise PlanningStoppedError
         if not alone and is_thin(request.path, done_ms):
             raise PutOffError
 

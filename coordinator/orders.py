@@ -13,7 +13,7 @@ from coordinator.announcements import Announcements
 from coordinator.defects import Defects, JobDefectError, blaming
 from coordinator.finalizer import Finalizer
 from coordinator.register import JobRegister
-from coordinator.views import Views
+from coordinator.views import ViewWriter
 from core.errors import SegueError
 from jobs.submissions import JobOrder, OrderKind, file_order, filed_orders, open_jobs, order_names, read_order
 from pipeline.jobs import JobFolder
@@ -26,7 +26,7 @@ ORDERS_S = 0.5
 REFUSED_S = 60.0
 
 
-class Orders:
+class OrderProcessor:
     """Applies orders. An order that was filed is acted upon, however often the disk fails between the two."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Orders:
         register: JobRegister,
         defects: Defects,
         finalizer: Finalizer,
-        views: Views,
+        views: ViewWriter,
         announcements: Announcements,
     ) -> None:
         self._store, self._jobs, self._register, self._defects = store, jobs, register, defects

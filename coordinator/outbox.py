@@ -67,7 +67,7 @@ class OutboxRules:
 
 
 @dataclass(frozen=True)
-class Answer:
+class WebhookResponse:
     """What came of sending an event once."""
 
     #: HTTP status; 0 when there was no answer.
@@ -275,10 +275,10 @@ class Outbox:
                 self._in_flight.pop(event_id, None)
                 self._changed.notify_all()
 
-    def _attempt(self, event_id: str, note: Mapping[str, Any]) -> Answer:
+    def _attempt(self, event_id: str, note: Mapping[str, Any]) -> WebhookResponse:
         """Sends an event once. Never raises."""
         if not self._secret:
-            return Answer(0, "SEGUE_NOTIFY_SECRET is not set for the coordinator")
+            return WebhookResponse(0, "SEGUE_NOTIFY_SECRET is not set for the coordinator")
         # Escapes, not UTF-8: a file's name may hold bytes that are no text. The same bytes at every attempt.
         body = json.dumps(note["body"], sort_keys=True, separators=(",", ":")).encode()
         headers = {
@@ -298,14 +298,16 @@ class Outbox:
             finally:
                 client.close()
             asked = answer.headers.get("retry-after", "") if answer.status in _PATIENCE else ""
-            return Answer(answer.status, f"HTTP {answer.status}", float(asked) if asked.isdecimal() else 0.0)
+            return WebhookResponse(answer.status, f"HTTP {answer.status}", float(asked) if asked.isdecimal() else 0.0)
         except EngineError as error:
-            return Answer(0, error.message)
+            return WebhookResponse(0, error.message)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OSError) as error:
             # The text of such an error may quote the URL; its kind says enough.
-            return Answer(0, _KINDS.get(type(error), type(error).__name__))
+            return WebhookResponse(0, _KINDS.get(type(error), type(error).__name__))
 
-    def _settle(self, event_id: str, note: Mapping[str, Any], end: EventEnd, attempts: int, answer: Answer) -> None:
+    def _settle(
+        self, event_id: str, note: Mapping[str, Any], end: EventEnd, attempts: int, answer: WebhookResponse
+    ) -> None:
         at = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
         place = shown_webhook(note["url"])
         outcome = EventOutcome(event_id, note["job"], note["event"], place, end, attempts, at, answer.text)
@@ -317,7 +319,7 @@ class Outbox:
         if end is not EventEnd.DELIVERED:
             self._announce(f"webhook of job {note['job'][:12]}: {outcome.describe()}")
 
-    def _put_off(self, event_id: str, waiting: _Waiting, attempts: int, answer: Answer) -> None:
+    def _put_off(self, event_id: str, waiting: _Waiting, attempts: int, answer: WebhookResponse) -> None:
         if not attempts:
             # For people who ask; it says nothing about when, so that a coordinator with a secret sends at once.
             state = {"attempts": 0, "next_ms": 0, "last": answer.text}

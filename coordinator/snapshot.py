@@ -92,7 +92,7 @@ class StatusBoard:
         registry.register(_Collector(self))
         board = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class SnapshotHandler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
                 if path == "/healthz":
@@ -118,7 +118,7 @@ class StatusBoard:
                 """Scrapes are no news."""
 
         try:
-            self._server = ThreadingHTTPServer((host.strip("[]") or "127.0.0.1", int(port)), Handler)
+            self._server = ThreadingHTTPServer((host.strip("[]") or "127.0.0.1", int(port)), SnapshotHandler)
         except (OSError, OverflowError) as error:
             raise SettingsError(f"cannot listen at {address}: {error}", "choose another SEGUE_LISTEN") from error
         threading.Thread(target=self._server.serve_forever, name="status", daemon=True).start()

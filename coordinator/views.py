@@ -19,7 +19,7 @@ from pipeline.report import FileResult, JobState, count_units
 PERIOD_S = 2.0
 
 
-class Views:
+class ViewWriter:
     """Writes views that have changed."""
 
     def __init__(self, store: Store, jobs: ActiveJobs, in_flight: InFlightBatches, defects: Defects) -> None:

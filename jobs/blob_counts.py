@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cache.envelope import Retention
 from cache.store import Store
-from cache.survey import Tally
+from cache.survey import FileCount
 from core.errors import StoreError
 from jobs.retention import BlobUse, blob_uses
 from pipeline.jobs import list_jobs
@@ -17,17 +17,17 @@ class BlobCounts:
     """Each blob counts once: as a result, else as a view, else as scratch, else as unreferenced."""
 
     #: By name, such as ``speech``.
-    views: dict[str, Tally] = field(default_factory=dict)
-    results: Tally = field(default_factory=Tally)
-    scratch: Tally = field(default_factory=Tally)
+    views: dict[str, FileCount] = field(default_factory=dict)
+    results: FileCount = field(default_factory=FileCount)
+    scratch: FileCount = field(default_factory=FileCount)
     #: What no job refers to, but for those of `unread`.
-    unreferenced: Tally = field(default_factory=Tally)
+    unreferenced: FileCount = field(default_factory=FileCount)
     #: Why what a job refers to is not known, a line for each such job.
     unread: tuple[str, ...] = ()
 
-    def by_name(self) -> dict[str, Tally]:
+    def by_name(self) -> dict[str, FileCount]:
         """For a table: what it is, and how much."""
-        views = {f"view {name}": tally for name, tally in self.views.items()} or {"views": Tally()}
+        views = {f"view {name}": tally for name, tally in self.views.items()} or {"views": FileCount()}
         return {**views, "results": self.results, "scratch": self.scratch, "unreferenced": self.unreferenced}
 
 
@@ -45,12 +45,12 @@ def count_blobs(store: Store) -> BlobCounts:
             known = uses.get(use.digest)
             if known is None or (order.index(use.retention), use.name) < (order.index(known.retention), known.name):
                 uses[use.digest] = use
-    views: dict[str, Tally] = {}
-    others = dict.fromkeys((Retention.RESULT, Retention.SCRATCH, None), Tally())
+    views: dict[str, FileCount] = {}
+    others = dict.fromkeys((Retention.RESULT, Retention.SCRATCH, None), FileCount())
     for digest, size in sizes.items():
         most = uses.get(digest)
         if most is not None and most.retention is Retention.VIEW:
-            views[most.name] = views.get(most.name, Tally()).plus(size)
+            views[most.name] = views.get(most.name, FileCount()).plus(size)
         else:
             retention = most.retention if most else None
             others[retention] = others[retention].plus(size)

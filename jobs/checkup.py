@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from cache.names import IDENTITY
 from cache.probe import ProbeLevel, probe_mount
-from cache.survey import Tally
+from cache.survey import FileCount
 from core.errors import EndpointAwayError, SegueError
 from core.specs import FAKE
 from core.version import VERSION
@@ -165,5 +165,5 @@ def _blobs(runtime: Runtime) -> Iterator[CheckResult]:
         )
 
 
-def _amount(tally: Tally) -> str:
+def _amount(tally: FileCount) -> str:
     return f"{tally.bytes / 1e6:,.1f} MB in {tally.files} file{'' if tally.files == 1 else 's'}"

@@ -24,7 +24,7 @@ _STEADY_DEMUXERS = frozenset({"flac"})
 
 
 @dataclass
-class Damage:
+class DamagedStretch:
     """A stretch of the output, in samples."""
 
     start: int
@@ -42,7 +42,7 @@ class DamageWatch:
         self.steady = demuxer in _STEADY_DEMUXERS
         #: Whether the container shows that something is missing between two places of the file.
         self.is_torn: Callable[[int, int], bool] = lambda _start, _end: False
-        self.found: list[Damage] = []
+        self.found: list[DamagedStretch] = []
         #: Bytes and sound of what could be decoded.
         self._bytes, self._samples = 0, 0
         self._last_at, self._expected = 0, 0
@@ -58,7 +58,7 @@ class DamageWatch:
         if last is not None and abs(start - last.end) < _NEIGHBOURS:
             last.end, last.lost = max(last.end, start + length), last.lost + lost
         else:
-            self.found.append(Damage(start, start + length, lost))
+            self.found.append(DamagedStretch(start, start + length, lost))
 
     def close(self, size: int) -> None:
         """Once a file of ``size`` bytes was read: what its damage cost beyond the packets that came of it."""

@@ -20,7 +20,7 @@ from journals.attempts import AttemptJournal
 from pipeline.job import Plan
 from pipeline.stages import stage_named
 from pipeline.stages.stage import Stage, Unit
-from pipeline.views import Views
+from pipeline.views import OpenViews
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def run_units(
     wanted = _missing(units, store, settle)
     if not wanted:
         return Ran()
-    with Views(store) as views:
+    with OpenViews(store) as views:
         requests = _requests(stage, wanted, plans, views)
     store.require_space(len(requests) * 64 * 1024)
     computed = [wanted[key][0] for key in requests]
@@ -173,7 +173,7 @@ def _write_blobs(store: Store, stage: Stage, value: Any) -> tuple[BlobRef, ...]:
 
 
 def _requests(
-    stage: Stage, wanted: Mapping[Key, Sequence[Unit]], plans: Callable[[str], Plan], views: Views
+    stage: Stage, wanted: Mapping[Key, Sequence[Unit]], plans: Callable[[str], Plan], views: OpenViews
 ) -> dict[Key, Any]:
     return {key: stage.request(plans(same[0].job_id), same[0], views) for key, same in wanted.items()}
 
@@ -215,7 +215,7 @@ def try_engine(unit: Unit, plans: Callable[[str], Plan], engine: Engine, store: 
 
     For asking whether an engine works at all. Raises EngineError when it does not, StoreError as `run_units` does.
     """
-    with Views(store) as views:
+    with OpenViews(store) as views:
         requests = _requests(stage_named(unit.stage), {unit.key: [unit]}, plans, views)
     began = time.monotonic()
     for result in engine.run(list(requests.values())):

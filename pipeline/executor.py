@@ -31,7 +31,7 @@ from pipeline.jobs import JobFolder, note_refused
 from pipeline.lifecycle import deliver, open_work, restore_work
 from pipeline.outputs.delivery import Delivery
 from pipeline.outputs.left_behind import left_by
-from pipeline.plan_queue import PlanQueue, PutOffError, StoppedError
+from pipeline.plan_queue import PlanningStoppedError, PlanQueue, PutOffError
 from pipeline.planning import PlanRequest
 from pipeline.progress import Watcher
 from pipeline.report import FileResult, JobState, RunReport, left_of, tally_of
@@ -144,7 +144,7 @@ class Executor:
                 self._queue.put_off(number)
             except StoreError:
                 raise
-            except StoppedError:
+            except PlanningStoppedError:
                 break
             except SegueError as error:
                 self._finish(number, FileResult(entry.delivery.media, JobState.FAILED, reason=str(error)))
@@ -205,7 +205,7 @@ class Executor:
     def _on_decoded(self, number: int, done_ms: int, total_ms: int) -> None:
         """Shows progress; leaves a long decoding at once when the run is to stop, or to let others go first."""
         if self._stop.is_set():
-            raise StoppedError
+            raise PlanningStoppedError
         self._queue.look_at(number, done_ms)
         self._watcher.decoding(self._entries[number].delivery.media, done_ms, total_ms)
 

@@ -18,7 +18,7 @@ from core.version import VERSION
 from pipeline.incidents import RUN, Incidents, NamedUnit, make_order
 from pipeline.job import JOB_ID_LENGTH, Plan
 from pipeline.outputs.delivery import Delivery
-from pipeline.report import FileResult, JobState, Tally
+from pipeline.report import FileResult, JobCounts, JobState
 
 #: Where the jobs of the latest run are noted.
 LAST = ("state", "last.state")
@@ -202,7 +202,7 @@ def result_from_json(value: Mapping[str, Any]) -> FileResult:
         reason=value["reason"],
         outputs=tuple(Path(path) for path in value["outputs"]),
         language=value["language"],
-        tally=Tally(
+        tally=JobCounts(
             duration_ms=value["duration_ms"],
             speech_ms=value["speech_ms"],
             cues=value["cues"],

@@ -9,7 +9,7 @@ from pathlib import Path
 from media.claims import is_thin
 
 
-class StoppedError(Exception):
+class PlanningStoppedError(Exception):
     """Leaves a decoding that nobody waits for any more."""
 
 

@@ -36,7 +36,7 @@ class JobState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Tally:
+class JobCounts:
     """Numbers for one file's line on the last screen."""
 
     duration_ms: int = 0
@@ -85,7 +85,7 @@ class FileResult:
     reason: str = ""
     outputs: tuple[Path, ...] = ()
     language: str = ""
-    tally: Tally = Tally()
+    tally: JobCounts = JobCounts()
     warnings: tuple[str, ...] = ()
     #: Names of the engines the job is frozen with.
     engines: str = ""
@@ -162,10 +162,10 @@ def count_units(work: JobWork) -> dict[str, tuple[int, int, int, int]]:
     }
 
 
-def tally_of(work: JobWork) -> Tally:
+def tally_of(work: JobWork) -> JobCounts:
     """The numbers of a job that has not been delivered."""
     plan = work.plan
-    return Tally(plan.media.duration_ms, plan.segmentation.speech_ms, units=count_units(work))
+    return JobCounts(plan.media.duration_ms, plan.segmentation.speech_ms, units=count_units(work))
 
 
 def left_of(work: JobWork) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cache.store import Store
 
 
-class Views:
+class OpenViews:
     """The views of the jobs in one batch, each opened once. Close it, or use it in a ``with``."""
 
     def __init__(self, store: Store) -> None:
@@ -23,7 +23,7 @@ class Views:
         self._open: dict[str, BlobReader] = {}
         self._stack = ExitStack()
 
-    def __enter__(self) -> Views:
+    def __enter__(self) -> OpenViews:
         return self
 
     def __exit__(self, *_: object) -> None:

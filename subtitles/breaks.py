@@ -12,7 +12,7 @@ import unicodedata
 from subtitles.grammar import Grammar
 from subtitles.graphemes import clusters
 from subtitles.scripts import Script, is_unspaced, script_of
-from subtitles.sentences import Ending, ending_of
+from subtitles.sentences import TextEnd, ending_of
 
 SENTENCE_COST = 0
 CLAUSE_COST = 10
@@ -70,9 +70,9 @@ def break_cost(left: str, right: str, grammar: Grammar) -> int | None:
 
 def _spaced_cost(before: str, after: str, grammar: Grammar) -> int:
     ending = ending_of(before, " " + after, grammar)
-    if ending is Ending.SENTENCE:
+    if ending is TextEnd.SENTENCE:
         return SENTENCE_COST
-    if ending is Ending.CLAUSE:
+    if ending is TextEnd.CLAUSE:
         return CLAUSE_COST
     if is_unspaced(before[-1]) or is_unspaced(after[0]):
         return SPACE_IN_UNSPACED_COST
@@ -117,9 +117,9 @@ def _unspaced_cost(before: str, after: str, grammar: Grammar) -> int | None:
     if _joins_cluster(before, first):
         return None
     ending = ending_of(before, after, grammar)
-    if ending is Ending.SENTENCE:
+    if ending is TextEnd.SENTENCE:
         return SENTENCE_COST
-    if ending is Ending.CLAUSE:
+    if ending is TextEnd.CLAUSE:
         return CLAUSE_COST
     left, right = script_of(last), script_of(first)
     if Script.SOUTH_EAST_ASIAN in (left, right):

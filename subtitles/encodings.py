@@ -1,7 +1,7 @@
 """Bytes of a text file to text: marks first, UTF-8 next, then the code page that makes its letters those of a language.
 
 A code page cannot be seen in the bytes, only judged: by the letters of the language that the text is known to be in,
-else by scripts and by a guess of the language. `Decoded.doubt` says in words what a person should look at.
+else by scripts and by a guess of the language. `DecodedText.doubt` says in words what a person should look at.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _GUESSES = 6
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedText:
     """A file's text, and how it was read."""
 
     text: str
@@ -52,7 +52,7 @@ class Decoded:
     doubt: str = ""
 
 
-def decode_text(data: bytes, language: str = "") -> Decoded:
+def decode_text(data: bytes, language: str = "") -> DecodedText:
     """The text; never fails (undecodable bytes become U+FFFD, and that is said).
 
     ``language`` is the BCP 47 tag of the language that the text is in, empty when nobody knows.
@@ -68,10 +68,10 @@ def decode_text(data: bytes, language: str = "") -> Decoded:
     except UnicodeDecodeError:
         return _decoded(data, "utf-8") if _is_damaged_utf8(data) else _by_code_page(data, language)
     escaped = next((encoding for escape, encoding in _ESCAPES if escape in data), "")
-    return _decoded(data, escaped) if escaped else Decoded(text, "utf-8")
+    return _decoded(data, escaped) if escaped else DecodedText(text, "utf-8")
 
 
-def _decoded(data: bytes, encoding: str, doubt: str = "") -> Decoded:
+def _decoded(data: bytes, encoding: str, doubt: str = "") -> DecodedText:
     text = data.decode(encoding, errors="replace")
     if encoding == "cp1258":
         # It writes tone marks behind their vowels.
@@ -80,7 +80,7 @@ def _decoded(data: bytes, encoding: str, doubt: str = "") -> Decoded:
     if lost:
         places = f"{lost} place{'s' if lost > 1 else ''} in it cannot be read"
         doubt = f"{doubt}; {places}" if doubt else f"read as {encoding}, and {places}: save it as UTF-8"
-    return Decoded(text, encoding, doubt)
+    return DecodedText(text, encoding, doubt)
 
 
 def _is_damaged_utf8(data: bytes) -> bool:
@@ -124,7 +124,7 @@ class _Choice:
     text: str
 
 
-def _by_code_page(data: bytes, language: str) -> Decoded:
+def _by_code_page(data: bytes, language: str) -> DecodedText:
     sample = _sample(data)
     if language:
         choices = _choices(sample, alphabets_of(language))

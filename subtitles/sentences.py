@@ -9,7 +9,7 @@ from subtitles.grammar import Grammar
 from subtitles.scripts import is_unspaced
 
 
-class Ending(IntEnum):
+class TextEnd(IntEnum):
     """What a text ends with, from nothing to a whole sentence."""
 
     NONE = 0
@@ -49,27 +49,27 @@ _STARTERS = frozenset(
 )
 
 
-def ending_of(left: str, right: str, grammar: Grammar) -> Ending:
+def ending_of(left: str, right: str, grammar: Grammar) -> TextEnd:
     """How ``left`` ends, knowing that ``right`` follows (either may carry spaces outside; ``right`` may be empty)."""
     text = left.rstrip()
     bare = text.rstrip(_CLOSERS + " ")
     if not bare:
-        return Ending.NONE
+        return TextEnd.NONE
     last = bare[-1]
     following = right.lstrip().lstrip("\"'“‘«‹([{¿¡「『（-–— ")
     if last in _CLAUSE_MARKS:
-        return Ending.CLAUSE
+        return TextEnd.CLAUSE
     if last not in _TERMINATORS:
-        return Ending.NONE
+        return TextEnd.NONE
     if not following:
-        return Ending.SENTENCE
+        return TextEnd.SENTENCE
     if text[-1] in "」』" and following.startswith(_JA_QUOTATIVES):
-        return Ending.CLAUSE
+        return TextEnd.CLAUSE
     if following[0].islower():
-        return Ending.NONE if last == "." and not bare.endswith("..") else Ending.CLAUSE
+        return TextEnd.NONE if last == "." and not bare.endswith("..") else TextEnd.CLAUSE
     if last == "." and not bare.endswith("..") and _stop_is_inside(bare, right, following, grammar):
-        return Ending.NONE
-    return Ending.SENTENCE
+        return TextEnd.NONE
+    return TextEnd.SENTENCE
 
 
 def _stop_is_inside(bare: str, right: str, following: str, grammar: Grammar) -> bool:

@@ -21,9 +21,9 @@ from worker.chunks import BatchTally, Flight
 from worker.context import UNIT_BYTES, WorkerContext, has_room
 from worker.engine_host import HurriedError, SickError
 from worker.metrics import TimeUse
-from worker.poison import Verdict, failure_reason
-from worker.protocol import Broken, ChunkDone, Ending, Event, Gone, Settled, Trouble
-from worker.suspicion import Suspicion
+from worker.poison import DeathVerdict, failure_reason
+from worker.protocol import Broken, ChunkDone, ChunkErrorKind, Event, Gone, Settled, UnitOutcome
+from worker.suspicion import SuspectUnits
 
 #: An engine may take so many times as long as was predicted before it counts as hanging.
 _STALL_FACTOR = 10
@@ -51,7 +51,7 @@ class BatchRun:
         self._elsewhere = False
         self._done_by_job: dict[str, int] = {}
         self._remote_failures = 0
-        self._suspicion = Suspicion(message.stage, place)
+        self._suspicion = SuspectUnits(message.stage, place)
 
     @property
     def jobs(self) -> list[str]:
@@ -186,12 +186,12 @@ class BatchRun:
         with self._lock:
             flight.endings[event.place] = event.ending
         self._context.metrics.units.labels(self.message.stage, event.ending).inc()
-        if event.ending is Ending.DONE:
+        if event.ending is UnitOutcome.DONE:
             self.tally.done += 1
             self._done_by_job[ref.job_id] = self._done_by_job.get(ref.job_id, 0) + 1
             self._remote_failures = 0
             self._context.health.note_computed(self.message.stage, ref)
-        elif event.ending is Ending.FAILED:
+        elif event.ending is UnitOutcome.FAILED:
             self.tally.failed += 1
             self._log(ref.job_id, "unit_failed", f"{ref.describe()}: {event.reason}", level="warning")
         else:
@@ -211,15 +211,18 @@ class BatchRun:
     # -- trouble ---------------------------------------------------------------------------------------------
 
     def _on_trouble(self, flight: Flight, event: Broken) -> None:
-        if event.trouble is Trouble.STORE:
+        if event.trouble is ChunkErrorKind.STORE:
             raise StoreError(event.text)
-        if event.trouble is Trouble.DISK_FULL:
+        if event.trouble is ChunkErrorKind.DISK_FULL:
             self._say(f"{event.text}; waiting for room", level="warning")
             self._await_room(len(flight.refs))
             self._again(flight.unsettled)
-        elif event.trouble is Trouble.AUDIO:
+        elif event.trouble is ChunkErrorKind.AUDIO:
             self._drop_audio(flight, event)
-        elif event.trouble in (Trouble.ENGINE, Trouble.AWAY) and self._context.engine.served[self.message.stage].remote:
+        elif (
+            event.trouble in (ChunkErrorKind.ENGINE, ChunkErrorKind.AWAY)
+            and self._context.engine.served[self.message.stage].remote
+        ):
             self._remote_failures += 1
             if self._remote_failures >= _REMOTE_FAILURES:
                 raise SickError(event.text)
@@ -228,7 +231,7 @@ class BatchRun:
             self._again(flight.unsettled)
         else:
             self._context.engine.link.kill(event.text)
-            self._on_death(flight, event.text, device=event.trouble is Trouble.DEVICE)
+            self._on_death(flight, event.text, device=event.trouble is ChunkErrorKind.DEVICE)
 
     def _again(self, refs: Sequence[UnitRef]) -> None:
         if refs:
@@ -291,13 +294,13 @@ class BatchRun:
     def _judge(self, ref: UnitRef, reason: str, tail: str) -> None:
         """Fails a unit that killed the engine alone, or puts it in line again. Raises SickError."""
         verdict = self._suspicion.judge(ref)
-        if verdict is Verdict.DOUBT:
+        if verdict is DeathVerdict.DOUBT:
             row = self._context.health.deaths_in_a_row
             raise SickError(
                 f"the engine died {row} times in a row and has computed nothing since: {reason}",
                 "run `segue doctor` on this machine",
             )
-        if verdict is Verdict.FAIL:
+        if verdict is DeathVerdict.FAIL:
             self._give_up(ref, failure_reason(reason, tail))
             return
         with self._lock:
@@ -311,7 +314,7 @@ class BatchRun:
         with self._lock:
             self._flight = None
         self._log(ref.job_id, "unit_failed", f"{ref.describe()}: {reason}", level="error")
-        place.metrics.units.labels(self.message.stage, Ending.FAILED).inc()
+        place.metrics.units.labels(self.message.stage, UnitOutcome.FAILED).inc()
         self.tally.failed += 1
         place.leases.release(self._token, {ref.key})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pipeline.lookup import UnitRef
-from worker.protocol import Ending
+from worker.protocol import UnitOutcome
 
 
 @dataclass
@@ -14,7 +14,7 @@ class Flight:
 
     number: int
     refs: tuple[UnitRef, ...]
-    endings: dict[int, Ending] = field(default_factory=dict)
+    endings: dict[int, UnitOutcome] = field(default_factory=dict)
     told_to_stop: bool = False
     #: Seconds without a sign of progress.
     silence_s: float = 0.0

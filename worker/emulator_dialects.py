@@ -46,7 +46,7 @@ class MetadataReply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Dialect(Protocol):
+class MetadataDialect(Protocol):
     """One cloud's way of answering."""
 
     def reply(self, request: MetadataRequest) -> MetadataReply: ...
@@ -60,7 +60,7 @@ class Dialect(Protocol):
         ...
 
 
-def open_dialect(node: EmulatedNode) -> Dialect:
+def open_dialect(node: EmulatedNode) -> MetadataDialect:
     """The dialect of the node's cloud."""
     cloud = node.facts.cloud
     if cloud is Cloud.AZURE:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from core.errors import SegueError
 from worker.engine_link import EngineLink, EngineStarter
-from worker.protocol import Broken, Event, Gone, Ready, Said, ServedEngine, Trouble
+from worker.protocol import Broken, ChunkErrorKind, Event, Gone, Ready, Said, ServedEngine
 
 #: How often whoever waits for an event looks at the clock.
 TICK_SECONDS = 0.1
@@ -73,7 +73,7 @@ class EngineHost:
                 return
             text = f"{answer.reason}: {_last_line(self._link.tail())}" if isinstance(answer, Gone) else answer.text
             self._link.kill(text)
-            if attempt == _STARTS or (isinstance(answer, Broken) and answer.trouble is Trouble.ENGINE):
+            if attempt == _STARTS or (isinstance(answer, Broken) and answer.trouble is ChunkErrorKind.ENGINE):
                 raise SickError(f"the engines cannot be opened: {text}", "run `segue doctor` on this machine")
             self._say(f"the engines could not be opened: {text}; trying again")
             self.pause(_START_PAUSE_SECONDS * attempt)
@@ -84,7 +84,7 @@ class EngineHost:
         while True:
             self.link.load(self._stages)
             answer = self._await_ready()
-            if not isinstance(answer, Broken) or answer.trouble is not Trouble.AWAY:
+            if not isinstance(answer, Broken) or answer.trouble is not ChunkErrorKind.AWAY:
                 return answer
             if not said:
                 self._say(f"{answer.text}; waiting for it")

@@ -19,7 +19,7 @@ from core.environment import segue_environment
 from journals.log_ends import family_of, process_name
 from journals.node_session import NodeSession
 from pipeline.lookup import UnitRef
-from worker.engine_process import Orders
+from worker.engine_process import EngineArguments
 from worker.protocol import Command, Event, Gone, dump_line, dump_ref, load_event
 
 #: Bytes of standard error that are kept.
@@ -149,7 +149,7 @@ class EngineStarter:
         """``session`` is told of each process that has ended, at once and in a thread of ours."""
         # A command line can be read by everybody on the machine.
         said = {name: value for name, value in flags.items() if name not in _NOT_FOR_ENGINES}
-        self._orders, self._session = Orders(os.getpid(), said, worker, session.session), session
+        self._orders, self._session = EngineArguments(os.getpid(), said, worker, session.session), session
         self._family = family_of(session.beats)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine-parent")
 

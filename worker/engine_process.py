@@ -33,14 +33,14 @@ from pipeline.stages import stage_named
 from worker.protocol import (
     Broken,
     ChunkDone,
+    ChunkErrorKind,
     Command,
-    Ending,
     Event,
     Ready,
     Said,
     ServedEngine,
     Settled,
-    Trouble,
+    UnitOutcome,
     dump_event,
     load_ref,
 )
@@ -53,7 +53,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
-class Orders:
+class EngineArguments:
     """What the supervisor gives the process on its command line."""
 
     #: Process id of the supervisor.
@@ -80,7 +80,7 @@ class Orders:
         )
 
     @classmethod
-    def load(cls, text: str) -> Orders:
+    def load(cls, text: str) -> EngineArguments:
         """The orders that `dump` wrote."""
         return cls(**json.loads(text))
 
@@ -121,7 +121,7 @@ class _Wire:
 class EngineProcess:
     """Loads and computes what it is told to, one command after the other."""
 
-    def __init__(self, runtime: Runtime, orders: Orders, wire: _Wire) -> None:
+    def __init__(self, runtime: Runtime, orders: EngineArguments, wire: _Wire) -> None:
         self._runtime, self._orders, self._wire = runtime, orders, wire
         self._store = runtime.store
         self._lookup = UnitLookup(self._store)
@@ -143,7 +143,7 @@ class EngineProcess:
         units, places = [], {}
         for place, unit in enumerate(self._lookup.find(refs)):
             if unit is None:
-                self._wire.tell(Settled(chunk, place, Ending.STALE, "the disk has no such unit"))
+                self._wire.tell(Settled(chunk, place, UnitOutcome.STALE, "the disk has no such unit"))
                 continue
             units.append(unit)
             places[unit.job_id, unit.slot] = place
@@ -154,7 +154,7 @@ class EngineProcess:
             if outcome.record is None:
                 folder = JobFolder(self._store, outcome.unit.job_id)
                 folder.note_failure(outcome.unit, outcome.reason, refs[place].round, self._orders.worker)
-            ending = Ending.FAILED if outcome.record is None else Ending.DONE
+            ending = UnitOutcome.FAILED if outcome.record is None else UnitOutcome.DONE
             self._wire.tell(Settled(chunk, place, ending, outcome.reason))
 
         ran = Ran()
@@ -209,18 +209,18 @@ class EngineProcess:
         return plan
 
 
-def _trouble_of(error: BaseException) -> Trouble:
+def _trouble_of(error: BaseException) -> ChunkErrorKind:
     if isinstance(error, BlobDamagedError):
-        return Trouble.AUDIO
+        return ChunkErrorKind.AUDIO
     if isinstance(error, DiskFullError):
-        return Trouble.DISK_FULL
+        return ChunkErrorKind.DISK_FULL
     if isinstance(error, StoreError):
-        return Trouble.STORE
+        return ChunkErrorKind.STORE
     if isinstance(error, (DeviceError, MachineError)):
-        return Trouble.DEVICE
+        return ChunkErrorKind.DEVICE
     if isinstance(error, EndpointAwayError):
-        return Trouble.AWAY
-    return Trouble.ENGINE if isinstance(error, SegueError) else Trouble.DEFECT
+        return ChunkErrorKind.AWAY
+    return ChunkErrorKind.ENGINE if isinstance(error, SegueError) else ChunkErrorKind.DEFECT
 
 
 def _obey(process: EngineProcess, wire: _Wire, command: Mapping[str, Any]) -> None:
@@ -236,10 +236,10 @@ def _obey(process: EngineProcess, wire: _Wire, command: Mapping[str, Any]) -> No
         error = condition_of(caught) or caught
         trouble = _trouble_of(error)
         text = str(error) if isinstance(error, SegueError) else f"{type(error).__name__}: {error}"
-        if trouble is Trouble.DEFECT:
+        if trouble is ChunkErrorKind.DEFECT:
             traceback.print_exc()
         jobs: tuple[str, ...] = ()
-        if trouble is Trouble.AUDIO:
+        if trouble is ChunkErrorKind.AUDIO:
             with suppress(StoreError):
                 jobs = process.damaged_jobs(refs)
         wire.tell(Broken(chunk, trouble, text, jobs))
@@ -255,7 +255,7 @@ def _outlive_nobody(parent: int) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Serves the supervisor that started it until that is gone or says leave."""
-    orders = Orders.load(arguments[0])
+    orders = EngineArguments.load(arguments[0])
     _outlive_nobody(orders.parent)
     # A Ctrl-C or a platform's SIGTERM to the whole group is for the supervisor to answer.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

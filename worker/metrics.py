@@ -96,7 +96,7 @@ class MetricsServer:
     def __init__(self, listen: str, metrics: WorkerMetrics, health: Callable[[], dict[str, Any]]) -> None:
         host, port = parse_listen(listen)
 
-        class Handler(BaseHTTPRequestHandler):
+        class MetricsHandler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
                 if path == "/metrics":
@@ -118,7 +118,7 @@ class MetricsServer:
                 """A scrape every few seconds is not worth a line."""
 
         try:
-            self._server = ThreadingHTTPServer((host, port), Handler)
+            self._server = ThreadingHTTPServer((host, port), MetricsHandler)
         except OSError as error:
             raise UsageError(
                 f"cannot listen at {listen}: {error.strerror}", "set SEGUE_LISTEN to a free one"

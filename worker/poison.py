@@ -15,7 +15,7 @@ DEATHS_TO_FAIL = 3
 DEATHS_IN_A_ROW = 6
 
 
-class Verdict(Enum):
+class DeathVerdict(Enum):
     """What follows from a death."""
 
     #: Compute the unit alone once more.
@@ -62,7 +62,7 @@ class Health:
         return self._last_computed > self._first_death.get(key, self._clock)
 
 
-def judge(lone: Sequence[Death], *, worker: str, proven: bool, deaths_in_a_row: int) -> Verdict:
+def judge(lone: Sequence[Death], *, worker: str, proven: bool, deaths_in_a_row: int) -> DeathVerdict:
     """What follows after a unit killed the engine of ``worker`` alone; ``lone`` are all such deaths of its round.
 
     A unit is only blamed when this machine computed something else meanwhile, or when several machines saw it kill:
@@ -71,8 +71,8 @@ def judge(lone: Sequence[Death], *, worker: str, proven: bool, deaths_in_a_row: 
     counted = [death for death in lone if not death.device or (proven and death.worker == worker)]
     machines = {death.node or death.worker for death in counted}
     if len(counted) >= DEATHS_TO_FAIL:
-        return Verdict.FAIL if proven or len(machines) > 1 else Verdict.DOUBT
-    return Verdict.DOUBT if deaths_in_a_row >= DEATHS_IN_A_ROW else Verdict.AGAIN
+        return DeathVerdict.FAIL if proven or len(machines) > 1 else DeathVerdict.DOUBT
+    return DeathVerdict.DOUBT if deaths_in_a_row >= DEATHS_IN_A_ROW else DeathVerdict.AGAIN
 
 
 def failure_reason(reason: str, tail: str) -> str:

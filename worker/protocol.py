@@ -32,7 +32,7 @@ class Command(StrEnum):
     LEAVE = "leave"
 
 
-class Ending(StrEnum):
+class UnitOutcome(StrEnum):
     """What became of a unit."""
 
     #: Its record is durable.
@@ -43,7 +43,7 @@ class Ending(StrEnum):
     STALE = "stale"
 
 
-class Trouble(StrEnum):
+class ChunkErrorKind(StrEnum):
     """Why a chunk or a loading ended early."""
 
     DISK_FULL = "disk_full"
@@ -85,7 +85,7 @@ class Settled:
     chunk: int
     #: Place of the unit in the chunk.
     place: int
-    ending: Ending
+    ending: UnitOutcome
     reason: str
 
 
@@ -108,9 +108,9 @@ class Broken:
     """The chunk in flight (or the loading, chunk 0) ended early; what was settled stays."""
 
     chunk: int
-    trouble: Trouble
+    trouble: ChunkErrorKind
     text: str
-    #: Jobs whose audio has to be decoded again, for `Trouble.AUDIO`.
+    #: Jobs whose audio has to be decoded again, for `ChunkErrorKind.AUDIO`.
     jobs: tuple[str, ...] = ()
 
 
@@ -179,11 +179,11 @@ def _event(value: Any) -> Event:
             )
         )
     if name == "settled":
-        return Settled(value["chunk"], value["place"], Ending(value["ending"]), value["reason"])
+        return Settled(value["chunk"], value["place"], UnitOutcome(value["ending"]), value["reason"])
     if name == "chunkdone":
         return ChunkDone(**value | {"commits_ms": tuple(value["commits_ms"])})
     if name == "broken":
-        return Broken(value["chunk"], Trouble(value["trouble"]), value["text"], tuple(value["jobs"]))
+        return Broken(value["chunk"], ChunkErrorKind(value["trouble"]), value["text"], tuple(value["jobs"]))
     if name == "said":
         return Said(value["text"])
     raise ValueError(f"not an event: {name!r}")

@@ -10,11 +10,11 @@ from pipeline.jobs import JobFolder
 from pipeline.lookup import UnitRef
 from worker.context import WorkerContext
 from worker.engine_host import TICK_SECONDS
-from worker.poison import Verdict, judge
+from worker.poison import DeathVerdict, judge
 from worker.protocol import Broken, ChunkDone, Gone
 
 
-class Suspicion:
+class SuspectUnits:
     """The suspects of one batch, as this worker and the journals of all workers see them."""
 
     def __init__(self, stage: str, place: WorkerContext) -> None:
@@ -41,19 +41,19 @@ class Suspicion:
             ]
             JobFolder(place.store, job_id).incidents.note_deaths(deaths, place.worker)
 
-    def judge(self, ref: UnitRef) -> Verdict:
+    def judge(self, ref: UnitRef) -> DeathVerdict:
         """What follows for a unit that has just killed the engine alone.
 
         Where nothing shows that this machine can compute at all, the engine is tried with a unit that it computed
-        before; `Verdict.DOUBT` remains when there is none, or when the engine cannot do that either.
+        before; `DeathVerdict.DOUBT` remains when there is none, or when the engine cannot do that either.
         """
         verdict = self._verdict(ref)
-        if verdict is not Verdict.DOUBT or not self._engine_works():
+        if verdict is not DeathVerdict.DOUBT or not self._engine_works():
             return verdict
         self._context.health.note_works()
         return self._verdict(ref)
 
-    def _verdict(self, ref: UnitRef) -> Verdict:
+    def _verdict(self, ref: UnitRef) -> DeathVerdict:
         deaths = JobFolder(self._context.store, ref.job_id).incidents.deaths(ref.round).get(ref.key, ())
         health = self._context.health
         lone = [death for death in deaths if death.alone]

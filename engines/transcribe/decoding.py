@@ -33,7 +33,7 @@ Encoded = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedClip:
     """What Whisper wrote for one clip, before its words are placed."""
 
     tokens: tuple[int, ...]
@@ -140,7 +140,7 @@ class WhisperDecoder:
 
     def generate(
         self, encoded: Sequence[Encoded], languages: Sequence[str], search: Search = PLAIN_SEARCH
-    ) -> list[Decoded]:
+    ) -> list[DecodedClip]:
         """The text of each clip, in its own language."""
         from faster_whisper.transcribe import get_suppressed_tokens
 
@@ -167,7 +167,7 @@ class WhisperDecoder:
         self._meter.count(decoder_texts=len(lengths), decoder_steps=max(lengths), decoder_tokens=sum(lengths))
         return [_decoded(result, tokenizer) for result, tokenizer in zip(results, tokenizers, strict=True)]
 
-    def align(self, decoded: Decoded, encoded: Encoded, clip: Clip, language: str) -> list[TimedWord]:
+    def align(self, decoded: DecodedClip, encoded: Encoded, clip: Clip, language: str) -> list[TimedWord]:
         """The words of one clip with their times; always one clip alone."""
         tokenizer = self._tokenizer(language)
         seconds = len(clip.samples) / (SAMPLES_PER_MS * 1000)
@@ -202,12 +202,12 @@ class WhisperDecoder:
         return tokenizer
 
 
-def _decoded(result: Any, tokenizer: Any) -> Decoded:
+def _decoded(result: Any, tokenizer: Any) -> DecodedClip:
     tokens = tuple(result.sequences_ids[0])
     text = tokenizer.decode(tokens)
     # CTranslate2 divides the sum by the length; Whisper's mean counts the end token too.
     avg_logprob = float(result.scores[0]) * len(tokens) / (len(tokens) + 1)
-    return Decoded(tokens, text, avg_logprob, float(result.no_speech_prob), compression_ratio(text))
+    return DecodedClip(tokens, text, avg_logprob, float(result.no_speech_prob), compression_ratio(text))
 
 
 def audio_ms(clip: Clip) -> int:

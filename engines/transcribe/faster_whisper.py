@@ -24,7 +24,7 @@ from engines.places import find_frozen, remember_place
 from engines.resources import EngineResources
 from engines.transcribe.batching import BatchLimit, failed, heard, run_batches, settle
 from engines.transcribe.clips import audio_ms, is_digital_silence, whole_segments
-from engines.transcribe.decoding import Decoded, Encoded, EncodedClips, Search, WhisperDecoder
+from engines.transcribe.decoding import DecodedClip, Encoded, EncodedClips, Search, WhisperDecoder
 from engines.transcribe.gates import Evidence
 from engines.transcribe.interface import Clip, LanguageGuess, LanguageQuestion, Transcript
 from engines.transcribe.judging import Reading, judge, read
@@ -294,7 +294,7 @@ class FasterWhisperTranscriber:
             return _evidence(engine, clip, encoded, decoded)
 
 
-def _evidence(engine: WhisperDecoder, clip: Clip, encoded: Encoded, decoded: Decoded) -> Evidence:
+def _evidence(engine: WhisperDecoder, clip: Clip, encoded: Encoded, decoded: DecodedClip) -> Evidence:
     segments = whole_segments(clip)
     aligned = engine.align(decoded, encoded, clip, whisper_language(clip.language))
     if not any(word.text.strip() for word in aligned):

@@ -50,7 +50,7 @@ _DOUBT_LIMIT = 4
 _DOUBTFUL = 2
 
 
-class Suspicion(StrEnum):
+class RedecodeReason(StrEnum):
     """Why a clip's text is decoded again."""
 
     COMPRESSION = "compression"
@@ -75,24 +75,24 @@ class Evidence:
     compression_ratio: float
 
 
-def suspicions(evidence: Evidence) -> tuple[Suspicion, ...]:
+def suspicions(evidence: Evidence) -> tuple[RedecodeReason, ...]:
     """Every gate that this decoding does not pass."""
     found = []
     # What somebody has said again and again deflates well, and is no fault.
     if min(evidence.compression_ratio, compression_ratio(said_once(evidence.words))) > _COMPRESSION_LIMIT:
-        found.append(Suspicion.COMPRESSION)
+        found.append(RedecodeReason.COMPRESSION)
     if evidence.text.strip() and evidence.avg_logprob < _LOGPROB_LIMIT:
-        found.append(Suspicion.LOW_PROBABILITY)
+        found.append(RedecodeReason.LOW_PROBABILITY)
     if decoder_loops(evidence.words):
-        found.append(Suspicion.REPETITION)
+        found.append(RedecodeReason.REPETITION)
     if _piled(evidence.words):
-        found.append(Suspicion.PILED_WORDS)
+        found.append(RedecodeReason.PILED_WORDS)
     if _too_fast(evidence):
-        found.append(Suspicion.TEXT_RATE)
+        found.append(RedecodeReason.TEXT_RATE)
     if missing_segments(evidence.words, evidence.segments):
-        found.append(Suspicion.MISSING_SPEECH)
+        found.append(RedecodeReason.MISSING_SPEECH)
     if unwritten_segments(evidence.words, evidence.segments):
-        found.append(Suspicion.UNWRITTEN)
+        found.append(RedecodeReason.UNWRITTEN)
     return tuple(found)
 
 

@@ -14,7 +14,7 @@ from engines.transcribe.clips import cut_clip, cuts_around, fine_cuts, halving_c
 from engines.transcribe.decoding import PLAIN_SEARCH, Search
 from engines.transcribe.gates import (
     Evidence,
-    Suspicion,
+    RedecodeReason,
     agreement,
     is_doubtful,
     missing_segments,
@@ -45,7 +45,7 @@ class Reading:
 
     evidence: Evidence
     dropped: tuple[Dropped, ...]
-    suspicions: tuple[Suspicion, ...]
+    suspicions: tuple[RedecodeReason, ...]
 
     @property
     def faults(self) -> int:
@@ -60,7 +60,7 @@ class Reading:
 
         Not when every word was refused and nothing is missed: a second look at noise only finds other inventions.
         """
-        if Suspicion.MISSING_SPEECH in self.suspicions:
+        if RedecodeReason.MISSING_SPEECH in self.suspicions:
             return True
         return bool(self.suspicions) and (bool(self.evidence.words) or not self.dropped)
 
@@ -83,7 +83,7 @@ def judge(clip: Clip, first: Reading, look: Look) -> Transcript:
 
 def _is_invention(first: Reading, best: Reading, texts: Sequence[str]) -> bool:
     """True when the model was unsure and wrote something else at every look: over speech, looks agree in part."""
-    unsure = Suspicion.LOW_PROBABILITY in first.suspicions and is_doubtful(best.evidence)
+    unsure = RedecodeReason.LOW_PROBABILITY in first.suspicions and is_doubtful(best.evidence)
     written = [text for text in texts if text.strip()]
     if not unsure or len(written) < _LOOKS_TO_COMPARE:
         return False
@@ -125,7 +125,7 @@ def _is_better(candidate: Reading, best: Reading) -> bool:
 
 
 def _repeats(reading: Reading) -> bool:
-    return Suspicion.REPETITION in reading.suspicions or Suspicion.COMPRESSION in reading.suspicions
+    return RedecodeReason.REPETITION in reading.suspicions or RedecodeReason.COMPRESSION in reading.suspicions
 
 
 def _second_looks(clip: Clip, first: Reading, look: Look) -> Iterator[Reading]:
@@ -135,14 +135,14 @@ def _second_looks(clip: Clip, first: Reading, look: Look) -> Iterator[Reading]:
     cuts = cuts_around(segments, sorted(lost))
     if cuts:
         yield _in_parts(clip, cuts, look)
-    if set(first.suspicions) == {Suspicion.UNWRITTEN}:
+    if set(first.suspicions) == {RedecodeReason.UNWRITTEN}:
         return
     for search in SECOND_SEARCHES:
         yield read(look(clip, search))
     middle = halving_cut(clip)
     if middle is not None and [middle] != cuts:
         yield _in_parts(clip, [middle], look)
-    fine = fine_cuts(clip) if Suspicion.MISSING_SPEECH in first.suspicions else []
+    fine = fine_cuts(clip) if RedecodeReason.MISSING_SPEECH in first.suspicions else []
     if fine and fine not in (cuts, [middle]):
         yield _in_parts(clip, fine, look)
 
@@ -176,7 +176,7 @@ def _in_parts(clip: Clip, cuts_ms: Sequence[int], look: Look) -> Reading:
 def _transcript(reading: Reading, retried: bool) -> Transcript:
     words, loops = _without_loops(reading.evidence.words)
     dropped = tuple(sorted((*reading.dropped, *loops), key=lambda item: (item.start_ms, item.end_ms)))
-    doubtful = bool(set(reading.suspicions) - {Suspicion.UNWRITTEN}) or is_doubtful(reading.evidence)
+    doubtful = bool(set(reading.suspicions) - {RedecodeReason.UNWRITTEN}) or is_doubtful(reading.evidence)
     flags = (("retried",) if retried else ()) + (("low-confidence",) if doubtful and words else ())
     return Transcript(as_words(words), dropped, flags)
 

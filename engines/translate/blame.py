@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Trouble(StrEnum):
+class FailureKind(StrEnum):
     """How a request failed."""
 
     #: Nobody answered at the address at all.
@@ -33,7 +33,7 @@ class Trouble(StrEnum):
 class RequestFailure:
     """One failed request, as far as decisions depend on it."""
 
-    trouble: Trouble
+    trouble: FailureKind
     #: HTTP status, for STATUS.
     status: int = 0
     #: How long the server asked to be left alone, or None.
@@ -114,7 +114,7 @@ _OF_STATUS = {401: Blame.KEY, 402: Blame.UNPAID, 403: Blame.KEY, 404: Blame.ADDR
 
 def blame(failure: RequestFailure) -> Blame:
     """Whose fault the failure is."""
-    if failure.trouble is not Trouble.STATUS:
+    if failure.trouble is not FailureKind.STATUS:
         return Blame.MOMENT
     status, codes = failure.status, failure.codes
     if status == 429:

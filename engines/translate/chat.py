@@ -13,9 +13,9 @@ import httpx
 from core.addresses import join_url, secrets_in, shown_url
 from core.errors import EndpointAwayError, EngineError, UnitError
 from engines.bounded_http import BoundedClient, ClosedError, HttpAnswer, Limits, TooLongError, TooSlowError
-from engines.translate.blame import Blame, RequestFailure, Trouble, blame
+from engines.translate.blame import Blame, FailureKind, RequestFailure, blame
 from engines.translate.interface import token_usage
-from engines.translate.retry import RetryPolicy, Verdict, asked_wait_ms, may_be_charged, retry_decision
+from engines.translate.retry import RetryAction, RetryPolicy, asked_wait_ms, may_be_charged, retry_decision
 from engines.translate.stream import completion_of_stream, is_stream
 from engines.translate.usage_claims import believable_usage
 
@@ -56,7 +56,7 @@ class RefusedError(Exception):
 REFUSALS = frozenset({Blame.DIALECT, Blame.LENGTH, Blame.LINES})
 
 
-class StoppedError(Exception):
+class RequestsStoppedError(Exception):
     """The caller wants no more answers."""
 
 
@@ -69,7 +69,7 @@ class RequestTally:
         self._answered, self._unanswered = token_usage(), 0
 
     def close(self) -> dict[str, int]:
-        """No more requests: the next one raises StoppedError. What was used, and may have been used, until now."""
+        """No more requests: the next raises RequestsStoppedError. What was used, and may have been used, until now."""
         with self._lock:
             self._closed = True
             return self.usage
@@ -85,10 +85,10 @@ class RequestTally:
         return {"unanswered": self._unanswered} if self._unanswered else {}
 
     def send(self) -> None:
-        """A request is about to be sent. Raises StoppedError after `close`."""
+        """A request is about to be sent. Raises RequestsStoppedError after `close`."""
         with self._lock:
             if self._closed:
-                raise StoppedError
+                raise RequestsStoppedError
             self._unanswered += 1
 
     def settle(self, result: Mapping[str, Any] | RequestFailure) -> None:
@@ -144,8 +144,8 @@ class ChatClient:
         """The JSON object that answers ``body``, after as many tries as are worth it.
 
         Raises RefusedError when the request should be written otherwise, UnitError when this request is given up,
-        EngineError when the endpoint can do nothing for anybody, StoppedError after `close`. Every try is counted in
-        ``tally``.
+        EngineError when the endpoint can do nothing for anybody, RequestsStoppedError after `close`. Every try is
+        counted in ``tally``.
         """
         return self._call("POST", path, body, tally or RequestTally())
 
@@ -153,13 +153,13 @@ class ChatClient:
         attempt = 0
         while True:
             if self.stop.is_set():
-                raise StoppedError
+                raise RequestsStoppedError
             attempt += 1
             tally.send()
             try:
                 result = self._once(method, path, body)
             except EngineError:
-                tally.settle(RequestFailure(Trouble.UNREACHABLE))
+                tally.settle(RequestFailure(FailureKind.UNREACHABLE))
                 raise
             tally.settle(result)
             if not isinstance(result, RequestFailure):
@@ -168,12 +168,12 @@ class ChatClient:
             if fault in REFUSALS:
                 raise RefusedError(result.status, result.detail, fault)
             decision = retry_decision(result, attempt, self._patience.retry)
-            if decision.verdict is Verdict.GIVE_UP_ENDPOINT:
+            if decision.action is RetryAction.GIVE_UP_ENDPOINT:
                 raise self._endpoint_error(result)
-            if decision.verdict is Verdict.GIVE_UP_TASK:
+            if decision.action is RetryAction.GIVE_UP_TASK:
                 raise UnitError(f"{self._told(result)} ({attempt} tries)", "run again later: what is done stays done")
             if self.stop.wait(decision.wait_ms / 1000):
-                raise StoppedError
+                raise RequestsStoppedError
 
     def _once(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any] | RequestFailure:
         sent = b"" if body is None else json.dumps(body, ensure_ascii=False).encode(errors="replace")
@@ -181,29 +181,29 @@ class ChatClient:
         try:
             answer = self._http.ask(method, join_url(self._url, path), headers=headers, content=sent or None)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            return RequestFailure(Trouble.UNREACHABLE, detail=self._scrubbed(str(error)))
+            return RequestFailure(FailureKind.UNREACHABLE, detail=self._scrubbed(str(error)))
         except httpx.PoolTimeout:
-            return RequestFailure(Trouble.UNSENT)
+            return RequestFailure(FailureKind.UNSENT)
         except TooSlowError as error:
-            return RequestFailure(Trouble.TIMEOUT, detail=str(error))
+            return RequestFailure(FailureKind.TIMEOUT, detail=str(error))
         except httpx.TimeoutException:
-            return RequestFailure(Trouble.TIMEOUT)
+            return RequestFailure(FailureKind.TIMEOUT)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError):
             raise EngineError(
                 f"{self.shown_url} is not a usable address",
                 "set SEGUE_TRANSLATOR_URL to one like http://127.0.0.1:8000/v1",
             ) from None
         except ClosedError:
-            raise StoppedError from None
+            raise RequestsStoppedError from None
         except TooLongError as error:
-            return RequestFailure(Trouble.GARBLED, detail=str(error))
+            return RequestFailure(FailureKind.GARBLED, detail=str(error))
         except httpx.TransportError as error:
-            return RequestFailure(Trouble.DROPPED, detail=self._scrubbed(str(error)))
+            return RequestFailure(FailureKind.DROPPED, detail=self._scrubbed(str(error)))
         if answer.status != 200:
             return self._failure(answer.status, answer, _value(answer))
         value = _value(answer)
         if not isinstance(value, dict):
-            return RequestFailure(Trouble.GARBLED, detail="the answer is not a JSON object")
+            return RequestFailure(FailureKind.GARBLED, detail="the answer is not a JSON object")
         if "choices" not in value and isinstance(value.get("error"), dict):
             # Routers answer 200 before they know whether whom they ask will answer.
             code = value["error"].get("code")
@@ -215,12 +215,12 @@ class ChatClient:
     def _failure(self, status: int, answer: HttpAnswer, value: object) -> RequestFailure:
         words, codes = _error_of(value, answer)
         wait_ms = asked_wait_ms(answer.headers, words)
-        return RequestFailure(Trouble.STATUS, status, wait_ms, self._scrubbed(words), codes)
+        return RequestFailure(FailureKind.STATUS, status, wait_ms, self._scrubbed(words), codes)
 
     def _endpoint_error(self, failure: RequestFailure) -> EngineError:
         """One clear line for the end of an endpoint. Never the words of a 401: they often repeat the key."""
         where, said = self.shown_url, f": {failure.detail}" if failure.detail else ""
-        if failure.trouble is Trouble.UNREACHABLE:
+        if failure.trouble is FailureKind.UNREACHABLE:
             return EndpointAwayError(f"nobody answers at {where}", "start the server, or correct SEGUE_TRANSLATOR_URL")
         match blame(failure):
             case Blame.KEY:
@@ -242,13 +242,13 @@ class ChatClient:
 
     def _told(self, failure: RequestFailure) -> str:
         where, said = self.shown_url, f": {failure.detail}" if failure.detail else ""
-        if failure.trouble is Trouble.TIMEOUT:
+        if failure.trouble is FailureKind.TIMEOUT:
             return f"{where} did not answer within {self._patience.read_s:g} s{said}"
-        if failure.trouble is Trouble.UNSENT:
+        if failure.trouble is FailureKind.UNSENT:
             return f"no connection to {where} became free within {self._patience.read_s:g} s"
-        if failure.trouble is Trouble.DROPPED:
+        if failure.trouble is FailureKind.DROPPED:
             return f"{where} broke the connection{said}"
-        if failure.trouble is Trouble.GARBLED:
+        if failure.trouble is FailureKind.GARBLED:
             return f"{where} did not answer as a chat endpoint does{said}"
         return f"{where} answered HTTP {failure.status}{said}"
 

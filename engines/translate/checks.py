@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from enum import StrEnum
 from itertools import pairwise
 
-from engines.translate.identity import Identity, identity_of, plain
+from engines.translate.identity import CopyCheck, identity_of, plain
 from engines.translate.interface import Line, TranslationTask
 from engines.translate.languages import (
     letter_script,
@@ -149,8 +149,10 @@ def _unchanged_problem(source: str, text: str, task: TranslationTask) -> Problem
         return None
     verdict = identity_of(source, task)
     if before == after:
-        return {Identity.RIGHT: None, Identity.POSSIBLE: Problem.MAYBE_COPIED, Identity.WRONG: Problem.COPIED}[verdict]
-    if verdict is not Identity.WRONG:
+        return {CopyCheck.RIGHT: None, CopyCheck.POSSIBLE: Problem.MAYBE_COPIED, CopyCheck.WRONG: Problem.COPIED}[
+            verdict
+        ]
+    if verdict is not CopyCheck.WRONG:
         return None
     alike = script_names(task.source_language) == script_names(task.target_language)
     kept = _words_kept(source, text)
@@ -221,7 +223,7 @@ def _script_problem(source: str, text: str, task: TranslationTask) -> Problem | 
     total = letters.total()
     if total == 0:
         foreign = not wanted & letters_by_script(text).keys()
-        return Problem.WRONG_SCRIPT if foreign and identity_of(source, task) is Identity.WRONG else None
+        return Problem.WRONG_SCRIPT if foreign and identity_of(source, task) is CopyCheck.WRONG else None
     good = sum(count for script, count in letters.items() if script in wanted)
     if good * 2 < total and not (wanted & letters_by_script(text).keys() and _is_brand(own)):
         return Problem.WRONG_SCRIPT

@@ -19,7 +19,7 @@ class JsonMode(StrEnum):
 
 
 @dataclass(frozen=True)
-class Dialect:
+class RequestDialect:
     """What is sent beyond model and messages."""
 
     json_mode: JsonMode = JsonMode.SCHEMA
@@ -32,7 +32,7 @@ class Dialect:
 
 
 def request_fields(
-    dialect: Dialect, numbers: Sequence[str], tokens: int, sampling: dict[str, float | int]
+    dialect: RequestDialect, numbers: Sequence[str], tokens: int, sampling: dict[str, float | int]
 ) -> dict[str, Any]:
     """The optional members of a chat request in this dialect."""
     fields: dict[str, Any] = {dialect.token_field: tokens}
@@ -48,7 +48,7 @@ def request_fields(
     return fields
 
 
-def simpler(dialect: Dialect, detail: str) -> Dialect | None:
+def simpler(dialect: RequestDialect, detail: str) -> RequestDialect | None:
     """The dialect to try after a refusal (400, 415, 422) with these words; None when nothing is left to leave out.
 
     What the words name goes first; when they name nothing, the least needed part goes.

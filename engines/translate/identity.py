@@ -31,7 +31,7 @@ _SENTENCE_WORDS = 4
 _SHARED_HAN = 6
 
 
-class Identity(StrEnum):
+class CopyCheck(StrEnum):
     """May this line stay as it is?"""
 
     #: Nothing in it needs translating.
@@ -48,25 +48,25 @@ def plain(text: str) -> str:
     return " ".join("".join(c if c.isalnum() or unicodedata.combining(c) else " " for c in folded).split())
 
 
-def identity_of(text: str, task: TranslationTask) -> Identity:
+def identity_of(text: str, task: TranslationTask) -> CopyCheck:
     """Whether a line of the task may come back unchanged."""
     if same_language(task.source_language, task.target_language):
-        return Identity.RIGHT
+        return CopyCheck.RIGHT
     words = _translatable_words(text, task)
     if not words:
-        return Identity.RIGHT
+        return CopyCheck.RIGHT
     if _is_dense(text):
         shared = script_names(task.source_language) & script_names(task.target_language)
         short = sum(1 for character in text if character.isalnum()) <= _SHARED_HAN
         scripts = {letter_script(character) for character in text} - {""}
-        return Identity.POSSIBLE if short and scripts <= shared else Identity.WRONG
+        return CopyCheck.POSSIBLE if short and scripts <= shared else CopyCheck.WRONG
     words = list({plain(word): word for word in words}.values())
     if len(words) >= _SENTENCE_WORDS or any(plain(word) in EVERYDAY_WORDS for word in words):
-        return Identity.WRONG
+        return CopyCheck.WRONG
     if all(word[:1].isupper() for word in words):
-        return Identity.POSSIBLE
+        return CopyCheck.POSSIBLE
     alike = script_names(task.source_language) == script_names(task.target_language)
-    return Identity.POSSIBLE if alike and len(words) == 1 and len(words[0]) > 1 else Identity.WRONG
+    return CopyCheck.POSSIBLE if alike and len(words) == 1 and len(words[0]) > 1 else CopyCheck.WRONG
 
 
 def _translatable_words(text: str, task: TranslationTask) -> list[str]:

@@ -32,7 +32,7 @@ from engines.translate.gguf import compute_type, read_metadata
 from engines.translate.interface import Line, TranslationTask, token_usage
 from engines.translate.prompt import PROMPT_VERSION, reply_schema, reply_tokens, system_prompt, user_prompt
 from engines.translate.reply import Reply, parse_reply
-from engines.translate.rounds import Answer, Question, add_usage, translate_task
+from engines.translate.rounds import ModelAnswer, Question, add_usage, translate_task
 
 NO_EXAMPLES = "no-examples"
 _CHAT, _BASE = "chat", "base"
@@ -115,7 +115,7 @@ class LlamaTranslator:
     def close(self) -> None:
         self._server = None
 
-    def _ask_chat(self, question: Question) -> Answer:
+    def _ask_chat(self, question: Question) -> ModelAnswer:
         system = {"role": "system", "content": system_prompt(question.task)}
         self._pin(system["content"], "chat", {"messages": [system, {"role": "user", "content": "."}], "max_tokens": 1})
         body = self._chat_body(question, system, with_context=True)
@@ -123,9 +123,9 @@ class LlamaTranslator:
         if _is_too_large(value) and (question.task.before or question.task.after):
             value = self._call("chat", self._chat_body(question, system, with_context=False))
         if _is_too_large(value):
-            return Answer(_EMPTY, token_usage(1))
+            return ModelAnswer(_EMPTY, token_usage(1))
         content = _first_choice(value).get("message", {}).get("content") or ""
-        return Answer(parse_reply(content, question.lines.keys()), _usage(value))
+        return ModelAnswer(parse_reply(content, question.lines.keys()), _usage(value))
 
     def _chat_body(self, question: Question, system: dict[str, str], with_context: bool) -> dict[str, Any]:
         schema = {"name": "subtitle_lines", "strict": True, "schema": reply_schema(list(question.lines))}
@@ -136,7 +136,7 @@ class LlamaTranslator:
             "response_format": {"type": "json_schema", "json_schema": schema},
         }
 
-    def _ask_base(self, question: Question) -> Answer:
+    def _ask_base(self, question: Question) -> ModelAnswer:
         """Each line by itself. A second and a third round show the examples in another order."""
         task, usage, texts = question.task, token_usage(), {}
         languages = (task.source_language, task.target_language)
@@ -148,7 +148,7 @@ class LlamaTranslator:
             choice = {} if _is_too_large(value) else _first_choice(value)
             if choice.get("finish_reason") == "stop":
                 texts[number] = str(choice.get("text", ""))
-        return Answer(Reply(texts), usage, () if has_examples(*languages) else (NO_EXAMPLES,))
+        return ModelAnswer(Reply(texts), usage, () if has_examples(*languages) else (NO_EXAMPLES,))
 
     def _base_body(self, line: Line, languages: tuple[str, str], order: int) -> dict[str, Any]:
         prompt = continuation_prompt(*languages, " ".join(line.text.split()), order)

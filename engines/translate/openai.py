@@ -14,16 +14,16 @@ from core.specs import EngineSpec
 from engines.engine import IN_FLIGHT_GRACE_S, EngineChoice, Result, Stopping, never
 from engines.resources import EngineResources
 from engines.translate.blame import Blame, names_parameter
-from engines.translate.chat import ChatClient, Patience, RefusedError, RequestTally, StoppedError, tokens_of
+from engines.translate.chat import ChatClient, Patience, RefusedError, RequestsStoppedError, RequestTally, tokens_of
 from engines.translate.checks import CHECKS_VERSION
-from engines.translate.dialect import Dialect, request_fields, simpler
+from engines.translate.dialect import RequestDialect, request_fields, simpler
 from engines.translate.interface import Line, TranslationTask, token_usage
 from engines.translate.origin import is_elsewhere, is_plain_name, revision_of
 from engines.translate.prompt import PROMPT_VERSION, reply_tokens, system_prompt, user_prompt
 from engines.translate.reasoning import has_marks
 from engines.translate.reply import parse_reply
 from engines.translate.retry import RetryPolicy
-from engines.translate.rounds import Answer, LinesRefusedError, Question, add_usage, translate_task
+from engines.translate.rounds import LinesRefusedError, ModelAnswer, Question, add_usage, translate_task
 from engines.translate.served import models_at, only_model, probe
 from engines.translate.stream import text_of
 
@@ -164,9 +164,9 @@ class OpenAITranslator:
         self._client = _client(resources, patience or Patience())
         self._sampling = _sampling({**DEFAULT_OPTIONS, **dict(spec.options)})
         #: What the endpoint was found to accept; replaced as a whole, so threads always see one dialect.
-        self._dialect = Dialect(template_options="api.openai.com" not in resources.url)
+        self._dialect = RequestDialect(template_options="api.openai.com" not in resources.url)
         #: Dialects in which it has answered.
-        self._accepted: frozenset[Dialect] = frozenset()
+        self._accepted: frozenset[RequestDialect] = frozenset()
         self._exploring = threading.Lock()
         self._thinks = False
 
@@ -225,7 +225,7 @@ class OpenAITranslator:
                     call.results.put(Result(task.id, translation, usage={**used, **tally.unanswered}))
                 except UnitError as error:
                     call.results.put(Result(task.id, None, error.message, tally.usage))
-        except StoppedError:
+        except RequestsStoppedError:
             if not call.halted:
                 call.results.put(_closed())
         except SegueError as error:
@@ -235,7 +235,7 @@ class OpenAITranslator:
         finally:
             call.results.put(None)
 
-    def _ask(self, question: Question, tally: RequestTally) -> Answer:
+    def _ask(self, question: Question, tally: RequestTally) -> ModelAnswer:
         """One question as one request, rewritten as often as the endpoint refuses how it is written."""
         with_context = question.with_context and bool(question.task.before or question.task.after)
         dialect, spent = self._dialect, token_usage()
@@ -263,7 +263,7 @@ class OpenAITranslator:
                 raise LinesRefusedError(spent)
             with_context = False
 
-    def _accept(self, dialect: Dialect) -> None:
+    def _accept(self, dialect: RequestDialect) -> None:
         """Remembers what the endpoint takes, for the rest of the process."""
         self._accepted |= {dialect}
         self._dialect = dialect
@@ -294,7 +294,7 @@ class OpenAITranslator:
                     self._accept(dialect)
         return spent
 
-    def _body(self, question: Question, dialect: Dialect, with_context: bool) -> dict[str, Any]:
+    def _body(self, question: Question, dialect: RequestDialect, with_context: bool) -> dict[str, Any]:
         numbers = list(question.lines)
         tokens = reply_tokens(list(question.lines.values())) + (_THINKING_TOKENS if self._thinks else 0)
         user = user_prompt(question.task, question.lines, question.complaints, with_context)
@@ -309,13 +309,13 @@ class OpenAITranslator:
             **request_fields(dialect, numbers, tokens, self._sampling),
         }
 
-    def _answer(self, value: Mapping[str, Any], question: Question, spent: Mapping[str, int]) -> Answer:
+    def _answer(self, value: Mapping[str, Any], question: Question, spent: Mapping[str, int]) -> ModelAnswer:
         choice, message = _choice_of(value)
         content = text_of(message.get("content"))
         cut_off = choice.get("finish_reason") == "length"
         if cut_off and (has_marks(content) or message.get("reasoning_content") or message.get("reasoning")):
             self._thinks = True
-        return Answer(parse_reply(content, question.lines.keys(), cut_off), spent)
+        return ModelAnswer(parse_reply(content, question.lines.keys(), cut_off), spent)
 
 
 def _choice_of(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

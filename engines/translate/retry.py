@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-from engines.translate.blame import OF_THE_ENDPOINT, Blame, RequestFailure, Trouble, blame
+from engines.translate.blame import OF_THE_ENDPOINT, Blame, FailureKind, RequestFailure, blame
 
 
-class Verdict(StrEnum):
+class RetryAction(StrEnum):
     """What to do after a failure."""
 
     RETRY = "retry"
@@ -28,13 +28,13 @@ class Verdict(StrEnum):
 class RetryDecision:
     """What to do, and how long to wait before it."""
 
-    verdict: Verdict
+    action: RetryAction
     wait_ms: int = 0
 
 
 def may_be_charged(failure: RequestFailure) -> bool:
     """Whether the server may have done, and charged, what its client never got: an error that it tells of is free."""
-    if failure.trouble is Trouble.STATUS:
+    if failure.trouble is FailureKind.STATUS:
         return failure.status in _GATEWAY_TIMEOUTS
     return failure.trouble not in _NEVER_SENT
 
@@ -55,9 +55,9 @@ class RetryPolicy:
     longest_asked_ms: int = 120_000
 
 
-_NEVER_SENT = frozenset({Trouble.UNREACHABLE, Trouble.UNSENT})
+_NEVER_SENT = frozenset({FailureKind.UNREACHABLE, FailureKind.UNSENT})
 #: What costs a client minutes.
-_LONG_WAITS = frozenset({Trouble.TIMEOUT, Trouble.UNSENT})
+_LONG_WAITS = frozenset({FailureKind.TIMEOUT, FailureKind.UNSENT})
 #: A gateway stopped waiting; who was behind it may have gone on.
 _GATEWAY_TIMEOUTS = frozenset({504, 524})
 #: ``Please retry in 1.5s``, ``try again in 6m0s``, ``Retry after 20 seconds``.
@@ -71,16 +71,16 @@ def retry_decision(failure: RequestFailure, attempt: int, policy: RetryPolicy | 
     policy = policy or RetryPolicy()
     fault = blame(failure)
     if fault is not Blame.MOMENT:
-        return RetryDecision(Verdict.GIVE_UP_ENDPOINT if fault in OF_THE_ENDPOINT else Verdict.GIVE_UP_TASK)
+        return RetryDecision(RetryAction.GIVE_UP_ENDPOINT if fault in OF_THE_ENDPOINT else RetryAction.GIVE_UP_TASK)
     limit = policy.timeout_attempts if failure.trouble in _LONG_WAITS else policy.attempts
     if attempt >= limit:
-        nobody = failure.trouble is Trouble.UNREACHABLE
-        return RetryDecision(Verdict.GIVE_UP_ENDPOINT if nobody else Verdict.GIVE_UP_TASK)
+        nobody = failure.trouble is FailureKind.UNREACHABLE
+        return RetryDecision(RetryAction.GIVE_UP_ENDPOINT if nobody else RetryAction.GIVE_UP_TASK)
     backoff = min(policy.backoff_ms * 2 ** (attempt - 1), policy.longest_backoff_ms)
     asked = failure.retry_after_ms or 0
     if asked > policy.longest_asked_ms:
-        return RetryDecision(Verdict.GIVE_UP_TASK)
-    return RetryDecision(Verdict.RETRY, max(backoff, asked))
+        return RetryDecision(RetryAction.GIVE_UP_TASK)
+    return RetryDecision(RetryAction.RETRY, max(backoff, asked))
 
 
 def asked_wait_ms(headers: Mapping[str, str], said: str) -> int | None:

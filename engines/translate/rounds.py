@@ -43,7 +43,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ModelAnswer:
     """What an engine said to a question."""
 
     reply: Reply
@@ -65,7 +65,7 @@ class Ask(Protocol):
     """Puts one question to an engine. Raises UnitError when this task cannot be done, EngineError for the engine,
     LinesRefusedError when fewer lines might be."""
 
-    def __call__(self, question: Question) -> Answer: ...
+    def __call__(self, question: Question) -> ModelAnswer: ...
 
 
 @dataclass
@@ -151,7 +151,7 @@ def _ask_once(question: Question, ask: Ask, drafts: dict[str, _Draft], usage: Ma
     return add_usage(usage, answer.usage)
 
 
-def judge(question: Question, answer: Answer) -> dict[str, _Draft]:
+def judge(question: Question, answer: ModelAnswer) -> dict[str, _Draft]:
     """A draft for each line of the question: its cleaned text, and the worst that is wrong with it."""
     task, reply = question.task, answer.reply
     texts = {

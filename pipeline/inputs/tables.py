@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.errors import UsageError
 from media.sources import shown
-from subtitles.encodings import Decoded, decode_text
+from subtitles.encodings import DecodedText, decode_text
 
 #: What separates cells; a tab and a semicolon stand in headers for no other reason.
 _SEPARATORS = ("\t", ";", ",")
@@ -29,7 +29,7 @@ class Row:
     cells: tuple[str, ...]
 
 
-def read_text(path: Path, what: str) -> Decoded:
+def read_text(path: Path, what: str) -> DecodedText:
     """A list's text and how it was read. ``what`` is what errors call it. Raises UsageError."""
     try:
         data = path.read_bytes()

@@ -12,7 +12,7 @@ from engines.translate.interface import TranslatedLine
 from pipeline.job import Plan
 from pipeline.outputs.completeness import Completeness, Gap, reason_of, state_of
 from pipeline.outputs.coverage import NOTHING_WRITTEN, find_gaps
-from pipeline.report import JobState, Tally, count_units
+from pipeline.report import JobCounts, JobState, count_units
 from pipeline.stages import STAGES
 from pipeline.stages.reading import cues_of, transcript_failure, transcript_of, translation_of
 from pipeline.timeline import ClipClock
@@ -48,7 +48,7 @@ class Assembly:
     state: JobState
     #: What is missing, in one line; empty when nothing is.
     reason: str
-    tally: Tally
+    tally: JobCounts
     #: Further files that stages deliver: what their names end in -> content. Made once, when they are asked for.
     stage_files: Callable[[], Mapping[str, bytes]] = field(default=dict, compare=False)
 
@@ -87,7 +87,7 @@ def assemble_job(work: JobWork) -> Assembly:
         findings=findings,
         state=state_of(complete),
         reason=reason_of(complete),
-        tally=Tally(
+        tally=JobCounts(
             duration_ms=plan.segmentation.duration_ms,
             speech_ms=plan.segmentation.speech_ms,
             cues=len(cues),

@@ -11,7 +11,7 @@ from engines.transcribe.interface import LanguageGuess, LanguageQuestion
 from pipeline.job import SPEECH, JobSettings, Plan, PlannedWindow
 from pipeline.languages import from_whisper
 from pipeline.stages.stage import ChargedBy, Inputs, Results, Slot, Stage, Unit
-from pipeline.views import Views
+from pipeline.views import OpenViews
 
 #: Windows asked. Five spread over the file outvote one that is music or a quotation.
 VOTERS = 5
@@ -49,7 +49,7 @@ class Detect(Stage):
         """Language detection reads the samples only."""
         return {"audio": plan.windows[slot.window].audio}
 
-    def request(self, plan: Plan, unit: Unit, views: Views) -> LanguageQuestion:
+    def request(self, plan: Plan, unit: Unit, views: OpenViews) -> LanguageQuestion:
         return LanguageQuestion(unit.key, views.window(plan, unit.window))
 
     def pack(self, value: LanguageGuess) -> GuessPayload:

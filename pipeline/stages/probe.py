@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from engines.probe import ProbeRequest, Tone
     from pipeline.job import JobSettings, Plan
     from pipeline.stages.stage import StageJob
-    from pipeline.views import Views
+    from pipeline.views import OpenViews
 
 _RATE = 16_000
 
@@ -74,7 +74,7 @@ class Probe(Stage):
     def parts(self, plan: Plan, slot: Slot, inputs: Inputs) -> dict[str, Any]:
         return {"text": _text(slot, inputs), "room": _room(plan, slot)}
 
-    def request(self, plan: Plan, unit: Unit, views: Views) -> ProbeRequest:
+    def request(self, plan: Plan, unit: Unit, views: OpenViews) -> ProbeRequest:
         from engines.probe import ProbeRequest
 
         return ProbeRequest(unit.key, _text(unit.slot, unit.inputs), _room(plan, unit.slot))

@@ -18,7 +18,7 @@ from pipeline.job import JobSettings, Plan
 
 if TYPE_CHECKING:
     from cache.store import Store
-    from pipeline.views import Views
+    from pipeline.views import OpenViews
 
 _PLACE = re.compile(r"([0-9]{1,8})(?:/([A-Za-z0-9-]{0,35})(?:/([0-9]{1,3}))?)?")
 
@@ -290,7 +290,7 @@ class Stage:
         """The name of the slot's record: a digest of everything that changes the output, and of nothing else."""
         return make_key(self.name, self.version, engine=spec.as_json(), **self.parts(plan, slot, inputs))
 
-    def request(self, plan: Plan, unit: Unit, views: Views) -> Any:
+    def request(self, plan: Plan, unit: Unit, views: OpenViews) -> Any:
         """What the engine is given; its id is the unit's key."""
         raise NotImplementedError
 

@@ -15,7 +15,7 @@ from pipeline.job import SPEECH, JobSettings, Plan
 from pipeline.stages.detect import Detect
 from pipeline.stages.language import LANGUAGE
 from pipeline.stages.stage import ChargedBy, Inputs, Need, OnFailure, Results, Slot, Spared, Stage, StageUsage, Unit
-from pipeline.views import Views
+from pipeline.views import OpenViews
 
 #: Flag of a transcript whose words the engine had placed otherwise than promised.
 TIMES_MENDED = "times-mended"
@@ -72,7 +72,7 @@ class Transcribe(Stage):
         planned = plan.windows[slot.window]
         return {"audio": planned.audio, "layout": planned.layout(), "language": inputs[LANGUAGE]}
 
-    def request(self, plan: Plan, unit: Unit, views: Views) -> Clip:
+    def request(self, plan: Plan, unit: Unit, views: OpenViews) -> Clip:
         planned = plan.windows[unit.window]
         segments = tuple(ClipSegment(*span) for span in planned.layout())
         language = unit.inputs[LANGUAGE].split("-", 1)[0]

@@ -14,7 +14,7 @@ from pipeline.languages import same_text
 from pipeline.stages.cues import cues_slot
 from pipeline.stages.language import LANGUAGE, SpokenLanguage, language_in
 from pipeline.stages.stage import ChargedBy, Done, Inputs, Need, OnFailure, Results, Settled, Slot, Stage, Unit
-from pipeline.views import Views
+from pipeline.views import OpenViews
 
 #: Cues of the neighbouring windows that a translator sees as context.
 CONTEXT_BEFORE = 2
@@ -87,7 +87,7 @@ class Translate(Stage):
             "glossary": task.glossary,
         }
 
-    def request(self, plan: Plan, unit: Unit, views: Views) -> TranslationTask:
+    def request(self, plan: Plan, unit: Unit, views: OpenViews) -> TranslationTask:
         return _task(unit.key, plan, unit.slot, unit.inputs)
 
     def pack(self, value: Translation) -> TranslationPayload:

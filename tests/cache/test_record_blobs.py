@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cache.envelope import decode_record, encode_record
-from cache.faults import BlobDamagedError, Damage
+from cache.faults import BlobDamagedError, CorruptDataError
 from cache.filesystem import Filesystem
 from cache.removal import DAY_S
 from cache.store import BlobRef, PutOutcome, Record, Retention, Store
@@ -82,7 +82,7 @@ def test_a_torn_header_is_never_another_list_of_blobs(position: int) -> None:
     torn = bytearray(data)
     torn[position] ^= 1
     for damaged in (bytes(torn), data[:position], data[:position] + bytes(len(data) - position)):
-        with pytest.raises(Damage):
+        with pytest.raises(CorruptDataError):
             decode_record(damaged, naming().key)
 
 

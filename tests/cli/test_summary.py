@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.summary import print_summary
-from pipeline.report import FileResult, JobState, RunReport, Tally
+from pipeline.report import FileResult, JobCounts, JobState, RunReport
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_the_next_command_names_a_job_that_has_cues_to_review(
     capsys: pytest.CaptureFixture[str], reviews: list[int], line: str
 ) -> None:
     files = tuple(
-        FileResult(Path(f"{at}.mp4"), JobState.DONE, f"id-{at}", tally=Tally(review=count))
+        FileResult(Path(f"{at}.mp4"), JobState.DONE, f"id-{at}", tally=JobCounts(review=count))
         for at, count in enumerate(reviews)
     )
     print_summary(files, RunReport(files))

@@ -15,7 +15,7 @@ from coordinator import admission, budgets, quarantine
 from coordinator.active import ActiveJob
 from coordinator.main import MOST_BROKEN, _lead, _Leadership
 from coordinator.snapshot import StatusBoard
-from coordinator.views import Views
+from coordinator.views import ViewWriter
 from core.errors import StoreError
 from core.keys import canonical_json
 from jobs.history import read_job_log
@@ -156,11 +156,11 @@ def test_a_job_that_has_ended_is_not_begun_again_by_an_order_in_which_a_defect_w
     job = harness.maker.submit("talk", 3)
     met: list[str] = []
 
-    def broken(_views: Views, wanted: Wanted) -> None:
+    def broken(_views: ViewWriter, wanted: Wanted) -> None:
         met.append(wanted.job_id)
         raise ZeroDivisionError(wanted.job_id)
 
-    monkeypatch.setattr(Views, "queued", broken)
+    monkeypatch.setattr(ViewWriter, "queued", broken)
     harness.until(lambda: met)
     finish(harness, job)
     ended, tries = harness.view(job).state, len(met)

@@ -12,21 +12,21 @@ from core.specs import EngineSpec
 from worker.protocol import (
     Broken,
     ChunkDone,
-    Ending,
+    ChunkErrorKind,
     Ready,
     Said,
     ServedEngine,
     Settled,
-    Trouble,
+    UnitOutcome,
     dump_event,
     load_event,
 )
 
 _EVENTS = (
     Ready((ServedEngine("transcribe", EngineSpec("fake", "m", "1"), 4, remote=False),)),
-    Settled(1, 0, Ending.DONE, ""),
+    Settled(1, 0, UnitOutcome.DONE, ""),
     ChunkDone(1, "p/transcribe/1", 120, 30_000, (1, 2), 4),
-    Broken(1, Trouble.AUDIO, "text", ("c" * 24,)),
+    Broken(1, ChunkErrorKind.AUDIO, "text", ("c" * 24,)),
     Said("a download begins"),
 )
 

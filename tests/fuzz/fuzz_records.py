@@ -1,4 +1,4 @@
-"""Records and documents of the store: what was written, byte for byte, or Damage."""
+"""Records and documents of the store: what was written, byte for byte, or CorruptDataError."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fuzzing import Target
 from hypothesis import strategies as st
 
 from cache.envelope import Record, decode_document, decode_record, encode_document, encode_record
-from cache.faults import Damage
+from cache.faults import CorruptDataError
 from core.keys import Key, digest_value
 
 _KEY = Key(digest_value("unit"))
@@ -19,13 +19,13 @@ def _check(case: tuple[bytes, bytes, bytes, bytes]) -> None:
     record, changed_record, payload, changed_document = case
     try:
         found = decode_record(changed_record, _KEY)
-    except Damage:
+    except CorruptDataError:
         assert changed_record != record
     else:
         assert encode_record(found) == changed_record == record
     try:
         read = decode_document(_PARTS, changed_document)
-    except Damage:
+    except CorruptDataError:
         assert changed_document != encode_document(_PARTS, payload)
     else:
         assert read == payload

@@ -13,16 +13,16 @@ from pipeline.stages.stage import Slot
 from worker.engine_link import describe_exit
 from worker.main import make_worker_id, parse_stages
 from worker.metrics import parse_listen
-from worker.poison import Health, Verdict, failure_reason, judge
+from worker.poison import DeathVerdict, Health, failure_reason, judge
 from worker.protocol import (
     Broken,
     ChunkDone,
-    Ending,
+    ChunkErrorKind,
     Ready,
     Said,
     ServedEngine,
     Settled,
-    Trouble,
+    UnitOutcome,
     dump_event,
     dump_ref,
     load_event,
@@ -35,26 +35,28 @@ A, B = Key("a" * 64), Key("b" * 64)
 @pytest.mark.parametrize(
     ("workers", "proven", "row", "verdict"),
     [
-        (["w1"], False, 1, Verdict.AGAIN),
-        (["w1", "w1"], True, 2, Verdict.AGAIN),
-        (["w1", "w2"], False, 2, Verdict.AGAIN),
-        (["w1", "w1", "w1"], True, 3, Verdict.FAIL),
-        (["w1", "w1", "w1"], False, 3, Verdict.DOUBT),
-        (["w1", "w1", "w2"], False, 1, Verdict.FAIL),
-        (["w1"], False, 6, Verdict.DOUBT),
-        (["w1"], True, 5, Verdict.AGAIN),
+        (["w1"], False, 1, DeathVerdict.AGAIN),
+        (["w1", "w1"], True, 2, DeathVerdict.AGAIN),
+        (["w1", "w2"], False, 2, DeathVerdict.AGAIN),
+        (["w1", "w1", "w1"], True, 3, DeathVerdict.FAIL),
+        (["w1", "w1", "w1"], False, 3, DeathVerdict.DOUBT),
+        (["w1", "w1", "w2"], False, 1, DeathVerdict.FAIL),
+        (["w1"], False, 6, DeathVerdict.DOUBT),
+        (["w1"], True, 5, DeathVerdict.AGAIN),
     ],
 )
-def test_a_unit_is_blamed_only_when_the_machine_is_not(workers: list[str], proven: bool, row: int, verdict: Verdict):
+def test_a_unit_is_blamed_only_when_the_machine_is_not(
+    workers: list[str], proven: bool, row: int, verdict: DeathVerdict
+):
     lone = [Death(A, True, "it died", "", 0, worker) for worker in workers]
     assert judge(lone, worker="w1", proven=proven, deaths_in_a_row=row) is verdict
 
 
 def test_workers_that_follow_each_other_on_one_machine_are_one_witness():
     lone = [Death(A, True, "it died", "", 0, worker, node="n1") for worker in ("w1", "w2", "w3")]
-    assert judge(lone, worker="w3", proven=False, deaths_in_a_row=1) is Verdict.DOUBT
+    assert judge(lone, worker="w3", proven=False, deaths_in_a_row=1) is DeathVerdict.DOUBT
     other = Death(A, True, "it died", "", 0, "w4", node="n2")
-    assert judge([*lone, other], worker="w4", proven=False, deaths_in_a_row=1) is Verdict.FAIL
+    assert judge([*lone, other], worker="w4", proven=False, deaths_in_a_row=1) is DeathVerdict.FAIL
 
 
 def test_sick_devices_blame_no_unit_however_many_there_are():
@@ -62,11 +64,11 @@ def test_sick_devices_blame_no_unit_however_many_there_are():
         return [Death(A, True, "ECC", "", 0, worker, node=worker, device=True) for worker in workers]
 
     fleet = sick("w1", "w1", "w1", "w2", "w2", "w3")
-    assert judge(fleet, worker="w3", proven=False, deaths_in_a_row=1) is Verdict.AGAIN
-    assert judge(fleet, worker="w3", proven=False, deaths_in_a_row=6) is Verdict.DOUBT
+    assert judge(fleet, worker="w3", proven=False, deaths_in_a_row=1) is DeathVerdict.AGAIN
+    assert judge(fleet, worker="w3", proven=False, deaths_in_a_row=6) is DeathVerdict.DOUBT
     # A healthy machine that meets the unit once has seen nothing against it; one on which it alone fails has.
-    assert judge([*fleet, *sick("w4")], worker="w4", proven=True, deaths_in_a_row=0) is Verdict.AGAIN
-    assert judge([*fleet, *sick("w4", "w4", "w4")], worker="w4", proven=True, deaths_in_a_row=0) is Verdict.FAIL
+    assert judge([*fleet, *sick("w4")], worker="w4", proven=True, deaths_in_a_row=0) is DeathVerdict.AGAIN
+    assert judge([*fleet, *sick("w4", "w4", "w4")], worker="w4", proven=True, deaths_in_a_row=0) is DeathVerdict.FAIL
 
 
 def test_a_machine_is_proven_by_what_it_computes_after_the_first_death():
@@ -93,9 +95,9 @@ def test_the_reason_of_a_failure_is_one_line_with_the_last_words():
     "event",
     [
         Ready((ServedEngine("translate", EngineSpec("fake", "m", "r", "", (("a", "b"),)), 8, True),)),
-        Settled(3, 1, Ending.FAILED, "why"),
+        Settled(3, 1, UnitOutcome.FAILED, "why"),
         ChunkDone(3, "attempt", 12, 34, (1, 2), 8),
-        Broken(3, Trouble.AUDIO, "gone", ("j" * 24,)),
+        Broken(3, ChunkErrorKind.AUDIO, "gone", ("j" * 24,)),
         Said("a line \u2028 of any text"),
     ],
 )

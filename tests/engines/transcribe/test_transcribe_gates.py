@@ -6,7 +6,7 @@ import pytest
 
 from engines.transcribe.gates import (
     Evidence,
-    Suspicion,
+    RedecodeReason,
     agreement,
     doubt,
     is_doubtful,
@@ -49,16 +49,16 @@ def test_plain_speech_passes_every_gate():
 @pytest.mark.parametrize(
     ("case", "expected"),
     [
-        (evidence("so we go on " * 20, step_ms=90), Suspicion.COMPRESSION),
-        (evidence("so we go on " * 20, step_ms=90), Suspicion.REPETITION),
-        (evidence("perhaps this", logprob=-1.2), Suspicion.LOW_PROBABILITY),
+        (evidence("so we go on " * 20, step_ms=90), RedecodeReason.COMPRESSION),
+        (evidence("so we go on " * 20, step_ms=90), RedecodeReason.REPETITION),
+        (evidence("perhaps this", logprob=-1.2), RedecodeReason.LOW_PROBABILITY),
         (Evidence("a b c d e", timed("a b c d e", step_ms=0), (ClipSegment(0, 900, 0),), -0.1, 0, 1), "piled-words"),
-        (Evidence("x" * 90, timed("x" * 90), (ClipSegment(0, 1000, 0),), -0.1, 0, 1), Suspicion.TEXT_RATE),
-        (Evidence("あ" * 40, timed("あ" * 40), (ClipSegment(0, 1000, 0),), -0.1, 0, 1), Suspicion.TEXT_RATE),
-        (evidence("", score=900), Suspicion.MISSING_SPEECH),
+        (Evidence("x" * 90, timed("x" * 90), (ClipSegment(0, 1000, 0),), -0.1, 0, 1), RedecodeReason.TEXT_RATE),
+        (Evidence("あ" * 40, timed("あ" * 40), (ClipSegment(0, 1000, 0),), -0.1, 0, 1), RedecodeReason.TEXT_RATE),
+        (evidence("", score=900), RedecodeReason.MISSING_SPEECH),
     ],
 )
-def test_each_gate_stops_what_it_is_for(case: Evidence, expected: Suspicion):
+def test_each_gate_stops_what_it_is_for(case: Evidence, expected: RedecodeReason):
     assert expected in suspicions(case)
 
 
@@ -119,8 +119,8 @@ def test_a_loop_is_a_loop_only_where_there_is_not_that_much_speech(words: tuple[
     segment = ClipSegment(0, words[-1].end_ms, 800)
     found = suspicions(Evidence(text, words, (segment,), -0.2, 0.1, compression_ratio(text)))
     assert sum(loop.end - loop.second for loop in decoder_loops(words)) == cut
-    assert (Suspicion.REPETITION in found) == bool(cut)
-    assert cut or Suspicion.COMPRESSION not in found
+    assert (RedecodeReason.REPETITION in found) == bool(cut)
+    assert cut or RedecodeReason.COMPRESSION not in found
 
 
 @pytest.mark.parametrize(

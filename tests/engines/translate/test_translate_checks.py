@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engines.translate.checks import BAD, Problem, complaint_of, line_problem, repeats, reply_problems
-from engines.translate.identity import Identity, identity_of
+from engines.translate.identity import CopyCheck, identity_of
 from engines.translate.interface import Line, TranslationTask
 
 MAYBE = Problem.MAYBE_COPIED
@@ -132,32 +132,32 @@ def test_problem_of_a_line_from_other_scripts(source, source_language, target, t
 @pytest.mark.parametrize(
     ("text", "around", "identity"),
     [
-        ("Netflix", (), Identity.POSSIBLE),
-        ("Netflix", ("I saw it on Netflix yesterday.",), Identity.RIGHT),
-        ("Maria Lopez.", (), Identity.POSSIBLE),
-        ("Good Morning", (), Identity.WRONG),
-        ("Hello", ("Then she said Hello to me.",), Identity.WRONG),
-        ("NASA", (), Identity.RIGHT),
-        ("STOP", (), Identity.WRONG),
-        ("OK, OK!", (), Identity.RIGHT),
-        ("iPhone", (), Identity.RIGHT),
-        ("www.example.org", (), Identity.RIGHT),
-        ("me@example.org", (), Identity.RIGHT),
-        ("3.5 km", (), Identity.RIGHT),
-        ("%s: {count}", (), Identity.RIGHT),
-        ("table", (), Identity.POSSIBLE),
-        ("the table", (), Identity.WRONG),
-        ("I", (), Identity.WRONG),
-        ("Where is John?", (), Identity.WRONG),
-        ("Paris, London, New York, Berlin", (), Identity.WRONG),
+        ("Netflix", (), CopyCheck.POSSIBLE),
+        ("Netflix", ("I saw it on Netflix yesterday.",), CopyCheck.RIGHT),
+        ("Maria Lopez.", (), CopyCheck.POSSIBLE),
+        ("Good Morning", (), CopyCheck.WRONG),
+        ("Hello", ("Then she said Hello to me.",), CopyCheck.WRONG),
+        ("NASA", (), CopyCheck.RIGHT),
+        ("STOP", (), CopyCheck.WRONG),
+        ("OK, OK!", (), CopyCheck.RIGHT),
+        ("iPhone", (), CopyCheck.RIGHT),
+        ("www.example.org", (), CopyCheck.RIGHT),
+        ("me@example.org", (), CopyCheck.RIGHT),
+        ("3.5 km", (), CopyCheck.RIGHT),
+        ("%s: {count}", (), CopyCheck.RIGHT),
+        ("table", (), CopyCheck.POSSIBLE),
+        ("the table", (), CopyCheck.WRONG),
+        ("I", (), CopyCheck.WRONG),
+        ("Where is John?", (), CopyCheck.WRONG),
+        ("Paris, London, New York, Berlin", (), CopyCheck.WRONG),
     ],
 )
-def test_what_may_stay_as_it_is(text: str, around: tuple[str, ...], identity: Identity) -> None:
+def test_what_may_stay_as_it_is(text: str, around: tuple[str, ...], identity: CopyCheck) -> None:
     assert identity_of(text, task(text, before=around)) is identity
 
 
 def test_a_glossary_that_keeps_a_term_makes_its_identity_right() -> None:
-    assert identity_of("Waypoint", task("Waypoint", glossary=(("Waypoint", "Waypoint"),))) is Identity.RIGHT
+    assert identity_of("Waypoint", task("Waypoint", glossary=(("Waypoint", "Waypoint"),))) is CopyCheck.RIGHT
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engines.translate.blame import Blame, RequestFailure, Trouble, blame, is_too_large
-from engines.translate.dialect import Dialect, JsonMode, request_fields, simpler
-from engines.translate.retry import RetryDecision, Verdict, asked_wait_ms, parse_retry_after, retry_decision
+from engines.translate.blame import Blame, FailureKind, RequestFailure, blame, is_too_large
+from engines.translate.dialect import JsonMode, RequestDialect, request_fields, simpler
+from engines.translate.retry import RetryAction, RetryDecision, asked_wait_ms, parse_retry_after, retry_decision
 
-TASK, ENDPOINT = RetryDecision(Verdict.GIVE_UP_TASK), RetryDecision(Verdict.GIVE_UP_ENDPOINT)
+TASK, ENDPOINT = RetryDecision(RetryAction.GIVE_UP_TASK), RetryDecision(RetryAction.GIVE_UP_ENDPOINT)
 
 
 def again(wait_ms: int) -> RetryDecision:
-    return RetryDecision(Verdict.RETRY, wait_ms)
+    return RetryDecision(RetryAction.RETRY, wait_ms)
 
 
 def status(code: int, retry_after_ms: int | None = None, detail: str = "", *codes: str) -> RequestFailure:
-    return RequestFailure(Trouble.STATUS, code, retry_after_ms, detail, frozenset(codes))
+    return RequestFailure(FailureKind.STATUS, code, retry_after_ms, detail, frozenset(codes))
 
 
 def said(code: int, detail: str = "", *codes: str) -> RequestFailure:
@@ -43,15 +43,15 @@ def said(code: int, detail: str = "", *codes: str) -> RequestFailure:
         (status(403), 1, ENDPOINT),
         (status(404), 1, ENDPOINT),
         (status(418), 1, TASK),
-        (RequestFailure(Trouble.TIMEOUT), 2, again(1000)),
-        (RequestFailure(Trouble.TIMEOUT), 3, TASK),
-        (RequestFailure(Trouble.UNSENT), 2, again(1000)),
-        (RequestFailure(Trouble.UNSENT), 3, TASK),
-        (RequestFailure(Trouble.DROPPED), 1, again(500)),
-        (RequestFailure(Trouble.DROPPED), 6, TASK),
-        (RequestFailure(Trouble.GARBLED), 6, TASK),
-        (RequestFailure(Trouble.UNREACHABLE), 5, again(8000)),
-        (RequestFailure(Trouble.UNREACHABLE), 6, ENDPOINT),
+        (RequestFailure(FailureKind.TIMEOUT), 2, again(1000)),
+        (RequestFailure(FailureKind.TIMEOUT), 3, TASK),
+        (RequestFailure(FailureKind.UNSENT), 2, again(1000)),
+        (RequestFailure(FailureKind.UNSENT), 3, TASK),
+        (RequestFailure(FailureKind.DROPPED), 1, again(500)),
+        (RequestFailure(FailureKind.DROPPED), 6, TASK),
+        (RequestFailure(FailureKind.GARBLED), 6, TASK),
+        (RequestFailure(FailureKind.UNREACHABLE), 5, again(8000)),
+        (RequestFailure(FailureKind.UNREACHABLE), 6, ENDPOINT),
     ],
 )
 def test_decision_after_a_failure(failure: RequestFailure, attempt: int, decision: RetryDecision) -> None:
@@ -88,11 +88,11 @@ def test_reading_retry_after(header: str | None, wait_ms: int | None) -> None:
     ],
 )
 def test_what_a_refusal_names_is_left_out_first(said: str, change: dict[str, object]) -> None:
-    assert simpler(Dialect(), said) == Dialect(**change)
+    assert simpler(RequestDialect(), said) == RequestDialect(**change)
 
 
 def test_refusals_end_when_nothing_is_left_to_leave_out() -> None:
-    dialect: Dialect | None = Dialect()
+    dialect: RequestDialect | None = RequestDialect()
     steps = 0
     while dialect is not None:
         dialect, steps = simpler(dialect, "no"), steps + 1
@@ -113,7 +113,9 @@ def test_recognising_a_prompt_that_does_not_fit(said: str, large: bool) -> None:
 
 
 def test_a_plain_dialect_asks_for_no_format() -> None:
-    fields = request_fields(Dialect(JsonMode.PLAIN, template_options=False), ["1"], 50, {"temperature": 0.0, "seed": 0})
+    fields = request_fields(
+        RequestDialect(JsonMode.PLAIN, template_options=False), ["1"], 50, {"temperature": 0.0, "seed": 0}
+    )
     assert fields == {"max_tokens": 50, "temperature": 0.0, "seed": 0}
 
 
@@ -127,8 +129,8 @@ def test_a_plain_dialect_asks_for_no_format() -> None:
         (said(500), Blame.MOMENT),
         (said(503, "the content filter is down"), Blame.MOMENT),
         (said(529, "Overloaded", "overloaded_error"), Blame.MOMENT),
-        (RequestFailure(Trouble.TIMEOUT), Blame.MOMENT),
-        (RequestFailure(Trouble.DROPPED), Blame.MOMENT),
+        (RequestFailure(FailureKind.TIMEOUT), Blame.MOMENT),
+        (RequestFailure(FailureKind.DROPPED), Blame.MOMENT),
         # These lines.
         (said(400, "filtered by policy prompt", "content_filter"), Blame.LINES),
         (said(400, "The response was filtered due to Azure's content management policy."), Blame.LINES),

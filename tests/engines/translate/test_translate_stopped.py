@@ -21,7 +21,7 @@ from core.specs import EngineSpec
 from engines.engine import EngineChoice, Result
 from engines.resources import EngineResources
 from engines.translate import openai
-from engines.translate.chat import ChatClient, Patience, RequestTally, StoppedError
+from engines.translate.chat import ChatClient, Patience, RequestsStoppedError, RequestTally
 from engines.translate.interface import Line, Translation, TranslationTask
 from engines.translate.retry import RetryPolicy
 from journals.attempts import AttemptJournal, read_attempts
@@ -132,7 +132,7 @@ def test_a_request_that_got_no_connection_was_never_sent_and_is_not_without_an_a
         client._http._timeout = httpx.Timeout(60.0, pool=IMPATIENT.read_s)
 
         def hold() -> None:
-            with suppress(StoppedError):
+            with suppress(RequestsStoppedError):
                 client.post("chat/completions", {})
 
         holder = threading.Thread(target=hold)

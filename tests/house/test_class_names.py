@@ -1,0 +1,26 @@
+"""A class name says what a thing is, so it stands once: whoever searches for it finds one thing."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def production_files() -> list[Path]:
+    """The files of the packages that are installed."""
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    return [path for package in packages for path in sorted((ROOT / package.replace(".", "/")).glob("*.py"))]
+
+
+def test_a_class_name_stands_once_in_production_code() -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in production_files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert len(places) > 300
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
