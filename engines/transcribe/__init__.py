@@ -1,1 +1,1 @@
-"""Speech to text with word times."""
+"""Speech to text with word times. Read `interface` first, then `faster_whisper` and `judging`; `fake` is for tests."""
