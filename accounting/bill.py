@@ -17,6 +17,7 @@ from cache.store import Store
 from core.keys import canonical_json, digest_bytes, digest_value
 from core.money import settle
 from journals.log_ends import keep_documents
+from journals.node_session import NodeFacts
 from ledger.billing import SAID_PRICE
 from ledger.entries import Bucket, Period
 from ledger.prices import PriceBook, PriceRow
@@ -250,8 +251,8 @@ def _listed(
     for (session, name), at in sorted(found.items()):
         row = book.row(name)
         if row is not None:
-            region = str((reader.node(session).opening or {}).get("region") or "")
-            yield ListedPrice(session, name, _terms(row), at, region)
+            opening = reader.node(session).opening
+            yield ListedPrice(session, name, _terms(row), at, opening.region if opening else "")
 
 
 def _booked(reader: FactReader, books: FleetLedger, bill: ProviderBill) -> _Booked:
@@ -260,11 +261,11 @@ def _booked(reader: FactReader, books: FleetLedger, bill: ProviderBill) -> _Book
     names: dict[str, str] = {}
     lives: dict[str, Period] = {}
     for each in books.folded.bills:
-        raw = reader.node(each.session).opening or {}
-        cloud = str(raw.get("cloud") or "")
+        opening = reader.node(each.session).opening
+        cloud = opening.cloud if opening else ""
         if cloud not in bill.clouds or each.start >= bill.period.end or each.billed_until <= bill.period.start:
             continue
-        called = _names(cloud, raw)
+        called = _names(cloud, opening)
         names[each.session] = called[0]
         lives[each.session] = Period(each.start, each.billed_until)
         for name in dict.fromkeys(called):
@@ -277,9 +278,10 @@ def _booked(reader: FactReader, books: FleetLedger, bill: ProviderBill) -> _Book
     return _Booked({known: tuple(sorted(each)) for known, each in sessions.items()}, names, lives, nano, unpriced)
 
 
-def _names(cloud: str, raw: Mapping[str, Any]) -> list[str]:
+def _names(cloud: str, machine: NodeFacts | None) -> list[str]:
     """What a bill may call this machine, in lower case; what people call it first."""
-    name, host, instance = (str(raw.get(part) or "").lower() for part in ("name", "host", "instance_id"))
+    known = machine or NodeFacts()
+    name, host, instance = known.name.lower(), known.host.lower(), known.instance_id.lower()
     called = {"azure": (name or host,), "aws": (instance, name or host), "gcp": (name or host, instance)}
     return [each for each in called.get(cloud, (name,)) if each] or [""]
 

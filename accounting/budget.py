@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from accounting.spending import Prices, Spending, batch_ahead
 from core.errors import UsageError
 from core.money import CurrencyError, Money, quote
 from core.specs import EngineSpec
-from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, parse_attempt_fact
+from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded
+from journals.lines import AttemptLine
 from ledger.billing import machine_cost
 from ledger.speed import RECENT, Speeds, measured_ms
 from pipeline.budget import BudgetEnd
@@ -125,9 +126,9 @@ class RunBudget:
             if self._begun is None:
                 self._begun = self.clock()
 
-    def take(self, raw: Mapping[str, Any]) -> None:
-        """A fact that this run's own journal was given: an API's call counts as estimated until its usage is known."""
-        fact = parse_attempt_fact("", raw)
+    def take(self, line: AttemptLine) -> None:
+        """A line that this run's own journal was given: an API's call counts as estimated until its usage is known."""
+        fact = line.fact("")
         with self._lock:
             if isinstance(fact, AttemptStarted):
                 self._open[fact.attempt] = fact

@@ -6,10 +6,9 @@ they hold opaque ids only, and stay.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 from accounting.typed_facts import JOURNAL, NodeJournal, Process, read_node, read_processes
 from cache.names import JOBS
@@ -17,6 +16,7 @@ from cache.store import Store
 from core.errors import StoreError
 from jobs.submissions import filed_orders, wanted_of
 from journals.attempts import FOLDER as ATTEMPTS
+from journals.demand import read_demand
 from journals.facts import (
     AttemptEnded,
     AttemptStarted,
@@ -26,6 +26,7 @@ from journals.facts import (
     believable_counts,
     parse_instant,
 )
+from journals.lines import DemandLine, JobEndedLine
 from journals.log_ends import COORDINATOR, WANTS
 from journals.node_session import FOLDER as NODES
 from pipeline.job_summary import summary_of
@@ -224,28 +225,28 @@ class FactReader:
                 jobs.update(unit.job for attempt in process.started for unit in attempt.units if unit.job)
         self.embedded = {session: tuple(sorted(jobs)) for session, jobs in found.items()}
 
-    def _want_journals(self, job: str) -> Iterator[tuple[str, tuple[dict[str, Any], ...]]]:
+    def _want_journals(self, job: str) -> Iterator[tuple[str, Sequence[DemandLine]]]:
         """What each writer says. One coordinator goes on where another was killed: together they are one writer."""
-        coordinators: list[dict[str, Any]] = []
+        coordinators: list[DemandLine] = []
         for name in self.store.children((JOBS, job)):
             if not (name.startswith(WANTS) and name.endswith(JOURNAL)):
                 continue
             writer = name.removeprefix(WANTS).removesuffix(JOURNAL)
-            entries = self.store.read_journal((JOBS, job, name)).entries
+            lines = read_demand(self.store, job, name, self._errors)
             if writer.endswith(COORDINATOR):
-                coordinators += entries
+                coordinators += lines
             else:
-                yield writer, entries
+                yield writer, lines
         if coordinators:
-            yield COORDINATOR, tuple(sorted(coordinators, key=lambda entry: str(entry["at"])))
+            yield COORDINATOR, sorted(coordinators, key=lambda line: line.at)
 
     def _job_wants(
-        self, folder: JobFolder, card: JobCard, journals: Mapping[str, Iterable[Mapping[str, Any]]]
+        self, folder: JobFolder, card: JobCard, journals: Mapping[str, Iterable[DemandLine]]
     ) -> Iterator[DemandInterval]:
         spans: list[tuple[int, int | None, frozenset[str]]] = []
         died: set[int] = set()
-        for writer, entries in journals.items():
-            found = list(self._spans(writer, entries))
+        for writer, lines in journals.items():
+            found = list(self._spans(writer, lines))
             spans += found
             if found and not found[-1][2] and self._died(writer):
                 died.add(found[-1][0])
@@ -258,18 +259,16 @@ class FactReader:
         for start, until, _ in sorted(spans, key=lambda span: (span[0], span[1] is None, span[1] or 0)):
             yield DemandInterval(folder.job_id, card.owner, card.labels, start, until, known, languages)
 
-    def _spans(
-        self, writer: str, entries: Iterable[Mapping[str, Any]]
-    ) -> Iterator[tuple[int, int | None, frozenset[str]]]:
+    def _spans(self, writer: str, lines: Iterable[DemandLine]) -> Iterator[tuple[int, int | None, frozenset[str]]]:
         """When the job wanted its units, as one writer says; what it never ended ends with its machine."""
         since: int | None = None
-        for raw in entries:
-            at = parse_instant(str(raw["at"]))
-            if raw["fact"] == "job_wanted":
-                since = at if since is None else since
-            elif raw["fact"] == "job_ended":
-                yield at if since is None else since, at, frozenset(raw["keys"])
+        for line in lines:
+            at = parse_instant(line.at)
+            if isinstance(line, JobEndedLine):
+                yield at if since is None else since, at, frozenset(line.keys)
                 since = None
+            elif since is None:
+                since = at
         if since is None:
             return
         node = self.node(writer)

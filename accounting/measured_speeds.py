@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from accounting.typed_facts import read_opening, read_processes
+from accounting.typed_facts import read_processes
 from cache.store import Store
 from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, FactError
-from journals.node_session import local_facts
+from journals.node_session import NodeFacts, Opening, local_facts, read_opening
 from ledger.speed import Measure, Speeds, measured_ms
 from pipeline.stages import charged_by
 from pipeline.stages.stage import ChargedBy
@@ -72,20 +71,19 @@ def _on(measures: Mapping[Place, Measure], hardware: str, stage: str, engine: st
 # -- hardware ------------------------------------------------------------------------------------------------
 
 
-def hardware_of(opening: Mapping[str, Any] | None) -> str:
-    """What a machine computes with, from its opening: ``Tesla T4``, or ``cpu`` and its size or else its host."""
-    if opening is None:
+def hardware_of(machine: NodeFacts | None) -> str:
+    """What a machine computes with: ``Tesla T4``, or ``cpu`` and its size or else its host."""
+    if machine is None:
         return UNKNOWN
-    gpus = opening.get("gpu_names") or ()
-    if gpus:
-        return str(gpus[0])
-    which = str(opening.get("size") or opening.get("host") or "")
+    if machine.gpu_names:
+        return machine.gpu_names[0]
+    which = machine.size or machine.host
     return f"cpu of {which}" if which else "cpu"
 
 
 def hardware_here() -> str:
     """This machine, as its own runs are noted."""
-    return hardware_of(local_facts().as_json())
+    return hardware_of(local_facts())
 
 
 # -- measuring -----------------------------------------------------------------------------------------------
@@ -119,7 +117,7 @@ def measure_speeds(store: Store) -> MeasuredSpeeds:
     )
 
 
-def _opening(store: Store, session: str) -> Mapping[str, Any] | None:
+def _opening(store: Store, session: str) -> Opening | None:
     try:
         return read_opening(store, session)
     except FactError:

@@ -27,7 +27,7 @@ def machine_names(store: Store, sessions: Iterable[str]) -> dict[str, str]:
     for session in sessions:
         opening = read_node(store, session, []).opening
         if opening is not None:
-            gpus = opening.get("gpu_names") or ()
+            gpus = opening.gpu_names
             hardware = f"{len(gpus)} x {gpus[0]}" if gpus else "cpu"
             found[session] = ", ".join(part for part in (hardware, describe_node(opening)) if part)
     return found

@@ -17,7 +17,6 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from accounting.charge import Charging, Weights
-from accounting.typed_facts import read_opening
 from cache.store import Store
 from core.money import Money
 from engines.roles import is_remote
@@ -32,10 +31,9 @@ from journals.facts import (
     ProcessStarted,
     SessionOpened,
     UnitUse,
-    parse_attempt_fact,
-    parse_node_fact,
-    parse_opening,
 )
+from journals.lines import read_attempt_line, read_node_line, sound_facts
+from journals.node_session import read_opening
 from ledger.activity import Provenance, Share
 from ledger.billing import find_rates
 from ledger.demand import Demand
@@ -229,22 +227,15 @@ class Spending:
 
     def _read(self, parts: tuple[str, ...], offset: int, process: str = "") -> tuple[list[Fact], int]:
         """What was appended to a process's journal of attempts, or to one of a machine, and the byte to go on from."""
-        journal, offset = self._store.read_journal_from(parts, offset)
-        facts = []
-        for raw in journal.entries:
-            try:
-                fact = parse_attempt_fact(process, raw) if process else parse_node_fact(parts[1], raw)
-            except FactError:
-                # The ledger names and counts such lines; here nothing of them can be priced.
-                continue
-            if fact is not None:
-                facts.append(fact)
-        return facts, offset
+        lines, offset = self._store.read_lines_from(parts, offset)
+        read, owner = (read_attempt_line, process) if process else (read_node_line, parts[1])
+        # The ledger names and counts lines that are not what they say; here nothing of them can be priced.
+        return [fact for _, fact in sound_facts(read, owner, lines.bodies, [])], offset
 
     def _opening(self, session: str) -> list[Fact]:
         try:
-            raw = read_opening(self._store, session)
-            return [] if raw is None else [parse_opening(raw)]
+            opening = read_opening(self._store, session)
+            return [] if opening is None else [opening.fact()]
         except FactError:
             return []
 

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cache.store import Store
 from journals.attempts import FOLDER as ATTEMPTS
-from journals.facts import (
-    AttemptStarted,
-    Beat,
-    Fact,
-    FactError,
-    ProcessStarted,
-    SessionClosed,
-    parse_attempt_fact,
-    parse_node_fact,
-    parse_opening,
-)
+from journals.facts import AttemptStarted, Beat, Fact, FactError, ProcessStarted, SessionClosed
+from journals.lines import AttemptStartedLine, read_attempt_line, read_node_line, sound_facts
 from journals.node_session import FOLDER as NODES
-from journals.node_session import OPENED
+from journals.node_session import OPENED, Opening, read_opening
 
 JOURNAL = ".jsonl"
 
@@ -58,49 +47,40 @@ def read_processes(store: Store, errors: list[str], limits: Mapping[str, int] | 
     for name in store.children((ATTEMPTS,)):
         if not name.endswith(JOURNAL):
             continue
-        entries, damaged = _entries(store, (ATTEMPTS, name), limits)
-        if entries or damaged:
-            found.append(_process(name.removesuffix(JOURNAL), entries, damaged, errors))
+        bodies, damaged = _lines(store, (ATTEMPTS, name), limits)
+        if bodies or damaged:
+            found.append(_process(name.removesuffix(JOURNAL), bodies, damaged, errors))
     return found
 
 
-def _entries(
-    store: Store, parts: tuple[str, ...], limits: Mapping[str, int] | None
-) -> tuple[tuple[dict[str, Any], ...], int]:
-    journal = store.read_journal(parts)
+def _lines(store: Store, parts: tuple[str, ...], limits: Mapping[str, int] | None) -> tuple[tuple[bytes, ...], int]:
+    lines = store.read_lines(parts)
     if limits is None:
-        return journal.entries, journal.damaged
-    return journal.entries[: limits.get("/".join(parts), 0)], 0
+        return lines.bodies, lines.damaged
+    return lines.bodies[: limits.get("/".join(parts), 0)], 0
 
 
-def _process(name: str, entries: Sequence[Mapping[str, Any]], damaged: int, errors: list[str]) -> Process:
+def _process(name: str, bodies: Sequence[bytes], damaged: int, errors: list[str]) -> Process:
     facts: list[Fact] = []
     languages: dict[str, str] = {}
     session = name
-    for raw in entries:
-        try:
-            fact = parse_attempt_fact(name, raw)
-        except FactError as error:
-            errors.append(str(error))
-            continue
-        if fact is None:
-            continue
+    for line, fact in sound_facts(read_attempt_line, name, bodies, errors):
         facts.append(fact)
-        if isinstance(fact, ProcessStarted):
+        if isinstance(line, AttemptStartedLine):
+            languages.update({unit.key: unit.language for unit in line.units if unit.language})
+        elif isinstance(fact, ProcessStarted):
             session = fact.session or name
-        elif isinstance(fact, AttemptStarted):
-            languages.update({unit["key"]: unit["language"] for unit in raw["units"] if unit.get("language")})
     if damaged:
         errors.append(f"{ATTEMPTS}/{name}{JOURNAL}: {damaged} lines are not whole")
-    return Process(name, session, tuple(facts), languages, len(entries))
+    return Process(name, session, tuple(facts), languages, len(bodies))
 
 
 @dataclass(frozen=True)
 class NodeJournal:
     """What a machine's folder says."""
 
-    #: Opening document as it lies there; None when there is none or it cannot be read.
-    opening: Mapping[str, Any] | None
+    #: Its opening; None when there is none or it cannot be read.
+    opening: Opening | None
     #: The machine's facts.
     facts: tuple[Fact, ...]
     #: How many facts each journal had, by its path below home.
@@ -117,16 +97,6 @@ class NodeJournal:
         return max((fact.at for fact in self.facts if isinstance(fact, SessionClosed)), default=None)
 
 
-def read_opening(store: Store, session: str) -> dict[str, Any] | None:
-    """The opening document of a machine as it lies there; None when there is none. Raises FactError, StoreError."""
-    data = store.read_document((NODES, session, OPENED))
-    try:
-        found: dict[str, Any] | None = None if data is None else dict(json.loads(data))
-    except (ValueError, TypeError) as error:
-        raise FactError(str(error)) from error
-    return found
-
-
 def read_node(store: Store, session: str, errors: list[str], limits: Mapping[str, int] | None = None) -> NodeJournal:
     """One machine's facts; empty where it has no folder."""
     facts: list[Fact] = []
@@ -135,32 +105,26 @@ def read_node(store: Store, session: str, errors: list[str], limits: Mapping[str
     if limits is not None and not any(f"{NODES}/{session}/{name}" in limits for name in names):
         # Nobody knew of this machine then.
         return NodeJournal(None, (), {})
-    opening: dict[str, Any] | None = None
+    opening: Opening | None = None
     try:
         opening = read_opening(store, session)
         if opening is not None:
-            facts.append(parse_opening(opening))
+            facts.append(opening.fact())
     except FactError as error:
         errors.append(f"{NODES}/{session}/{OPENED}: {error}")
     for name in names:
-        entries, damaged = _entries(store, (NODES, session, name), limits)
-        heads[f"{NODES}/{session}/{name}"] = len(entries)
+        bodies, damaged = _lines(store, (NODES, session, name), limits)
+        heads[f"{NODES}/{session}/{name}"] = len(bodies)
         if damaged:
             errors.append(f"{NODES}/{session}/{name}: {damaged} lines are not whole")
-        for raw in entries:
-            try:
-                fact = parse_node_fact(session, raw)
-            except FactError as error:
-                errors.append(str(error))
-                continue
-            if fact is not None:
-                facts.append(fact)
+        facts += [fact for _, fact in sound_facts(read_node_line, session, bodies, errors)]
     return NodeJournal(opening, tuple(facts), heads)
 
 
-def describe_node(opening: Mapping[str, Any] | None) -> str:
+def describe_node(opening: Opening | None) -> str:
     """What a machine is, in one line: cloud, size, region and kind, else its host's name."""
-    raw = opening or {}
-    kind = {True: "spot", False: "on demand", None: ""}[raw.get("spot")]
-    place = (str(raw.get(name) or "") for name in ("cloud", "size", "region"))
-    return " ".join(part for part in (*place, kind) if part) or str(raw.get("host") or "")
+    if opening is None:
+        return ""
+    kind = {True: "spot", False: "on demand", None: ""}[opening.spot]
+    place = (opening.cloud, opening.size, opening.region, kind)
+    return " ".join(part for part in place if part) or opening.host

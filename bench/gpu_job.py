@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.store import Store
 from journals.attempts import read_attempts
+from journals.lines import AttemptStartedLine
 from pipeline.inputs.sources import remember_digest
 from pipeline.jobs import JobFolder
 from pipeline.work import JobWork
@@ -95,10 +96,10 @@ def _tally(home: Path) -> dict[str, Any]:
     with Store.open(home, create=False) as store:
         (job_id,) = store.children(("jobs",))
         given = [
-            unit["key"]
-            for fact in read_attempts(store)
-            if fact["fact"] == "attempt_started" and fact["stage"] == "transcribe"
-            for unit in fact["units"]
+            unit.key
+            for line in read_attempts(store)
+            if isinstance(line, AttemptStartedLine) and line.stage == "transcribe"
+            for unit in line.units
         ]
         plan = JobFolder(store, job_id).read_plan()
         assert plan is not None

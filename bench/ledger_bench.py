@@ -34,11 +34,22 @@ from msgspec import convert, to_builtins
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cache.journal import encode_line
+from cache.journal import decode_body, encode_line
 from core.keys import digest_bytes
 from journals.chain import Anchor, Chain, FileCheck, LogProblem, join_checks, verify_file
-from journals.decoding import json_decoder
-from journals.facts import DemandInterval, Fact, parse_attempt_fact, parse_node_fact, parse_opening
+from journals.facts import DemandInterval, Fact
+from journals.lines import (
+    AttemptEndedLine,
+    AttemptStartedLine,
+    BeatLine,
+    EngineLoadedLine,
+    Line,
+    ProcessStartedLine,
+    UnitLine,
+    read_attempt_line,
+    read_node_line,
+)
+from journals.node_session import Opening, parse_opening
 from ledger.activity import Provenance
 from ledger.demand import Demand
 from ledger.fold import FoldRules, fold_with
@@ -88,8 +99,8 @@ class Writer:
         """Returns how many lines were written."""
         self._folder.mkdir()
         start = self._rng.randint(0, 20 * 86_400_000)
-        opening = {"session": self._session, "at": _at(start), "price": "0.149 USD", "cloud": "azure", "size": "NC4as"}
-        document = json.dumps(opening).encode()
+        opening = Opening(session=self._session, at=_at(start), price="0.149 USD", cloud="azure", size="NC4as")
+        document = opening.encode()
         (self._folder / "opened.json").write_bytes(document)
         share, end = self._left // WORKERS, start
         for worker in range(WORKERS):
@@ -103,18 +114,17 @@ class Writer:
 
     def _beats(self, worker: int, start: int, end: int, count: int, documents: dict[str, str]) -> None:
         step = max((end - start) // count, 1)
-        facts: list[dict[str, Any]] = [
-            {
-                "fact": "beat",
-                "at": _at(start + place * step),
-                "worker": f"w{worker}",
-                "gpu_util": 90,
-                "gpu_mem_mib": 9000,
-            }
+        lines: list[Line] = [
+            BeatLine(
+                at=_at(start + place * step),
+                worker=f"w{worker}",
+                gpu_util=90,
+                gpu_mem_mib=9000,
+                documents={} if place else documents,
+            )
             for place in range(count)
         ]
-        facts[0]["documents"] = documents
-        self._journal(f"beats-{worker}.jsonl", facts)
+        self._journal(f"beats-{worker}.jsonl", lines)
 
     def _worker(self, worker: int, at: int, count: int) -> int:
         """One process after the other, each until its death; returns when the last one was through."""
@@ -127,56 +137,54 @@ class Writer:
 
     def _process(self, process: str, worker: str, at: int, count: int) -> tuple[int, int]:
         rng, began = self._rng, _at(at)
-        facts: list[dict[str, Any]] = [
-            {"fact": "process_started", "session": process, "node": self._session, "worker": worker, "at": began}
-        ]
+        lines: list[Line] = [ProcessStartedLine(session=process, node=self._session, worker=worker, at=began)]
         attempts: dict[str, list[tuple[str, int]]] = {}
         at += 20_000
-        engine = {"stage": "transcribe", "engine": ENGINE, "at": _at(at), "seconds": "15.250"}
-        facts.append({"fact": "engine_loaded", **engine})
+        lines.append(EngineLoadedLine(stage="transcribe", engine=ENGINE, at=_at(at), seconds="15.250"))
         alive = True
-        while alive and len(facts) < count - 1:
-            attempt = f"{process}/transcribe/{len(facts)}"
+        while alive and len(lines) < count - 1:
+            attempt = f"{process}/transcribe/{len(lines)}"
             units = [(f"{rng.getrandbits(256):064x}", rng.randint(500, 30_000)) for _ in range(rng.randint(*UNITS))]
-            facts.append(self._started(attempt, at, units))
+            lines.append(self._started(attempt, at, units))
             speech = sum(audio for _, audio in units)
             took = speech // 20 + 200
             at += took
             alive = rng.random() > DEATHS
             if alive:
-                ended = {"fact": "attempt_ended", "attempt": attempt, "at": _at(at + 20)}
-                seconds = f"{took // 1000}.{took % 1000:03d}"
-                facts.append({**ended, "engine_seconds": seconds, "yielded": len(units), "usage": {"audio_ms": speech}})
+                ended = AttemptEndedLine(
+                    attempt=attempt,
+                    at=_at(at + 20),
+                    engine_seconds=f"{took // 1000}.{took % 1000:03d}",
+                    yielded=len(units),
+                    usage={"audio_ms": speech},
+                )
+                lines.append(ended)
                 attempts[attempt] = [(key, at) for key, _ in units]
                 at += rng.randint(0, 2_000)
-        hashes = self._journal(f"{process}.jsonl", facts)
+        hashes = self._journal(f"{process}.jsonl", lines)
         for attempt, made in attempts.items():
             self._records += [[key, attempt, when, hashes[attempt]] for key, when in made]
-        return at, len(facts)
+        return at, len(lines)
 
-    def _started(self, attempt: str, at: int, units: list[tuple[str, int]]) -> dict[str, Any]:
-        return {
-            "fact": "attempt_started",
-            "attempt": attempt,
-            "stage": "transcribe",
-            "at": _at(at),
-            "units": [{"key": key, "audio_ms": audio} for key, audio in units],
-            "engine": ENGINE,
-            "provider": "faster-whisper",
-            "fake": False,
-            "remote": False,
-            "jobs": [f"job{self._rng.randrange(JOBS)}"] * len(units),
-            "estimated": {},
-        }
+    def _started(self, attempt: str, at: int, units: list[tuple[str, int]]) -> AttemptStartedLine:
+        return AttemptStartedLine(
+            attempt=attempt,
+            stage="transcribe",
+            at=_at(at),
+            units=tuple(UnitLine(key, audio) for key, audio in units),
+            engine=ENGINE,
+            provider="faster-whisper",
+            jobs=(f"job{self._rng.randrange(JOBS)}",) * len(units),
+        )
 
-    def _journal(self, name: str, facts: list[dict[str, Any]]) -> dict[str, str]:
+    def _journal(self, name: str, lines: list[Line]) -> dict[str, str]:
         """Hash of the line by attempt, of those that began one."""
-        chain, lines, hashes = Chain(name), [], {}
-        for fact in facts:
-            lines.append(encode_line(chain.seal(fact)))
-            if fact["fact"] == "attempt_started":
-                hashes[fact["attempt"]] = chain.head
-        (self._folder / name).write_bytes(b"".join(lines))
+        chain, sealed, hashes = Chain(name), [], {}
+        for line in lines:
+            sealed.append(encode_line(chain.seal(line.entry())))
+            if isinstance(line, AttemptStartedLine):
+                hashes[line.attempt] = chain.head
+        (self._folder / name).write_bytes(b"".join(sealed))
         self._anchors.append(chain.anchor)
         return hashes
 
@@ -211,10 +219,10 @@ def fold_machine(folder: Path) -> Part:
         anchors.setdefault(anchor.file, []).append(anchor)
     by, at, references = dict[str, str](), dict[str, int](), dict[str, str]()
     epoch = (BEGAN - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-    for key, attempt, when, digest in json_decoder()((folder / "records.json").read_bytes()):
+    for key, attempt, when, digest in decode_body((folder / "records.json").read_bytes()):
         by[key], at[key], references[attempt] = attempt, epoch + when, digest
     document = (folder / "opened.json").read_bytes()
-    facts: list[Fact] = [parse_opening(json.loads(document))]
+    facts: list[Fact] = [parse_opening(document).fact()]
     checks = [_check(path, anchors, facts, folder.name) for path in sorted(folder.glob("*.jsonl"))]
     books = fold_with(facts, Provenance(by, at), WANTS, BOOK, None, FoldRules())
     billed: dict[str, int] = {}
@@ -228,13 +236,12 @@ def fold_machine(folder: Path) -> Part:
 
 def _check(path: Path, anchors: dict[str, list[Anchor]], facts: list[Fact], session: str) -> FileCheck:
     beats = path.name.startswith("beats-")
-
-    process = path.stem
+    owner = session if beats else path.stem
 
     def take(entry: dict[str, Any]) -> None:
-        fact = parse_node_fact(session, entry) if beats else parse_attempt_fact(process, entry)
-        if fact is not None:
-            facts.append(fact)
+        line = read_node_line(entry) if beats else read_attempt_line(entry)
+        if line is not None:
+            facts.append(line.fact(owner))
 
     return verify_file(path.name, path.read_bytes(), anchors.get(path.name, ()), take)
 

@@ -41,6 +41,7 @@ from cache.store import Store  # noqa: E402
 from core.keys import digest_value  # noqa: E402
 from jobs.submissions import close_job  # noqa: E402
 from journals.attempts import read_attempts  # noqa: E402
+from journals.lines import AttemptEndedLine  # noqa: E402
 from pipeline.jobs import JobFolder  # noqa: E402
 from pipeline.work import JobWork  # noqa: E402
 
@@ -139,9 +140,9 @@ def measure_share(folder: Path, seconds: float) -> bool:
         fleet.until(fleet.attempts, "work begins")
         time.sleep(seconds)
         with fleet.store() as store:
-            facts = list(read_attempts(store))
+            noted = list(read_attempts(store))
         attempts = fleet.attempts()
-    engine_s = {fact["attempt"]: float(fact["engine_seconds"]) for fact in facts if fact["fact"] == "attempt_ended"}
+    engine_s = {line.attempt: float(line.engine_seconds) for line in noted if isinstance(line, AttemptEndedLine)}
     lines: defaultdict[str, list[FleetAttempt]] = defaultdict(list)
     for attempt in attempts:
         if attempt.id in engine_s:

@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from cache.store import Store  # noqa: E402
 from journals.attempts import read_attempts  # noqa: E402
+from journals.lines import AttemptStartedLine  # noqa: E402
 from media.decode import decode_pcm  # noqa: E402
 from media.probe import probe  # noqa: E402
 from media.tracks import select_track  # noqa: E402
@@ -53,11 +54,11 @@ class Folder:
         store = Store.open(self.path / "home")
         units = [
             unit
-            for fact in read_attempts(store)
-            if fact["fact"] == "attempt_started" and fact["stage"] == "transcribe"
-            for unit in fact["units"]
+            for line in read_attempts(store)
+            if isinstance(line, AttemptStartedLine) and line.stage == "transcribe"
+            for unit in line.units
         ]
-        return len(units), sum(unit["audio_ms"] for unit in units)
+        return len(units), sum(unit.audio_ms for unit in units)
 
 
 def main() -> None:

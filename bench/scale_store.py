@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from cache.store import Record
 from core.keys import Digest, digest_value
 from core.specs import EngineSpec
@@ -27,9 +29,10 @@ from jobs.submissions import OrderKind, Submission, close_job, file_order, filed
 from journals.attempts import AttemptJournal, Begun
 from journals.demand import DemandLog
 from journals.hash_chained import HashChainedLog
+from journals.lines import SessionClosedLine
 from journals.log_ends import EndOfLogRecorder
 from journals.node_session import FOLDER as NODES
-from journals.node_session import OPENED, local_facts
+from journals.node_session import OPENED, Opening, local_facts
 from pipeline.inputs.sources import remember_digest
 from pipeline.job import SPEECH, JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
 from pipeline.job_summary import note_summary
@@ -98,8 +101,8 @@ class _Process:
     def __init__(self, runtime: Runtime, first: int) -> None:
         store, self.name = runtime.store, f"20261101T{first:06d}-1-{first:08x}"
         facts = local_facts()
-        opened = {"v": 1, "session": self.name, "at": "2026-11-01T00:00:00.000+00:00", "price": "", **facts.as_json()}
-        store.write_once((NODES, self.name, OPENED), _json(opened))
+        opened = Opening(session=self.name, at="2026-11-01T00:00:00.000+00:00", **structs.asdict(facts))
+        store.write_once((NODES, self.name, OPENED), opened.encode())
         self.beats = HashChainedLog(store, (NODES, self.name, f"beats-1-{first:08x}.jsonl"))
         self.attempts = AttemptJournal(store, session=self.name)
         self._witness = EndOfLogRecorder(store, self.name)
@@ -111,8 +114,8 @@ class _Process:
     def __exit__(self, *_: object) -> None:
         self.attempts.close()
         self._witness.close()
-        over = {"fact": "session_closed", "at": "2026-11-01T06:00:00.000+00:00", "reason": "ended", "worker": ""}
-        self.beats.append([over], durable=True)
+        over = SessionClosedLine(at="2026-11-01T06:00:00.000+00:00", reason="ended")
+        self.beats.append([over.entry()], durable=True)
         self.beats.close()
 
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from cache import names
 from cache.volume import Volume
@@ -28,6 +31,38 @@ class Journal:
     damaged: int
 
 
+@dataclass(frozen=True)
+class Lines:
+    """The whole lines of a journal, for whoever decodes them himself."""
+
+    #: The JSON text of each, in the order of the file.
+    bodies: tuple[bytes, ...] = ()
+    #: Lines that were torn by a crash or changed on the disk.
+    damaged: int = 0
+
+    @classmethod
+    def of(cls, data: bytes) -> Lines:
+        """The lines of a journal's bytes whose checksum holds; the others are counted."""
+        bodies, damaged = [], 0
+        for line in data.split(b"\n"):
+            body = line[_CHECK_DIGITS + 1 :]
+            if line.startswith(_check(body) + b" "):
+                bodies.append(body)
+            elif line:
+                damaged += 1
+        return cls(tuple(bodies), damaged)
+
+    def decode(self) -> Journal:
+        """The JSON objects; whatever is none is counted as well."""
+        entries = []
+        for body in self.bodies:
+            with suppress(ValueError):
+                entry = decode_body(body)
+                if isinstance(entry, dict):
+                    entries.append(entry)
+        return Journal(tuple(entries), self.damaged + len(self.bodies) - len(entries))
+
+
 def journal_parts(parts: Sequence[str]) -> tuple[str, ...]:
     """The checked place of a journal, whose name ends in ``.jsonl``. Raises ValueError."""
     checked = names.check_parts(parts)
@@ -36,35 +71,36 @@ def journal_parts(parts: Sequence[str]) -> tuple[str, ...]:
     return checked
 
 
+def encode_body(entry: Mapping[str, Any]) -> bytes:
+    """An entry's JSON, as it stands in its line."""
+    return json.dumps(dict(entry), separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
 def encode_line(entry: Mapping[str, Any]) -> bytes:
     """One entry as it is appended."""
-    body = json.dumps(dict(entry), separators=(",", ":"), allow_nan=False).encode("ascii")
+    body = encode_body(entry)
     return b"\n%b %b\n" % (_check(body), body)
+
+
+def decode_body(body: bytes) -> Any:
+    """The value of a JSON text in UTF-8. Raises ValueError.
+
+    Where the fast decoder refuses, the standard library's has the word: it takes lone surrogates and NaN, and says
+    what is wrong. What both take, they read alike: numbers of any size, and the last of two equal names.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return json.loads(body.decode())
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def decode_lines(data: bytes) -> Journal:
     """The entries of a journal's bytes; whatever is not a whole line is counted."""
-    # Not at import: the command line starts without it.
-    from pydantic_core import from_json
-
-    entries, damaged = [], 0
-    for line in data.split(b"\n"):
-        if not line:
-            continue
-        body = line[_CHECK_DIGITS + 1 :]
-        if not line.startswith(_check(body) + b" "):
-            damaged += 1
-            continue
-        try:
-            entry = from_json(body, cache_strings="keys")
-        except ValueError:
-            # It refuses lone surrogates and great depths, which were written all the same.
-            entry = json.loads(body)
-        if isinstance(entry, dict):
-            entries.append(entry)
-        else:
-            damaged += 1
-    return Journal(tuple(entries), damaged)
+    return Lines.of(data).decode()
 
 
 def _check(body: bytes) -> bytes:
@@ -109,24 +145,24 @@ class Journals:
             filesystem.close(fd)
         filesystem.fsync_directory(path.rpartition("/")[0])
 
-    def read(self, parts: Sequence[str]) -> Journal:
+    def read(self, parts: Sequence[str]) -> Lines:
         data = self._volume.read(self._volume.path(journal_parts(parts)))
-        return Journal((), 0) if data is None else decode_lines(data)
+        return Lines() if data is None else Lines.of(data)
 
-    def read_from(self, parts: Sequence[str], offset: int) -> tuple[Journal, int]:
+    def read_from(self, parts: Sequence[str], offset: int) -> tuple[Lines, int]:
         filesystem, path = self._volume.filesystem, self._volume.path(journal_parts(parts))
         try:
             fd = filesystem.open_read(path)
         except FileNotFoundError:
             self._volume.confirm()
-            return Journal((), 0), offset
+            return Lines(), offset
         try:
             data = filesystem.read_at(fd, max(filesystem.size_of(fd) - offset, 0), offset)
         finally:
             filesystem.close(fd)
         # A line that is still being written has no newline after it: it is read the next time, whole.
         whole = data[: data.rfind(b"\n") + 1]
-        return decode_lines(whole), offset + len(whole)
+        return Lines.of(whole), offset + len(whole)
 
     def _open(self, parts: Sequence[str], path: str) -> int:
         filesystem = self._volume.filesystem

@@ -20,7 +20,7 @@ from cache.envelope import BlobRef, Record, RecordHead, Retention
 from cache.faults import FULL_HINT, faults
 from cache.filesystem import Filesystem
 from cache.identity import StoreIdentity
-from cache.journal import Journal, Journals
+from cache.journal import Journal, Journals, Lines
 from cache.publish import PutOutcome
 from cache.records import Records, Stamp
 from cache.removal import Ages, Listing, Removal, RemovedFile
@@ -201,17 +201,21 @@ class Store:
             with faults("writing a journal", self._volume.home):
                 self._journals.append(parts, entries, durable=durable)
 
-    def read_journal(self, parts: Sequence[str]) -> Journal:
-        """The journal's sound entries and how many lines were not; empty when there is no such file."""
+    def read_lines(self, parts: Sequence[str]) -> Lines:
+        """The journal's sound lines and how many were not; empty when there is no such file."""
         with faults("reading a journal", self._volume.home):
             return self._journals.read(parts)
+
+    def read_journal(self, parts: Sequence[str]) -> Journal:
+        """As `read_lines`, each line as a JSON object."""
+        return self.read_lines(parts).decode()
 
     def settle_journal(self, parts: Sequence[str]) -> None:
         """Makes durable what a writer that is gone has left in a journal; nothing where there is no such file."""
         with faults("writing a journal", self._volume.home):
             self._journals.settle(parts)
 
-    def read_journal_from(self, parts: Sequence[str], offset: int) -> tuple[Journal, int]:
+    def read_lines_from(self, parts: Sequence[str], offset: int) -> tuple[Lines, int]:
         """What was appended to a journal from this byte on, and the byte to go on from the next time."""
         with faults("reading a journal", self._volume.home):
             return self._journals.read_from(parts, offset)

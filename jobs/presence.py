@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from cache.names import JOBS
 from cache.store import Store
 from core.addresses import shown_url
 from core.errors import SettingsError
 from core.keys import canonical_json
+from journals.demand import read_demand
+from journals.lines import DemandLine, JobEndedLine, SessionClosedLine, read_node_line, sound_facts
 from journals.log_ends import COORDINATOR
-from journals.node_session import BEAT_SECONDS, OPENED, boot_id
+from journals.node_session import BEAT_SECONDS, Opening, boot_id, read_opening
 from journals.node_session import FOLDER as NODES
 from pipeline.jobs import JobFolder
 from pipeline.runtime import Runtime
@@ -136,38 +136,38 @@ def run_sign(folder: JobFolder, now: datetime | None = None) -> RunSign | None:
         if not name.startswith(_WANTS) or not name.endswith(_JOURNAL):
             continue
         session = name.removeprefix(_WANTS).removesuffix(_JOURNAL)
-        facts = folder.store.read_journal((JOBS, folder.job_id, name)).entries
+        lines = read_demand(folder.store, folder.job_id, name, [])
         # What a coordinator is at, it says in the job's view.
-        if facts and not session.endswith(COORDINATOR):
-            found.append((str(facts[-1]["at"]), _sign_of(folder.store, session, facts[-1], moment)))
+        if lines and not session.endswith(COORDINATOR):
+            found.append((lines[-1].at, _sign_of(folder.store, session, lines[-1], moment)))
     # Of several that are over, the last one tells: whether it left in order decides.
     newest = sorted(found, key=lambda each: each[0], reverse=True)
     alive = next((sign for _, sign in newest if sign is not None and sign.alive), None)
     return alive or (newest[0][1] if newest else None)
 
 
-def _sign_of(store: Store, session: str, want: Mapping[str, Any], now: datetime) -> RunSign | None:
+def _sign_of(store: Store, session: str, want: DemandLine, now: datetime) -> RunSign | None:
     """One process's last sign; None when it has left in order."""
-    at, pid, host = str(want["at"]), 0, ""
-    opening = store.read_document((NODES, session, OPENED))
-    opened = json.loads(opening) if opening else {}
+    at, pid, host = want.at, 0, ""
+    opening = read_opening(store, session)
     for name in store.children((NODES, session)):
         if not name.startswith("beats-"):
             continue
-        facts = store.read_journal((NODES, session, name)).entries
-        if facts and facts[-1].get("fact") == "session_closed":
+        bodies = store.read_lines((NODES, session, name)).bodies
+        lines = [line for line, _ in sound_facts(read_node_line, session, bodies, [])]
+        if lines and isinstance(lines[-1], SessionClosedLine):
             return None
-        at = max([at, *(str(fact["at"]) for fact in facts[-1:] if "at" in fact)])
+        at = max([at, *(line.at for line in lines[-1:])])
         said = name.split("-")[1]
-        pid, host = (int(said) if said.isdecimal() else 0), str(opened.get("host", ""))
+        pid, host = (int(said) if said.isdecimal() else 0), opening.host if opening else ""
     silent_s = abs((now - datetime.fromisoformat(at)).total_seconds())
-    alive = silent_s < RUN_GONE_S and not _is_gone_here(pid, opened)
-    return RunSign(at, host, pid, alive, want.get("fact") == "job_ended")
+    alive = silent_s < RUN_GONE_S and not _is_gone_here(pid, opening)
+    return RunSign(at, host, pid, alive, isinstance(want, JobEndedLine))
 
 
-def _is_gone_here(pid: int, opened: Mapping[str, Any]) -> bool:
+def _is_gone_here(pid: int, opening: Opening | None) -> bool:
     """True when the process ran on this machine, since it booted, and is no more."""
-    if not pid or (opened.get("host"), opened.get("boot_id")) != (socket.gethostname(), boot_id()):
+    if not pid or opening is None or (opening.host, opening.boot_id) != (socket.gethostname(), boot_id()):
         return False
     return not _started(pid)
 

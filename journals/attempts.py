@@ -11,11 +11,22 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from cache.store import Store
 from core.specs import FAKE, EngineSpec
 from journals.hash_chained import HashChainedLog
+from journals.lines import (
+    AttemptEndedLine,
+    AttemptLine,
+    AttemptStartedLine,
+    EngineLoadedLine,
+    EngineTriedLine,
+    ProcessEndedLine,
+    ProcessStartedLine,
+    UnitLine,
+    read_attempt_line,
+)
 from journals.log_ends import process_name
 
 #: Folder under the store's home, one file a process.
@@ -69,10 +80,10 @@ class AttemptJournal:
         self,
         store: Store,
         card: ProcessCard | None = None,
-        tell: Callable[[Mapping[str, Any]], None] = lambda _fact: None,
+        tell: Callable[[AttemptLine], None] = lambda _line: None,
         session: str = "",
     ) -> None:
-        """``tell`` is given each fact once it is written, in the thread that wrote it. ``session``: the process's name
+        """``tell`` is given each line once it is written, in the thread that wrote it. ``session``: the process's name
         where whoever watches it has chosen one.
         """
         self.session = session or process_name()
@@ -92,91 +103,76 @@ class AttemptJournal:
         with self._lock:
             self._count += 1
             attempt = f"{self.session}/{stage}/{self._count}"
-        fact = {
-            "fact": "attempt_started",
-            "attempt": attempt,
-            "stage": stage,
-            "at": _now(),
-            "engine": engine.describe(),
-            "provider": engine.provider,
-            "model": engine.model,
-            "fake": engine.provider == FAKE,
-            "remote": estimated is not None,
-            "estimated": dict(estimated or {}),
-            "units": [{"key": unit.key, "audio_ms": unit.audio_ms, "language": unit.language} for unit in units],
-            "jobs": [unit.job_id for unit in units],
-        }
-        return Begun(attempt, self._append(fact, durable=True))
+        line = AttemptStartedLine(
+            attempt=attempt,
+            stage=stage,
+            at=_now(),
+            engine=engine.describe(),
+            provider=engine.provider,
+            model=engine.model,
+            fake=engine.provider == FAKE,
+            remote=estimated is not None,
+            estimated=dict(estimated or {}),
+            units=tuple([UnitLine(unit.key, unit.audio_ms, unit.language) for unit in units]),
+            jobs=tuple([unit.job_id for unit in units]),
+        )
+        return Begun(attempt, self._append(line, durable=True))
 
     def end(
         self, attempt: str, seconds: float, yielded: int, usage: dict[str, int], left: Collection[str] = ()
     ) -> None:
         """Notes that the engine returned after so many seconds; ``left``: keys of units that it had not begun."""
-        fact: dict[str, Any] = {
-            "fact": "attempt_ended",
-            "attempt": attempt,
-            "at": _now(),
-            "engine_seconds": f"{seconds:.3f}",
-            "yielded": yielded,
-            "usage": usage,
-        }
-        if left:
-            fact["left"] = sorted(left)
-        self._append(fact, durable=False)
+        line = AttemptEndedLine(
+            attempt=attempt,
+            at=_now(),
+            engine_seconds=f"{seconds:.3f}",
+            yielded=yielded,
+            usage=usage,
+            left=tuple(sorted(left)),
+        )
+        self._append(line, durable=False)
 
     def engine_loaded(self, stage: str, engine: EngineSpec, seconds: float) -> None:
         """Notes that an engine was loaded, and how long that took."""
-        fact = {
-            "fact": "engine_loaded",
-            "stage": stage,
-            "engine": engine.describe(),
-            "at": _now(),
-            "seconds": f"{seconds:.3f}",
-        }
-        self._append(fact, durable=False)
+        line = EngineLoadedLine(stage=stage, engine=engine.describe(), at=_now(), seconds=f"{seconds:.3f}")
+        self._append(line, durable=False)
 
     def engine_tried(self, stage: str, audio_ms: int, seconds: float) -> None:
         """Notes that a finished unit was computed again only to see whether the engine works: time, and no work."""
-        fact = {
-            "fact": "engine_tried",
-            "stage": stage,
-            "at": _now(),
-            "audio_ms": audio_ms,
-            "seconds": f"{seconds:.3f}",
-        }
-        self._append(fact, durable=False)
+        line = EngineTriedLine(stage=stage, at=_now(), audio_ms=audio_ms, seconds=f"{seconds:.3f}")
+        self._append(line, durable=False)
 
     def close(self) -> None:
         """Notes durably that this process begins nothing more, and anchors it: from then on no line can be cut off
         unseen. A process that noted nothing leaves no file. Raises StoreError.
         """
         if self._opened:
-            self._append({"fact": "process_ended", "at": _now()}, durable=True)
+            self._append(ProcessEndedLine(at=_now()), durable=True)
             self._journal.close()
 
-    def _append(self, fact: dict[str, Any], *, durable: bool) -> str:
+    def _append(self, line: AttemptLine, *, durable: bool) -> str:
         with self._lock:
             opening = [] if self._opened else [self._process_started()]
-            line = self._journal.append([*opening, fact], durable=durable)
+            head = self._journal.append([each.entry() for each in (*opening, line)], durable=durable)
             self._opened = True
-        self._tell(fact)
-        return line
+        self._tell(line)
+        return head
 
-    def _process_started(self) -> dict[str, Any]:
-        return {
-            "fact": "process_started",
-            "session": self.session,
-            "node": self._card.node or self.session,
-            "worker": self._card.worker,
-            "pid": os.getpid(),
-            "at": self._begun,
-        }
+    def _process_started(self) -> ProcessStartedLine:
+        return ProcessStartedLine(
+            session=self.session,
+            node=self._card.node or self.session,
+            worker=self._card.worker,
+            pid=os.getpid(),
+            at=self._begun,
+        )
 
 
-def read_attempts(store: Store) -> Iterator[dict[str, Any]]:
-    """Every fact of every process, file by file; torn last lines are skipped."""
+def read_attempts(store: Store) -> Iterator[AttemptLine]:
+    """Every fact of every process, file by file; torn last lines are skipped. Raises FactError."""
     for name in store.children((FOLDER,)):
-        yield from store.read_journal((FOLDER, name)).entries
+        lines = (read_attempt_line(body) for body in store.read_lines((FOLDER, name)).bodies)
+        yield from (line for line in lines if line is not None)
 
 
 def _now() -> str:

@@ -12,7 +12,6 @@ body is JSON. Its hash is SHA-256 of the body's bytes. In a sealed line ``n`` is
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import Any
 
-from journals.decoding import json_decoder
+from cache.journal import decode_body, encode_body
 
 #: ``prev`` of a file's first line.
 ORIGIN = "0" * 64
@@ -29,11 +28,6 @@ ORIGIN = "0" * 64
 _CHECK_DIGITS = 16
 _JOURNAL = ".jsonl"
 Body = dict[str, Any]
-
-
-def body_of(entry: Mapping[str, Any]) -> bytes:
-    """The bytes of an entry's line; journals write the same."""
-    return json.dumps(dict(entry), separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def hash_of(body: bytes) -> str:
@@ -90,7 +84,7 @@ class Chain:
                 if self._doubted and not self._last:
                     entry["doubted"] = list(self._doubted)
                 sealed.append(entry)
-                self._last.append(hash_of(body_of(entry)))
+                self._last.append(hash_of(encode_body(entry)))
                 self._lines += 1
             return sealed
 
@@ -178,7 +172,7 @@ class LogReader:
         self._pieces: list[tuple[int, str]] = []
 
     def read(self, data: bytes) -> None:
-        pieces, decode = data.split(b"\n") if data else [], json_decoder()
+        pieces = data.split(b"\n") if data else []
         number, last, before = 0, len(pieces) - 1, b"?"
         for place, piece in enumerate(pieces):
             if piece:
@@ -187,7 +181,7 @@ class LogReader:
                 digest = sha256(body).hexdigest()
                 if piece.startswith((digest[:_CHECK_DIGITS] + " ").encode()):
                     try:
-                        entry = decode(body)
+                        entry = decode_body(body)
                     except ValueError:
                         entry = None
                     self._whole(number, entry, digest, spaced=not before)

@@ -7,15 +7,17 @@ own journal of end-of-log records: a file of anchors for each job would be one t
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from cache.names import JOBS
 from cache.store import Store
 from core.errors import StoreError
 from journals.chain import Anchor, Chain
+from journals.facts import FactError
+from journals.lines import DemandLine, JobEndedLine, JobWantedLine, read_demand_line
 from journals.log_ends import JOURNAL, RECENT, WANTS, EndOfLogRecorder, journals_of_run, read_end
 
 
@@ -44,16 +46,16 @@ class DemandLog:
 
     def wanted(self, folder: JobPlace) -> None:
         """The job's units are wanted from now on. Raises StoreError."""
-        self._append(folder, {"fact": "job_wanted", "job": folder.job_id, "at": _now()})
+        self._append(folder, JobWantedLine(job=folder.job_id, at=_now()))
         self._meet(folder)
 
     def ended(self, folder: JobPlace, keys: Collection[str]) -> None:
         """The job wants nothing more; ``keys`` are the units it wanted. Raises StoreError."""
-        self._append(folder, {"fact": "job_ended", "job": folder.job_id, "at": _now(), "keys": sorted(keys)})
+        self._append(folder, JobEndedLine(job=folder.job_id, at=_now(), keys=tuple(sorted(keys))))
         # A run that was killed before it could say so may have left nothing to want.
         self._meet(folder)
 
-    def _append(self, folder: JobPlace, fact: Mapping[str, Any]) -> None:
+    def _append(self, folder: JobPlace, line: DemandLine) -> None:
         parts = (JOBS, folder.job_id, f"{WANTS}{self._recorder.name}{JOURNAL}")
         name = "/".join(parts)
         with self._lock:
@@ -61,7 +63,7 @@ class DemandLog:
             if chain is None:
                 end = read_end(folder.store, name)
                 chain = Chain(name, end.anchor if end else None)
-            sealed = chain.seal(fact)
+            sealed = chain.seal(line.entry())
             try:
                 folder.store.append(parts, [sealed], durable=True)
             except BaseException:
@@ -92,6 +94,20 @@ class DemandLog:
             except StoreError:
                 return
             self._met.update((wants, writer))
+
+
+def read_demand(store: Store, job_id: str, name: str, errors: list[str]) -> list[DemandLine]:
+    """What one writer noted of a job's wants; ``errors`` is told what is wrong with a line that is not what it says."""
+    found = []
+    for body in store.read_lines((JOBS, job_id, name)).bodies:
+        try:
+            line = read_demand_line(body)
+        except FactError as error:
+            errors.append(f"{JOBS}/{job_id}/{name}: {error}")
+            continue
+        if line is not None:
+            found.append(line)
+    return found
 
 
 def _now() -> str:

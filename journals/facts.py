@@ -7,27 +7,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import UTC, datetime
-from typing import Any
+
+from msgspec import Struct, field
 
 from core.errors import SegueError
-from journals.value_types import value_type
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS = 86_400_000
-_NOTHING = frozenset[str]()
 #: The most that one attempt can have used of anything: 31 years in milliseconds, a thousand million tokens a second.
-_MOST_USED = 10**12
-_SECONDS = re.compile(r"(\d{1,15})(?:\.(\d{1,3})\d*)?")
+MOST_USED = 10**12
+_SECONDS = re.compile(r"(\d{1,9})(?:\.(\d{1,3})\d*)?")
 
 
 class FactError(SegueError):
     """A line is whole and yet not the fact it says it is."""
 
 
-@value_type
-class SessionOpened:
+class SessionOpened(Struct, frozen=True, gc=False):
     """One VM's billed life begins."""
 
     #: Node session.
@@ -50,8 +47,7 @@ class SessionOpened:
     price: str = ""
 
 
-@value_type
-class Beat:
+class Beat(Struct, frozen=True, gc=False):
     """The machine was alive."""
 
     #: Node session.
@@ -62,8 +58,7 @@ class Beat:
     worker: str = ""
 
 
-@value_type
-class SessionClosed:
+class SessionClosed(Struct, frozen=True, gc=False):
     """A worker left the machine in order."""
 
     #: Node session.
@@ -76,8 +71,7 @@ class SessionClosed:
     worker: str = ""
 
 
-@value_type
-class PriceChanged:
+class PriceChanged(Struct, frozen=True, gc=False):
     """A spot price step: from here on the machine costs another price."""
 
     #: Node session.
@@ -88,8 +82,7 @@ class PriceChanged:
     price: str
 
 
-@value_type
-class ProcessStarted:
+class ProcessStarted(Struct, frozen=True, gc=False):
     """A process that computes, and the machine it is on."""
 
     #: Process session: the name of its journal.
@@ -102,8 +95,7 @@ class ProcessStarted:
     at: int
 
 
-@value_type
-class ProcessEnded:
+class ProcessEnded(Struct, frozen=True, gc=False):
     """Somebody who survived it saw the process end."""
 
     #: Process session.
@@ -112,8 +104,7 @@ class ProcessEnded:
     at: int
 
 
-@value_type
-class UnitUse:
+class UnitUse(Struct, frozen=True, gc=False):
     """One unit of a batch."""
 
     #: Key of the unit's record.
@@ -124,8 +115,7 @@ class UnitUse:
     job: str = ""
 
 
-@value_type
-class AttemptStarted:
+class AttemptStarted(Struct, frozen=True, gc=False):
     """A batch was about to be given to an engine; durable before the call."""
 
     #: Attempt.
@@ -150,8 +140,7 @@ class AttemptStarted:
     estimated: Mapping[str, int] = field(default_factory=dict)
 
 
-@value_type
-class AttemptEnded:
+class AttemptEnded(Struct, frozen=True, gc=False):
     """The engine returned."""
 
     #: Attempt.
@@ -168,8 +157,7 @@ class AttemptEnded:
     left: frozenset[str] = frozenset()
 
 
-@value_type
-class EngineLoaded:
+class EngineLoaded(Struct, frozen=True, gc=False):
     """An engine was loaded; ``at`` is the end of loading."""
 
     #: Process session.
@@ -184,8 +172,7 @@ class EngineLoaded:
     seconds_ms: int
 
 
-@value_type
-class EngineTried:
+class EngineTried(Struct, frozen=True, gc=False):
     """A finished unit was computed again only to see whether the engine works; ``at`` is the end."""
 
     #: Process session.
@@ -198,8 +185,7 @@ class EngineTried:
     tried_ms: int
 
 
-@value_type
-class DemandInterval:
+class DemandInterval(Struct, frozen=True, gc=False):
     """A job wanted these units from ``at`` until ``until``."""
 
     #: Job.
@@ -234,17 +220,12 @@ def parse_instant(text: str) -> int:
 
 def parse_seconds(text: str) -> int:
     """``12.345`` seconds as 12345 ms; what is below a millisecond is cut off. Raises FactError."""
-    if (
-        isinstance(text, str)
-        and 4 < len(text) < 20
-        and text[-4] == "."
-        and (digits := text[:-4] + text[-3:]).isdecimal()
-    ):
+    if 4 < len(text) < 14 and text[-4] == "." and (digits := text[:-4] + text[-3:]).isdecimal():
         # As journals write them.
         return int(digits)
-    match = _SECONDS.fullmatch(text) if isinstance(text, str) else None
+    match = _SECONDS.fullmatch(text)
     if match is None:
-        raise FactError(f"{text!r} is not a number of seconds")
+        raise FactError(f"{text!r} is not a number of seconds that an attempt can take")
     whole, part = match.groups()
     return int(whole) * 1000 + (int(part.ljust(3, "0")) if part else 0)
 
@@ -257,91 +238,4 @@ def believable_counts(raw: object) -> dict[str, int]:
     """
     if not isinstance(raw, Mapping):
         return {}
-    return {name: count for name, count in raw.items() if type(count) is int and 0 <= count <= _MOST_USED}
-
-
-def parse_opening(raw: Mapping[str, Any]) -> SessionOpened:
-    """The opening document of a node session. Raises FactError.
-
-    ``booted`` (when the machine was switched on) comes before ``at`` (when the first worker wrote): a cloud bills from
-    the former.
-    """
-    try:
-        return SessionOpened(
-            session=raw["session"],
-            at=parse_instant(raw.get("booted") or raw["at"]),
-            cloud=raw.get("cloud", ""),
-            size=raw.get("size", ""),
-            region=raw.get("region", ""),
-            zone=raw.get("zone", ""),
-            spot=raw.get("spot"),
-            gpu=tuple(raw.get("gpu_names", ())),
-            price=raw.get("price", ""),
-        )
-    except (KeyError, TypeError) as error:
-        raise FactError(f"an opening of a node session is incomplete: {error}") from error
-
-
-def parse_node_fact(session: str, raw: Mapping[str, Any]) -> NodeFact | ProcessEnded | None:
-    """A line of a journal in a session's folder; None for a kind that costs nothing. Raises FactError.
-
-    A supervisor says there when it saw one of its processes end.
-    """
-    try:
-        match raw["fact"]:
-            case "beat":
-                return Beat(session, parse_instant(raw["at"]), raw.get("worker", ""))
-            case "session_closed":
-                return SessionClosed(session, parse_instant(raw["at"]), raw["reason"], raw.get("worker", ""))
-            case "price_changed":
-                return PriceChanged(session, parse_instant(raw["at"]), raw["price"])
-            case "process_ended":
-                return ProcessEnded(raw["process"], parse_instant(raw["at"]))
-    except (KeyError, TypeError) as error:
-        raise FactError(f"a fact of node session {session} is incomplete: {error}") from error
-    return None
-
-
-def parse_attempt_fact(process: str, raw: Mapping[str, Any]) -> ProcessFact | None:
-    """A line of the journal of ``process``; None for a kind that costs nothing. Raises FactError."""
-    try:
-        match raw["fact"]:
-            case "attempt_started":
-                return _parse_started(process, raw)
-            case "attempt_ended":
-                seconds = parse_seconds(raw["engine_seconds"])
-                at, left = parse_instant(raw["at"]), frozenset(raw["left"]) if "left" in raw else _NOTHING
-                used = believable_counts(raw["usage"])
-                return AttemptEnded(raw["attempt"], at, seconds, raw["yielded"], used, left)
-            case "process_started":
-                return ProcessStarted(process, raw["node"], raw["worker"], parse_instant(raw["at"]))
-            case "process_ended":
-                return ProcessEnded(process, parse_instant(raw["at"]))
-            case "engine_loaded":
-                ended, took = parse_instant(raw["at"]), parse_seconds(raw["seconds"])
-                return EngineLoaded(process, raw["stage"], raw["engine"], ended, took)
-            case "engine_tried":
-                return EngineTried(process, raw["stage"], parse_instant(raw["at"]), parse_seconds(raw["seconds"]))
-    except (KeyError, TypeError) as error:
-        raise FactError(f"a fact of process {process} is incomplete: {error}") from error
-    return None
-
-
-def _parse_started(process: str, raw: Mapping[str, Any]) -> AttemptStarted:
-    units, jobs = raw["units"], raw.get("jobs")
-    if not jobs:
-        jobs = [""] * len(units)
-    elif len(jobs) != len(units):
-        raise FactError(f"attempt {raw['attempt']!r} names {len(jobs)} jobs for {len(units)} units")
-    return AttemptStarted(
-        raw["attempt"],
-        process,
-        raw["stage"],
-        parse_instant(raw["at"]),
-        raw.get("engine", ""),
-        raw.get("provider", ""),
-        raw.get("fake", False),
-        raw.get("remote", False),
-        tuple([UnitUse(unit["key"], unit["audio_ms"], job) for unit, job in zip(units, jobs, strict=False)]),
-        believable_counts(raw.get("estimated")),
-    )
+    return {name: count for name, count in raw.items() if type(count) is int and 0 <= count <= MOST_USED}

@@ -10,15 +10,17 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cache.journal import decode_body
 from cache.store import Store
 from core.errors import StoreError
 from core.keys import digest_bytes
-from journals.chain import Anchor, body_of, hash_of
+from journals.chain import Anchor, hash_of
 from journals.hash_chained import HashChainedLog, anchors_of
 from journals.positions import claims_of, seen_fact
 
@@ -90,10 +92,12 @@ def read_end(store: Store, name: str) -> JournalEnd | None:
         raise StoreError(f"{name} cannot be read: {error.strerror}", "check the disk that holds SEGUE_HOME") from error
     tail = _TAIL_BYTES
     while True:
-        journal, _ = store.read_journal_from(parts, max(size - tail, 0))
-        for entry in reversed(journal.entries):
-            if isinstance(entry.get("n"), int):
-                return JournalEnd(Anchor(name, entry["n"] + 1, hash_of(body_of(entry))), entry)
+        lines, _ = store.read_lines_from(parts, max(size - tail, 0))
+        for body in reversed(lines.bodies):
+            with suppress(ValueError):
+                entry = decode_body(body)
+                if isinstance(entry, dict) and type(entry.get("n")) is int:
+                    return JournalEnd(Anchor(name, entry["n"] + 1, hash_of(body)), entry)
         if tail >= size:
             return None
         tail *= _TAIL_FACTOR

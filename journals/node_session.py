@@ -13,16 +13,21 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct, convert, structs, to_builtins
+
+from cache.journal import decode_body
 from cache.store import Store
 from core.errors import StoreError
 from core.keys import digest_bytes, digest_value
 from core.version import VERSION
+from journals.facts import Fact, FactError, PriceChanged, SessionClosed, SessionOpened, parse_instant
 from journals.hash_chained import HashChainedLog
+from journals.lines import BeatLine, EndSeenLine, PriceChangedLine, SessionClosedLine, read_node_line, sound_facts
 from journals.log_ends import ends_of, journal_of_process, read_end
 from journals.positions import seen_fact
 
@@ -40,8 +45,7 @@ _SESSION_DIGITS = 24
 _OPENING_TRIES = 3
 
 
-@dataclass(frozen=True)
-class NodeFacts:
+class NodeFacts(Struct, frozen=True, kw_only=True):
     """What is known of the machine; empty where nobody says."""
 
     #: azure, aws or gcp; empty outside of them.
@@ -66,12 +70,9 @@ class NodeFacts:
     boot_id: str = ""
 
     @property
-    def session(self) -> str:
-        """The session's id: 24 hexadecimal digits, the same for every process of this boot of this machine."""
+    def session_id(self) -> str:
+        """The id of its session: 24 hexadecimal digits, the same for every process of this boot of this machine."""
         return digest_value([self.boot_id, self.instance_id or self.host])[:_SESSION_DIGITS]
-
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "gpu_names": list(self.gpu_names), "gpu_memory_mib": list(self.gpu_memory_mib)}
 
     def describe(self) -> str:
         """One short line for people: ``azure Standard_NC4as_T4_v3 westeurope spot, 1 x Tesla T4``."""
@@ -79,6 +80,57 @@ class NodeFacts:
         place = " ".join(part for part in (self.cloud, self.size, self.zone or self.region, kind) if part)
         gpus = f"{len(self.gpu_names)} x {self.gpu_names[0]}" if self.gpu_names else "no GPU"
         return f"{place or self.host}, {gpus}"
+
+
+class Opening(NodeFacts, frozen=True, kw_only=True):
+    """The document with which a session begins: the machine, as its first process found it."""
+
+    #: Version of this document.
+    v: int = 1
+    #: The session's id; the name of its process for an embedded run.
+    session: str
+    #: When that process wrote it.
+    at: str
+    #: When the machine was switched on, from which a cloud bills it; empty outside of clouds.
+    booted: str = ""
+    #: Segue's.
+    version: str = ""
+    #: Price an hour, as that process was told; empty where the book is to be asked.
+    price: str = ""
+    #: Worker that wrote it.
+    worker: str = ""
+
+    def encode(self) -> bytes:
+        """The document's bytes."""
+        return json.dumps(to_builtins(self), sort_keys=True).encode("ascii")
+
+    def fact(self) -> SessionOpened:
+        """What the ledger knows of it. Raises FactError."""
+        return SessionOpened(
+            self.session,
+            parse_instant(self.booted or self.at),
+            self.cloud,
+            self.size,
+            self.region,
+            self.zone,
+            self.spot,
+            self.gpu_names,
+            self.price,
+        )
+
+
+def parse_opening(data: bytes) -> Opening:
+    """The opening of a machine from its document. Raises FactError."""
+    try:
+        return convert(decode_body(data), Opening)
+    except ValueError as error:
+        raise FactError(f"an opening of a node session is not what it says: {error}") from error
+
+
+def read_opening(store: Store, session: str) -> Opening | None:
+    """The opening of a machine; None when there is none. Raises FactError, StoreError."""
+    data = store.read_document((FOLDER, session, OPENED))
+    return None if data is None else parse_opening(data)
 
 
 def local_facts() -> NodeFacts:
@@ -169,11 +221,13 @@ class GpuMeter:
 class NodeSession:
     """This process's part of the node's session. `open` it once, `close` it when leaving."""
 
-    def __init__(self, store: Store, facts: NodeFacts, opened: dict[str, Any], worker: str, interval: float) -> None:
-        #: 24 hexadecimal digits, or the name of an embedded run's process.
-        self.session = str(opened["session"])
+    def __init__(
+        self, store: Store, facts: NodeFacts, opening: tuple[Opening, str], worker: str, interval: float
+    ) -> None:
         #: The session's opening as the first process of this VM wrote it.
-        self.opened = opened
+        self.opened, self._opening_digest = opening
+        #: 24 hexadecimal digits, or the name of an embedded run's process.
+        self.session = self.opened.session
         #: This machine's facts as this process read them.
         self.facts = facts
         self._store, self._worker, self._interval = store, worker, interval
@@ -210,7 +264,7 @@ class NodeSession:
         ``worker`` is the id of this worker, ``name`` the session's where it is not that of the machine's boot. Raises
         StoreError.
         """
-        session = cls(store, facts, _opening(store, facts, price, name or facts.session, worker), worker, interval)
+        session = cls(store, facts, _opening(store, facts, price, name or facts.session_id, worker), worker, interval)
         session._say, session._price = say, price
         session._thread = threading.Thread(target=session._beat_on, name="segue-node-beats", daemon=True)
         session._thread.start()
@@ -226,10 +280,10 @@ class NodeSession:
         self._meter.close()
         with suppress(StoreError):  # A coordinator sees them when this worker is gone.
             self._note_ends()
-        fact = {"fact": "session_closed", "at": _now(), "reason": reason, "worker": self._worker}
+        line = SessionClosedLine(at=_now(), reason=reason, worker=self._worker)
         with self._ends_lock:
             self._over = True
-            self._journal.append([fact], durable=True)
+            self._journal.append([line.entry()], durable=True)
         self._journal.close()
 
     @property
@@ -257,7 +311,7 @@ class NodeSession:
                 end = read_end(self._store, name)
                 seen = ends_of(self._store, [name])
                 if end is not None and seen:
-                    over = [] if end.in_order else [{"fact": "process_ended", "at": at, "process": process}]
+                    over = [] if end.in_order else [EndSeenLine(at=at, process=process).entry()]
                     self._journal.append([*over, seen_fact(seen, at)], durable=True)
                 del self._ends[0]
 
@@ -267,15 +321,13 @@ class NodeSession:
         Whoever speaks for the whole VM (an acknowledgement lets Azure end it) closes its own part first and then asks:
         of several that leave together at least one sees nobody. Raises StoreError.
         """
-        oldest = datetime.now(UTC) - timedelta(seconds=_BEATS_MISSED * self._interval)
+        oldest = parse_instant(_now()) - round(_BEATS_MISSED * self._interval * 1000)
         alive = 0
         for name in self._store.children((FOLDER, self.session)):
-            parts = (FOLDER, self.session, name)
             if not name.startswith("beats-") or name == self._name:
                 continue
-            facts = self._store.read_journal(parts).entries
-            last = facts[-1] if facts else {"fact": "session_closed"}
-            alive += last["fact"] != "session_closed" and datetime.fromisoformat(last["at"]) >= oldest
+            last = next(reversed(self._facts(name)), None)
+            alive += last is not None and not isinstance(last, SessionClosed) and last.at >= oldest
         return alive
 
     def sample(self) -> GpuSample:
@@ -297,55 +349,51 @@ class NodeSession:
             self._left.wait(self._interval)
 
     def _beat(self) -> None:
-        gpu = self._meter.sample()
-        fact: dict[str, Any] = {
-            "fact": "beat",
-            "at": _now(),
-            "worker": self._worker,
-            "gpu_util": gpu.util_percent,
-            "gpu_mem_mib": gpu.memory_mib,
-        }
-        steps: list[dict[str, Any]] = []
+        gpu, now = self._meter.sample(), _now()
+        documents: dict[str, str] = {}
+        steps: list[PriceChangedLine] = []
         # The first beat knows the opening by its hash; a durable line now and then can be anchored.
         if self._beats == 0:
-            fact["documents"] = {f"{FOLDER}/{self.session}/{OPENED}": digest_bytes(_dumped(self.opened))}
+            documents = {f"{FOLDER}/{self.session}/{OPENED}": self._opening_digest}
             if self._price and self._price != self._price_in_force():
-                steps.append({"fact": "price_changed", "at": fact["at"], "price": self._price, "worker": self._worker})
-        self._journal.append([*steps, fact], durable=self._beats % DURABLE_EVERY == 0)
+                steps = [PriceChangedLine(at=now, price=self._price, worker=self._worker)]
+        beat = BeatLine(
+            at=now,
+            worker=self._worker,
+            gpu_util=gpu.util_percent,
+            gpu_mem_mib=gpu.memory_mib,
+            documents=documents,
+        )
+        self._journal.append([line.entry() for line in (*steps, beat)], durable=self._beats % DURABLE_EVERY == 0)
         self._beats += 1
 
     def _price_in_force(self) -> str:
         """The last price that a process of this machine was started with. Raises StoreError."""
-        found = [(str(self.opened["at"]), str(self.opened.get("price", "")))]
+        found = [(parse_instant(self.opened.at), self.opened.price)]
         for name in self._store.children((FOLDER, self.session)):
             if name.startswith("beats-"):
-                entries = self._store.read_journal((FOLDER, self.session, name)).entries
-                found += [(raw["at"], raw["price"]) for raw in entries if raw.get("fact") == "price_changed"]
+                found += [(fact.at, fact.price) for fact in self._facts(name) if isinstance(fact, PriceChanged)]
         return max(found)[1]
 
+    def _facts(self, name: str) -> list[Fact]:
+        """What a process of this machine noted, but for lines that are not what they say: the ledger names those."""
+        lines = self._store.read_lines((FOLDER, self.session, name))
+        return [fact for _, fact in sound_facts(read_node_line, self.session, lines.bodies, [])]
 
-def _opening(store: Store, facts: NodeFacts, price: str, session: str, worker: str) -> dict[str, Any]:
-    """The opening in force: ours, or the one that another process of this VM wrote before."""
+
+def _opening(store: Store, facts: NodeFacts, price: str, session: str, worker: str) -> tuple[Opening, str]:
+    """The opening in force and its digest: ours, or the one that another process of this VM wrote before."""
     parts = (FOLDER, session, OPENED)
-    opening = {
-        "v": 1,
-        "session": session,
-        "at": _now(),
-        "version": VERSION,
-        "price": price,
-        "worker": worker,
-        **facts.as_json(),
-    }
-    if facts.cloud:
-        # A cloud bills from the machine's start, not from ours.
-        opening["booted"] = _booted()
+    # A cloud bills from the machine's start, not from ours.
+    booted = _booted() if facts.cloud else ""
+    known = structs.asdict(facts)
+    ours = Opening(session=session, at=_now(), booted=booted, version=VERSION, price=price, worker=worker, **known)
     for _ in range(_OPENING_TRIES):
-        store.write_once(parts, _dumped(opening))
+        store.write_once(parts, ours.encode())
         # None: what was there was damaged, and is out of the way now.
         payload = store.read_document(parts)
         if payload is not None:
-            found: dict[str, Any] = json.loads(payload)
-            return found
+            return parse_opening(payload), digest_bytes(payload)
     raise StoreError(f"{'/'.join(parts)} is damaged whenever it is written", "check the disk that holds SEGUE_HOME")
 
 
@@ -353,10 +401,6 @@ def _booted() -> str:
     import psutil
 
     return datetime.fromtimestamp(psutil.boot_time(), UTC).isoformat(timespec="milliseconds")
-
-
-def _dumped(opening: dict[str, Any]) -> bytes:
-    return json.dumps(opening, ensure_ascii=True, sort_keys=True).encode("ascii")
 
 
 def _now() -> str:

@@ -6,12 +6,13 @@ The account itself is `accounting.budget`: this room knows no prices.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.money import Money
 from core.specs import EngineSpec
+from journals.lines import AttemptLine
 from pipeline.stages.stage import Unit
 
 #: Decimals of amounts that people are shown.
@@ -72,8 +73,8 @@ class Budget(Protocol):
     def begin(self) -> None:
         """From now on the machine is paid for."""
 
-    def take(self, raw: Mapping[str, Any]) -> None:
-        """A fact that this run's own journal was given."""
+    def take(self, line: AttemptLine) -> None:
+        """A line that this run's own journal was given."""
 
     def fits(self, stage: str, units: Sequence[Unit], engine: EngineSpec, *, remote: bool) -> bool:
         """Whether a batch may be begun."""

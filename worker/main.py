@@ -212,12 +212,12 @@ class _Life:
             metrics=self._metrics,
             log=log,
             stall_seconds=settings.stall_seconds,
-            node=facts.session,
+            node=facts.session_id,
         )
         self._context = place
         info = {
             "id": self._worker,
-            "node": facts.session,
+            "node": facts.session_id,
             "beats": session.beats,
             "host": facts.host,
             "pid": os.getpid(),

@@ -20,6 +20,7 @@ from core.specs import EngineSpec
 from jobs.status import status_of
 from journals.attempts import AttemptJournal, read_attempts
 from journals.facts import AttemptEnded, AttemptStarted, UnitUse
+from journals.lines import AttemptEndedLine, AttemptLine, AttemptStartedLine, UnitLine
 from ledger.price_files import parse_toml, shipped_book
 from ledger.prices import PriceBook
 from pipeline.budget import BudgetGate
@@ -186,14 +187,22 @@ def test_a_call_counts_as_estimated_until_its_usage_is_known(bench: Bench) -> No
     budget = RunBudget(Money.parse("3 USD"), "0 USD", priced_book(), Spending(store, priced_book()))
     at = "2026-11-21T10:00:00.000+00:00"
     usage = {"requests": 1, "input_tokens": 1000, "output_tokens": 1000}
-    started = {"fact": "attempt_started", "attempt": "a", "stage": "translate", "at": at, "engine": "openai words"}
-    started |= {"provider": "openai", "remote": True, "estimated": usage, "jobs": ["job"]}
-    started |= {"units": [{"key": "k", "audio_ms": 1000}]}
-    budget.take(started)
+    call = AttemptStartedLine(
+        attempt="a",
+        stage="translate",
+        at=at,
+        engine="openai words",
+        provider="openai",
+        remote=True,
+        estimated=usage,
+        units=(UnitLine("k", 1000),),
+        jobs=("job",),
+    )
+    budget.take(call)
     assert budget.exhausted
     assert budget.state().spent == Money.parse("3 USD")
-    ended = {"fact": "attempt_ended", "attempt": "a", "at": at, "engine_seconds": "1.000", "yielded": 1}
-    budget.take(ended | {"usage": {"requests": 1, "input_tokens": 500, "output_tokens": 250}})
+    usage = {"requests": 1, "input_tokens": 500, "output_tokens": 250}
+    budget.take(AttemptEndedLine(attempt="a", at=at, engine_seconds="1.000", yielded=1, usage=usage))
     assert not budget.exhausted
     assert budget.state().spent == Money.parse("1 USD")
 
@@ -228,7 +237,7 @@ def account(bench: Bench, cap: str) -> tuple[RunBudget, UnitClock]:
     return budget, clock
 
 
-def worked(bench: Bench, stage: str, seconds: float, tell: Callable[[Mapping[str, Any]], None]) -> None:
+def worked(bench: Bench, stage: str, seconds: float, tell: Callable[[AttemptLine], None]) -> None:
     """A second of speech took so long."""
     journal = AttemptJournal(bench.runtime().store, tell=tell)
     begun = journal.start(stage, windows(1, stage), WHISPER, None)
@@ -266,9 +275,9 @@ def test_a_batch_that_does_not_fit_is_halved_and_only_one_unit_that_does_not_end
 
 def test_a_run_whose_full_batch_is_too_dear_does_it_in_halves(bench: Bench, tmp_path: Path) -> None:
     run(bench, "", batch_size=4)
-    began = [each for each in read_attempts(bench.runtime().store) if each["fact"] == "attempt_started"]
-    speech_ms = sum(unit["audio_ms"] for each in began if each["stage"] == "transcribe" for unit in each["units"])
-    assert [len(each["units"]) for each in began if each["stage"] == "transcribe"] == [2]
+    began = [line for line in read_attempts(bench.runtime().store) if isinstance(line, AttemptStartedLine)]
+    speech_ms = sum(unit.audio_ms for line in began if line.stage == "transcribe" for unit in line.units)
+    assert [len(line.units) for line in began if line.stage == "transcribe"] == [2]
     # In a store that knows no more than that a second of speech takes a second, a little less than both would cost.
     other = Bench(tmp_path / "other")
     journal, spec = AttemptJournal(other.runtime().store), other.runtime().engine_spec("transcriber")
@@ -277,8 +286,8 @@ def test_a_run_whose_full_batch_is_too_dear_does_it_in_halves(bench: Bench, tmp_
     assert report.files[0].state is JobState.DONE
     assert report.budget is not None
     assert report.budget.spent <= report.budget.cap
-    halves = [each for each in read_attempts(other.runtime().store) if each["fact"] == "attempt_started"][1:]
-    assert [len(each["units"]) for each in halves if each["stage"] == "transcribe"] == [1, 1]
+    halves = [line for line in read_attempts(other.runtime().store) if isinstance(line, AttemptStartedLine)][1:]
+    assert [len(line.units) for line in halves if line.stage == "transcribe"] == [1, 1]
 
 
 def test_a_translator_on_this_machine_can_be_left_after_each_unit(bench: Bench) -> None:

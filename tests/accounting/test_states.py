@@ -13,6 +13,7 @@ from accounting.fleet_ledger import PricingRules
 from accounting.job import ReportRules, job_report
 from accounting.spending import Prices
 from cache.store import Store
+from journals.lines import BeatLine
 from ledger.prices import PriceBook
 from pipeline.executor import Executor
 from pipeline.inputs.requests import RunOptions, gather, make_entries
@@ -31,9 +32,7 @@ def at_work(folder: Path) -> Journals:
     journals.record("a", done)
     journals.attempt("p", 5, None, [("b", 1000, ANNA)])
     journals.wanted(ANNA, 0, None, ["a", "b"])
-    journals.store.append(
-        ("nodes", "node", "beats-1.jsonl"), [{"fact": "beat", "at": journals.at(15), "worker": "w-node"}]
-    )
+    journals.store.append(("nodes", "node", "beats-1.jsonl"), [BeatLine(at=journals.at(15), worker="w-node").entry()])
     return journals
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from spoken import SPEECH
 
 from accounting.estimate import estimate
@@ -19,7 +19,7 @@ from core.errors import UsageError
 from core.keys import Key
 from core.specs import EngineSpec
 from journals.attempts import AttemptJournal, ProcessCard
-from journals.node_session import NodeFacts, local_facts
+from journals.node_session import NodeFacts, Opening, local_facts
 from ledger.price_files import shipped_book
 from ledger.speed import Spread
 from pipeline.inputs.requests import RunOptions, gather
@@ -57,8 +57,9 @@ def measured(
     """Notes finished batches, each (speech in ms, engine time in ms), of this machine or of another."""
     store = Store.open(folder / "home")
     session = f"machine-{spec.provider}-{len(store.children(('nodes',)))}"
-    facts = (machine or local_facts()).as_json()
-    store.write_once(("nodes", session, "opened.json"), json.dumps(facts).encode())
+    facts = structs.asdict(machine or local_facts())
+    opened = Opening(session=session, at="2026-11-01T00:00:00.000+00:00", **facts)
+    store.write_once(("nodes", session, "opened.json"), opened.encode())
     journal = AttemptJournal(store, ProcessCard(session, "worker"))
     inputs = {cues_slot(0): (CueDraft(0, 900, "x" * 20, ()),)}
     for number, (audio_ms, engine_ms) in enumerate(batches):

@@ -18,10 +18,10 @@ from segue_cli import ROOT, Segue
 from spoken import SPEECH
 
 from cache.store import Store
-from core.keys import canonical_json
 from jobs.presence import RUN_GONE_S, run_sign
 from jobs.status import status_of
-from journals.node_session import boot_id
+from journals.lines import BeatLine, JobEndedLine, JobWantedLine, SessionClosedLine
+from journals.node_session import Opening, boot_id
 from pipeline.jobs import JobFolder, list_jobs
 
 JOB = "ab" * 12
@@ -92,14 +92,18 @@ class Wants:
         self.store = store
 
     def note(self, session: str, fact: str, age_s: float) -> None:
-        self.store.append(("jobs", JOB, f"wants-{session}.jsonl"), [{"fact": fact, "job": JOB, "at": ago(age_s)}])
+        at = ago(age_s)
+        line = JobWantedLine(job=JOB, at=at) if fact == "job_wanted" else JobEndedLine(job=JOB, at=at, keys=())
+        self.store.append(("jobs", JOB, f"wants-{session}.jsonl"), [line.entry()])
 
     def beat(self, session: str, fact: str, age_s: float, pid: int = 4711) -> None:
-        self.store.append(("nodes", session, f"beats-{pid}-0000.jsonl"), [{"fact": fact, "at": ago(age_s)}])
+        at = ago(age_s)
+        line = BeatLine(at=at) if fact == "beat" else SessionClosedLine(at=at, reason="done")
+        self.store.append(("nodes", session, f"beats-{pid}-0000.jsonl"), [line.entry()])
 
     def open(self, session: str, host: str = "elsewhere", boot: str = "another") -> None:
-        opened = {"v": 1, "session": session, "host": host, "boot_id": boot}
-        self.store.write_once(("nodes", session, "opened.json"), canonical_json(opened))
+        opened = Opening(session=session, at=ago(0), host=host, boot_id=boot)
+        self.store.write_once(("nodes", session, "opened.json"), opened.encode())
 
     def sign(self) -> tuple[str, bool] | None:
         sign = run_sign(JobFolder(self.store, JOB), NOW)

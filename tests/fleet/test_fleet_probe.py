@@ -10,6 +10,7 @@ from segue_process import FAKES, Place, read_outputs, run_segue
 from spoken import SAMPLE
 
 from journals.attempts import read_attempts
+from journals.lines import AttemptEndedLine, AttemptStartedLine, ProcessStartedLine
 from pipeline.report import JobState
 
 SETTINGS = {
@@ -51,12 +52,12 @@ def test_kills_among_the_units_of_a_stage_with_blobs_cost_the_batch_in_flight(tm
 def _probing(fleet: Fleet, killed: set[str]) -> str:
     """A worker, not killed yet, that has begun a batch of the stage and not ended it."""
     with fleet.store() as store:
-        facts = list(read_attempts(store))
-    workers = {fact["session"]: fact["worker"] for fact in facts if fact["fact"] == "process_started"}
-    ended = {fact["attempt"] for fact in facts if fact["fact"] == "attempt_ended"}
-    for fact in facts:
-        if fact["fact"] == "attempt_started" and fact["stage"] == "probe" and fact["attempt"] not in ended:
-            worker = str(workers[fact["attempt"].split("/")[0]])
+        lines = list(read_attempts(store))
+    workers = {line.session: line.worker for line in lines if isinstance(line, ProcessStartedLine)}
+    ended = {line.attempt for line in lines if isinstance(line, AttemptEndedLine)}
+    for line in lines:
+        if isinstance(line, AttemptStartedLine) and line.stage == "probe" and line.attempt not in ended:
+            worker = workers[line.attempt.split("/")[0]]
             if worker not in killed:
                 return worker
     return ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+import json
+from typing import Any, get_args
 
 from damage import VALUES, as_bytes, damaged, damaged_json
 from fuzzing import Target, expect_told
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 
 from cache.journal import decode_lines, encode_line
 from journals.chain import Chain, verify_file
-from journals.facts import FactError, parse_attempt_fact, parse_node_fact, parse_opening
+from journals.facts import FactError
+from journals.lines import AttemptLine, NodeLine, read_attempt_line, read_demand_line, read_node_line
+from journals.node_session import Opening, parse_opening
 
 _AT = "2026-11-21T23:16:42.123+00:00"
 _FACTS: list[dict[str, Any]] = [
@@ -40,6 +43,7 @@ _FACTS: list[dict[str, Any]] = [
     {"fact": "beat", "at": _AT, "worker": "w1"},
     {"fact": "session_closed", "at": _AT, "reason": "aws: taken"},
     {"fact": "price_changed", "at": _AT, "price": "0.1 USD"},
+    {"fact": "job_ended", "at": _AT, "job": "j1", "keys": ["k1"]},
 ]
 _OPENING = {"session": "s", "at": _AT, "booted": _AT, "cloud": "aws", "gpu_names": ["T4"], "price": "0.1 USD"}
 
@@ -65,12 +69,17 @@ def _check_lines(data: bytes) -> None:
 
 def _check_fact(fact: Any) -> None:
     for parse in (
-        lambda: parse_attempt_fact("p", fact),
-        lambda: parse_node_fact("s", fact),
-        lambda: parse_opening(fact),
+        lambda: read_attempt_line(fact),
+        lambda: read_node_line(fact),
+        lambda: read_demand_line(fact),
+        lambda: parse_opening(json.dumps(fact).encode()),
     ):
         try:
-            parse()
+            found = parse()
+            if isinstance(found, Opening):
+                found.fact()
+            elif isinstance(found, get_args(AttemptLine | NodeLine)):
+                found.fact("p")
         except FactError as error:
             expect_told(error)
 

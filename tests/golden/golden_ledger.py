@@ -18,6 +18,21 @@ from cache.envelope import Record
 from cache.store import Store
 from core.keys import Key, canonical_json
 from journals import facts as house
+from journals.lines import (
+    AttemptEndedLine,
+    AttemptStartedLine,
+    BeatLine,
+    EndSeenLine,
+    EngineLoadedLine,
+    EngineTriedLine,
+    JobEndedLine,
+    JobWantedLine,
+    Line,
+    PriceChangedLine,
+    ProcessStartedLine,
+    SessionClosedLine,
+    UnitLine,
+)
 from ledger.api import Workload, counterfactuals
 from ledger.entries import LedgerEntry, Period, Unpriced
 from ledger.price_files import read_rows
@@ -162,8 +177,8 @@ def _write_jobs(store: Store, demand: list[Row]) -> None:
         )
         keys = sorted(map(unit_key, one["units"]))
         lines = [
-            {"fact": "job_wanted", "job": job, "at": one["at"]},
-            {"fact": "job_ended", "job": job, "at": one["until"], "keys": keys},
+            JobWantedLine(job=job, at=one["at"]).entry(),
+            JobEndedLine(job=job, at=one["until"], keys=tuple(keys)).entry(),
         ]
         store.append(("jobs", job, "wants-c.jsonl"), lines)
 
@@ -171,39 +186,53 @@ def _write_jobs(store: Store, demand: list[Row]) -> None:
 def _machine_lines(fact: Row) -> list[Row]:
     if fact["kind"] == "worker_alive":
         return [
-            {"fact": "beat", "at": (_EPOCH + timedelta(milliseconds=at)).isoformat(), "worker": fact["worker"]}
+            BeatLine(at=(_EPOCH + timedelta(milliseconds=at)).isoformat(), worker=fact["worker"]).entry()
             for at in beats(fact)
         ]
     if fact["kind"] == "price_changed":
-        return [{"fact": "price_changed", "at": fact["at"], "price": fact["price"]}]
-    return [{"fact": "session_closed", "at": fact["at"], "reason": fact["reason"], "worker": fact["worker"]}]
+        return [PriceChangedLine(at=fact["at"], price=fact["price"]).entry()]
+    return [SessionClosedLine(at=fact["at"], reason=fact["reason"], worker=fact["worker"]).entry()]
 
 
 def _process_line(fact: Row, language: Mapping[str, str]) -> Row:
-    same = {name: fact[name] for name in ("at", "stage", "engine", "provider", "usage") if name in fact}
+    same = {name: fact[name] for name in ("at", "stage", "engine", "provider") if name in fact}
     took = fact.get("took_ms", fact.get("engine_ms", 0))
     seconds = f"{took // 1000}.{took % 1000:03d}"
+    line: Line
     match fact["kind"]:
         case "process_started":
             node = fact.get("machine") or fact["process"]
-            name, more = "process_started", {"node": node, "worker": fact.get("worker", "")}
+            line = ProcessStartedLine(node=node, worker=fact.get("worker", ""), **same)
         case "process_ended":
-            name, more = "process_ended", {"process": fact["process"]}
+            line = EndSeenLine(process=fact["process"], **same)
         case "batch_started":
-            units = [
-                {"key": unit_key(unit), "audio_ms": speech_ms, "language": language.get(unit, "")}
-                for unit, speech_ms, _ in fact["units"]
-            ]
-            kind = {"fake": fact.get("fake", False), "remote": fact.get("remote", False)}
-            jobs = {"jobs": [job_id(job) for _, _, job in fact["units"]], "estimated": fact.get("expected_usage", {})}
-            name, more = "attempt_started", {"attempt": fact["batch"], "units": units, **kind, **jobs}
+            line = AttemptStartedLine(
+                attempt=fact["batch"],
+                units=tuple(
+                    UnitLine(unit_key(unit), speech_ms, language.get(unit, "")) for unit, speech_ms, _ in fact["units"]
+                ),
+                jobs=tuple(job_id(job) for _, _, job in fact["units"]),
+                fake=fact.get("fake", False),
+                remote=fact.get("remote", False),
+                estimated=fact.get("expected_usage", {}),
+                **same,
+            )
         case "batch_ended":
-            ended = {"attempt": fact["batch"], "engine_seconds": seconds, "yielded": fact["results"], "usage": {}}
-            left = {"left": [unit_key(unit) for unit in fact["untouched"]]} if "untouched" in fact else {}
-            name, more = "attempt_ended", ended | left
-        case kind_of_engine_fact:
-            name, more = kind_of_engine_fact, {"seconds": seconds}
-    return {"fact": name, **more, **same}
+            line = AttemptEndedLine(
+                attempt=fact["batch"],
+                engine_seconds=seconds,
+                yielded=fact["results"],
+                usage=fact.get("usage", {}),
+                left=tuple(map(unit_key, fact.get("untouched", ()))),
+                **same,
+            )
+        case "engine_loaded":
+            line = EngineLoadedLine(seconds=seconds, **same)
+        case "engine_tried":
+            line = EngineTriedLine(seconds=seconds, **same)
+        case other:
+            raise ValueError(f"no fact is called {other!r}")
+    return line.entry()
 
 
 # -- what came of them ---------------------------------------------------------------------------------------

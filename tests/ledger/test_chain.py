@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cache.journal import decode_lines, encode_line
+from cache.journal import decode_lines, encode_body, encode_line
 from core.keys import digest_bytes
 from journals.chain import (
     Anchor,
@@ -18,7 +18,6 @@ from journals.chain import (
     FileCheck,
     Flaw,
     LogProblem,
-    body_of,
     hash_of,
     join_checks,
     verify,
@@ -59,7 +58,7 @@ def test_an_untouched_journal_has_no_problem_and_the_store_reads_it() -> None:
     read = decode_lines(data)
     assert read.damaged == 0
     assert [{k: v for k, v in entry.items() if k not in ("n", "prev")} for entry in read.entries] == facts()
-    assert check.attempts == {ATTEMPT: hash_of(body_of(read.entries[1]))}
+    assert check.attempts == {ATTEMPT: hash_of(encode_body(read.entries[1]))}
 
 
 @pytest.mark.parametrize("change", [lambda b: b ^ 1, lambda b: b ^ 0x80, lambda b: 10, lambda b: 0, lambda b: 32])

@@ -18,6 +18,7 @@ from segue_process import COMMAND, FAKES, Ended, Place, SegueProcess, run_segue
 from cache.store import Store
 from jobs.submissions import QueueView, read_view
 from journals.attempts import read_attempts
+from journals.lines import AttemptEndedLine, AttemptStartedLine
 from pipeline.report import JobState
 
 ENDED = frozenset({JobState.DONE, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED})
@@ -161,18 +162,18 @@ class FleetAttempt:
 
 def read_fleet_attempts(store: Store) -> list[FleetAttempt]:
     """Every attempt in a store's journals, by the time of its start."""
-    facts = list(read_attempts(store))
-    ends = {fact["attempt"]: _seconds(fact["at"]) for fact in facts if fact["fact"] == "attempt_ended"}
+    lines = list(read_attempts(store))
+    ends = {line.attempt: _seconds(line.at) for line in lines if isinstance(line, AttemptEndedLine)}
     found = [
         FleetAttempt(
-            id=fact["attempt"],
-            stage=fact["stage"],
-            units={unit["key"]: unit["audio_ms"] for unit in fact["units"]},
-            at=_seconds(fact["at"]),
-            ended_at=ends.get(fact["attempt"]),
+            id=line.attempt,
+            stage=line.stage,
+            units={unit.key: unit.audio_ms for unit in line.units},
+            at=_seconds(line.at),
+            ended_at=ends.get(line.attempt),
         )
-        for fact in facts
-        if fact["fact"] == "attempt_started"
+        for line in lines
+        if isinstance(line, AttemptStartedLine)
     ]
     return sorted(found, key=lambda attempt: attempt.at)
 

@@ -13,6 +13,7 @@ from segue_process import SegueProcess
 
 from cache.store import Store
 from journals.attempts import read_attempts
+from journals.lines import ProcessStartedLine
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def session_of(attempt: str) -> str:
 
 def attempt_owners(store: Store) -> Mapping[str, str]:
     """Journal -> the worker that wrote it."""
-    return {fact["session"]: fact["worker"] for fact in read_attempts(store) if fact["fact"] == "process_started"}
+    return {line.session: line.worker for line in read_attempts(store) if isinstance(line, ProcessStartedLine)}
 
 
 def process_tree(worker: SegueProcess) -> list[psutil.Process]:

@@ -11,6 +11,7 @@ from spoken import SPEECH
 
 from cache.store import Store
 from journals.attempts import read_attempts
+from journals.lines import AttemptStartedLine
 from pipeline.executor import Executor
 from pipeline.inputs.requests import RunOptions, gather, make_entries
 from pipeline.progress import Silence
@@ -53,9 +54,9 @@ class Bench:
     def computed(self) -> dict[str, int]:
         """Units given to engines so far, by stage."""
         counts: dict[str, int] = {}
-        for fact in read_attempts(Store.open(self.folder / "home")):
-            if fact["fact"] == "attempt_started":
-                counts[fact["stage"]] = counts.get(fact["stage"], 0) + len(fact["units"])
+        for line in read_attempts(Store.open(self.folder / "home")):
+            if isinstance(line, AttemptStartedLine):
+                counts[line.stage] = counts.get(line.stage, 0) + len(line.units)
         return counts
 
     def document(self, stem: str = "tickets") -> dict[str, Any]:

@@ -9,7 +9,20 @@ from typing import Any
 
 from cache.envelope import Record
 from cache.store import Store
-from core.keys import Key, canonical_json, digest_value
+from core.keys import Key, digest_value
+from journals.lines import (
+    AttemptEndedLine,
+    AttemptStartedLine,
+    BeatLine,
+    EngineLoadedLine,
+    JobEndedLine,
+    JobWantedLine,
+    Line,
+    ProcessStartedLine,
+    SessionClosedLine,
+    UnitLine,
+)
+from journals.node_session import Opening
 
 WHISPER = "faster-whisper base int8"
 #: 2026-10-31 23:00 UTC, an hour before a month ends.
@@ -43,30 +56,20 @@ class Journals:
 
     def node(self, session: str, began: float, ended: float | None, price: str = "", **facts: Any) -> None:
         """A machine; without an end it died after its last beat."""
-        opening = {"v": 1, "session": session, "at": self.at(began), "price": price, "worker": f"w-{session}", **facts}
-        self.store.write_once(("nodes", session, "opened.json"), canonical_json(opening))
-        beats = [{"fact": "beat", "at": self.at(began), "worker": f"w-{session}"}]
+        opening = Opening(session=session, at=self.at(began), price=price, worker=f"w-{session}", **facts)
+        self.store.write_once(("nodes", session, "opened.json"), opening.encode())
+        lines: list[Line] = [BeatLine(at=self.at(began), worker=f"w-{session}")]
         if ended is not None:
-            beats.append({"fact": "session_closed", "at": self.at(ended), "reason": "done", "worker": f"w-{session}"})
-        self.store.append(("nodes", session, "beats-1.jsonl"), beats)
+            lines.append(SessionClosedLine(at=self.at(ended), reason="done", worker=f"w-{session}"))
+        self.store.append(("nodes", session, "beats-1.jsonl"), [line.entry() for line in lines])
 
     def process(self, name: str, began: float, node: str = "") -> None:
         """A process; without a node it is an embedded run."""
         worker = f"w-{node}" if node else ""
-        fact = {
-            "fact": "process_started",
-            "session": name,
-            "node": node or name,
-            "worker": worker,
-            "at": self.at(began),
-        }
-        self._append(name, fact)
+        self._append(name, ProcessStartedLine(session=name, node=node or name, worker=worker, at=self.at(began)))
 
     def loaded(self, process: str, at: float, seconds: str, stage: str = "transcribe") -> None:
-        self._append(
-            process,
-            {"fact": "engine_loaded", "stage": stage, "engine": WHISPER, "at": self.at(at), "seconds": seconds},
-        )
+        self._append(process, EngineLoadedLine(stage=stage, engine=WHISPER, at=self.at(at), seconds=seconds))
 
     def attempt(
         self,
@@ -82,33 +85,20 @@ class Journals:
         name = f"{process}/{stage}/{number}"
         usage: Mapping[str, int] = facts.pop("usage", {})
         languages = facts.pop("languages", {})
-        begun = {
-            "fact": "attempt_started",
-            "attempt": name,
-            "stage": stage,
-            "at": self.at(at),
-            "engine": WHISPER,
-            "provider": "faster-whisper",
-            "fake": False,
-            "remote": False,
-            "estimated": {},
-            "units": [
-                {"key": key(unit), "audio_ms": audio_ms, "language": languages.get(unit, "")}
-                for unit, audio_ms, _ in units
-            ],
-            "jobs": [whose for _, _, whose in units],
-            **facts,
-        }
-        self._append(process, begun)
+        engine = {"engine": WHISPER, "provider": "faster-whisper", **facts}
+        given = tuple(UnitLine(key(unit), audio_ms, languages.get(unit, "")) for unit, audio_ms, _ in units)
+        jobs = tuple(whose for _, _, whose in units)
+        self._append(
+            process, AttemptStartedLine(attempt=name, stage=stage, at=self.at(at), units=given, jobs=jobs, **engine)
+        )
         if seconds is not None:
-            ended = {
-                "fact": "attempt_ended",
-                "attempt": name,
-                "at": self.at(at + seconds),
-                "engine_seconds": f"{seconds:.3f}",
-                "yielded": len(units),
-                "usage": usage,
-            }
+            ended = AttemptEndedLine(
+                attempt=name,
+                at=self.at(at + seconds),
+                engine_seconds=f"{seconds:.3f}",
+                yielded=len(units),
+                usage=usage,
+            )
             self._append(process, ended)
         return name
 
@@ -118,11 +108,11 @@ class Journals:
 
     def wanted(self, whose: str, at: float, until: float | None, units: Sequence[str], writer: str = "c") -> None:
         """The job wanted these units."""
-        facts: list[dict[str, Any]] = [{"fact": "job_wanted", "job": whose, "at": self.at(at)}]
+        lines: list[Line] = [JobWantedLine(job=whose, at=self.at(at))]
         if until is not None:
-            keys = sorted(key(unit) for unit in units)
-            facts.append({"fact": "job_ended", "job": whose, "at": self.at(until), "keys": keys})
-        self.store.append(("jobs", whose, f"wants-{writer}.jsonl"), facts)
+            keys = tuple(sorted(key(unit) for unit in units))
+            lines.append(JobEndedLine(job=whose, at=self.at(until), keys=keys))
+        self.store.append(("jobs", whose, f"wants-{writer}.jsonl"), [line.entry() for line in lines])
 
-    def _append(self, process: str, fact: dict[str, Any]) -> None:
-        self.store.append(("attempts", f"{process}.jsonl"), [fact])
+    def _append(self, process: str, line: Line) -> None:
+        self.store.append(("attempts", f"{process}.jsonl"), [line.entry()])

@@ -12,11 +12,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from msgspec import convert
+from msgspec import convert, to_builtins
 from notice_box import wait_until
 
 from cache.store import Store
 from core.version import VERSION
+from journals.lines import BeatLine
 from journals.node_session import NodeFacts, NodeSession
 from worker.emulator import EmulatorPlan, MetadataEmulator, Scenario
 from worker.node import read_node
@@ -73,19 +74,19 @@ def test_without_a_cloud_the_machine_speaks_for_itself() -> None:
     assert (facts.cloud, facts.instance_id, facts.spot) == ("", "", None)
     assert facts.host
     assert facts.boot_id
-    assert re.fullmatch("[0-9a-f]{24}", facts.session)
+    assert re.fullmatch("[0-9a-f]{24}", facts.session_id)
     assert facts == read_node("none")
 
 
 def test_facts_survive_json_and_names_that_a_later_version_adds() -> None:
-    value = json.loads(json.dumps(FACTS.as_json()))
+    value = json.loads(json.dumps(to_builtins(FACTS)))
     assert convert({**value, "later": 1}, NodeFacts) == FACTS
     assert FACTS.describe() == "azure Standard_NC4as_T4_v3 westeurope-1 spot, 1 x Tesla T4"
 
 
 def test_a_session_is_one_boot_of_one_machine() -> None:
     def session(**changes: str) -> str:
-        return NodeFacts(**{"instance_id": "i-1", "host": "a", "boot_id": "b1", **changes}).session  # type: ignore[arg-type]
+        return NodeFacts(**{"instance_id": "i-1", "host": "a", "boot_id": "b1", **changes}).session_id  # type: ignore[arg-type]
 
     assert session() == session(host="another container")
     assert session() != session(boot_id="b2")
@@ -134,8 +135,8 @@ def test_gpus_are_read_from_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert driver.open == 0
     with Store.open(tmp_path / "home") as store:
         session = NodeSession.open(store, facts, "", worker="w1", interval=0.02)
-        wait_until(lambda: any(_journals(store, facts.session)))
-        beat = _journals(store, facts.session)[0][0]
+        wait_until(lambda: any(_journals(store, facts.session_id)))
+        beat = _journals(store, facts.session_id)[0][0]
         assert (beat["gpu_util"], beat["gpu_mem_mib"]) == (85, 5 * 1024)
         session.close("told")
     assert driver.open == 0
@@ -150,14 +151,14 @@ def test_the_first_process_of_a_vm_opens_the_session_and_others_read_it(tmp_path
     with Store.open(tmp_path / "home") as store:
         first = NodeSession.open(store, FACTS, "0.149 USD", worker="w1", interval=0.02)
         second = NodeSession.open(store, FACTS, "9 USD", worker="w2", interval=0.02)
-        assert first.session == second.session == FACTS.session
+        assert first.session == second.session == FACTS.session_id
         assert first.opened == second.opened
         opened = first.opened
-        assert (opened["price"], opened["worker"], opened["version"]) == ("0.149 USD", "w1", VERSION)
-        assert opened["spot"] is True
-        assert convert(opened, NodeFacts) == FACTS
-        assert datetime.fromisoformat(opened["at"]).utcoffset() is not None
-        wait_until(lambda: [len(entries) >= 2 for entries in _journals(store, FACTS.session)] == [True, True])
+        assert (opened.price, opened.worker, opened.version) == ("0.149 USD", "w1", VERSION)
+        assert opened.spot is True
+        assert convert(to_builtins(opened), NodeFacts) == FACTS
+        assert datetime.fromisoformat(opened.at).utcoffset() is not None
+        wait_until(lambda: [len(entries) >= 2 for entries in _journals(store, FACTS.session_id)] == [True, True])
         first.close("told: SIGTERM")
         second.close("notice: azure")
 
@@ -166,22 +167,22 @@ def test_a_worker_that_starts_with_another_price_notes_a_step(tmp_path: Path) ->
     """A price is in force until a later worker of the machine says another; one without a price says none."""
     with Store.open(tmp_path / "home") as store:
         for worker, price in enumerate(("0.149 USD", "0.149 USD", "0.2 USD", "", "0.2 USD", "0.149 USD")):
-            known = len(_journals(store, FACTS.session))
+            known = len(_journals(store, FACTS.session_id))
             session = NodeSession.open(store, FACTS, price, worker=f"w{worker}")
-            wait_until(lambda known=known: len(_journals(store, FACTS.session)) > known)
+            wait_until(lambda known=known: len(_journals(store, FACTS.session_id)) > known)
             assert session.others() == 0
             session.close("told")
-        told = sorted((fact for journal in _journals(store, FACTS.session) for fact in journal), key=_moment)
+        told = sorted((fact for journal in _journals(store, FACTS.session_id) for fact in journal), key=_moment)
         steps = [(fact["worker"], fact["price"]) for fact in told if fact["fact"] == "price_changed"]
         assert steps == [("w2", "0.2 USD"), ("w5", "0.149 USD")]
-        assert json.loads(store.read_document(("nodes", FACTS.session, "opened.json")) or "")["price"] == "0.149 USD"
+        assert json.loads(store.read_document(("nodes", FACTS.session_id, "opened.json")) or "")["price"] == "0.149 USD"
 
 
 def test_a_step_of_the_price_does_not_hide_that_its_worker_is_alive(tmp_path: Path) -> None:
     with Store.open(tmp_path / "home") as store:
         first = NodeSession.open(store, FACTS, "1 USD", worker="w1")
         second = NodeSession.open(store, FACTS, "2 USD", worker="w2")
-        wait_until(lambda: sorted(map(len, _journals(store, FACTS.session))) == [1, 2])
+        wait_until(lambda: sorted(map(len, _journals(store, FACTS.session_id))) == [1, 2])
         first.close("notice")
         assert first.others() == 1
         second.close("notice")
@@ -194,10 +195,10 @@ def _moment(fact: dict[str, object]) -> str:
 def test_beats_and_the_end_of_each_process_are_in_its_own_journal(tmp_path: Path) -> None:
     with Store.open(tmp_path / "home") as store:
         session = NodeSession.open(store, FACTS, "", worker="w1", interval=0.02)
-        wait_until(lambda: any(len(entries) >= 3 for entries in _journals(store, FACTS.session)))
+        wait_until(lambda: any(len(entries) >= 3 for entries in _journals(store, FACTS.session_id)))
         session.close("told")
         session.close("again")
-        ((*beats, last),) = _journals(store, FACTS.session)
+        ((*beats, last),) = _journals(store, FACTS.session_id)
         assert {beat["fact"] for beat in beats} == {"beat"}
         assert {beat["worker"] for beat in beats} == {"w1"}
         assert all({"gpu_util", "gpu_mem_mib"} <= set(beat) for beat in beats)
@@ -209,9 +210,9 @@ def test_the_last_process_to_leave_knows_that_it_is_the_last(tmp_path: Path) -> 
     with Store.open(tmp_path / "home") as store:
         first = NodeSession.open(store, FACTS, "", worker="w1")
         second = NodeSession.open(store, FACTS, "", worker="w2")
-        wait_until(lambda: [len(entries) for entries in _journals(store, FACTS.session)] == [1, 1])
-        long_ago = {"fact": "beat", "at": "2020-01-01T00:00:00.000+00:00", "worker": "killed"}
-        store.append(("nodes", FACTS.session, "beats-1-0.jsonl"), [long_ago])
+        wait_until(lambda: [len(entries) for entries in _journals(store, FACTS.session_id)] == [1, 1])
+        long_ago = BeatLine(at="2020-01-01T00:00:00.000+00:00", worker="killed")
+        store.append(("nodes", FACTS.session_id, "beats-1-0.jsonl"), [long_ago.entry()])
         first.close("notice")
         assert first.others() == 1
         second.close("notice")
@@ -221,7 +222,7 @@ def test_the_last_process_to_leave_knows_that_it_is_the_last(tmp_path: Path) -> 
 def test_a_damaged_opening_is_written_anew(tmp_path: Path) -> None:
     with Store.open(tmp_path / "home") as store:
         NodeSession.open(store, FACTS, "1 USD").close("told")
-        path = tmp_path / "home" / "nodes" / FACTS.session / "opened.json"
+        path = tmp_path / "home" / "nodes" / FACTS.session_id / "opened.json"
         path.chmod(0o600)
         path.write_bytes(b"x" * 40)
         session = NodeSession.open(store, FACTS, "2 USD")
@@ -244,7 +245,7 @@ def test_a_killed_process_leaves_its_beats_and_no_end(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == b"open\n"
-        session = NodeFacts(boot_id="b", host="h").session
+        session = NodeFacts(boot_id="b", host="h").session_id
         with Store.open(tmp_path / "home") as store:
             wait_until(lambda: any(len(entries) >= 2 for entries in _journals(store, session)))
             process.kill()
@@ -261,12 +262,12 @@ def test_a_disk_in_trouble_is_said_once_and_the_beats_go_on(tmp_path: Path) -> N
     lines: list[str] = []
     with Store.open(tmp_path / "home") as store:
         session = NodeSession.open(store, FACTS, "", worker="w1", interval=0.02, say=lines.append)
-        wait_until(lambda: _journals(store, FACTS.session))
+        wait_until(lambda: _journals(store, FACTS.session_id))
         home, away = tmp_path / "home", tmp_path / "away"
         home.rename(away)
         wait_until(lambda: lines)
         away.rename(home)
-        before = len(_journals(store, FACTS.session)[0])
-        wait_until(lambda: len(_journals(store, FACTS.session)[0]) > before)
+        before = len(_journals(store, FACTS.session_id)[0])
+        wait_until(lambda: len(_journals(store, FACTS.session_id)[0]) > before)
         assert len(lines) == 1
         session.close("told")

@@ -10,6 +10,7 @@ import pytest
 from worker_bench import WorkerBench, keys_of, struck, wait_until
 
 from core.keys import Key
+from journals.lines import AttemptStartedLine, EngineLoadedLine, ProcessStartedLine
 from pipeline.job import SPEECH
 from pipeline.jobs import JobFolder
 
@@ -36,10 +37,10 @@ def test_a_message_is_computed_from_end_to_end(bench: WorkerBench):
     assert bench.unleased(first)
     assert bench.broker.workers() == []
     # The books say whose process it was, and how long its engines took to load.
-    (process,) = bench.facts("process_started")
-    assert (process["worker"], process["node"]) == (worker.name, info["node"])
-    assert {fact["stage"] for fact in bench.facts("engine_loaded")} == {"transcribe", "translate"}
-    assert {fact["attempt"].split("/")[0] for fact in bench.facts("attempt_started")} == {process["session"]}
+    (process,) = bench.lines(ProcessStartedLine)
+    assert (process.worker, process.node) == (worker.name, info["node"])
+    assert {line.stage for line in bench.lines(EngineLoadedLine)} == {"transcribe", "translate"}
+    assert {line.attempt.split("/")[0] for line in bench.lines(AttemptStartedLine)} == {process.session}
 
 
 def test_a_duplicated_message_is_computed_once(bench: WorkerBench):

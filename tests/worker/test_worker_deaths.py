@@ -15,6 +15,7 @@ from accounting.facts import FactReader
 from accounting.verify import verify_store
 from engines.transcribe.fake import DEATH_STATUS
 from journals.facts import ProcessEnded
+from journals.lines import EngineTriedLine
 from pipeline.jobs import JobFolder
 
 
@@ -138,7 +139,7 @@ def test_an_engine_that_hangs_is_ended_and_its_unit_fails_alone(bench: WorkerBen
     assert bench.missing(message) == keys_of(message, [3])
     (reason,) = JobFolder(bench.store, plan.job_id).failures().values()
     assert "the engine hung" in reason
-    assert [fact["stage"] for fact in bench.facts("engine_tried")] == ["transcribe"]
+    assert [line.stage for line in bench.lines(EngineTriedLine)] == ["transcribe"]
     assert worker.process.poll() is None
 
 

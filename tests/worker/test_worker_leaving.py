@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from worker_bench import WorkerBench, wait_until
 
+from journals.lines import AttemptEndedLine, AttemptStartedLine
 from pipeline.jobs import JobFolder
 from worker.emulator import MetadataEmulator
 from worker.notices.metadata import Cloud
@@ -42,19 +43,19 @@ def test_a_file_is_a_notice_and_what_the_engine_yields_before_the_deadline_is_ke
     notice = bench.folder / "go"
     message = bench.send(bench.message(bench.plan(8)))
     worker = bench.start(fake_delay_ms=100, preemption="file", preemption_file=notice, batch_size=8)
-    wait_until(lambda: bench.facts("attempt_started"), lambda: bench.said)
+    wait_until(lambda: bench.lines(AttemptStartedLine), lambda: bench.said)
     notice.touch()
     assert worker.wait() == 0, worker.text
     # The chunk in flight was finished, and only then did the worker go.
     assert bench.missing(message) == set()
-    assert bench.facts("attempt_ended")[0]["yielded"] == 8
+    assert bench.lines(AttemptEndedLine)[0].yielded == 8
     assert bench.broker.waiting(bench.queue(message.stage)) == [message.batch]
 
 
 def test_an_engine_that_yields_nothing_does_not_keep_a_worker_past_its_deadline(bench: WorkerBench):
     message = bench.send(bench.message(bench.plan(2)))
     worker = bench.start(fake_faults="hang:1", grace_seconds=2)
-    wait_until(lambda: bench.facts("attempt_started"), lambda: bench.said)
+    wait_until(lambda: bench.lines(AttemptStartedLine), lambda: bench.said)
     assert worker.leave() == 0, worker.text
     assert len(bench.missing(message)) == 2
     assert bench.broker.waiting(bench.queue(message.stage)) == [message.batch]

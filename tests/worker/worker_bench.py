@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.request import urlopen
 
 import numpy as np
@@ -28,6 +28,7 @@ from engines.transcribe.fake import clip_digest, is_chosen
 from engines.transcribe.interface import Clip
 from jobs.submissions import Priority
 from journals.attempts import read_attempts
+from journals.lines import AttemptStartedLine, Line
 from pipeline.job import SPEECH, JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
 from pipeline.jobs import JobFolder
 from pipeline.lookup import ref_of
@@ -53,6 +54,8 @@ consumer._RETRY_S = 0.1
 supervisor._STORE_PAUSE_S = 0.5
 main.main()
 """
+
+_Line = TypeVar("_Line", bound=Line)
 
 
 def wait_until(condition: Callable[[], Any], what: Callable[[], str] = lambda: "it") -> Any:
@@ -263,11 +266,10 @@ class WorkerBench:
 
     def computed(self) -> Counter[str]:
         """How often each unit was given to an engine."""
-        facts = read_attempts(self.store)
-        return Counter(u["key"] for fact in facts if fact["fact"] == "attempt_started" for u in fact["units"])
+        return Counter(unit.key for line in self.lines(AttemptStartedLine) for unit in line.units)
 
-    def facts(self, name: str) -> list[dict[str, Any]]:
-        return [fact for fact in read_attempts(self.store) if fact["fact"] == name]
+    def lines(self, kind: type[_Line]) -> list[_Line]:
+        return [line for line in read_attempts(self.store) if isinstance(line, kind)]
 
     # -- workers ---------------------------------------------------------------------------------------------
 

@@ -25,7 +25,8 @@ from engines.translate.chat import ChatClient, Patience, RequestsStoppedError, R
 from engines.translate.interface import Line, Translation, TranslationTask
 from engines.translate.retry import RetryPolicy
 from journals.attempts import AttemptJournal, read_attempts
-from journals.facts import AttemptEnded, AttemptStarted, parse_attempt_fact
+from journals.facts import AttemptEnded, AttemptStarted
+from journals.lines import AttemptEndedLine
 from ledger.activity import Share
 from ledger.demand import Demand
 from ledger.entries import Bucket, LedgerEntry, Quality
@@ -213,7 +214,7 @@ def test_a_stopped_batch_pays_for_what_was_asked_and_never_came(
     journal, wanted = AttemptJournal(store), units(6)
     with translator(honest, silent) as (engine, endpoint):
         run_units(wanted, plan_of, engine, store, journal, settled.append, after_requests(endpoint, 3))
-    facts = [parse_attempt_fact("p", raw) for raw in read_attempts(store)]
+    facts = [line.fact("p") for line in read_attempts(store)]
     (started,) = [fact for fact in facts if isinstance(fact, AttemptStarted)]
     (ended,) = [fact for fact in facts if isinstance(fact, AttemptEnded)]
     assert len(settled) == ended.yielded == 1
@@ -240,9 +241,9 @@ def test_a_stopped_batch_keeps_the_answers_that_were_under_way(tmp_path: Path) -
     assert sorted(outcome.unit.window for outcome in settled) == [0, 1]
     assert all(store.get(outcome.unit.key) for outcome in settled)
     assert ran.attempt
-    (ended,) = [fact for fact in read_attempts(store) if fact["fact"] == "attempt_ended"]
-    assert ended["usage"] == {"requests": 2, "input_tokens": 200, "output_tokens": 40}
-    assert len(ended["left"]) == 4
+    (ended,) = [line for line in read_attempts(store) if isinstance(line, AttemptEndedLine)]
+    assert ended.usage == {"requests": 2, "input_tokens": 200, "output_tokens": 40}
+    assert len(ended.left) == 4
 
 
 def test_tokens_that_an_answer_does_not_report_are_charged_as_they_were_expected() -> None:
@@ -263,7 +264,7 @@ def test_an_endpoint_that_nobody_answers_at_charges_nothing(tmp_path: Path) -> N
         lost = openai.open_engine(engine.spec, gone, IMPATIENT)
         with pytest.raises(EngineError):
             run_units(units(1), plan_of, lost, store, journal, lambda _: None)
-    facts = [parse_attempt_fact("p", raw) for raw in read_attempts(store)]
+    facts = [line.fact("p") for line in read_attempts(store)]
     (started,) = [fact for fact in facts if isinstance(fact, AttemptStarted)]
     (ended,) = [fact for fact in facts if isinstance(fact, AttemptEnded)]
     assert list(Fees("", PriceBook(()), Demand(()), None).of(started, ended, [Share(Bucket.BUSY, "job", "", 1)])) == []

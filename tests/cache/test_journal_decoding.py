@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from journals.decoding import json_decoder
+from cache.journal import decode_body
 
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -31,9 +31,9 @@ def test_every_value_is_read_as_the_standard_library_reads_it(value: object, asc
         expected = json.loads(text.decode())
     except ValueError:
         with pytest.raises(ValueError):
-            json_decoder()(text)
+            decode_body(text)
         return
-    assert same(json_decoder()(text), expected)
+    assert same(decode_body(text), expected)
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,11 @@ def test_every_value_is_read_as_the_standard_library_reads_it(value: object, asc
     ],
 )
 def test_odd_texts_are_read_alike(text: bytes) -> None:
-    assert same(json_decoder()(text), json.loads(text))
+    assert same(decode_body(text), json.loads(text))
 
 
 def test_what_is_no_number_is_read_as_before() -> None:
-    assert math.isnan(json_decoder()(b"NaN"))
+    assert math.isnan(decode_body(b"NaN"))
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,4 @@ def test_what_is_no_number_is_read_as_before() -> None:
 )
 def test_what_is_no_json_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError):
-        json_decoder()(text)
+        decode_body(text)
