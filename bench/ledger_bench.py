@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from msgspec import convert, to_builtins
+from msgspec import UNSET, convert, to_builtins
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -120,7 +120,7 @@ class Writer:
                 worker=f"w{worker}",
                 gpu_util=90,
                 gpu_mem_mib=9000,
-                documents={} if place else documents,
+                documents=UNSET if place else documents,
             )
             for place in range(count)
         ]

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from msgspec import UNSET
+
 from cache.store import Store
 from core.specs import FAKE, EngineSpec
 from journals.hash_chained import HashChainedLog
@@ -128,7 +130,7 @@ class AttemptJournal:
             engine_seconds=f"{seconds:.3f}",
             yielded=yielded,
             usage=usage,
-            left=tuple(sorted(left)),
+            left=tuple(sorted(left)) or UNSET,
         )
         self._append(line, durable=False)
 

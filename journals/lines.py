@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar, get_args
 
-from msgspec import Meta, Struct, convert, field, to_builtins
+from msgspec import UNSET, Meta, Struct, UnsetType, convert, field, to_builtins
 from msgspec.json import Decoder
 
 from cache.journal import decode_body
@@ -37,7 +37,7 @@ Count = Annotated[int, Meta(ge=0, le=MOST_USED)]
 _NOTHING = frozenset[str]()
 
 
-class Line(Struct, frozen=True, kw_only=True, gc=False, tag_field="fact", omit_defaults=True):
+class Line(Struct, frozen=True, kw_only=True, gc=False, tag_field="fact"):
     """What every line has."""
 
     #: When.
@@ -72,7 +72,7 @@ class ProcessEndedLine(Line, frozen=True, kw_only=True, tag="process_ended"):
         return ProcessEnded(process, parse_instant(self.at))
 
 
-class UnitLine(Struct, frozen=True, gc=False, omit_defaults=True):
+class UnitLine(Struct, frozen=True, gc=False):
     """One unit of a batch, as `AttemptStartedLine` has it."""
 
     #: Key of the unit's record.
@@ -136,8 +136,8 @@ class AttemptEndedLine(Line, frozen=True, kw_only=True, tag="attempt_ended"):
     yielded: Count
     #: What it used, by meter; `believable_counts` of it count.
     usage: Any
-    #: Keys of units that the engine was stopped before.
-    left: tuple[str, ...] = ()
+    #: Keys of units that the engine was stopped before; not there for none.
+    left: tuple[str, ...] | UnsetType = UNSET
 
     def fact(self, process: str) -> AttemptEnded:
         left = frozenset(self.left) if self.left else _NOTHING
@@ -182,8 +182,8 @@ class BeatLine(Line, frozen=True, kw_only=True, tag="beat"):
     gpu_util: int | None = None
     #: Memory in use on all GPUs, in MiB.
     gpu_mem_mib: int | None = None
-    #: SHA-256 of documents that the writer knew, by path below home.
-    documents: dict[str, str] = field(default_factory=dict)
+    #: SHA-256 of documents that the writer knew, by path below home; not there for none.
+    documents: dict[str, str] | UnsetType = UNSET
 
     def fact(self, session: str) -> Beat:
         return Beat(session, parse_instant(self.at), self.worker)

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, convert, structs, to_builtins
+from msgspec import UNSET, Struct, UnsetType, convert, structs, to_builtins
 
 from cache.journal import decode_body
 from cache.store import Store
@@ -45,7 +45,7 @@ _SESSION_DIGITS = 24
 _OPENING_TRIES = 3
 
 
-class NodeFacts(Struct, frozen=True, kw_only=True):
+class NodeFacts(Struct, frozen=True):
     """What is known of the machine; empty where nobody says."""
 
     #: azure, aws or gcp; empty outside of them.
@@ -350,7 +350,7 @@ class NodeSession:
 
     def _beat(self) -> None:
         gpu, now = self._meter.sample(), _now()
-        documents: dict[str, str] = {}
+        documents: dict[str, str] | UnsetType = UNSET
         steps: list[PriceChangedLine] = []
         # The first beat knows the opening by its hash; a durable line now and then can be anchored.
         if self._beats == 0:

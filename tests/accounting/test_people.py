@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from job_bench import Bench
+from msgspec import structs
 from spoken import SPEECH
 
 from accounting.facts import FactReader, LedgerFacts
@@ -26,7 +27,7 @@ def test_stage_table_job_total_and_verdict_agree_on_people_to_the_nano_unit(benc
     def as_real(reader: FactReader, *asked: Any) -> LedgerFacts:
         found = facts(reader, *asked)
         real = [
-            replace(fact, fake=False, provider="real") if isinstance(fact, AttemptStarted) else fact
+            structs.replace(fact, fake=False, provider="real") if isinstance(fact, AttemptStarted) else fact
             for fact in found.facts
         ]
         return replace(found, facts=tuple(real))

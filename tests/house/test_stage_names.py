@@ -25,8 +25,6 @@ EXCEPTIONS = {
     ("accounting/report.py", "fake"): "a field of JSON",
     ("accounting/estimate_report.py", "fake"): "a field of JSON",
     ("cli/money/ledger_export.py", "fake"): "a field of CSV and JSON",
-    ("journals/attempts.py", "fake"): "a field of a fact",
-    ("journals/facts.py", "fake"): "a field of a fact",
     ("cli/summary.py", "fake"): "looked for in the line of engines that people are shown",
     ("cli/options.py", "transcriber"): "a setting's name; families of settings come with the engines by API",
     ("cli/options.py", "translator"): "a setting's name; families of settings come with the engines by API",

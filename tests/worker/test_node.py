@@ -226,7 +226,7 @@ def test_a_damaged_opening_is_written_anew(tmp_path: Path) -> None:
         path.chmod(0o600)
         path.write_bytes(b"x" * 40)
         session = NodeSession.open(store, FACTS, "2 USD")
-        assert session.opened["price"] == "2 USD"
+        assert session.opened.price == "2 USD"
         session.close("told")
 
 
