@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,32 +59,31 @@ COMMANDS = (
 )
 
 
-def walk(folder: Path) -> int:
-    """Names and sizes of all files below."""
-    total, folders = 0, [str(folder)]
+def files_below(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """All files below, by the barest way."""
+    folders = [str(folder)]
     while folders:
         with os.scandir(folders.pop()) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
                 else:
-                    total += entry.stat(follow_symlinks=False).st_size
-    return total
+                    yield entry
+
+
+def walk(folder: Path) -> int:
+    """Names and sizes of all files below."""
+    return sum(entry.stat(follow_symlinks=False).st_size for entry in files_below(folder))
 
 
 def read(folder: Path) -> int:
     """Every byte below, hashed."""
-    total, folders = 0, [str(folder)]
-    while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                    continue
-                with open(entry.path, "rb", buffering=0) as file:  # noqa: PTH123 - the barest way
-                    data = file.read()
-                hashlib.sha256(data).digest()
-                total += len(data)
+    total = 0
+    for entry in files_below(folder):
+        with open(entry.path, "rb", buffering=0) as file:  # noqa: PTH123 - the barest way
+            data = file.read()
+        hashlib.sha256(data).digest()
+        total += len(data)
     return total
 
 

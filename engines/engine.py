@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from core.errors import SettingsError
 from core.specs import EngineSpec
 
 #: Asked by an engine between or during its requests: True means that it begins nothing more. A stop is final.
@@ -32,6 +33,13 @@ class EngineChoice:
     revision: str = ""
     #: Output-affecting options, sorted (name, value) pairs of text.
     options: tuple[tuple[str, str], ...] = ()
+
+    def refuse_options(self, what: str, known: tuple[str, ...] = ()) -> None:
+        """Raises SettingsError for an option that ``what`` does not have."""
+        for name, _value in self.options:
+            if name not in known:
+                hint = f"it knows only: {', '.join(known)}" if known else "leave the option out"
+                raise SettingsError(f"{what} has no option {name!r}", hint)
 
 
 @dataclass(frozen=True)

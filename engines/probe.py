@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.errors import SettingsError
 from core.keys import digest_value
 from core.specs import EngineSpec
 from engines.engine import EngineChoice, Result, Stopping, never
@@ -48,8 +47,7 @@ class Tone:
 def freeze(choice: EngineChoice, resources: EngineResources) -> EngineSpec:
     """The fake's spec. Raises SettingsError for any option: it has none."""
     del resources
-    for name, _value in choice.options:
-        raise SettingsError(f"the fake prober has no option {name!r}", "leave the option out")
+    choice.refuse_options("the fake prober")
     return EngineSpec("fake", choice.model or DEFAULT_MODEL, digest_value({"fake-prober": _REVISION}))
 
 

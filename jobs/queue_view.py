@@ -10,6 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from msgspec import convert, to_builtins
+
 from cache.names import JOBS
 from cache.store import Store
 from core.keys import canonical_json
@@ -69,48 +71,13 @@ class QueueView:
 
     def as_json(self) -> dict[str, Any]:
         """The object that `segue jobs --json` prints for a job."""
-        return {
-            "id": self.job_id,
-            "state": str(self.state),
-            "priority": str(self.priority),
-            "owner": self.owner,
-            "labels": dict(self.labels),
-            "media": [str(path) for path in self.media],
-            "submitted_at": self.submitted_at,
-            "units": {stage: list(counts) for stage, counts in self.units.items()},
-            "running": self.running,
-            "waiting_for": self.waiting_for,
-            "reason": self.reason,
-            "duration_ms": self.duration_ms,
-            "speech_ms": self.speech_ms,
-            "updated_at": self.updated_at,
-            "notified": self.notified,
-            "untold": self.untold,
-            "order": self.order,
-        }
+        value: dict[str, Any] = to_builtins(self, enc_hook=str)
+        return {"id": value.pop("job_id"), **value}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> QueueView:
-        """The view that `as_json` wrote."""
-        return cls(
-            job_id=value["id"],
-            state=JobState(value["state"]),
-            priority=Priority(value["priority"]),
-            owner=value["owner"],
-            labels=value["labels"],
-            media=tuple(Path(path) for path in value["media"]),
-            submitted_at=value["submitted_at"],
-            units={stage: (c[0], c[1], c[2], c[3]) for stage, c in value["units"].items()},
-            running=value["running"],
-            waiting_for=value["waiting_for"],
-            reason=value["reason"],
-            duration_ms=value["duration_ms"],
-            speech_ms=value["speech_ms"],
-            updated_at=value["updated_at"],
-            notified=value["notified"],
-            untold=value.get("untold", ""),
-            order=value.get("order", ""),
-        )
+        """The view that `as_json` wrote. Raises ValueError."""
+        return convert({**value, "job_id": value.get("id")}, cls, dec_hook=lambda kind, raw: kind(raw))
 
 
 def write_view(store: Store, view: QueueView) -> None:

@@ -230,7 +230,7 @@ def _named(key: FactKey) -> str:
 
 def _payload(fact: Fact) -> str:
     """A text that is the same for equal facts: mappings by name."""
-    fields = {name: getattr(fact, name) for name in fact.__dataclass_fields__}
+    fields = {name: getattr(fact, name) for name in fact.__struct_fields__}
     for name, value in fields.items():
         if isinstance(value, Mapping):
             fields[name] = sorted(value.items())

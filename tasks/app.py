@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from celery import Celery
 from kombu.entity import Exchange, Queue
@@ -14,10 +14,7 @@ from tasks.messages import BatchMessage
 from tasks.queues import PRIORITY_STEPS, STEP_SEPARATOR
 from tasks.transport import ADDRESS_OPTION, AdmittingTransport
 
-if TYPE_CHECKING:
-    from tasks.consumer import Consumer
-
-__all__ = ["TASK", "app_for", "make_app", "publish", "serve"]
+__all__ = ["TASK", "app_for", "make_app", "publish"]
 
 #: Within kombu's event loop: how often an idle connection is looked after.
 _LOOP_HEALTH_S = 5
@@ -134,17 +131,3 @@ def publish(app: Celery, queue: str, message: BatchMessage) -> None:
         retry=True,
         retry_policy=_RETRY_POLICY,
     )
-
-
-def serve(
-    app: Celery,
-    queues: Sequence[str],
-    handle: Callable[[BatchMessage], None],
-    *,
-    name: str,
-    refused: Callable[[str], None],
-) -> Consumer:
-    """A consumer of the queues, the first ones first among messages of one priority. Its `run` blocks."""
-    from tasks.consumer import Consumer
-
-    return Consumer(app, queues, handle, name=name, refused=refused)

@@ -32,7 +32,10 @@ _REPEAT_S = 30.0
 
 
 class Consumer:
-    """Made by `tasks.app.serve`, for one `run`. One consumer may run at a time in a process."""
+    """Takes messages from queues, the first ones first among messages of one priority, for one `run`, which blocks.
+
+    One consumer may run at a time in a process.
+    """
 
     def __init__(
         self,

@@ -315,11 +315,12 @@ class _Life:
 
     def _consume(self, url: str, queues: Sequence[str], supervisor: Supervisor) -> None:
         """Runs the consumer in a thread of its own: this one has to see signals."""
-        from tasks.app import make_app, serve
+        from tasks.app import make_app
+        from tasks.consumer import Consumer
 
         app = make_app(url, self._context.store.identity.id)
         while not self._leaving():
-            consumer = serve(app, queues, supervisor.handle, name=self._worker, refused=supervisor.refuse)
+            consumer = Consumer(app, queues, supervisor.handle, name=self._worker, refused=supervisor.refuse)
             self._consumer = consumer
             thread = threading.Thread(target=self._guard, args=(consumer,), name="consume", daemon=True)
             thread.start()

@@ -9,7 +9,7 @@ import typer
 
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.exits import Exit
-from cli.money.ledger_options import PriceFlags, currency_of, people_rules, rules_of, with_price_flags
+from cli.money.ledger_options import PriceFlags, currency_of, open_books, people_rules, rules_of, with_price_flags
 from cli.wording import printable
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ def close_command(
     """Freeze a month that is over: its entries stay as they are, and later facts go into the first open month."""
     from accounting.months import close_month
 
-    runtime = open_runtime({"home": home})
-    book, rules = rules_of(runtime, prices)
+    runtime, book, rules = open_books(home, prices)
     people = people_rules(runtime)
     closed = close_month(
         runtime.store, month, book, rules, lambda entries: people.frozen(currency_of(runtime, entries))
@@ -172,8 +171,7 @@ def reconcile_command(
     from accounting.bill import keep_reconciliation, reconcile
     from accounting.bill_file import read_bill
 
-    runtime = open_runtime({"home": home})
-    book, rules = rules_of(runtime, prices)
+    runtime, book, rules = open_books(home, prices)
     found = reconcile(runtime.store, read_bill(file), book, rules)
     keep_reconciliation(runtime.store, found)
     apart = [each for each in found.machines if not each.agrees]

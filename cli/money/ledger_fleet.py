@@ -11,17 +11,8 @@ from rich.text import Text
 from accounting.fleet_ledger import FleetLedger
 from accounting.in_progress import under_way_of
 from accounting.report import unpriced_lines
+from cli.money import ledger_tables as tables
 from cli.money.ledger_screen import BUCKET_WORDS, under_way_text
-from cli.money.ledger_tables import (
-    FINALITY,
-    aligned,
-    amount_text,
-    number_column,
-    priced_cell,
-    print_table,
-    seconds_text,
-    wide_console,
-)
 from cli.wording import printable
 from core.errors import UsageError
 from core.money import Money
@@ -60,26 +51,26 @@ def print_fleet(
     names: Callable[[Sequence[str]], Mapping[str, str]] = lambda _: {},
 ) -> None:
     """The period for people; ``names`` says what the first column's ids are called."""
-    console = wide_console()
-    console.print(Text(f"{_period_text(books.period)}: {FINALITY[books.standing]}", style="bold"))
+    console = tables.wide_console()
+    console.print(Text(f"{_period_text(books.period)}: {tables.FINALITY[books.standing]}", style="bold"))
     if not books.entries and not books.unpriced:
         console.print("nothing was spent; machines and jobs of other months: --since 2026-01-01")
         return
-    print_table(console, _bucket_table(books))
+    tables.print_table(console, _bucket_table(books))
     for line in unpriced_lines(books.unpriced)[:_MOST_ROWS]:
         console.print(Text(f"UNPRICED {printable(line)}", style="bold red"), soft_wrap=True)
     fake = books.totals.whole(fake=True)
     if fake:
-        said = ", ".join(f"{amount_text(Money(nano, currency))} {currency}" for currency, nano in fake.items())
+        said = ", ".join(f"{tables.amount_text(Money(nano, currency))} {currency}" for currency, nano in fake.items())
         console.print(Text(f"{said} of this went to fake engines", style="yellow"))
     open_now = under_way_of(books.entries, books.unpriced, books.folded.under_way)
     if open_now is not None:
         console.print(Text(under_way_text(open_now), style="yellow"))
     if books.late:
-        said = ", ".join(f"{amount_text(Money(nano, name))} {name}" for name, nano in _sums(books).items())
+        said = ", ".join(f"{tables.amount_text(Money(nano, name))} {name}" for name, nano in _sums(books).items())
         console.print(f"{said} of this are corrections of closed months")
     console.print("")
-    print_table(console, _table(table, by, unpriced_times(books, by), names))
+    tables.print_table(console, _table(table, by, unpriced_times(books, by), names))
 
 
 def _sums(books: FleetLedger) -> dict[str, int]:
@@ -125,10 +116,10 @@ def _bucket_table(books: FleetLedger) -> Table:
     texts = _texts(found, currencies, whole)
     for currency in currencies:
         known = Money(whole[currency], currency) if currency in whole else None
-        footer = priced_cell(texts[currency](known), known=known is not None, missing=bool(books.unpriced))
-        number_column(table, currency, footer)
+        footer = tables.priced_cell(texts[currency](known), known=known is not None, missing=bool(books.unpriced))
+        tables.number_column(table, currency, footer)
     time = sum(sums.ms for each in found.values() for sums in each.values()) + sum(missing.values())
-    number_column(table, "node time", seconds_text(time))
+    tables.number_column(table, "node time", tables.seconds_text(time))
     for bucket in Bucket:
         if bucket.value in found or bucket.value in missing:
             cells = _cells(found.get(bucket.value, {}), texts, missing.get(bucket.value))
@@ -155,8 +146,8 @@ def _table(
     # An id is copied: it is not broken.
     shown.add_column(f"by {by}", overflow="fold", no_wrap=bool(known))
     for currency in currencies:
-        number_column(shown, currency)
-    number_column(shown, "node time")
+        tables.number_column(shown, currency)
+    tables.number_column(shown, "node time")
     if known:
         shown.add_column("", overflow="fold", min_width=10)
     for name in ordered[:_MOST_ROWS]:
@@ -181,7 +172,7 @@ def _texts(
     for currency in currencies:
         amounts = [sums[currency].nano for sums in table.values() if currency in sums]
         amounts += [whole[currency]] if currency in whole else []
-        found[currency] = aligned(Money(nano, currency) for nano in amounts)
+        found[currency] = tables.aligned(Money(nano, currency) for nano in amounts)
     return found
 
 
@@ -192,6 +183,6 @@ def _cells(
     amounts: list[str | Text] = []
     for currency, text in texts.items():
         known = Money(sums[currency].nano, currency) if currency in sums else None
-        amounts.append(priced_cell(text(known), known=bool(sums), missing=missing is not None))
+        amounts.append(tables.priced_cell(text(known), known=bool(sums), missing=missing is not None))
     time = sum(one.ms for one in sums.values()) + (missing or 0)
-    return [*amounts, seconds_text(time) if time else ""]
+    return [*amounts, tables.seconds_text(time) if time else ""]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.context import open_runtime
 from cli.signatures import with_fields
 from core.errors import UsageError
 
@@ -90,6 +91,12 @@ def rules_of(runtime: Runtime, said: PriceFlags) -> tuple[PriceBook, PricingRule
     if said.node_rate:
         quote(said.node_rate)
     return prices.book, PricingRules(said.node_rate, prices.own_engines)
+
+
+def open_books(home: Path | None, said: PriceFlags) -> tuple[Runtime, PriceBook, PricingRules]:
+    """The store, and `rules_of` its settings. Raises SettingsError, PriceBookError, MoneyError."""
+    runtime = open_runtime({"home": home})
+    return runtime, *rules_of(runtime, said)
 
 
 def report_rules(runtime: Runtime, against: Sequence[str], book: PriceBook, rules: PricingRules) -> ReportRules:

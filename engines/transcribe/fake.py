@@ -45,9 +45,7 @@ _VOCABULARY = (
 def freeze(choice: EngineChoice, resources: EngineResources) -> EngineSpec:
     """The fake's spec. Raises SettingsError for an option other than ``language``."""
     del resources
-    for name, _value in choice.options:
-        if name != "language":
-            raise SettingsError(f"the fake transcriber has no option {name!r}", "it knows only: language")
+    choice.refuse_options("the fake transcriber", ("language",))
     revision = digest_value({"fake-transcriber": _REVISION})
     options = tuple(sorted(choice.options))
     return EngineSpec("fake", choice.model or DEFAULT_MODEL, revision, choice.compute_type, options)

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from core.errors import EngineError, SettingsError
+from core.errors import EngineError
 from core.keys import Digest, digest_value
 from core.specs import EngineSpec
 from engines.engine import EngineChoice, Result, Stopping, never
@@ -27,8 +27,7 @@ _BATCH_SIZE = 8
 def freeze(choice: EngineChoice, resources: EngineResources) -> EngineSpec:
     """The fake's spec. Raises SettingsError for any option: it has none."""
     del resources
-    for name, _value in choice.options:
-        raise SettingsError(f"the fake translator has no option {name!r}", "leave the option out")
+    choice.refuse_options("the fake translator")
     return EngineSpec("fake", choice.model or DEFAULT_MODEL, digest_value({"fake-translator": _REVISION}))
 
 

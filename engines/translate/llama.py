@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from core.errors import EngineError, EngineMissingError, SettingsError, UnitError
+from core.errors import EngineError, EngineMissingError, UnitError
 from core.specs import EngineSpec
 from engines.defaults import choose_default_translator, default_translator
 from engines.device import DeviceKind, cpu_threads, detect_device
@@ -52,8 +52,7 @@ def freeze(choice: EngineChoice, resources: EngineResources) -> EngineSpec:
 
     Raises SettingsError for an option (there are none), EngineMissingError or EngineError without a usable model.
     """
-    for name, _ in choice.options:
-        raise SettingsError(f"the llama translator has no option {name!r}", "leave the option out")
+    choice.refuse_options("the llama translator")
     if find_spec("xllamacpp") is None:
         raise EngineMissingError("the translator llama needs the package xllamacpp", "pip install xllamacpp")
     model = choice.model

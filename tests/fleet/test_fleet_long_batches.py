@@ -31,12 +31,13 @@ SETTINGS = {
 OTHER_CONSUMER = """
 import sys
 from queue_bench import QUEUE, STORE
-from tasks.app import make_app, serve
+from tasks.app import make_app
+from tasks.consumer import Consumer
 
 app = make_app(sys.argv[1], STORE)
 app.conf.broker_transport_options = {**app.conf.broker_transport_options, "visibility_timeout": 1}
 print("ready", flush=True)
-serve(app, (QUEUE,), lambda message: print(message.batch, flush=True), name="other", refused=print).run()
+Consumer(app, (QUEUE,), lambda message: print(message.batch, flush=True), name="other", refused=print).run()
 """
 
 

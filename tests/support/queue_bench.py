@@ -12,8 +12,9 @@ from core.specs import EngineSpec
 from jobs.submissions import Priority
 from pipeline.lookup import UnitRef
 from pipeline.stages.stage import Slot
-from tasks.app import make_app, serve
+from tasks.app import make_app
 from tasks.broker import Broker
+from tasks.consumer import Consumer
 from tasks.messages import BatchMessage, make_batch_id
 from tasks.queues import engine_digest, queue_name
 
@@ -50,7 +51,7 @@ class QueueBench:
         self.release = threading.Event()
         self.release.set()
         self.fail_with: Exception | None = None
-        self.consumer = serve(make_app(url, STORE), queues, self._handle, name="bench", refused=self.refused.append)
+        self.consumer = Consumer(make_app(url, STORE), queues, self._handle, name="bench", refused=self.refused.append)
         self._thread = threading.Thread(target=self._run)
 
     @property

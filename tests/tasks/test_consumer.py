@@ -14,8 +14,9 @@ from celery import Celery
 from queue_bench import PATIENCE_S, QUEUE, SPEC, STORE, QueueBench, make_message, wait_until
 
 from jobs.submissions import Priority
-from tasks.app import make_app, serve
+from tasks.app import make_app
 from tasks.broker import Broker
+from tasks.consumer import Consumer
 from tasks.messages import BatchMessage
 from tasks.queues import queue_name
 
@@ -23,14 +24,15 @@ LOW, NORMAL, RUSH = Priority.LOW, Priority.NORMAL, Priority.RUSH
 
 _OTHER_CONSUMER = """
 import sys
-from tasks.app import make_app, serve
+from tasks.app import make_app
+from tasks.consumer import Consumer
 url, store, queue = sys.argv[1:]
 consumer = None
 def handle(message):
     print(message.batch, flush=True)
     if sys.stdin.readline() == "stop\\n":
         consumer.stop()
-consumer = serve(make_app(url, store), [queue], handle, name="other", refused=print)
+consumer = Consumer(make_app(url, store), [queue], handle, name="other", refused=print)
 consumer.run()
 """
 
@@ -118,7 +120,7 @@ def test_a_handler_may_stop_its_own_consumer(broker: Broker, broker_server: Brok
         taken.append("one")
         consumer.stop()
 
-    consumer = serve(make_app(broker_server.url, STORE), [QUEUE], handle, name="self", refused=taken.append)
+    consumer = Consumer(make_app(broker_server.url, STORE), [QUEUE], handle, name="self", refused=taken.append)
     broker.send(QUEUE, make_message())
     broker.send(QUEUE, make_message())
     consumer.run()
@@ -199,7 +201,7 @@ def _take_one(app: Celery, queue: str) -> BatchMessage:
         taken.append(message)
         consumer.stop()
 
-    consumer = serve(app, [queue], handle, name="again", refused=lambda line: None)
+    consumer = Consumer(app, [queue], handle, name="again", refused=lambda line: None)
     consumer.run()
     (message,) = taken
     return message
