@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.wording import clock, count, near, one_line, percent, printable
+from core.specs import has_fake
 from pipeline.report import FileResult, JobState, LeftBehind, RunReport
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _print_totals(console: Console, files: Sequence[FileResult], report: RunRepo
         console.print(Text(f"stretches without a cue {gaps}, {missed / 1000:.0f} s of them surely speech"))
     engines = sorted({result.engines for result in files if result.engines})
     if engines:
-        fake = " (fake engines: the text means nothing)" if any("fake" in line for line in engines) else ""
+        fake = " (fake engines: the text means nothing)" if any(map(has_fake, engines)) else ""
         console.print(Text(f"engines {'; '.join(engines)}{fake}"))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 #: Provider of engines that only pretend, in every role: nothing that they do is charged or enters a verdict.
-FAKE = "fake"
+_FAKE = "fake"
 #: Characters of a name that are shown.
 _LONGEST_SHOWN = 200
 
@@ -33,7 +33,7 @@ class EngineSpec:
     @property
     def fake(self) -> bool:
         """Whether the engine only pretends."""
-        return self.provider == FAKE
+        return self.provider == _FAKE
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back; it is what keys hash."""
@@ -60,6 +60,11 @@ class EngineSpec:
         """One short line for a person: ``faster-whisper base int8``. A model's name may be a stranger's text."""
         parts = (self.provider, self.model, self.compute_type)
         return " ".join(_plain(part) for part in parts if part)
+
+
+def has_fake(engines: str) -> bool:
+    """Whether one of these engines only pretends: lines of `EngineSpec.describe`, one after the other by comma."""
+    return any(line.split(" ", 1)[0] == _FAKE for line in engines.split(", "))
 
 
 def _plain(text: str) -> str:

@@ -26,6 +26,8 @@ class Provider(NamedTuple):
     install: str
     #: Whether the work happens elsewhere, as its engines say as well.
     remote: bool = False
+    #: Whether it only pretends, as its specs say as well.
+    fake: bool = False
 
 
 _SHIPPED = "nothing: it ships with Segue"
@@ -34,14 +36,14 @@ _SHIPPED = "nothing: it ships with Segue"
 ROLES: dict[str, dict[str, Provider]] = {
     "transcriber": {
         "faster-whisper": Provider("engines.transcribe.faster_whisper", "pip install faster-whisper"),
-        "fake": Provider("engines.transcribe.fake", _SHIPPED),
+        "fake": Provider("engines.transcribe.fake", _SHIPPED, fake=True),
     },
     "translator": {
         "llama": Provider("engines.translate.llama", "pip install xllamacpp"),
         "openai": Provider("engines.translate.openai", "pip install httpx", remote=True),
-        "fake": Provider("engines.translate.fake", _SHIPPED),
+        "fake": Provider("engines.translate.fake", _SHIPPED, fake=True),
     },
-    "prober": {"fake": Provider("engines.probe", _SHIPPED)},
+    "prober": {"fake": Provider("engines.probe", _SHIPPED, fake=True)},
 }
 
 
@@ -93,6 +95,11 @@ def model_at_hand(role: str, choice: EngineChoice, resources: EngineResources) -
 def is_remote(role: str, provider: str) -> bool:
     """Whether the provider's work happens elsewhere. False for one that nobody knows: `freeze` says so."""
     return provider in ROLES[role] and ROLES[role][provider].remote
+
+
+def is_fake(role: str, provider: str) -> bool:
+    """Whether the provider only pretends. False for one that nobody knows."""
+    return provider in ROLES[role] and ROLES[role][provider].fake
 
 
 def _module(role: str, provider: str) -> ModuleType:

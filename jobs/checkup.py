@@ -14,7 +14,6 @@ from cache.names import IDENTITY
 from cache.probe import ProbeLevel, probe_mount
 from cache.survey import FileCount
 from core.errors import EndpointAwayError, SegueError
-from core.specs import FAKE
 from core.version import VERSION
 from jobs.blob_counts import count_blobs
 from pipeline.runtime import Runtime
@@ -103,14 +102,14 @@ def _device(runtime: Runtime) -> Iterator[CheckResult]:
 
 
 def _engine(runtime: Runtime, role: str) -> Iterator[CheckResult]:
-    from engines.roles import model_at_hand, providers
+    from engines.roles import is_fake, model_at_hand, providers
 
     provider, setting = runtime.provider(role), f"SEGUE_{role.upper()}"
     if provider not in providers(role):
         yield CheckResult(role, CheckStatus.BROKEN, f"there is no provider {provider!r}", f"correct {setting}")
     elif runtime.is_remote(role):
         yield CheckResult(role, CheckStatus.OK, f"{provider} at {setting}_URL serves {runtime.engine_spec(role).model}")
-    elif provider == FAKE:
+    elif is_fake(role, provider):
         yield CheckResult(role, CheckStatus.WARNING, "fake: its text means nothing", f"unset {setting}")
     elif (model := model_at_hand(role, runtime.choice(role), runtime.resources)) is not None:
         yield _model(role, *model, runtime)

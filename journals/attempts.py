@@ -16,7 +16,7 @@ from typing import Protocol
 from msgspec import UNSET
 
 from cache.store import Store
-from core.specs import FAKE, EngineSpec
+from core.specs import EngineSpec
 from journals.hash_chained import HashChainedLog
 from journals.lines import (
     AttemptEndedLine,
@@ -112,7 +112,7 @@ class AttemptJournal:
             engine=engine.describe(),
             provider=engine.provider,
             model=engine.model,
-            fake=engine.provider == FAKE,
+            fake=engine.fake,
             remote=estimated is not None,
             estimated=dict(estimated or {}),
             units=tuple([UnitLine(unit.key, unit.audio_ms, unit.language) for unit in units]),
@@ -136,7 +136,9 @@ class AttemptJournal:
 
     def engine_loaded(self, stage: str, engine: EngineSpec, seconds: float) -> None:
         """Notes that an engine was loaded, and how long that took."""
-        line = EngineLoadedLine(stage=stage, engine=engine.describe(), at=_now(), seconds=f"{seconds:.3f}")
+        line = EngineLoadedLine(
+            stage=stage, engine=engine.describe(), fake=engine.fake, at=_now(), seconds=f"{seconds:.3f}"
+        )
         self._append(line, durable=False)
 
     def engine_tried(self, stage: str, audio_ms: int, seconds: float) -> None:

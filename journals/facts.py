@@ -170,6 +170,8 @@ class EngineLoaded(Struct, frozen=True, gc=False):
     at: int
     #: How long it took.
     seconds_ms: int
+    #: Whether the engine only pretends; None in facts from before it was said: its line tells.
+    fake: bool | None = None
 
 
 class EngineTried(Struct, frozen=True, gc=False):

@@ -154,9 +154,12 @@ class EngineLoadedLine(Line, frozen=True, kw_only=True, tag="engine_loaded"):
     engine: str
     #: How long it took.
     seconds: str
+    #: Whether the engine only pretends; None in lines from before it was said.
+    fake: bool | None = None
 
     def fact(self, process: str) -> EngineLoaded:
-        return EngineLoaded(process, self.stage, self.engine, parse_instant(self.at), parse_seconds(self.seconds))
+        at, took = parse_instant(self.at), parse_seconds(self.seconds)
+        return EngineLoaded(process, self.stage, self.engine, at, took, self.fake)
 
 
 class EngineTriedLine(Line, frozen=True, kw_only=True, tag="engine_tried"):

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from core.specs import FAKE
+from core.specs import has_fake
 from journals.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.billing import SessionEnd
 from ledger.demand import Demand
@@ -139,7 +139,7 @@ class MachineActivity:
     def _loads(self) -> Iterator[ActivityInterval]:
         whole = (Share(Bucket.LOAD, "", "", 1),)
         for load in self._timeline.loads:
-            fake = load.engine.split(" ", 1)[0] == FAKE
+            fake = has_fake(load.engine) if load.fake is None else load.fake
             part = f"load {load.stage} {load.engine}"
             start = load.at - load.seconds_ms
             yield ActivityInterval(start, load.at, load.process, part, load.stage, load.engine, fake, False, whole)
@@ -187,7 +187,7 @@ class MachineActivity:
 def _interval(
     attempt: AttemptStarted, start: int, end: int, shares: tuple[Share, ...], part: str = "", estimated: bool = False
 ) -> ActivityInterval:
-    fake = attempt.fake or attempt.provider == FAKE
+    fake = attempt.fake or has_fake(attempt.provider)
     return ActivityInterval(start, end, attempt.attempt, part, attempt.stage, attempt.engine, fake, estimated, shares)
 
 

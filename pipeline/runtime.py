@@ -54,7 +54,7 @@ class CoreSettings(BaseSettings):
     home: Path = Field(default=Path("~/.segue"), description="where jobs, records and audio live")
     owner: str = Field(default="", description="whom new jobs belong to (default: the user's name)")
     transcriber: str = Field(
-        default="faster-whisper", description=f"provider: {', '.join(roles.providers('transcriber'))}"
+        default="", description=f"provider: {', '.join(roles.providers('transcriber'))} (default: faster-whisper)"
     )
     transcriber_model: str = Field(default="", description="name, hub id or folder (default: by device)")
     transcriber_compute_type: str = Field(default="", description="int8, int8_float16, float16 (default: by device)")

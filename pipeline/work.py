@@ -17,7 +17,7 @@ from cache.store import Store
 from core.keys import Key
 from pipeline.job import Plan
 from pipeline.stages import STAGES, find_stage, stage_named
-from pipeline.stages.language import language_in
+from pipeline.stages.reading import language_of
 from pipeline.stages.stage import Done, Failed, Inputs, Need, OnFailure, Results, Settled, Slot, Stage, Unit
 
 
@@ -92,7 +92,7 @@ class JobWork:
     @property
     def language(self) -> str:
         """The language that is spoken; empty while it is not known."""
-        return language_in(self.results)
+        return language_of(self.results)
 
     def ready(self) -> tuple[Unit, ...]:
         """Units that can be run now."""

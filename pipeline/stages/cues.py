@@ -14,7 +14,7 @@ from pipeline.timeline import window_cues
 class Cues(Stage):
     """A tuple of `subtitles.cues.CueDraft` for each window, in media time."""
 
-    name = "cues"
+    name = "window-cues"
 
     def slots(self, plan: Plan, results: Results, changed: Slot | None) -> Iterable[Slot]:
         return (cues_slot(planned.index) for planned in plan.windows)

@@ -15,7 +15,7 @@ UNDECIDED = "the language could not be decided; say it with --from"
 class SpokenLanguage(Stage):
     """One slot: the language of the whole job, BCP 47."""
 
-    name = "language"
+    name = "spoken-language"
 
     def slots(self, plan: Plan, results: Results, changed: Slot | None) -> Iterable[Slot]:
         return (LANGUAGE,)

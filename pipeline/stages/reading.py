@@ -10,6 +10,7 @@ from pipeline.job import PlannedWindow
 from pipeline.languages import same_text
 from pipeline.stages.cues import cues_slot
 from pipeline.stages.detect import choose_voters
+from pipeline.stages.language import language_in
 from pipeline.stages.stage import Done, Failed, Results
 from pipeline.stages.transcribe import transcript_slot
 from pipeline.stages.translate import translation_slot
@@ -19,6 +20,11 @@ from subtitles.cues import CueDraft
 def windows_asked(windows: Sequence[PlannedWindow]) -> tuple[int, ...]:
     """Indices of the windows whose language is asked for, where nobody says it."""
     return choose_voters(windows)
+
+
+def language_of(results: Results) -> str:
+    """The language that is spoken; empty while it is not known."""
+    return language_in(results)
 
 
 def transcript_of(results: Results, window: int) -> Transcript | None:

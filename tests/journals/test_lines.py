@@ -116,6 +116,7 @@ def test_lines_of_a_process_are_read() -> None:
         "a", MS, 12_345, 2, {"requests": 2}, frozenset({"k1", "k2"})
     )
     assert attempt_fact({**LOADED, "seconds": "0.020"}) == EngineLoaded("p", "s", "e", MS, 20)
+    assert attempt_fact({**LOADED, "fake": False}) == EngineLoaded("p", "s", "e", MS, 1000, fake=False)
     tried = {"fact": "engine_tried", "stage": "translate", "at": AT, "audio_ms": 5, "seconds": "1.500"}
     assert attempt_fact(tried) == EngineTried("p", "translate", MS, 1500)
 

@@ -381,12 +381,21 @@ def test_usage_that_no_row_prices_is_listed_and_half_a_price_is_not_a_price() ->
     assert run([*machine(), process(), *remote("a", "openai new", usage)], made(a="xy"), rules=own).unpriced == ()
 
 
-def test_fake_work_is_marked_and_can_be_left_out() -> None:
+# What an old fact does not say, the engine's line says.
+@pytest.mark.parametrize(("line", "fake"), [("fake", None), ("tones of a new make", True), ("fake", True)])
+def test_fake_work_is_marked_and_can_be_left_out(line: str, fake: bool | None) -> None:
     facts = [*machine(), process(), *attempt("a", 0, 60 * SECOND, "x", fake=True)]
-    books = run([*facts, EngineLoaded("p", "transcribe", "fake", 70 * SECOND, 10 * SECOND)], made(a="x"))
+    books = run([*facts, EngineLoaded("p", "transcribe", line, 70 * SECOND, 10 * SECOND, fake)], made(a="x"))
     assert {entry.bucket.value for entry in books.entries if entry.fake} == {"busy", "load"}
     assert books.totals.whole(fake=False) == {"USD": 30_000}
     assert books.totals.whole(fake=True) == {"USD": 70_000}
+
+
+@pytest.mark.parametrize(("line", "fake"), [("fakir v2", None), ("faster-whisper fake", None), ("fake", False)])
+def test_a_real_engine_whose_line_looks_like_a_fakes_is_charged(line: str, fake: bool | None) -> None:
+    loaded = EngineLoaded("p", "transcribe", line, 70 * SECOND, 10 * SECOND, fake)
+    books = run([*machine(), process(), loaded], {})
+    assert books.totals.whole(fake=True) == {}
 
 
 def test_a_period_cuts_what_crosses_its_edges() -> None:

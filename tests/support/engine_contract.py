@@ -72,6 +72,7 @@ def says_what_it_is(opened: Opened) -> None:
     assert spec == opened.engine.spec == EngineSpec.from_json(spec.as_json())
     assert (spec.provider, bool(spec.model), bool(spec.revision)) == (opened.choice.provider, True, True)
     assert opened.engine.remote is roles.is_remote(opened.role, spec.provider)
+    assert spec.fake is roles.is_fake(opened.role, spec.provider)
     assert opened.engine.batch_size >= 1
     roles.check_here(opened.role, spec, opened.resources)
 

@@ -39,7 +39,10 @@ def test_a_message_is_computed_from_end_to_end(bench: WorkerBench):
     # The books say whose process it was, and how long its engines took to load.
     (process,) = bench.lines(ProcessStartedLine)
     assert (process.worker, process.node) == (worker.name, info["node"])
-    assert {line.stage for line in bench.lines(EngineLoadedLine)} == {"transcribe", "translate"}
+    assert {(line.stage, line.fake) for line in bench.lines(EngineLoadedLine)} == {
+        ("transcribe", True),
+        ("translate", True),
+    }
     assert {line.attempt.split("/")[0] for line in bench.lines(AttemptStartedLine)} == {process.session}
 
 
