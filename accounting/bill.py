@@ -211,8 +211,8 @@ class _Booked:
 def reconcile(store: Store, bill: ProviderBill, book: PriceBook, rules: PricingRules) -> Reconciliation:
     """The bill's machines beside the books of its days. Raises StoreError."""
     reader = FactReader(store)
-    books = fold_facts(reader.facts(reader.sessions()), book, rules, bill.period)
-    booked = _booked(reader, books, bill)
+    ledger = fold_facts(reader.facts(reader.sessions()), book, rules, bill.period)
+    booked = _booked(reader, ledger, bill)
     places: set[tuple[str, str]] = set()
     for found in bill.machines:
         if booked.of(found.machine):
@@ -225,7 +225,7 @@ def reconcile(store: Store, bill: ProviderBill, book: PriceBook, rules: PricingR
             total, lines = EXACT.add(so_far.cost, each.cost), so_far.lines + each.lines
             far[each.currency] = OtherCost("", "", "", each.currency, total, lines)
     elsewhere = tuple(far[currency] for currency in sorted(far))
-    assumed = frozenset(entry.session for entry in books.folded.entries if entry.price_row == SAID_PRICE)
+    assumed = frozenset(entry.session for entry in ledger.folded.entries if entry.price_row == SAID_PRICE)
     checks = tuple(_checks(bill, booked))
     return Reconciliation(
         bill.digest,
@@ -236,15 +236,15 @@ def reconcile(store: Store, bill: ProviderBill, book: PriceBook, rules: PricingR
         booked.lives,
         rules.node_rate,
         assumed & booked.lives.keys(),
-        tuple(_listed(reader, books, book, booked.lives)),
+        tuple(_listed(reader, ledger, book, booked.lives)),
     )
 
 
 def _listed(
-    reader: FactReader, books: FleetLedger, book: PriceBook, sessions: Collection[str]
+    reader: FactReader, ledger: FleetLedger, book: PriceBook, sessions: Collection[str]
 ) -> Iterator[ListedPrice]:
     found: dict[tuple[str, str], int] = {}
-    for entry in books.folded.entries:
+    for entry in ledger.folded.entries:
         if entry.session in sessions and entry.bucket is not Bucket.API_FEE:
             place = entry.session, entry.price_row
             found[place] = min(found.get(place, entry.start), entry.start)
@@ -255,12 +255,12 @@ def _listed(
             yield ListedPrice(session, name, _terms(row), at, opening.region if opening else "")
 
 
-def _booked(reader: FactReader, books: FleetLedger, bill: ProviderBill) -> _Booked:
+def _booked(reader: FactReader, ledger: FleetLedger, bill: ProviderBill) -> _Booked:
     """The books' machines of the bill's days and clouds."""
     sessions: dict[Machine, list[str]] = {}
     names: dict[str, str] = {}
     lives: dict[str, Period] = {}
-    for each in books.folded.bills:
+    for each in ledger.folded.bills:
         opening = reader.node(each.session).opening
         cloud = opening.cloud if opening else ""
         if cloud not in bill.clouds or each.start >= bill.period.end or each.billed_until <= bill.period.start:
@@ -271,10 +271,10 @@ def _booked(reader: FactReader, books: FleetLedger, bill: ProviderBill) -> _Book
         for name in dict.fromkeys(called):
             sessions.setdefault(Machine(cloud, name), []).append(each.session)
     nano: dict[tuple[str, str], int] = {}
-    for entry in books.folded.entries:
+    for entry in ledger.folded.entries:
         if entry.bucket is not Bucket.API_FEE:
             nano[entry.session, entry.currency] = nano.get((entry.session, entry.currency), 0) + entry.nano
-    unpriced = frozenset(usage.session for usage in books.folded.unpriced if usage.meter == "node_ms")
+    unpriced = frozenset(usage.session for usage in ledger.folded.unpriced if usage.meter == "node_ms")
     return _Booked({known: tuple(sorted(each)) for known, each in sessions.items()}, names, lives, nano, unpriced)
 
 

@@ -55,10 +55,10 @@ class Charging:
     """Divides what has no job among the jobs of its machine."""
 
     def __init__(
-        self, weights: Weights, embedded: Mapping[str, Sequence[str]], wants: Iterable[DemandInterval]
+        self, weights: Weights, embedded: Mapping[str, Sequence[str]], demand: Iterable[DemandInterval]
     ) -> None:
         self._weights, self._embedded = weights.by_session, embedded
-        self._owners = {want.job: want.owner for want in wants}
+        self._owners = {interval.job: interval.owner for interval in demand}
 
     def entries(self, entries: Iterable[LedgerEntry]) -> Iterator[LedgerEntry]:
         """The same amounts; their sum is the same for each machine."""

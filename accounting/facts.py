@@ -27,17 +27,17 @@ from journals.facts import (
     parse_instant,
 )
 from journals.lines import DemandLine, JobEndedLine
-from journals.log_ends import COORDINATOR, WANTS
+from journals.log_ends import COORDINATOR, DEMAND
 from journals.node_session import FOLDER as NODES
 from pipeline.job_summary import summary_of
 from pipeline.jobs import JobFolder, list_jobs
 
-#: A run that noted no end wants nothing any more so long after its last sign of life.
+#: A run that noted no end needs nothing any more so long after its last sign of life.
 _SILENT_MS = 10_000
 
 
 @dataclass(frozen=True)
-class JobCard:
+class JobOwner:
     """Whose a job is."""
 
     #: Owner.
@@ -53,7 +53,7 @@ class LedgerFacts:
     #: Facts of every machine chosen.
     facts: tuple[Fact, ...]
     #: Wants of every job.
-    wants: tuple[DemandInterval, ...]
+    demand: tuple[DemandInterval, ...]
     #: Attempt that made a record, by key.
     made_by: Mapping[str, str]
     #: When a record was made, where it says so, by key.
@@ -63,7 +63,7 @@ class LedgerFacts:
     #: Jobs of each embedded run, by its session.
     embedded: Mapping[str, tuple[str, ...]]
     #: Owner and labels by job; jobs whose folder is gone are not there.
-    cards: Mapping[str, JobCard]
+    owners: Mapping[str, JobOwner]
     #: What is wrong with the journals, one line each.
     errors: tuple[str, ...] = ()
     #: How many facts each journal had, by its path below home: what a closing rests on.
@@ -86,11 +86,11 @@ class FactReader:
         #: Jobs of each embedded run.
         self.embedded: dict[str, tuple[str, ...]] = {}
         #: Wants by job.
-        self.wants: dict[str, tuple[DemandInterval, ...]] = {}
+        self.demand: dict[str, tuple[DemandInterval, ...]] = {}
         #: When a job was taken up again after a run of it had died; by job.
         self.resumed: dict[str, tuple[int, ...]] = {}
         #: Owner and labels by job.
-        self.cards: dict[str, JobCard] = {}
+        self.owners: dict[str, JobOwner] = {}
         self._read_jobs()
 
     def node(self, session: str) -> NodeJournal:
@@ -132,21 +132,24 @@ class FactReader:
         made_by, made_at, used = self._records(processes)
         return LedgerFacts(
             facts=tuple(facts),
-            wants=(*(want for job in sorted(self.wants) for want in self.wants[job]), *self._purged(processes)),
+            demand=(
+                *(interval for job in sorted(self.demand) for interval in self.demand[job]),
+                *self._purged(processes),
+            ),
             made_by=made_by,
             made_at=made_at,
             used=used,
             embedded={session: jobs for session, jobs in self.embedded.items() if session in chosen},
-            cards=self.cards,
+            owners=self.owners,
             errors=tuple(sorted(set(self._errors))),
             heads=heads,
         )
 
     def _purged(self, processes: Iterable[Process]) -> Iterator[DemandInterval]:
-        """A want of no length for each job whose folder is gone: its units keep their languages."""
+        """A demand interval of no length for each job whose folder is gone: its units keep their languages."""
         found: dict[str, dict[str, str]] = {}
         for unit in (unit for each in processes for attempt in each.started for unit in attempt.units):
-            if unit.job and unit.job not in self.cards:
+            if unit.job and unit.job not in self.owners:
                 said = found.setdefault(unit.job, {})
                 if unit.key in self._languages:
                     said[unit.key] = self._languages[unit.key]
@@ -195,7 +198,7 @@ class FactReader:
             for attempt in attempts
             if (end := ended.get(attempt.attempt)) is not None
             and end.yielded >= len(attempt.units)
-            and any(unit.key == key and unit.job and unit.job not in self.cards for unit in attempt.units)
+            and any(unit.key == key and unit.job and unit.job not in self.owners for unit in attempt.units)
         ]
         return min(whole)[1] if whole else ""
 
@@ -212,13 +215,13 @@ class FactReader:
                 self._errors.append(f"job {job}: {error.message}")
                 planned, orders = None, None
             owner = planned if planned is not None else (orders.submissions[0].owner if orders else "")
-            card = self.cards[job] = JobCard(owner, orders.labels if orders else {})
+            whose = self.owners[job] = JobOwner(owner, orders.labels if orders else {})
             journals = dict(self._want_journals(job))
             for writer in journals:
                 own = self._by_name.get(writer)
                 if (own is not None and own.session == writer) or self.node(writer).opening is not None:
                     found.setdefault(writer, set()).add(job)
-            self.wants[job] = tuple(self._job_wants(folder, card, journals))
+            self.demand[job] = tuple(self._job_demand(folder, whose, journals))
         for process in self.processes:
             if process.session == process.name:
                 jobs = found.setdefault(process.name, set())
@@ -229,9 +232,9 @@ class FactReader:
         """What each writer says. One coordinator goes on where another was killed: together they are one writer."""
         coordinators: list[DemandLine] = []
         for name in self.store.children((JOBS, job)):
-            if not (name.startswith(WANTS) and name.endswith(JOURNAL)):
+            if not (name.startswith(DEMAND) and name.endswith(JOURNAL)):
                 continue
-            writer = name.removeprefix(WANTS).removesuffix(JOURNAL)
+            writer = name.removeprefix(DEMAND).removesuffix(JOURNAL)
             lines = read_demand(self.store, job, name, self._errors)
             if writer.endswith(COORDINATOR):
                 coordinators += lines
@@ -240,8 +243,8 @@ class FactReader:
         if coordinators:
             yield COORDINATOR, sorted(coordinators, key=lambda line: line.at)
 
-    def _job_wants(
-        self, folder: JobFolder, card: JobCard, journals: Mapping[str, Iterable[DemandLine]]
+    def _job_demand(
+        self, folder: JobFolder, whose: JobOwner, journals: Mapping[str, Iterable[DemandLine]]
     ) -> Iterator[DemandInterval]:
         spans: list[tuple[int, int | None, frozenset[str]]] = []
         died: set[int] = set()
@@ -257,7 +260,7 @@ class FactReader:
             known |= self._planned_keys(folder)
         languages = {key: self._languages[key] for key in known if key in self._languages}
         for start, until, _ in sorted(spans, key=lambda span: (span[0], span[1] is None, span[1] or 0)):
-            yield DemandInterval(folder.job_id, card.owner, card.labels, start, until, known, languages)
+            yield DemandInterval(folder.job_id, whose.owner, whose.labels, start, until, known, languages)
 
     def _spans(self, writer: str, lines: Iterable[DemandLine]) -> Iterator[tuple[int, int | None, frozenset[str]]]:
         """When the job wanted its units, as one writer says; what it never ended ends with its machine."""

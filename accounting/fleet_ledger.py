@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from accounting.charge import Charging, Weights
-from accounting.facts import FactReader, LedgerFacts
+from accounting.facts import LedgerFacts
 from accounting.report import Finality
-from cache.store import Store
 from journals.node_session import BEAT_SECONDS
 from ledger.activity import Provenance
 from ledger.demand import Demand
@@ -86,24 +85,16 @@ class FleetLedger:
         return labels.get(name, "") if name else ", ".join(f"{each}={text}" for each, text in sorted(labels.items()))
 
 
-def read_fleet_ledger(
-    store: Store, book: PriceBook, *, rules: PricingRules | None = None, period: Period | None = None
-) -> FleetLedger:
-    """The books of every machine of the store, under ``book``. Raises StoreError, ConservationError."""
-    reader = FactReader(store)
-    return fold_facts(reader.facts(reader.sessions()), book, rules or PricingRules(), period)
-
-
 def fold_facts(facts: LedgerFacts, book: PriceBook, rules: PricingRules, period: Period | None = None) -> FleetLedger:
     """The books over these facts. Pure."""
-    made, wants = Provenance(facts.made_by, facts.made_at), Demand(facts.wants)
-    folded = fold_with(facts.facts, made, wants, book, period, rules.fold_rules())
+    made, demand = Provenance(facts.made_by, facts.made_at), Demand(facts.demand)
+    folded = fold_with(facts.facts, made, demand, book, period, rules.fold_rules())
     weights = Weights.of(folded.entries, folded.unpriced)
     if period is not None and (crossing := _crossing(folded, period)):
-        whole = fold_with(facts.facts, made, wants, book, None, rules.fold_rules(), crossing)
+        whole = fold_with(facts.facts, made, demand, book, None, rules.fold_rules(), crossing)
         lives = Weights.of(whole.entries, whole.unpriced)
         weights = Weights({**weights.by_session, **lives.by_session})
-    charging = Charging(weights, facts.embedded, facts.wants)
+    charging = Charging(weights, facts.embedded, facts.demand)
     entries = tuple(sorted(charging.entries(folded.entries), key=_place))
     unpriced = tuple(sorted(charging.unpriced(folded.unpriced), key=_place))
     return FleetLedger(
@@ -115,7 +106,7 @@ def fold_facts(facts: LedgerFacts, book: PriceBook, rules: PricingRules, period:
         facts=facts,
         period=period,
         errors=tuple(sorted({*folded.errors, *facts.errors})),
-        labels={job: card.labels for job, card in facts.cards.items()},
+        labels={job: whose.labels for job, whose in facts.owners.items()},
         book=book,
         rules=rules,
     )

@@ -45,7 +45,7 @@ class ReportRules:
     """How a report is made, beside the price book."""
 
     #: How facts are priced.
-    books: PricingRules = field(default_factory=PricingRules)
+    pricing: PricingRules = field(default_factory=PricingRules)
     #: ISO 4217 code of every amount; empty: that of the entries where they agree, else USD.
     currency: str = ""
     #: Dated rates into that currency.
@@ -64,13 +64,13 @@ def job_report(store: Store, job_id: str, book: PriceBook, rules: ReportRules | 
     """Everything the ledger says of a job, also of one whose folder is gone. Raises StoreError, ConservationError."""
     chosen = rules or ReportRules()
     reader = FactReader(store)
-    content = read_content(JobFolder(store, job_id)) if job_id in reader.cards else None
-    wanted = reader.wants.get(job_id, ())
-    keys = frozenset[str]().union(*(want.keys for want in wanted), content.keys if content else ())
+    content = read_content(JobFolder(store, job_id)) if job_id in reader.owners else None
+    wanted = reader.demand.get(job_id, ())
+    keys = frozenset[str]().union(*(interval.keys for interval in wanted), content.keys if content else ())
     reader.keep_usage(keys)
     facts = reader.facts(reader.sessions_of(job_id, keys))
-    books = fold_facts(facts, book, replace(chosen.books, now=chosen.books.now or now_ms()))
-    return _Builder(reader, job_id, book, chosen, books, content, keys).report()
+    ledger = fold_facts(facts, book, replace(chosen.pricing, now=chosen.pricing.now or now_ms()))
+    return _Builder(reader, job_id, book, chosen, ledger, content, keys).report()
 
 
 class _Builder:
@@ -82,23 +82,23 @@ class _Builder:
         job_id: str,
         book: PriceBook,
         rules: ReportRules,
-        books: FleetLedger,
+        ledger: FleetLedger,
         content: JobContent | None,
         keys: Collection[str],
     ) -> None:
         self._reader, self._job, self._book, self._rules = reader, job_id, book, rules
-        self._books, self._content, self._keys = books, content, frozenset(keys)
-        mine = [entry for entry in books.entries if entry.job == job_id]
+        self._ledger, self._content, self._keys = ledger, content, frozenset(keys)
+        mine = [entry for entry in ledger.entries if entry.job == job_id]
         self._currency = rules.currency or _common_currency(mine)
         self._entries = convert_entries(mine, self._currency, rules.conversions)
-        self._unpriced = tuple(usage for usage in books.unpriced if usage.job == job_id)
-        started = [fact for fact in books.facts.facts if isinstance(fact, AttemptStarted)]
-        ended = {fact.attempt: fact for fact in books.facts.facts if isinstance(fact, AttemptEnded)}
+        self._unpriced = tuple(usage for usage in ledger.unpriced if usage.job == job_id)
+        started = [fact for fact in ledger.facts.facts if isinstance(fact, AttemptStarted)]
+        ended = {fact.attempt: fact for fact in ledger.facts.facts if isinstance(fact, AttemptEnded)}
         self._attempts = {attempt.attempt: attempt for attempt in started}
         self._computed = Computed(
-            self._attempts, ended, convert_entries(books.entries, self._currency, rules.conversions)
+            self._attempts, ended, convert_entries(ledger.entries, self._currency, rules.conversions)
         )
-        self._wants = Demand(books.facts.wants)
+        self._demand = Demand(ledger.facts.demand)
         self._fates = self._find_fates()
 
     def report(self) -> JobReport:
@@ -107,7 +107,7 @@ class _Builder:
         # A job that waits, was cancelled or failed early has no plan either, and only a person can purge it.
         why = "was purged" if state == PURGED else f"is {state} and has no plan"
         without_plan = JobVerdict(None, f"the job {why}: nothing to compare with")
-        content, rules, facts = self._content, self._rules, self._books.facts
+        content, rules, facts = self._content, self._rules, self._ledger.facts
         spent_before = spent_of(self._entries, self._currency)
         people = self._people()
         entries = (*self._entries, *people.entries)
@@ -125,12 +125,12 @@ class _Builder:
             finished=content is not None and content.work.finished and not content.work.has_failures,
             partly_cached=bool(self._fates.cached),
         )
-        card = facts.cards.get(self._job)
+        whose = facts.owners.get(self._job)
         nodes = self._nodes()
         return JobReport(
             job_id=self._job,
-            owner=card.owner if card else "",
-            labels=card.labels if card else {},
+            owner=whose.owner if whose else "",
+            labels=whose.labels if whose else {},
             media=media,
             state=state,
             engines=engines,
@@ -152,20 +152,20 @@ class _Builder:
             resumability=value_of_resumability(self._entries),
             fleet_idle=self._fleet_idle(nodes),
             book=self._book.digest,
-            errors=self._books.errors,
-            under_way=under_way_of(self._entries, self._unpriced, self._books.folded.under_way),
+            errors=self._ledger.errors,
+            under_way=under_way_of(self._entries, self._unpriced, self._ledger.folded.under_way),
         )
 
     def _people(self) -> JobPeople:
         """Only where somebody said hours and rate: every machine of the store has to be read for it."""
-        rules, facts = self._rules, self._books.facts
+        rules, facts = self._rules, self._ledger.facts
         by_month: Mapping[int, Busy] = {}
         months = {month_of(entry.start).start for entry in self._entries}
         said = [rules.people, *(rules.people.of(start) for start in months)]
         if any(each.monthly(self._currency) is not None for each in said):
             everything = self._reader.facts(self._reader.sessions())
-            by_month = useful_by_month(fold_facts(everything, self._book, self._books.rules))
-        owners = {job: card.owner for job, card in facts.cards.items()}
+            by_month = useful_by_month(fold_facts(everything, self._book, self._ledger.rules))
+        owners = {job: whose.owner for job, whose in facts.owners.items()}
         return job_people(self._job, by_month, rules.people, self._currency, owners)
 
     def _standing(self) -> tuple[str, tuple[str, ...], str]:
@@ -175,17 +175,17 @@ class _Builder:
         if standing is not None:
             return str(standing.state), tuple(path.name for path in standing.media), standing.engines
         engines = {entry.engine for entry in self._entries if entry.engine}
-        state = UNPLANNED if self._job in self._reader.cards else PURGED
+        state = UNPLANNED if self._job in self._reader.owners else PURGED
         return state, (), ", ".join(sorted(engines))
 
     def _find_fates(self) -> Fates:
         """What became of each unit: paid for by this job, there before, taken by a death."""
-        made_by, paid, lost = self._books.facts.made_by, set(), set()
+        made_by, paid, lost = self._ledger.facts.made_by, set(), set()
         for key in self._keys:
             attempt = self._attempts.get(made_by.get(key, ""))
             if attempt is not None:
                 own = next((unit.job for unit in attempt.units if unit.key == key), "")
-                if self._job in self._wants.jobs(key, attempt.at, own):
+                if self._job in self._demand.jobs(key, attempt.at, own):
                     paid.add(key)
         ended = self._computed.ended
         for attempt in self._attempts.values():
@@ -194,13 +194,13 @@ class _Builder:
                     unit.key
                     for unit in attempt.units
                     if made_by.get(unit.key) != attempt.attempt
-                    and self._job in self._wants.jobs(unit.key, attempt.at, unit.job)
+                    and self._job in self._demand.jobs(unit.key, attempt.at, unit.job)
                 }
         there = {key for key in self._keys if key in made_by}
         return Fates(frozenset(paid), frozenset(there - paid), frozenset(lost & self._keys))
 
     def _invoices(self, content: JobContent, at: int, only: Collection[str] | None) -> list[Counterfactual]:
-        used = self._books.facts.used
+        used = self._ledger.facts.used
         return [
             invoice
             for stage in compared_stages(content)
@@ -217,24 +217,24 @@ class _Builder:
             return ()
         resumed = self._reader.resumed.get(self._job, ())
         return avoided_by(
-            self._content, self._fates, self._computed, self._books.facts.made_by, resumed, self._currency
+            self._content, self._fates, self._computed, self._ledger.facts.made_by, resumed, self._currency
         )
 
     def _nodes(self) -> tuple[NodeUse, ...]:
         """The machines that this job pays for."""
-        opened = openings(self._books.facts.facts)
+        opened = openings(self._ledger.facts.facts)
         mine = {entry.session for entry in self._entries} | {usage.session for usage in self._unpriced}
         found = []
-        for bill in self._books.folded.bills:
+        for bill in self._ledger.folded.bills:
             if bill.session in mine:
                 opening = opened.get(bill.session)
                 found.append(
                     NodeUse(
                         session=bill.session,
-                        embedded=bill.session in self._books.facts.embedded,
+                        embedded=bill.session in self._ledger.facts.embedded,
                         gpus=opening.gpu if opening else (),
                         description=describe_node(self._reader.node(bill.session).opening),
-                        price=_price(bill, opening.price if opening else "", self._rules.books.node_rate),
+                        price=_price(bill, opening.price if opening else "", self._rules.pricing.node_rate),
                         start=bill.start,
                         end=bill.billed_until,
                         estimated_end=bill.end.estimated,
@@ -256,7 +256,7 @@ class _Builder:
     def _fleet_idle(self, nodes: Iterable[NodeUse]) -> Mapping[str, int]:
         sessions = {node.session for node in nodes if not node.embedded}
         found: dict[str, int] = {}
-        for entry in self._books.entries:
+        for entry in self._ledger.entries:
             if entry.session in sessions and not entry.job:
                 found[entry.currency] = found.get(entry.currency, 0) + entry.nano
         return found

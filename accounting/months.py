@@ -38,8 +38,10 @@ def read_period(store: Store, book: PriceBook, rules: PricingRules, period: Peri
     facts = reader.facts(reader.sessions())
     closed = all_closed(store)
     if not closed:
-        books = fold_facts(facts, book, rules, period)
-        return replace(books, standing=_standing(store, books.entries, period, {(rules.node_rate, book.digest)}, book))
+        ledger = fold_facts(facts, book, rules, period)
+        return replace(
+            ledger, standing=_standing(store, ledger.entries, period, {(rules.node_rate, book.digest)}, book)
+        )
     frozen = {each.period: each for each in closed}
     pieces = [(piece, frozen.get(piece)) for piece in _pieces(period, frozen)]
     parts = [fold_facts(facts, book, rules, piece) for piece, month in pieces if month is None]
@@ -67,15 +69,15 @@ def read_period(store: Store, book: PriceBook, rules: PricingRules, period: Peri
     )
 
 
-def with_people(books: FleetLedger, rules: PeopleRules, currency: str) -> FleetLedger:
+def with_people(ledger: FleetLedger, rules: PeopleRules, currency: str) -> FleetLedger:
     """The same books with the people of each month that is wholly in the period. Raises MoneyError, UsageError."""
-    months = () if books.period is None else whole_months(books.period)
-    if books.period is None or all(rules.of(month.start).monthly(currency) is None for month in months):
-        return books
-    owners = {job: card.owner for job, card in books.facts.cards.items()}
-    people = tuple(period_people(books.period, useful_by_month(books), rules, currency, owners))
-    entries = (*books.entries, *people)
-    return replace(books, entries=entries, totals=LedgerTotals.of(entries))
+    months = () if ledger.period is None else whole_months(ledger.period)
+    if ledger.period is None or all(rules.of(month.start).monthly(currency) is None for month in months):
+        return ledger
+    owners = {job: whose.owner for job, whose in ledger.facts.owners.items()}
+    people = tuple(period_people(ledger.period, useful_by_month(ledger), rules, currency, owners))
+    entries = (*ledger.entries, *people)
+    return replace(ledger, entries=entries, totals=LedgerTotals.of(entries))
 
 
 def _pieces(period: Period, frozen: Mapping[Period, ClosedMonth]) -> Iterator[Period]:
@@ -148,8 +150,10 @@ def _standing(
     sessions = {entry.session for entry in entries if entry.session}
     # Books are long; without bills none is read.
     if sessions and sessions <= reconciled_sessions(store, period):
-        books = {digest: book if book and book.digest == digest else _kept_book(store, digest) for _, digest in said}
-        if all(sessions <= reconciled_sessions(store, period, rate, books[digest]) for rate, digest in said):
+        price_books = {
+            digest: book if book and book.digest == digest else _kept_book(store, digest) for _, digest in said
+        }
+        if all(sessions <= reconciled_sessions(store, period, rate, price_books[digest]) for rate, digest in said):
             return Finality.RECONCILED
     return Finality.CLOSED if book is None else Finality.PROVISIONAL
 
@@ -185,9 +189,9 @@ def close_month(
         raise UsageError(f"{text} is closed already", "what is learned of it later goes into the first open month")
     reader = FactReader(store)
     facts = reader.facts(reader.sessions())
-    books = fold_facts(facts, book, replace(rules, now=now), period)
+    ledger = fold_facts(facts, book, replace(rules, now=now), period)
     late = _late(store, facts, all_closed(store), period)
-    closing = close_period(period, books.entries, book.digest)
+    closing = close_period(period, ledger.entries, book.digest)
     checked = verify_store(store)
     month = ClosedMonth(
         month=text,
@@ -195,12 +199,12 @@ def close_month(
         closing=closing,
         digest=closing.digest,
         rules=rules,
-        unpriced=books.unpriced,
+        unpriced=ledger.unpriced,
         late=tuple(entry for each in late.values() for entry in each.entries),
         corrections={name: each.correction() for name, each in late.items()},
         heads=facts.heads,
         anchors={anchor.file: (anchor.lines, anchor.head) for anchor in checked.heads},
-        people=people(books.entries),
+        people=people(ledger.entries),
     )
     write_closed(store, month, book)
     keep_documents(store)
@@ -239,6 +243,6 @@ def replay_month(store: Store, text: str, book: PriceBook | None, rules: Pricing
     reader = FactReader(store, month.heads)
     facts = reader.facts(reader.sessions())
     chosen = replace(rules or month.rules, now=parse_instant(month.at))
-    books = fold_facts(facts, used, chosen, month.period)
-    closing = close_period(month.period, books.entries, used.digest)
-    return Replay(month, books.entries, used.digest, closing.digest)
+    ledger = fold_facts(facts, used, chosen, month.period)
+    closing = close_period(month.period, ledger.entries, used.digest)
+    return Replay(month, ledger.entries, used.digest, closing.digest)

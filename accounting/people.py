@@ -92,7 +92,7 @@ class JobPeople:
     entries: tuple[LedgerEntry, ...] = ()
 
 
-def useful_by_month(books: FleetLedger) -> dict[int, dict[tuple[str, str], int]]:
+def useful_by_month(ledger: FleetLedger) -> dict[int, dict[tuple[str, str], int]]:
     """Useful node time by month and then by job and stage; work of fake engines is none.
 
     It is the same whatever the books' period: months that work goes over the edge of are folded each by itself.
@@ -100,7 +100,7 @@ def useful_by_month(books: FleetLedger) -> dict[int, dict[tuple[str, str], int]]
     found: dict[int, dict[tuple[str, str], int]] = {}
     crossed: set[int] = set()
     month = Period(0, 0)
-    for each, ms in chain(_timed(books.entries), _timed_unpriced(books.unpriced)):
+    for each, ms in chain(_timed(ledger.entries), _timed_unpriced(ledger.unpriced)):
         if not month.start <= each.start < month.end:
             month = month_of(each.start)
         if each.end > month.end:
@@ -111,8 +111,8 @@ def useful_by_month(books: FleetLedger) -> dict[int, dict[tuple[str, str], int]]
                 crossed.add(at.start)
         _add(found, month.start, each, ms)
     for start in crossed:
-        alone = fold_facts(books.facts, books.book, books.rules, month_of(start))
-        late = [(entry, ms) for entry, ms in _timed(books.late) if month_of(entry.start).start == start]
+        alone = fold_facts(ledger.facts, ledger.book, ledger.rules, month_of(start))
+        late = [(entry, ms) for entry, ms in _timed(ledger.late) if month_of(entry.start).start == start]
         found[start] = {}
         for each, ms in (*_timed(alone.entries), *_timed_unpriced(alone.unpriced), *late):
             _add(found, start, each, ms)

@@ -294,14 +294,14 @@ class Spending:
     def _allocate(self, session: str, machine: _Machine, node_rate: str) -> _Account:
         now, facts = now_ms(), machine.facts
         rules = FoldRules(round(node_session.BEAT_SECONDS * 1000), node_rate, now, self._prices.own_engines)
-        books = fold_with(facts, Provenance({}, {}), _NOBODY, self._prices.book, None, rules, {session})
-        account = _Account(len(facts), machine.read_at, all(bill.end.at < now for bill in books.bills))
+        ledger = fold_with(facts, Provenance({}, {}), _NOBODY, self._prices.book, None, rules, {session})
+        account = _Account(len(facts), machine.read_at, all(bill.end.at < now for bill in ledger.bills))
         embedded = {session: _jobs_of(facts)} if session in self._processes_of.get(session, ()) else {}
-        charging = Charging(Weights.of(books.entries, books.unpriced), embedded, ())
-        for entry in charging.entries(books.entries):
+        charging = Charging(Weights.of(ledger.entries, ledger.unpriced), embedded, ())
+        for entry in charging.entries(ledger.entries):
             part = entry.job, entry.currency, entry.bucket is Bucket.API_FEE
             account.amounts[part] = account.amounts.get(part, 0) + entry.nano
-        for usage in charging.unpriced(books.unpriced):
+        for usage in charging.unpriced(ledger.unpriced):
             fee = usage.bucket is Bucket.API_FEE
             why = usage.why if fee else f"what machine {session[:12]} costs an hour is not known"
             account.unknown.setdefault(usage.job, {})[why] = None

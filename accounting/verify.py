@@ -20,7 +20,7 @@ from core.keys import canonical_json, digest_bytes, is_digest
 from journals.attempts import FOLDER as ATTEMPTS
 from journals.chain import Anchor, FileCheck, Flaw, LogProblem, LogReader, join_checks, read_file
 from journals.hash_chained import ANCHORS, anchors_of
-from journals.log_ends import JOURNAL, LOG_ENDS, PURGED, WANTS, is_last_fact
+from journals.log_ends import DEMAND, JOURNAL, LOG_ENDS, PURGED, is_last_fact
 from journals.node_session import FOLDER as NODES
 from journals.node_session import OPENED
 from journals.positions import SEEN, anchor_in, claims_of
@@ -40,7 +40,7 @@ class Verification:
     #: Journals of processes whose end nobody has seen: they run, or were killed, and what they wrote after their last
     #: anchor could be cut off.
     unseen: tuple[str, ...]
-    #: Head of every chained journal; of a job's wants, only where no witness knows it.
+    #: Head of every chained journal; of a job's demand, only where no end-of-log record knows it.
     heads: tuple[Anchor, ...]
     #: Pieces that crashes left.
     torn: int
@@ -170,7 +170,8 @@ class _Survey:
         if end in known or name.startswith(_OF_ANCHORS):
             return
         if check.unclosed:
-            # A crash took the newline alone: nobody takes such a line for whole, so its witness knows the one before.
+            # A crash took the newline alone: nobody takes such a line for whole, so the end-of-log record knows the
+            # one before.
             if all(anchor.lines != end.lines - 1 for anchor in known):
                 self._unseen.append(name)
         elif is_last_fact(journal.last):
@@ -257,7 +258,7 @@ def _journals(store: Store) -> Iterator[str]:
     yield from (f"{ATTEMPTS}/{name}" for name in store.children((ATTEMPTS,)) if name.endswith(JOURNAL))
     for job in store.children((JOBS,)):
         for name in store.children((JOBS, job)):
-            if name.startswith(WANTS) and name.endswith(JOURNAL):
+            if name.startswith(DEMAND) and name.endswith(JOURNAL):
                 yield f"{JOBS}/{job}/{name}"
 
 

@@ -122,5 +122,5 @@ def _ledger(environment: dict[str, str]) -> dict[str, Any]:
                     facts = store.read_journal(("nodes", session, name)).entries
                     busy += [fact["gpu_util"] for fact in facts if fact.get("gpu_util") is not None]
     command = [sys.executable, "-m", "cli.main", "ledger", "--json"]
-    books = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    return {"gpu_names": opened.get("gpu_names"), "gpu_util_beats": busy, "ledger_exit_code": books.returncode}
+    ledger = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return {"gpu_names": opened.get("gpu_names"), "gpu_util_beats": busy, "ledger_exit_code": ledger.returncode}

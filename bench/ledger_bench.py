@@ -224,14 +224,14 @@ def fold_machine(folder: Path) -> Part:
     document = (folder / "opened.json").read_bytes()
     facts: list[Fact] = [parse_opening(document).fact()]
     checks = [_check(path, anchors, facts, folder.name) for path in sorted(folder.glob("*.jsonl"))]
-    books = fold_with(facts, Provenance(by, at), WANTS, BOOK, None, FoldRules())
+    ledger = fold_with(facts, Provenance(by, at), DEMAND, BOOK, None, FoldRules())
     billed: dict[str, int] = {}
-    for bill in books.bills:
+    for bill in ledger.bills:
         billed = {name: billed.get(name, 0) + nano for name, nano in bill.totals().items()}
-    entries, unpriced = len(books.entries), len(books.unpriced)
+    entries, unpriced = len(ledger.entries), len(ledger.unpriced)
     documents = {"opened.json": digest_bytes(document)}
     # The references are joined here: a machine's records name its own attempts.
-    return Part(checks, books.totals, entries, unpriced, billed, books.errors, documents, references)
+    return Part(checks, ledger.totals, entries, unpriced, billed, ledger.errors, documents, references)
 
 
 def _check(path: Path, anchors: dict[str, list[Anchor]], facts: list[Fact], session: str) -> FileCheck:
@@ -247,7 +247,9 @@ def _check(path: Path, anchors: dict[str, list[Anchor]], facts: list[Fact], sess
 
 
 BOOK = _book()
-WANTS = Demand(DemandInterval(f"job{number}", f"owner{number % 5}", {}, 0, None, frozenset()) for number in range(JOBS))
+DEMAND = Demand(
+    DemandInterval(f"job{number}", f"owner{number % 5}", {}, 0, None, frozenset()) for number in range(JOBS)
+)
 
 
 def _settle() -> None:

@@ -105,15 +105,15 @@ class _Process:
         store.write_once((NODES, self.name, OPENED), opened.encode())
         self.beats = HashChainedLog(store, (NODES, self.name, f"beats-1-{first:08x}.jsonl"))
         self.attempts = AttemptJournal(store, session=self.name)
-        self._witness = EndOfLogRecorder(store, self.name)
-        self.wants = DemandLog(self._witness)
+        self._recorder = EndOfLogRecorder(store, self.name)
+        self.demand = DemandLog(self._recorder)
 
     def __enter__(self) -> _Process:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.attempts.close()
-        self._witness.close()
+        self._recorder.close()
         over = SessionClosedLine(at="2026-11-01T06:00:00.000+00:00", reason="ended")
         self.beats.append([over.entry()], durable=True)
         self.beats.close()
@@ -144,12 +144,12 @@ class _Job:
         plan = folder.write_plan(self._plan(folder.job_id, digest, settings))
         work = JobWork.open(plan, self._store, {})
         folder.note_delivery(delivery, settings.describe_engines(), latest=False)
-        self._process.wants.wanted(folder)
+        self._process.demand.wanted(folder)
         # Of a hundred jobs one was killed, four were stopped half-way, and three have a unit that failed for good.
         self._compute(folder, work, self._windows if chance < 0.05 else 2 * self._windows, 0.05 < chance < 0.08)
         state = JobState.INTERRUPTED
         if chance > 0.01:
-            self._process.wants.ended(folder, work.keys)
+            self._process.demand.ended(folder, work.keys)
         if work.finished:
             state = deliver_job(work, folder, delivery, self._runtime).state
         elif chance > 0.01:

@@ -208,10 +208,10 @@ class Bench:
             journal = ClockJournal(store, self.engine)
             # A run begins without the encoder's outputs of another.
             self.engine.engine._kept.clear()
-            wants = DemandLog(EndOfLogRecorder(store, journal.session))
-            wants.wanted(folder)
+            demand = DemandLog(EndOfLogRecorder(store, journal.session))
+            demand.wanted(folder)
             work = compute(plan, self.engine, store, journal)
-            wants.ended(folder, work.keys)
+            demand.ended(folder, work.keys)
             engine = self.engine
             found = Hearing(plan, work, engine.engine_s, engine.cpu_s, tuple(engine.efforts), tuple(engine.calls))
             if whole:

@@ -40,7 +40,7 @@ class StoreIdentity:
 def open_identity(filesystem: Filesystem, home: str, *, create: bool) -> StoreIdentity:
     """The identity of the store at ``home``, made if there is none and ``create`` allows it.
 
-    A damaged or missing ``store.json`` is mended from its copy. Raises StoreError for what is no store, or a newer
+    A damaged or missing ``store.json`` is restored from its copy. Raises StoreError for what is no store, or a newer
     one; OSError as the disk raises it.
     """
     path, copy = f"{home}/{names.IDENTITY}", f"{home}/{names.IDENTITY_COPY}"

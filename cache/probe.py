@@ -53,7 +53,7 @@ class ProbeResult:
     #: What was seen, and what it means.
     detail: str
     #: What to do about it; empty when all is well.
-    mend: str = ""
+    fix: str = ""
 
 
 def probe_mount(home: Path, filesystem: Filesystem | None = None) -> list[ProbeResult]:
@@ -184,8 +184,8 @@ def _look_at_space(disk: Filesystem, base: str) -> ProbeResult:
         return ProbeResult("space", ProbeLevel.WARNING, f"free space cannot be measured: {error.strerror}")
     detail = f"{free / 1e9:.1f} GB free"
     if free < LOW_SPACE_BYTES:
-        mend = "free some space: an hour of media needs about 120 MB here"
-        return ProbeResult("space", ProbeLevel.WARNING, detail, mend)
+        fix = "free some space: an hour of media needs about 120 MB here"
+        return ProbeResult("space", ProbeLevel.WARNING, detail, fix)
     return ProbeResult("space", ProbeLevel.OK, detail)
 
 
@@ -193,8 +193,8 @@ def _look_at_kind(base: Path) -> ProbeResult:
     """Memory disks forget everything at power-off, which no test of a running machine can show."""
     kind = _mounted_kind(base)
     if kind in _FORGETFUL:
-        mend = "point SEGUE_HOME at a real disk unless this is only a trial"
-        return ProbeResult("kind", ProbeLevel.WARNING, f"{kind}: everything is lost at power-off", mend)
+        fix = "point SEGUE_HOME at a real disk unless this is only a trial"
+        return ProbeResult("kind", ProbeLevel.WARNING, f"{kind}: everything is lost at power-off", fix)
     return ProbeResult("kind", ProbeLevel.OK, kind or "not known on this system")
 
 

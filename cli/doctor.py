@@ -1,4 +1,4 @@
-"""``segue doctor``: is this machine fit, and if not, what mends it."""
+"""``segue doctor``: is this machine fit, and if not, what fixes it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def doctor_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
         if not json:
             line = Text.assemble((f"{finding.health:<8}", styles[finding.health]), f"{finding.name}: {finding.detail}")
             console.print(line)
-            if finding.mend:
-                console.print(Text(f"        {finding.mend}", style="dim"))
+            if finding.fix:
+                console.print(Text(f"        {finding.fix}", style="dim"))
     broken = any(finding.health is CheckStatus.BROKEN for finding in findings)
     if json:
-        checks = [{"name": f.name, "health": str(f.health), "detail": f.detail, "mend": f.mend} for f in findings]
+        checks = [{"name": f.name, "health": str(f.health), "detail": f.detail, "fix": f.fix} for f in findings]
         print_json({"ok": not broken, "checks": checks})
     elif not broken:
         console.print("this machine is fit")

@@ -47,7 +47,7 @@ def report_error(error: SegueError, *, as_json: bool) -> Exit:
 
 
 def report_crash(error: BaseException) -> Exit:
-    """Keeps the traceback for whoever mends Segue, and tells the user one line and where it is."""
+    """Keeps the traceback for whoever fixes Segue, and tells the user one line and where it is."""
     print(f"segue: this is a defect in Segue: {type(error).__name__}: {printable(str(error))}", file=sys.stderr)
     try:
         # Names may hold bytes that are no text.

@@ -5,8 +5,6 @@ from __future__ import annotations
 SAMPLE_RATE = 16_000
 SAMPLES_PER_MS = SAMPLE_RATE // 1000
 BYTES_PER_SAMPLE = 2
-#: Whisper's receptive field; nothing longer can be given to it at once.
-WHISPER_WINDOW_MS = 30_000
 
 
 def ms_to_samples(ms: int) -> int:

@@ -28,7 +28,7 @@ class UsageError(SegueError):
     """The request itself cannot be carried out as written (exit code 2)."""
 
 
-#: Lines of a list of problems that are said, and characters of each: whoever mends thousands begins with these.
+#: Lines of a list of problems that are said, and characters of each: whoever corrects thousands begins with these.
 LISTED, _LONGEST_PROBLEM = 20, 300
 
 

@@ -69,15 +69,15 @@ def detect_device(wanted: str = "auto") -> Device:
         raise EngineError(f"unknown device {wanted!r}", "use auto, cpu or cuda")
     if wanted == "cpu":
         return _cpu()
-    gpus, reason, mend = _usable_gpus()
+    gpus, reason, fix = _usable_gpus()
     if gpus:
         smallest = min(gpus, key=lambda gpu: gpu.memory_bytes)
         return Device(
             DeviceKind.CUDA, smallest.name, smallest.memory_bytes, len(gpus), cpu_threads(), host_memory_bytes()
         )
     if wanted == "cuda":
-        raise EngineError(f"no GPU can be used: {reason}", mend or "choose the device auto or cpu")
-    return _cpu(f"{reason}; {mend}" if mend else "")
+        raise EngineError(f"no GPU can be used: {reason}", fix or "choose the device auto or cpu")
+    return _cpu(f"{reason}; {fix}" if fix else "")
 
 
 def _cpu(unused_gpu: str = "") -> Device:

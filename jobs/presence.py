@@ -31,7 +31,7 @@ COORDINATOR_EVERY_S = 5
 COORDINATOR_GONE_S = 30
 #: A run whose last beat is so old counts as gone: three beats, and a little for a slow disk.
 RUN_GONE_S = 3 * BEAT_SECONDS + 5
-_WANTS, _JOURNAL = "wants-", ".jsonl"
+_DEMAND, _JOURNAL = "wants-", ".jsonl"
 _COORDINATOR = ("state", "coordinator.state")
 _BROKER = ("state", "broker.state")
 
@@ -133,9 +133,9 @@ def run_sign(folder: JobFolder, now: datetime | None = None) -> RunSign | None:
     moment = now or datetime.now(UTC)
     found = []
     for name in folder.names():
-        if not name.startswith(_WANTS) or not name.endswith(_JOURNAL):
+        if not name.startswith(_DEMAND) or not name.endswith(_JOURNAL):
             continue
-        session = name.removeprefix(_WANTS).removesuffix(_JOURNAL)
+        session = name.removeprefix(_DEMAND).removesuffix(_JOURNAL)
         lines = read_demand(folder.store, folder.job_id, name, [])
         # What a coordinator is at, it says in the job's view.
         if lines and not session.endswith(COORDINATOR):

@@ -93,9 +93,9 @@ def purge(store: Store, jobs: Collection[str], *, outputs: bool) -> Purge:
     if found.shown.refused:
         raise UsageError(found.shown.refused, found.shown.remedy)
     # Before, so that no crash leaves a gap in the ledger that nobody has a word for.
-    witness = EndOfLogRecorder(store, process_name())
-    witness.note_purge([job_id for job_id in found.shown.jobs if store.children((JOBS, job_id))])
-    witness.close()
+    recorder = EndOfLogRecorder(store, process_name())
+    recorder.note_purge([job_id for job_id in found.shown.jobs if store.children((JOBS, job_id))])
+    recorder.close()
     _forget_last(store, found.shown.jobs)
     removed, stuck = [], []
     for file in found.shown.outputs if outputs else ():
@@ -115,7 +115,7 @@ def _find(store: Store, jobs: Collection[str], *, outputs: bool) -> _Found:
     folders = list_jobs(store)
     mine = [folder for folder in folders if folder.job_id in asked]
     others = [folder for folder in folders if folder.job_id not in asked]
-    gone, kept = references(store, mine), references(store, others)
+    gone, kept = references(mine), references(others)
     keys, blobs = gone.keys - kept.keys, gone.blobs - kept.blobs
     media, elsewhere = _media(mine), _media(others)
     delivered = _delivered(store, mine, others)

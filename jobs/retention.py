@@ -68,7 +68,7 @@ def _held(folder: JobFolder, listing: Listing | None = None) -> _Held | None:
         keys, refs = {*summary.keys, *([analysis] if analysis else [])}, summary.blobs
         there = (listing or folder.store).stamps(failures) if failures else ()
         if there:
-            # What was translated beside a failed window has another key than it has once that is mended.
+            # What was translated beside a failed window has another key than it has once that is fixed.
             more = JobWork.open(Plan.from_json(plan), folder.store, {}).keys - keys
             keys |= more
             refs += blobs_named(folder.store, more)
@@ -77,7 +77,7 @@ def _held(folder: JobFolder, listing: Listing | None = None) -> _Held | None:
         return _Held(frozenset(keys), frozenset(blobs), summary.finished)
 
 
-def references(store: Store, folders: Iterable[JobFolder]) -> References:
+def references(folders: Iterable[JobFolder]) -> References:
     """What these jobs refer to, as far as their records are known."""
     found = [held for folder in folders if (held := _held(folder)) is not None]
     blobs = (held.digests(*Retention) for held in found)
@@ -135,7 +135,7 @@ def collect(store: Store, *, dry_run: bool, views: bool) -> Collected:
         loose = [file for file in garbage if file.reason is RemovalReason.UNREFERENCED]
         spared = tuple(loose) if unplanned else tuple(_paid_for(loose, store))
     # Runs on other machines ask nobody: whatever they have planned by now is theirs.
-    later = references(store, _planned_since(store, jobs))
+    later = references(_planned_since(store, jobs))
     staying = {file.place for file in spared}
     removed = store.remove_garbage(
         [file for file in garbage if file.place not in staying and _name(file) not in later.keys | later.blobs],
@@ -146,7 +146,7 @@ def collect(store: Store, *, dry_run: bool, views: bool) -> Collected:
         # Asked anew: in a large store the removal has taken an hour.
         queued = _queued(store)
         again = [held for folder, held in jobs.items() if folder.job_id in queued and held is not None]
-        since = references(store, _planned_since(store, jobs))
+        since = references(_planned_since(store, jobs))
         needed = working | results | since.blobs | _union(held.digests(*Retention) for held in again)
         unneeded = store.purge(blobs=viewed - needed, dry_run=dry_run)
         removed = Removal(removed.files + unneeded.files, dry_run, removed.stuck + unneeded.stuck)

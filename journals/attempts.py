@@ -36,7 +36,7 @@ FOLDER = "attempts"
 
 
 @dataclass(frozen=True)
-class ProcessCard:
+class ProcessOrigin:
     """Whose process the attempts are: what joins them to a node session, and so to what the node cost."""
 
     #: Node session; empty for an embedded run, which is a session of its own by the name of its journal.
@@ -81,7 +81,7 @@ class AttemptJournal:
     def __init__(
         self,
         store: Store,
-        card: ProcessCard | None = None,
+        origin: ProcessOrigin | None = None,
         tell: Callable[[AttemptLine], None] = lambda _line: None,
         session: str = "",
     ) -> None:
@@ -90,7 +90,7 @@ class AttemptJournal:
         """
         self.session = session or process_name()
         self._journal = HashChainedLog(store, (FOLDER, f"{self.session}.jsonl"))
-        self._card, self._tell = card or ProcessCard(), tell
+        self._origin, self._tell = origin or ProcessOrigin(), tell
         self._count, self._begun = 0, _now()
         self._opened = False
         self._lock = threading.Lock()
@@ -165,8 +165,8 @@ class AttemptJournal:
     def _process_started(self) -> ProcessStartedLine:
         return ProcessStartedLine(
             session=self.session,
-            node=self._card.node or self.session,
-            worker=self._card.worker,
+            node=self._origin.node or self.session,
+            worker=self._origin.worker,
             pid=os.getpid(),
             at=self._begun,
         )

@@ -18,7 +18,7 @@ from core.errors import StoreError
 from journals.chain import Anchor, Chain
 from journals.facts import FactError
 from journals.lines import DemandLine, JobEndedLine, JobWantedLine, read_demand_line
-from journals.log_ends import JOURNAL, RECENT, WANTS, EndOfLogRecorder, journals_of_run, read_end
+from journals.log_ends import DEMAND, JOURNAL, RECENT, EndOfLogRecorder, journals_of_run, read_end
 
 
 class JobPlace(Protocol):
@@ -32,7 +32,7 @@ class JobPlace(Protocol):
 
 
 class DemandLog:
-    """What one process notes of its jobs' wants. Safe for several threads."""
+    """What one process notes of the demand of its jobs. Safe for several threads."""
 
     def __init__(self, recorder: EndOfLogRecorder) -> None:
         self._recorder = recorder
@@ -41,7 +41,7 @@ class DemandLog:
         self._doubtful: dict[str, Chain] = {}
         #: Ends that the recorder has still to note.
         self._unnoted: list[Anchor] = []
-        #: Processes that had to do with one of our jobs before, and their wants, once they were looked at.
+        #: Processes that had to do with one of our jobs before, and the logs of its demand, once they were looked at.
         self._met: set[str] = set()
 
     def wanted(self, folder: JobPlace) -> None:
@@ -50,13 +50,13 @@ class DemandLog:
         self._meet(folder)
 
     def ended(self, folder: JobPlace, keys: Collection[str]) -> None:
-        """The job wants nothing more; ``keys`` are the units it wanted. Raises StoreError."""
+        """Nothing more of the job is wanted; ``keys`` are the units it wanted. Raises StoreError."""
         self._append(folder, JobEndedLine(job=folder.job_id, at=_now(), keys=tuple(sorted(keys))))
         # A run that was killed before it could say so may have left nothing to want.
         self._meet(folder)
 
     def _append(self, folder: JobPlace, line: DemandLine) -> None:
-        parts = (JOBS, folder.job_id, f"{WANTS}{self._recorder.name}{JOURNAL}")
+        parts = (JOBS, folder.job_id, f"{DEMAND}{self._recorder.name}{JOURNAL}")
         name = "/".join(parts)
         with self._lock:
             chain = self._doubtful.pop(name, None)
@@ -82,18 +82,18 @@ class DemandLog:
         What the disk refuses is done when the next job is wanted.
         """
         names = folder.store.children((JOBS, folder.job_id))
-        writers = {name.removeprefix(WANTS).removesuffix(JOURNAL) for name in names if name.startswith(WANTS)}
+        writers = {name.removeprefix(DEMAND).removesuffix(JOURNAL) for name in names if name.startswith(DEMAND)}
         # Their names begin with when they did: who came before the last few was looked at by one of those.
         for writer in sorted(writers - {self._recorder.name})[-RECENT:]:
-            wants = f"{JOBS}/{folder.job_id}/{WANTS}{writer}{JOURNAL}"
-            if wants in self._met:
+            path = f"{JOBS}/{folder.job_id}/{DEMAND}{writer}{JOURNAL}"
+            if path in self._met:
                 continue
             try:
                 of_writer = [] if writer in self._met else journals_of_run(folder.store, writer)
-                self._recorder.see([wants, *of_writer])
+                self._recorder.see([path, *of_writer])
             except StoreError:
                 return
-            self._met.update((wants, writer))
+            self._met.update((path, writer))
 
 
 def read_demand(store: Store, job_id: str, name: str, errors: list[str]) -> list[DemandLine]:

@@ -28,8 +28,8 @@ from journals.positions import claims_of, seen_fact
 LOG_ENDS = ("ledger", "log-ends")
 #: The last fact of a journal whose process left in order. Its end is then anchored durably.
 _LAST_FACTS = frozenset({"process_ended", "session_closed", "recorder_ended"})
-#: With which the names of journals of attempts, of beats and of a job's wants can be told apart.
-BEATS, WANTS = "beats-", "wants-"
+#: With which the names of journals of attempts, of beats and of a job's demand can be told apart.
+BEATS, DEMAND = "beats-", "wants-"
 JOURNAL = ".jsonl"
 #: The fact that a person had jobs' folders removed.
 PURGED = "jobs_purged"
@@ -253,7 +253,7 @@ def _is_beats(name: str) -> bool:
 
 
 def seen_ends(store: Store, name: str) -> set[Anchor]:
-    """Every end that a process with a journal of its own (its file's name) has noted, but for those of jobs' wants:
+    """Every end that a process with a journal of its own (its file's name) has noted, but for those of jobs' demand:
     whoever takes a job up looks at them, and a coordinator notes two for each. Raises StoreError.
     """
     entries = store.read_journal((*LOG_ENDS, name)).entries

@@ -18,33 +18,22 @@ from ledger.prices import Meter, PriceBook, PriceRow
 USUAL_UTILIZATIONS = tuple(Fraction(percent, 100) for percent in (5, 10, 20, 30, 40, 60, 80, 100))
 
 
-def break_even_rtfx(
-    gpu_price_per_hour: Exact, api_price_per_audio_hour: Exact, utilization: Exact = 1
-) -> Fraction | None:
-    """``gpu / api / utilization``: the speed, in times real time, at which both cost the same; faster is cheaper.
-
-    None when no speed is enough: the API is free, or the GPU never works (utilization 0).
-    """
-    return break_even_speed(gpu_price_per_hour, api_price_per_audio_hour, utilization, WorkUnit.AUDIO_HOUR)
-
-
-def break_even_utilization(gpu_price_per_hour: Exact, api_price_per_audio_hour: Exact, rtfx: Exact) -> Fraction | None:
-    """``gpu / api / rtfx``: the share of its paid time that the GPU must work. Above 1 means never.
-
-    None when no share is enough: the API is free, or the speed is 0.
-    """
-    return utilization_needed(gpu_price_per_hour, api_price_per_audio_hour, rtfx, WorkUnit.AUDIO_HOUR)
-
-
 def break_even_speed(
     gpu_price_per_hour: Exact, api_price: Exact, utilization: Exact, unit: WorkUnit
 ) -> Fraction | None:
-    """Like ``break_even_rtfx`` for any unit: ``api_price`` is for one ``unit``, the answer in meter units a second."""
+    """``gpu / api / utilization``: the meter units a second at which both cost the same; faster is cheaper.
+
+    ``api_price`` is for one ``unit``. None when no speed is enough: the API is free, or the GPU never works
+    (utilization 0).
+    """
     return _quotient(gpu_price_per_hour, api_price, share(utilization), unit)
 
 
 def utilization_needed(gpu_price_per_hour: Exact, api_price: Exact, speed: Exact, unit: WorkUnit) -> Fraction | None:
-    """Like ``break_even_utilization`` for any unit."""
+    """``gpu / api / speed``: the share of its paid time that the GPU must work. Above 1 means never.
+
+    None when no share is enough: the API is free, or the speed is 0.
+    """
     return _quotient(gpu_price_per_hour, api_price, exact(speed, "speed"), unit)
 
 

@@ -8,23 +8,25 @@ from journals.facts import DemandInterval, UnitUse
 
 
 class Demand:
-    """The wants of every job, found by unit and instant."""
+    """Who wanted a unit when, found by unit and instant."""
 
-    def __init__(self, wants: Iterable[DemandInterval]) -> None:
-        # A want that is told twice is one want; the order of telling means nothing.
-        ordered = sorted(wants, key=lambda want: (want.at, want.job, want.until is None, want.until or 0))
+    def __init__(self, intervals: Iterable[DemandInterval]) -> None:
+        # An interval that is told twice is one interval; the order of telling means nothing.
+        ordered = sorted(
+            intervals, key=lambda interval: (interval.at, interval.job, interval.until is None, interval.until or 0)
+        )
         self._by_key: dict[str, tuple[DemandInterval, ...]] = {}
         self._owners: dict[str, str] = {}
         self._labels: dict[str, Mapping[str, str]] = {}
         self._languages: dict[str, dict[str, str]] = {}
-        for want in ordered:
-            self._owners[want.job], self._labels[want.job] = want.owner, want.labels
-            self._languages.setdefault(want.job, {}).update(want.languages)
+        for interval in ordered:
+            self._owners[interval.job], self._labels[interval.job] = interval.owner, interval.labels
+            self._languages.setdefault(interval.job, {}).update(interval.languages)
             # Nearly every unit is wanted by one job once: those share one tuple.
-            alone = (want,)
-            for key in want.keys:
+            alone = (interval,)
+            for key in interval.keys:
                 held = self._by_key.get(key)
-                self._by_key[key] = alone if held is None else (*held, want)
+                self._by_key[key] = alone if held is None else (*held, interval)
 
     def jobs(self, key: str, at: int, own: str) -> tuple[str, ...]:
         """The jobs that wanted the unit at this instant, by name; ``own`` where none is known."""
@@ -32,9 +34,11 @@ class Demand:
         if found is None:
             return (own,)
         if len(found) == 1:
-            want = found[0]
-            return (want.job,) if want.at <= at and (want.until is None or at < want.until) else (own,)
-        jobs = {want.job for want in found if want.at <= at and (want.until is None or at < want.until)}
+            interval = found[0]
+            return (interval.job,) if interval.at <= at and (interval.until is None or at < interval.until) else (own,)
+        jobs = {
+            interval.job for interval in found if interval.at <= at and (interval.until is None or at < interval.until)
+        }
         return tuple(sorted(jobs)) if jobs else (own,)
 
     def payers(self, units: Iterable[UnitUse], at: int) -> list[tuple[str, ...]]:

@@ -48,8 +48,8 @@ class _FeeLine:
 class Fees:
     """Makes the fee entries of one machine's attempts."""
 
-    def __init__(self, session: str, book: PriceBook, wants: Demand, period: Period | None) -> None:
-        self._session, self._book, self._wants, self._period = session, book, wants, period
+    def __init__(self, session: str, book: PriceBook, demand: Demand, period: Period | None) -> None:
+        self._session, self._book, self._demand, self._period = session, book, demand, period
 
     def of(
         self, attempt: AttemptStarted, end: AttemptEnded | None, shares: Sequence[Share]
@@ -92,7 +92,7 @@ class Fees:
                     attempt.stage,
                     attempt.engine,
                     job,
-                    self._wants.owner(job),
+                    self._demand.owner(job),
                 )
                 if line.row is not None:
                     price = part, line.row.currency, line.row.id

@@ -88,7 +88,7 @@ class Ledger:
 def fold(
     facts: Iterable[Fact],
     made_by: Mapping[str, str],
-    wants: Sequence[DemandInterval],
+    demand: Sequence[DemandInterval],
     book: PriceBook,
     period: Period | None = None,
     rules: FoldRules | None = None,
@@ -102,7 +102,7 @@ def fold(
     ConservationError for a defect.
     """
     used = rules or FoldRules()
-    return fold_with(facts, Provenance(made_by, made_at or MappingProxyType({})), Demand(wants), book, period, used)
+    return fold_with(facts, Provenance(made_by, made_at or MappingProxyType({})), Demand(demand), book, period, used)
 
 
 def fold_with(
@@ -121,9 +121,9 @@ def fold_with(
         _fold_node(gathered.timelines[session], gathered.ends, provenance, demand, _Scope(book, period, rules, errors))
         for session in sorted(gathered.timelines if only is None else gathered.timelines.keys() & set(only))
     ]
-    books = Ledger.merge(parts)
-    books.errors, books.book = tuple(sorted(errors)), book.digest
-    return books
+    ledger = Ledger.merge(parts)
+    ledger.errors, ledger.book = tuple(sorted(errors)), book.digest
+    return ledger
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from types import MappingProxyType
 
 from core.money import Exact
 from ledger.compare import WorkUnit
@@ -66,10 +65,6 @@ class ComparisonBasis:
     stage: str = ""
     #: How many times the average the busiest hour is; None when nobody looked.
     peak_to_average: Exact | None = None
-    #: Hours of people by category; a category that is absent, or 0, is not counted.
-    hours: Mapping[TaxCategory, Hours] = field(default_factory=lambda: MappingProxyType({}))
-    #: The people are one number that stands for all categories.
-    hours_are_one_sum: bool = False
     #: Extras of the API that are in its side's usage, or that were looked for and do not occur.
     api_counts: frozenset[ApiExtra] = frozenset()
     #: Whether paid time in which the GPU waits is in the price of its work.
@@ -95,18 +90,13 @@ def extras_of(unit: WorkUnit) -> frozenset[ApiExtra]:
     return frozenset(ApiExtra) if unit is WorkUnit.MILLION_TOKENS else frozenset({ApiExtra.RETRIES})
 
 
-def lint_comparison(basis: ComparisonBasis) -> list[RedFlag]:
-    """The red flags of one comparison, in a fixed order; an empty list is a comparison one can defend."""
-    return [*_usage_flags(basis), *people_flags(basis.hours, one_sum=basis.hours_are_one_sum), *_api_flags(basis)]
-
-
 def stage_flags(basis: ComparisonBasis) -> list[RedFlag]:
-    """Those of ``lint_comparison`` that differ by stage: the people are the deployment's."""
+    """The red flags of one stage's comparison, in a fixed order; those of `people_flags` are the deployment's."""
     return [*_usage_flags(basis), *_api_flags(basis)]
 
 
 def people_flags(hours: Mapping[TaxCategory, Hours], *, one_sum: bool) -> list[RedFlag]:
-    """Self-hosting without on-call, upgrades, monitoring or failed deployments."""
+    """Self-hosting without on-call, upgrades, monitoring or failed deployments; ``one_sum`` stands for them all."""
     if one_sum:
         return []
     flags = []

@@ -111,22 +111,22 @@ class NodeTimeline:
 
     def _gone(self, process: str, left: Mapping[str, int]) -> bool:
         """Whether a process is known to have been gone before its machine was: seen, replaced, or left."""
-        card = self.processes.get(process)
-        if process in self.process_ends or card is None:
+        started = self.processes.get(process)
+        if process in self.process_ends or started is None:
             return True
-        return card.worker in left or self._replaced(card) is not None
+        return started.worker in left or self._replaced(started) is not None
 
-    def _replaced(self, card: ProcessStarted) -> int | None:
+    def _replaced(self, started: ProcessStarted) -> int | None:
         """When the worker's next process began: it has one at a time, so that this one was dead by then."""
-        if not card.worker:
+        if not started.worker:
             return None
         others = self.processes.values()
-        return min((each.at for each in others if each.worker == card.worker and each.at > card.at), default=None)
+        return min((each.at for each in others if each.worker == started.worker and each.at > started.at), default=None)
 
     def worker_of(self, process: str) -> str:
         """The worker that a process belongs to."""
-        card = self.processes.get(process)
-        return card.worker if card else ""
+        started = self.processes.get(process)
+        return started.worker if started else ""
 
     def process_death(self, process: str, end: SessionEnd, beat_ms: int) -> int:
         """When a process that left an attempt open died: seen by a survivor, or replaced by its worker's next one, or
@@ -134,14 +134,14 @@ class NodeTimeline:
         if process in self.process_ends:
             return min(self.process_ends[process], end.at)
         found = [end.at]
-        card = self.processes.get(process)
-        if card is None or not card.worker:
+        started = self.processes.get(process)
+        if started is None or not started.worker:
             return end.at
-        mine = [name for name, other in self.processes.items() if other.worker == card.worker]
-        found += [at for at in [self._replaced(card)] if at is not None]
-        close = self.closes.get(card.worker)
-        last = max(self.last_fact.get(name, card.at) for name in mine)
-        beat = self.beats.get(card.worker)
+        mine = [name for name, other in self.processes.items() if other.worker == started.worker]
+        found += [at for at in [self._replaced(started)] if at is not None]
+        close = self.closes.get(started.worker)
+        last = max(self.last_fact.get(name, started.at) for name in mine)
+        beat = self.beats.get(started.worker)
         if close is not None and close.at >= max(last, beat or last):
             found.append(close.at)
         elif beat is not None and beat + beat_ms <= end.at:

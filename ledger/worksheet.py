@@ -87,7 +87,7 @@ class WorksheetError(ListedError):
 
     @classmethod
     def found(cls, problems: Iterable[str]) -> WorksheetError:
-        """All problems at once, so that they can be mended at once."""
+        """All problems at once, so that they can be corrected at once."""
         found = tuple(problems)
         error = cls(
             "\n".join(summed_up(found)), "'segue decide --example' prints a worksheet with every field explained"

@@ -15,7 +15,7 @@ from core.errors import EngineMissingError
 _VERSION_SECONDS = 30
 #: A machine without room for one more process or file says nothing of the program.
 _LACKS = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-_MEND = "install ffmpeg, or run: pip install imageio-ffmpeg"
+_FIX = "install ffmpeg, or run: pip install imageio-ffmpeg"
 
 
 class FfmpegSource(StrEnum):
@@ -54,7 +54,7 @@ def find_ffmpeg(preferred: str = "") -> FfmpegBuild:
         build = _try_build(packaged, FfmpegSource.PACKAGE)
         if build is not None:
             return build
-    raise EngineMissingError("no ffmpeg that runs was found", _MEND)
+    raise EngineMissingError("no ffmpeg that runs was found", _FIX)
 
 
 def _preferred_build(preferred: str) -> FfmpegBuild:
@@ -63,7 +63,7 @@ def _preferred_build(preferred: str) -> FfmpegBuild:
     if build is None:
         raise EngineMissingError(
             f"the ffmpeg that was asked for, {preferred!r}, is not a program that runs",
-            f"correct the setting, or leave it out and {_MEND}",
+            f"correct the setting, or leave it out and {_FIX}",
         )
     return build
 

@@ -151,7 +151,6 @@ def _read_track(index: int, stream: Any, timeline: _Timeline) -> AudioTrack:
     start_us = _start_us(stream, timeline)
     return AudioTrack(
         index=index,
-        stream_index=stream.index,
         language=bcp47(metadata.get("language", "")),
         codec=context.codec.canonical_name if context is not None else "",
         channels=context.channels if context is not None else 0,

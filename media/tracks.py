@@ -16,8 +16,6 @@ class AudioTrack:
 
     #: Position among the file's audio tracks, from 0; it is what a person names it by.
     index: int
-    #: Position among all streams, from 0.
-    stream_index: int
     #: BCP 47, empty when the file does not say.
     language: str
     #: ffmpeg's name: ``aac``, ``opus``, ``pcm_s16le``; empty when unknown.

@@ -66,8 +66,8 @@ class Executor:
         self._journal = (
             AttemptJournal(runtime.store) if budget is None else AttemptJournal(runtime.store, tell=budget.take)
         )
-        self._witness = EndOfLogRecorder(runtime.store, self._journal.session)
-        self._wants = DemandLog(self._witness)
+        self._recorder = EndOfLogRecorder(runtime.store, self._journal.session)
+        self._demand = DemandLog(self._recorder)
         self._engines = EnginePool(runtime.resources, self._journal.engine_loaded)
         self._state = RunState()
         self._deliverer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliver")
@@ -199,7 +199,7 @@ class Executor:
             self._deliver(job)
         else:
             folder.note_delivery(delivery, work.plan.settings.describe_engines())
-            self._wants.wanted(folder)
+            self._demand.wanted(folder)
             self._state.add(job)
 
     def _on_decoded(self, number: int, done_ms: int, total_ms: int) -> None:
@@ -303,20 +303,20 @@ class Executor:
 
     def _look_around(self) -> None:
         with suppress(StoreError):  # The next run sees them.
-            self._witness.look_around()
+            self._recorder.look_around()
 
     def _want_no_more(self) -> None:
         """A run that was stopped wants nothing more of the jobs that it leaves open: it did not die over them."""
         with suppress(StoreError):  # A disk that is full or gone was reported.
             for job in list(self._state.jobs.values()):
-                self._wants.ended(job.folder, job.work.keys)
+                self._demand.ended(job.folder, job.work.keys)
                 note_summary(job.folder, job.work)
 
     def _close_session(self) -> None:
         with suppress(StoreError):  # Reported as well, and without an end the journal counts as a crash's.
             self._journal.close()
         with suppress(StoreError):
-            self._witness.close()
+            self._recorder.close()
         if self._session is not None:
             with suppress(StoreError):  # A full or vanished disk was reported; the last beat tells when it ended.
                 stopped = str(JobState.BUDGET_STOPPED) if self._gate.closed else "interrupted"
@@ -329,7 +329,7 @@ class Executor:
         self._deliverer.submit(self._guard, lambda: self._deliver_now(job))
 
     def _deliver_now(self, job: OpenJob) -> None:
-        self._wants.ended(job.folder, job.work.keys)
+        self._demand.ended(job.folder, job.work.keys)
         without = ""
         if not job.work.finished:
             dead = (self._state.dead.get(unit.spec, "") for unit in job.work.ready())

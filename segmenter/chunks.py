@@ -61,7 +61,6 @@ class Chunker:
         self._origin_ms = 0
         #: Where the next chunk starts.
         self._start_ms = 0
-        self._last_sample: int | None = None
 
     def feed(self, samples: npt.NDArray[np.int16]) -> Iterator[Chunk]:
         """Adds samples; yields chunks that are now certain."""

@@ -17,8 +17,6 @@ class Alphabet:
     common: str = ""
     #: Share of `common` that a text reaches.
     share: float = 1.0
-    #: Whether its letters stand in words of their own, not among ASCII ones.
-    own_words: bool = False
 
 
 _WESTERN = ("cp1252", "iso8859_15", "mac_roman", "cp850")
@@ -33,7 +31,7 @@ PUNCTUATION = frozenset("“”„‘’‚‹›«»–—…°€£§©®™�
 #: Those of them that stand between letters.
 INSIDE_WORDS = frozenset("’‘—–…·′″\u00a0\u00ad\u2011\ufeff\u200b\u200e\u200f\u202a\u202b\u202c")
 
-_RUSSIAN = Alphabet(_CYRILLIC, _CYRILLIC_LETTERS, "оеаинтсрвл", 0.45, own_words=True)
+_RUSSIAN = Alphabet(_CYRILLIC, _CYRILLIC_LETTERS, "оеаинтсрвл", 0.45)
 _JAPANESE = "のにはをたがでてとしれさいるなもかりらこ、。よねだっんまうおすえ"
 _CHINESE = "的一是不了我你他在有这们来到说就人大么什好吗这那会，。？！"
 _TRADITIONAL = "的一是不了我你他在有這們來到說就人大麼什好嗎這那會，。？！"
@@ -42,28 +40,24 @@ _KOREAN = "이다는을를의에가고지하한나어요아그니도해"
 #: Scripts: told apart without knowing the language.
 SCRIPTS: dict[str, Alphabet] = {
     "ru": _RUSSIAN,
-    "el": Alphabet(
-        ("cp1253", "iso8859_7", "cp737"), "αβγδεζηθικλμνξοπρστυφχψωςάέήίόύώϊϋΐΰ", "αοιετσνηρά", 0.45, own_words=True
-    ),
-    "he": Alphabet(("cp1255", "iso8859_8", "cp862"), "אבגדהוזחטיכלמנסעפצקרשתךםןףץ", "יוהלאתרמב", 0.45, own_words=True),
+    "el": Alphabet(("cp1253", "iso8859_7", "cp737"), "αβγδεζηθικλμνξοπρστυφχψωςάέήίόύώϊϋΐΰ", "αοιετσνηρά", 0.45),
+    "he": Alphabet(("cp1255", "iso8859_8", "cp862"), "אבגדהוזחטיכלמנסעפצקרשתךםןףץ", "יוהלאתרמב", 0.45),
     "ar": Alphabet(
         ("cp1256", "iso8859_6", "cp720"),
         "ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهويىپچژگکیہھےںڈڑٹ،؛؟ـًٌٍَُِّْ",
         "اليمنوتر",
         0.45,
-        own_words=True,
     ),
     "th": Alphabet(
         ("cp874", "tis_620"),
         "".join(map(chr, range(0xE01, 0xE5C))),
         "านรอกเงยมลว\u0e48ด\u0e49ท\u0e31",
         0.45,
-        own_words=True,
     ),
-    "ja": Alphabet(("cp932", "euc_jp"), "", _JAPANESE, 0.3, own_words=True),
-    "zh": Alphabet(("gb18030",), "", _CHINESE, 0.1, own_words=True),
-    "zh-Hant": Alphabet(("cp950", "big5hkscs"), "", _TRADITIONAL, 0.1, own_words=True),
-    "ko": Alphabet(("cp949", "johab"), "", _KOREAN, 0.15, own_words=True),
+    "ja": Alphabet(("cp932", "euc_jp"), "", _JAPANESE, 0.3),
+    "zh": Alphabet(("gb18030",), "", _CHINESE, 0.1),
+    "zh-Hant": Alphabet(("cp950", "big5hkscs"), "", _TRADITIONAL, 0.1),
+    "ko": Alphabet(("cp949", "johab"), "", _KOREAN, 0.15),
 }
 
 _ICELANDIC = "áéíóúýþæöð"

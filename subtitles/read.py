@@ -33,17 +33,13 @@ class Captions:
     notes: tuple[str, ...] = ()
 
 
-def read_captions(source: Path | bytes, name: str, language: str = "") -> tuple[SubtitleEvent, ...]:
-    """The events of a subtitle file in order of time: tags and direction marks stripped, events without text left out.
-
-    ``name`` is what errors call the file, ``language`` the BCP 47 tag of what it is in, if that is known. Raises
-    MediaError when it cannot be read, is in no known format, has a line that is no caption, or holds no caption.
-    """
-    return inspect_captions(source, name, language).events
-
-
 def inspect_captions(source: Path | bytes, name: str, language: str = "") -> Captions:
-    """`read_captions` with what was found on the way: format, encoding, and notes about what had to be put right."""
+    """The events of a subtitle file in order of time, and what was found on the way.
+
+    Tags and direction marks are stripped, events without text left out. ``name`` is what errors call the file,
+    ``language`` the BCP 47 tag of what it is in, if that is known. Raises MediaError when it cannot be read, is in no
+    known format, has a line that is no caption, or holds no caption.
+    """
     data = source if isinstance(source, bytes) else _file_bytes(source, name)
     if not data.strip(b"\x00 \t\r\n\xef\xbb\xbf\xff\xfe"):
         raise MediaError(f"{name}: the caption file is empty", "give a file with captions, or leave --transcript out")

@@ -59,10 +59,6 @@ class CueRules:
         """Width of ``text`` in half-width cells."""
         return count_cells(text, self.wide)
 
-    def line_chars(self, text: str) -> float:
-        """Length of ``text`` in the unit of ``max_line_chars`` (a multiple of one half)."""
-        return self.cells(text) / 2 if self.wide else float(self.cells(text))
-
     def reading_halves(self, text: str) -> int:
         """What has to be read, in half characters."""
         return self.cells(text) if self.wide else 2 * count_clusters(text)

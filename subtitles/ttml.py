@@ -74,7 +74,7 @@ def _captions(element: ET.Element, outer: _Span, rates: _Rates) -> Iterator[Subt
         raise ValueError('timeContainer="seq" is not read: give each paragraph its own times')
     span = _span(element, outer, rates)
     if name not in _CONTAINERS:
-        yield from _paragraph(element, outer, span, rates)
+        yield from _paragraph(element, span, rates)
         return
     for text in (element.text, *(child.tail for child in element)):
         if text and text.strip():
@@ -83,7 +83,7 @@ def _captions(element: ET.Element, outer: _Span, rates: _Rates) -> Iterator[Subt
         yield from _captions(child, span, rates)
 
 
-def _paragraph(element: ET.Element, outer: _Span, span: _Span, rates: _Rates) -> Iterator[SubtitleEvent]:
+def _paragraph(element: ET.Element, span: _Span, rates: _Rates) -> Iterator[SubtitleEvent]:
     """One caption, or one for each timed span of a paragraph; text around timed spans is shown all the time."""
     timed = [child for child in element.iter() if child is not element and {"begin", "end", "dur"} & set(child.attrib)]
     spans = [child for child in timed if _local(child.tag) not in _NOISE]
@@ -94,7 +94,7 @@ def _paragraph(element: ET.Element, outer: _Span, span: _Span, rates: _Rates) ->
         yield SubtitleEvent(span.begin_ms, span.end_ms, tuple(around.split("\n")))
     for child in element:
         if child in spans:
-            yield from _paragraph(child, span, _span(child, span, rates), rates)
+            yield from _paragraph(child, _span(child, span, rates), rates)
         elif spans:
             yield from _nested(child, span, frozenset(spans), rates)
 
@@ -102,7 +102,7 @@ def _paragraph(element: ET.Element, outer: _Span, span: _Span, rates: _Rates) ->
 def _nested(element: ET.Element, span: _Span, spans: frozenset[ET.Element], rates: _Rates) -> Iterator[SubtitleEvent]:
     for child in element:
         if child in spans:
-            yield from _paragraph(child, span, _span(child, span, rates), rates)
+            yield from _paragraph(child, _span(child, span, rates), rates)
         else:
             yield from _nested(child, span, spans, rates)
 

@@ -44,7 +44,7 @@ class AdmittingChannel(Channel):
                 self.client.connection.disconnect()
                 raise
             except ResponseError as error:
-                raise self._mended(error) from error
+                raise self._without_bad_lists(error) from error
             if not reply:
                 raise Empty
             name, entry = reply
@@ -58,7 +58,7 @@ class AdmittingChannel(Channel):
             self._in_poll = None  # type: ignore[assignment]
             self._flush_brpop_reauth()  # type: ignore[no-untyped-call]
 
-    def _mended(self, error: ResponseError) -> Exception:
+    def _without_bad_lists(self, error: ResponseError) -> Exception:
         """One of our lists was replaced by something that is no list: it is removed, as a refused message is."""
         if not str(error).startswith("WRONGTYPE"):
             return error

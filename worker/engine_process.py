@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from cache.faults import BlobDamagedError
 from core.conditions import condition_of
 from core.errors import DeviceError, DiskFullError, EndpointAwayError, EngineError, MachineError, SegueError, StoreError
-from journals.attempts import AttemptJournal, ProcessCard
+from journals.attempts import AttemptJournal, ProcessOrigin
 from pipeline.batches import Outcome, Ran, run_units, try_engine
 from pipeline.engines_pool import EnginePool
 from pipeline.job import Plan
@@ -125,7 +125,7 @@ class EngineProcess:
         self._runtime, self._orders, self._wire = runtime, orders, wire
         self._store = runtime.store
         self._lookup = UnitLookup(self._store)
-        self._journal = AttemptJournal(self._store, ProcessCard(orders.node, orders.worker), session=orders.session)
+        self._journal = AttemptJournal(self._store, ProcessOrigin(orders.node, orders.worker), session=orders.session)
         self._pool = EnginePool(runtime.resources, self._journal.engine_loaded)
 
     def load(self, stages: Sequence[str]) -> None:

@@ -118,7 +118,7 @@ def check_machine(runtime: Runtime, stages: Sequence[str], log: WorkerLog) -> No
     roles = dict.fromkeys(stage_named(name).role for name in stages)
     for finding in examine_worker(runtime, tuple(roles)):
         if finding.health is CheckStatus.BROKEN and not finding.passing:
-            raise UsageError(_line(finding), finding.mend)
+            raise UsageError(_line(finding), finding.fix)
         if finding.health is not CheckStatus.OK:
             log.say(_line(finding), "checkup", "warning")
 

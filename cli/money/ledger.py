@@ -173,25 +173,25 @@ def _show_period(runtime: Runtime, period: Period, by: str, prices: PriceFlags, 
 
     book, rules = rules_of(runtime, prices)
     rules = replace(rules, now=now_ms())
-    books = read_period(runtime.store, book, rules, period)
+    ledger = read_period(runtime.store, book, rules, period)
     people = people_rules(runtime)
-    currency = currency_of(runtime, books.entries)
+    currency = currency_of(runtime, ledger.entries)
     for line in people_notes(period, people, currency):
         note(line)
-    books = with_people(books, people, currency)
-    for line in books.errors:
+    ledger = with_people(ledger, people, currency)
+    for line in ledger.errors:
         note(line)
-    table = table_of(books, by or "job")
+    table = table_of(ledger, by or "job")
     if form.focus is not None:
         from cli.money.ledger_focus import period_focus, write_focus
 
         write_focus(form.focus, period_focus(runtime.store, book, rules, (people, currency), period))
     if form.json:
-        print_json(fleet_json(books, table, by or "job"))
+        print_json(fleet_json(ledger, table, by or "job"))
     elif form.csv:
-        print_csv(books.entries, books.unpriced)
+        print_csv(ledger.entries, ledger.unpriced)
     elif form.focus is None:
-        print_fleet(books, table, by or "job", _names(runtime.store, by or "job"))
+        print_fleet(ledger, table, by or "job", _names(runtime.store, by or "job"))
 
 
 def _names(store: Store, by: str) -> Callable[[Sequence[str]], Mapping[str, str]]:

@@ -51,29 +51,29 @@ def safe_cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
-def fleet_json(books: FleetLedger, table: dict[str, dict[str, Sum]], by: str) -> dict[str, Any]:
+def fleet_json(ledger: FleetLedger, table: dict[str, dict[str, Sum]], by: str) -> dict[str, Any]:
     """The object that ``segue ledger --json`` prints; amounts by currency, in nano-units."""
-    period = books.period
+    period = ledger.period
     return {
         "period": None if period is None else {"start": period.start, "end": period.end},
-        "standing": books.standing.value,
+        "standing": ledger.standing.value,
         "spent": {
-            "total": books.totals.whole(),
-            "by_bucket": _amounts(books.totals, "bucket"),
-            "by_stage": _amounts(books.totals, "stage"),
-            "fake": books.totals.whole(fake=True),
+            "total": ledger.totals.whole(),
+            "by_bucket": _amounts(ledger.totals, "bucket"),
+            "by_stage": _amounts(ledger.totals, "stage"),
+            "fake": ledger.totals.whole(fake=True),
         },
         "by": by,
         "table": {
             name: {currency: {"amount": sums.nano, "node_ms": sums.ms} for currency, sums in found.items()}
             for name, found in table.items()
         },
-        "unpriced": [one.as_json() for one in books.unpriced],
-        "residuals": to_builtins(books.residuals),
-        "entries": [one.as_json() for one in books.entries],
-        "late": [one.as_json() for one in books.late],
-        "price_book": books.folded.book,
-        "errors": list(books.errors),
+        "unpriced": [one.as_json() for one in ledger.unpriced],
+        "residuals": to_builtins(ledger.residuals),
+        "entries": [one.as_json() for one in ledger.entries],
+        "late": [one.as_json() for one in ledger.late],
+        "price_book": ledger.folded.book,
+        "errors": list(ledger.errors),
     }
 
 

@@ -30,52 +30,52 @@ _NOBODY = {
 }
 
 
-def table_of(books: FleetLedger, by: str) -> dict[str, dict[str, Sum]]:
+def table_of(ledger: FleetLedger, by: str) -> dict[str, dict[str, Sum]]:
     """Sums of the period by ``by``. Raises UsageError for what it cannot be asked by."""
     kind, _, name = by.partition(":")
     if kind == _LABEL and name:
-        return books.by_label(name)
+        return ledger.by_label(name)
     if by == _LABEL:
-        return books.by_labels()
+        return ledger.by_labels()
     try:
-        return books.by(Dimension(by))
+        return ledger.by(Dimension(by))
     except ValueError:
         known = ", ".join([*(each.value for each in Dimension), _LABEL, "label:NAME"])
         raise UsageError(f"the ledger cannot be summed by '{by}'", f"choose from {known}") from None
 
 
 def print_fleet(
-    books: FleetLedger,
+    ledger: FleetLedger,
     table: dict[str, dict[str, Sum]],
     by: str,
     names: Callable[[Sequence[str]], Mapping[str, str]] = lambda _: {},
 ) -> None:
     """The period for people; ``names`` says what the first column's ids are called."""
     console = tables.wide_console()
-    console.print(Text(f"{_period_text(books.period)}: {tables.FINALITY[books.standing]}", style="bold"))
-    if not books.entries and not books.unpriced:
+    console.print(Text(f"{_period_text(ledger.period)}: {tables.FINALITY[ledger.standing]}", style="bold"))
+    if not ledger.entries and not ledger.unpriced:
         console.print("nothing was spent; machines and jobs of other months: --since 2026-01-01")
         return
-    tables.print_table(console, _bucket_table(books))
-    for line in unpriced_lines(books.unpriced)[:_MOST_ROWS]:
+    tables.print_table(console, _bucket_table(ledger))
+    for line in unpriced_lines(ledger.unpriced)[:_MOST_ROWS]:
         console.print(Text(f"UNPRICED {printable(line)}", style="bold red"), soft_wrap=True)
-    fake = books.totals.whole(fake=True)
+    fake = ledger.totals.whole(fake=True)
     if fake:
         said = ", ".join(f"{tables.amount_text(Money(nano, currency))} {currency}" for currency, nano in fake.items())
         console.print(Text(f"{said} of this went to fake engines", style="yellow"))
-    open_now = under_way_of(books.entries, books.unpriced, books.folded.under_way)
+    open_now = under_way_of(ledger.entries, ledger.unpriced, ledger.folded.under_way)
     if open_now is not None:
         console.print(Text(under_way_text(open_now), style="yellow"))
-    if books.late:
-        said = ", ".join(f"{tables.amount_text(Money(nano, name))} {name}" for name, nano in _sums(books).items())
+    if ledger.late:
+        said = ", ".join(f"{tables.amount_text(Money(nano, name))} {name}" for name, nano in _sums(ledger).items())
         console.print(f"{said} of this are corrections of closed months")
     console.print("")
-    tables.print_table(console, _table(table, by, unpriced_times(books, by), names))
+    tables.print_table(console, _table(table, by, unpriced_times(ledger, by), names))
 
 
-def _sums(books: FleetLedger) -> dict[str, int]:
+def _sums(ledger: FleetLedger) -> dict[str, int]:
     found: dict[str, int] = {}
-    for entry in books.late:
+    for entry in ledger.late:
         found[entry.currency] = found.get(entry.currency, 0) + entry.nano
     return found
 
@@ -87,7 +87,7 @@ def _period_text(period: Period | None) -> str:
     return f"{first:%Y-%m-%d} up to {last:%Y-%m-%d}, UTC"
 
 
-def unpriced_times(books: FleetLedger, by: str) -> dict[str, int]:
+def unpriced_times(ledger: FleetLedger, by: str) -> dict[str, int]:
     """Node time without a price, in ms, by the value of what `table_of` sums by; 0 where only fees have none."""
     kind, _, name = by.partition(":")
     places: dict[str, Callable[[Unpriced], str]] = {
@@ -98,25 +98,25 @@ def unpriced_times(books: FleetLedger, by: str) -> dict[str, int]:
         "node": lambda one: one.session,
         "engine": lambda one: one.engine,
         "language": lambda _: "",
-        _LABEL: lambda one: books.label_of(one.job, name),
+        _LABEL: lambda one: ledger.label_of(one.job, name),
     }
     found: dict[str, int] = {}
-    for one in books.unpriced:
+    for one in ledger.unpriced:
         value = places[kind](one)
         found[value] = found.get(value, 0) + (one.quantity if one.meter == "node_ms" else 0)
     return found
 
 
-def _bucket_table(books: FleetLedger) -> Table:
-    found, missing = books.by(Dimension.BUCKET), unpriced_times(books, "bucket")
-    whole = books.totals.whole()
+def _bucket_table(ledger: FleetLedger) -> Table:
+    found, missing = ledger.by(Dimension.BUCKET), unpriced_times(ledger, "bucket")
+    whole = ledger.totals.whole()
     currencies = sorted(whole) or [""]
     table = Table(box=None, pad_edge=False, show_footer=True)
     table.add_column("Paid", footer="total", no_wrap=True)
     texts = _texts(found, currencies, whole)
     for currency in currencies:
         known = Money(whole[currency], currency) if currency in whole else None
-        footer = tables.priced_cell(texts[currency](known), known=known is not None, missing=bool(books.unpriced))
+        footer = tables.priced_cell(texts[currency](known), known=known is not None, missing=bool(ledger.unpriced))
         tables.number_column(table, currency, footer)
     time = sum(sums.ms for each in found.values() for sums in each.values()) + sum(missing.values())
     tables.number_column(table, "node time", tables.seconds_text(time))

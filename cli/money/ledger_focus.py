@@ -72,9 +72,9 @@ def period_focus(
     from accounting.names import media_names
 
     for piece in _months(period):
-        books = with_people(read_period(store, book, rules, piece), *people)
-        names = media_names(store, sorted({entry.job for entry in books.entries if entry.job}))
-        yield from focus_rows(_source(books, names))
+        ledger = with_people(read_period(store, book, rules, piece), *people)
+        names = media_names(store, sorted({entry.job for entry in ledger.entries if entry.job}))
+        yield from focus_rows(_source(ledger, names))
 
 
 def _months(period: Period) -> Iterator[Period]:
@@ -87,18 +87,18 @@ def _months(period: Period) -> Iterator[Period]:
         at = month.end
 
 
-def _source(books: FleetLedger, names: Mapping[str, str]) -> FocusSource:
+def _source(ledger: FleetLedger, names: Mapping[str, str]) -> FocusSource:
     from accounting.facts import openings
     from accounting.focus import FocusMachine, FocusSource
 
-    opened = openings(books.facts.facts)
+    opened = openings(ledger.facts.facts)
     return FocusSource(
-        entries=books.entries,
-        unpriced=books.unpriced,
+        entries=ledger.entries,
+        unpriced=ledger.unpriced,
         machines={name: FocusMachine(one.cloud, one.size, one.region, one.spot) for name, one in opened.items()},
-        labels=books.labels,
-        standing=books.standing.value,
-        book=books.folded.book,
-        late=frozenset(entry.id for entry in books.late),
+        labels=ledger.labels,
+        standing=ledger.standing.value,
+        book=ledger.folded.book,
+        late=frozenset(entry.id for entry in ledger.late),
         names=names,
     )

@@ -110,7 +110,7 @@ def report_rules(runtime: Runtime, against: Sequence[str], book: PriceBook, rule
         if not all(name.partition("/")[::2]):
             raise UsageError(f"'{name}' names no API", "write provider/model, such as openai/whisper-1")
     return ReportRules(
-        books=rules,
+        pricing=rules,
         currency=_said_currency(runtime),
         conversions=conversions_of(settings.exchange_rate),
         people=people_rules(runtime),

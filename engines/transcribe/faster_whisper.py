@@ -324,8 +324,8 @@ def _load(path: Path, compute_type: str, device: Device, shape: _Shape) -> Any:
     except (RuntimeError, ValueError, MemoryError) as error:
         fault = classify(error)
         if fault is Fault.MEMORY:
-            mend = "free memory on the device, or use a smaller model or compute type"
-            raise DeviceError(f"there is no memory for the model in {path.name}: {error}", mend) from error
+            fix = "free memory on the device, or use a smaller model or compute type"
+            raise DeviceError(f"there is no memory for the model in {path.name}: {error}", fix) from error
         if fault is Fault.DEVICE:
             raise DeviceError(f"the device failed: {error}", "run `segue doctor`") from error
         raise EngineError(f"the model in {path.name} cannot be loaded: {error}", "run `segue doctor`") from error

@@ -170,13 +170,13 @@ def _doubts(evidence: Evidence) -> list[tuple[list[TimedWord], int]]:
     """The words of each segment and the points against them."""
     several = len(evidence.segments) > 1
     # The no-speech token is about the whole clip: with several segments it says something only if all went badly.
-    witness = evidence.no_speech_prob if not several or evidence.avg_logprob < _LOGPROB_LIMIT else 0.0
+    no_speech = evidence.no_speech_prob if not several or evidence.avg_logprob < _LOGPROB_LIMIT else 0.0
     logprob = 0.0 if several else evidence.avg_logprob
     good = several and evidence.avg_logprob > _LOGPROB_GOOD
     doubts = []
     before = ""
     for segment, words in zip(evidence.segments, by_segment(evidence.words, evidence.segments), strict=True):
-        points = doubt(words, segment.score, witness, logprob)
+        points = doubt(words, segment.score, no_speech, logprob)
         if good and words:
             # Among words that are sure, an unsure one is rather mumbled than invented; one in the middle of a sentence
             # was spoken next door and put here by the aligner.

@@ -56,7 +56,7 @@ class Reading:
 
     @property
     def is_suspect(self) -> bool:
-        """True when another look may mend it.
+        """True when another look may correct it.
 
         Not when every word was refused and nothing is missed: a second look at noise only finds other inventions.
         """

@@ -244,7 +244,7 @@ def _is_brand(own: str) -> bool:
 
 
 def _doubt(source: str, text: str, task: TranslationTask) -> Problem | None:
-    """A problem that a line may keep, with its flag, when asking again does not mend it."""
+    """A problem that a line may keep, with its flag, when asking again does not correct it."""
     if not set(_PLACEHOLDER.findall(source)) <= set(_PLACEHOLDER.findall(text)):
         return Problem.PLACEHOLDER
     if _numbers_lost(source, text):

@@ -12,8 +12,9 @@ from job_bench import Bench
 from ledger_journals import Journals, job
 from segue_process import FAKES, Place, run_segue
 from spoken import SAMPLE, SPEECH
+from whole_ledger import read_fleet_ledger
 
-from accounting.fleet_ledger import FleetLedger, PricingRules, read_fleet_ledger
+from accounting.fleet_ledger import FleetLedger, PricingRules
 from accounting.job import ReportRules, job_report
 from accounting.people import PeopleRules
 from accounting.report import Finality, JobReport, SpanStatus

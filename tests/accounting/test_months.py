@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from job_bench import Bench
 from ledger_journals import Journals, job
+from whole_ledger import read_fleet_ledger
 
 from accounting.bill import keep_reconciliation, reconcile, reconciled_sessions
 from accounting.bill_file import read_bill
 from accounting.closing import closed_months, closed_people, read_closed
-from accounting.fleet_ledger import PricingRules, read_fleet_ledger
+from accounting.fleet_ledger import PricingRules
 from accounting.job import ReportRules, job_report
 from accounting.months import close_month, read_period, replay_month, with_people
 from accounting.people import PeopleRules, people_notes

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from whole_ledger import read_fleet_ledger
 
 from accounting import spending
-from accounting.fleet_ledger import read_fleet_ledger
 from accounting.spending import Prices, Spending, Spent
 from cache.store import Store
 from core.keys import digest_value

@@ -284,7 +284,7 @@ def test_a_good_disk_passes_every_probe_and_is_left_as_it_was(tmp_path: Path) ->
         "kind",
     }
     assert all(result.level is not ProbeLevel.REFUSED for result in results), results
-    assert all(result.mend for result in results if result.level is not ProbeLevel.OK)
+    assert all(result.fix for result in results if result.level is not ProbeLevel.OK)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -307,7 +307,7 @@ class Nothing(Filesystem):
 def test_a_bad_disk_is_refused_with_what_to_do(tmp_path: Path, disk: type[Filesystem], name: str) -> None:
     refused = [result for result in probe_mount(tmp_path, disk()) if result.level is ProbeLevel.REFUSED]
     assert [result.name for result in refused] == [name]
-    assert refused[0].mend
+    assert refused[0].fix
     assert refused[0].detail
 
 

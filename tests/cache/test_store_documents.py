@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from cache.replacement import replace_atomically
 from cache.store import PutOutcome, Store
-from core.errors import StoreError
 
 PLAN = ("jobs", "j1", "plan.json")
 FACTS = ("attempts", "facts.jsonl")
@@ -150,18 +146,3 @@ def test_a_changed_byte_in_a_journal_costs_at_most_the_lines_it_touches(store: S
         assert {entry["n"] for entry in journal.entries} <= {0, 1, 2}
         assert len(journal.entries) >= 2
         assert journal.damaged or len(journal.entries) == 3
-
-
-def test_replacing_a_file_outside_the_store_is_all_or_nothing(tmp_path: Path) -> None:
-    target = tmp_path / "a b's.srt"
-    replace_atomically(target, b"one")
-    replace_atomically(target, b"two")
-    assert target.read_bytes() == b"two"
-    assert [path.name for path in tmp_path.iterdir()] == ["a b's.srt"]
-    with pytest.raises(StoreError, match="vanished"):
-        replace_atomically(tmp_path / "none" / "x.srt", b"")
-    target.unlink()
-    target.mkdir()
-    with pytest.raises(StoreError):
-        replace_atomically(target, b"three")
-    assert [path.name for path in tmp_path.iterdir()] == ["a b's.srt"]

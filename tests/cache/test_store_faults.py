@@ -16,7 +16,6 @@ import pytest
 from cache.filesystem import Filesystem
 from cache.identity import FORMAT
 from cache.publish import PublishMethod
-from cache.replacement import replace_atomically
 from cache.store import PutOutcome, Record, Store
 from core.errors import DiskFullError, StoreError
 from core.keys import digest_value
@@ -199,8 +198,6 @@ def test_a_disk_that_fills_up_keeps_every_commit(small_disk: Path, make_record: 
         writer.write(bytes(2_000_000))
     with pytest.raises(DiskFullError):
         store.write_once(PLAN, bytes(2_000_000))
-    with pytest.raises(DiskFullError):
-        replace_atomically(small_disk / "out.srt", bytes(2_000_000))
     assert temps(small_disk) == []
     assert all(store.get(record.key) == record for record in committed)
     store.purge(keys=[record.key for record in committed[:30]], dry_run=False)

@@ -18,7 +18,7 @@ from cli.money.estimate import _amount, _print_here, _time
 from core.errors import UsageError
 from core.keys import Key
 from core.specs import EngineSpec
-from journals.attempts import AttemptJournal, ProcessCard
+from journals.attempts import AttemptJournal, ProcessOrigin
 from journals.node_session import NodeFacts, Opening, local_facts
 from ledger.price_files import shipped_book
 from ledger.speed import Spread
@@ -60,7 +60,7 @@ def measured(
     facts = structs.asdict(machine or local_facts())
     opened = Opening(session=session, at="2026-11-01T00:00:00.000+00:00", **facts)
     store.write_once(("nodes", session, "opened.json"), opened.encode())
-    journal = AttemptJournal(store, ProcessCard(session, "worker"))
+    journal = AttemptJournal(store, ProcessOrigin(session, "worker"))
     inputs = {cues_slot(0): (CueDraft(0, 900, "x" * 20, ()),)}
     for number, (audio_ms, engine_ms) in enumerate(batches):
         unit = Unit(Slot(stage), "job", Key(f"{number:064x}"), spec, audio_ms, inputs)

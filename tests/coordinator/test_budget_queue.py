@@ -9,7 +9,7 @@ import pytest
 from harness import CoordinatorHarness
 
 from jobs.submissions import OrderKind, Priority, give_order, open_jobs
-from journals.attempts import AttemptJournal, ProcessCard
+from journals.attempts import AttemptJournal, ProcessOrigin
 from journals.node_session import NodeFacts, NodeSession
 from pipeline.jobs import JobFolder
 from pipeline.lookup import UnitRef
@@ -34,7 +34,7 @@ def submit(harness: CoordinatorHarness, windows: int, budget: str, rate: str = D
 
 def begin(harness: CoordinatorHarness, refs: tuple[UnitRef, ...], node: str = "n1") -> tuple[AttemptJournal, str]:
     """What a worker writes before it computes units."""
-    journal = AttemptJournal(harness.store, ProcessCard(node, "w1"))
+    journal = AttemptJournal(harness.store, ProcessOrigin(node, "w1"))
     units = [Unit(ref.slot, ref.job_id, ref.key, harness.runtime.engine_spec("transcriber"), 1000) for ref in refs]
     return journal, journal.start("transcribe", units, harness.runtime.engine_spec("transcriber"), None).attempt
 

@@ -16,7 +16,7 @@ from coordinator import death_watch
 from coordinator.death_watch import DeathWatch
 from core.specs import EngineSpec
 from journals import hash_chained
-from journals.attempts import AttemptJournal, ProcessCard
+from journals.attempts import AttemptJournal, ProcessOrigin
 from journals.demand import DemandLog
 from journals.log_ends import EndOfLogRecorder, family_of, process_name
 from journals.node_session import NodeFacts, NodeSession
@@ -58,7 +58,7 @@ def live(store: Store) -> None:
     session = NodeSession.open(store, NodeFacts(host="there", boot_id="b"), "", worker="w")
     session._beat()
     engines = [
-        AttemptJournal(store, ProcessCard(session.session, "w"), session=process_name(family_of(session.beats)))
+        AttemptJournal(store, ProcessOrigin(session.session, "w"), session=process_name(family_of(session.beats)))
         for _ in range(2)
     ]
     for engine in engines:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from accounting.facts import JobCard, LedgerFacts
+from accounting.facts import JobOwner, LedgerFacts
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
 from cache.envelope import Record
 from cache.store import Store
@@ -74,12 +74,12 @@ def ledger_of(fleet: Fleet, prices: Path, month: str = "") -> FleetLedger:
     demand = [_demand(one) for one in fleet["demand"]]
     facts = LedgerFacts(
         facts=tuple(each for fact in fleet["facts"] for each in _facts(fact)),
-        wants=tuple(demand),
+        demand=tuple(demand),
         made_by={unit_key(unit): batch for unit, (batch, _) in fleet["results"].items()},
         made_at={unit_key(unit): ms_of(at) for unit, (_, at) in fleet["results"].items()},
         used={},
         embedded={run: tuple(job_id(job) for job in jobs) for run, jobs in fleet["runs"].items()},
-        cards={one.job: JobCard(one.owner, one.labels) for one in demand},
+        owners={one.job: JobOwner(one.owner, one.labels) for one in demand},
     )
     rules = PricingRules(own_engines=frozenset(fleet["own_engines"]))
     return fold_facts(facts, PriceBook((read_rows(prices),)), rules, Period.month(month) if month else None)

@@ -202,7 +202,7 @@ def test_blobs_are_counted_by_what_they_are(shop: Shop) -> None:
     findings = [finding for finding in examine(shop.runtime) if finding.name == "blobs"]
     assert [finding.health for finding in findings] == [CheckStatus.OK]
     assert "view speech 0.0 MB in 1 file, results 0.0 MB in 2 files, unreferenced" in findings[0].detail
-    assert "segue cache gc" in findings[0].mend
+    assert "segue cache gc" in findings[0].fix
 
 
 def test_blobs_of_a_job_whose_plan_cannot_be_read_are_not_silently_called_unreferenced(shop: Shop) -> None:

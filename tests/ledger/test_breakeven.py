@@ -18,17 +18,16 @@ from typer.testing import CliRunner
 from cli.money.break_even_chart import break_even_svg, break_even_text, number
 from cli.money.breakeven import breakeven_command
 from core.errors import SegueError, UsageError
-from core.money import Money
+from core.money import Exact, Money
 from ledger.breakeven import (
     Sweep,
     SweepInputs,
     api_quote,
-    break_even_rtfx,
     break_even_speed,
-    break_even_utilization,
     machine_cost,
     sweep,
     usage_that_pays_people,
+    utilization_needed,
 )
 from ledger.compare import Cheaper, WorkUnit
 from ledger.price_files import parse_toml
@@ -38,6 +37,16 @@ from ledger.worksheet import EXAMPLE
 SPOT, API = Decimal("0.149"), Decimal("0.36")
 positive = st.fractions(Fraction(1, 10**6), 10**6)
 shares = st.fractions(Fraction(1, 1000), 1)
+
+
+def break_even_rtfx(
+    gpu_price_per_hour: Exact, api_price_per_audio_hour: Exact, utilization: Exact = 1
+) -> Fraction | None:
+    return break_even_speed(gpu_price_per_hour, api_price_per_audio_hour, utilization, WorkUnit.AUDIO_HOUR)
+
+
+def break_even_utilization(gpu_price_per_hour: Exact, api_price_per_audio_hour: Exact, rtfx: Exact) -> Fraction | None:
+    return utilization_needed(gpu_price_per_hour, api_price_per_audio_hour, rtfx, WorkUnit.AUDIO_HOUR)
 
 
 def test_the_speed_needed_worked_out_by_hand() -> None:

@@ -21,7 +21,7 @@ from core.errors import SegueError, UsageError
 from core.money import Money
 from ledger.compare import WorkUnit
 from ledger.decide import Arm, Condition, Recommendation, State, overall, recommend_deployment
-from ledger.redflags import ApiExtra, ComparisonBasis, RedFlagKind, lint_comparison
+from ledger.redflags import ApiExtra, ComparisonBasis, RedFlagKind, people_flags, stage_flags
 from ledger.tax import EngineeringTax, Hours, TaxCategory
 from ledger.workload import StageWorkload, WorkloadProfile, stage_costs
 from ledger.worksheet import EXAMPLE
@@ -290,13 +290,12 @@ def test_a_workload_that_contradicts_itself_is_refused(changes: Mapping[str, obj
 
 # Red flags.
 
-CLEAN = ComparisonBasis(
-    WorkUnit.MILLION_TOKENS, peak_to_average=2, hours=HOURS, api_counts=frozenset(ApiExtra), idle_counted=True
-)
+CLEAN = ComparisonBasis(WorkUnit.MILLION_TOKENS, peak_to_average=2, api_counts=frozenset(ApiExtra), idle_counted=True)
 
 
 def test_a_complete_comparison_has_no_red_flag() -> None:
-    assert lint_comparison(CLEAN) == []
+    assert stage_flags(CLEAN) == []
+    assert people_flags(HOURS, one_sum=False) == []
 
 
 def without(category: TaxCategory) -> dict[TaxCategory, Hours]:
@@ -307,11 +306,6 @@ def without(category: TaxCategory) -> dict[TaxCategory, Hours]:
     ("changes", "kind"),
     [
         ({"peak_to_average": None}, RedFlagKind.AVERAGE_WITHOUT_PEAK),
-        ({"hours": without(TaxCategory.ON_CALL)}, RedFlagKind.NO_ON_CALL),
-        ({"hours": without(TaxCategory.MODEL_UPDATES)}, RedFlagKind.NO_UPGRADES),
-        ({"hours": without(TaxCategory.FAILURE_RESPONSE)}, RedFlagKind.NO_MONITORING),
-        ({"hours": without(TaxCategory.FAILED_DEPLOYMENTS)}, RedFlagKind.NO_FAILED_DEPLOYMENTS),
-        ({"hours": {**HOURS, TaxCategory.ON_CALL: Hours.parse("0")}}, RedFlagKind.NO_ON_CALL),
         ({"api_counts": frozenset(ApiExtra) - {ApiExtra.LONG_OUTPUTS}}, RedFlagKind.LONG_OUTPUTS_IGNORED),
         ({"api_counts": frozenset(ApiExtra) - {ApiExtra.RETRIES}}, RedFlagKind.RETRIES_IGNORED),
         ({"api_counts": frozenset(ApiExtra) - {ApiExtra.TOOL_CALLS}}, RedFlagKind.TOOL_CALLS_IGNORED),
@@ -320,12 +314,29 @@ def without(category: TaxCategory) -> dict[TaxCategory, Hours]:
     ],
 )
 def test_each_thing_forgotten_raises_its_own_flag(changes: dict[str, Any], kind: RedFlagKind) -> None:
-    assert [flag.kind for flag in lint_comparison(replace(CLEAN, **changes))] == [kind]
+    assert [flag.kind for flag in stage_flags(replace(CLEAN, **changes))] == [kind]
+
+
+@pytest.mark.parametrize(
+    ("hours", "kind"),
+    [
+        (without(TaxCategory.ON_CALL), RedFlagKind.NO_ON_CALL),
+        (without(TaxCategory.MODEL_UPDATES), RedFlagKind.NO_UPGRADES),
+        (without(TaxCategory.FAILURE_RESPONSE), RedFlagKind.NO_MONITORING),
+        (without(TaxCategory.FAILED_DEPLOYMENTS), RedFlagKind.NO_FAILED_DEPLOYMENTS),
+        ({**HOURS, TaxCategory.ON_CALL: Hours.parse("0")}, RedFlagKind.NO_ON_CALL),
+    ],
+)
+def test_people_who_are_forgotten_raise_a_flag_unless_one_sum_stands_for_all(
+    hours: Mapping[TaxCategory, Hours], kind: RedFlagKind
+) -> None:
+    assert [flag.kind for flag in people_flags(hours, one_sum=False)] == [kind]
+    assert people_flags(hours, one_sum=True) == []
 
 
 def test_sound_has_no_long_outputs_or_tool_calls_to_forget() -> None:
-    basis = ComparisonBasis(WorkUnit.AUDIO_HOUR, peak_to_average=1, hours_are_one_sum=True, idle_counted=True)
-    assert [flag.kind for flag in lint_comparison(basis)] == [RedFlagKind.RETRIES_IGNORED]
+    basis = ComparisonBasis(WorkUnit.AUDIO_HOUR, peak_to_average=1, idle_counted=True)
+    assert [flag.kind for flag in stage_flags(basis)] == [RedFlagKind.RETRIES_IGNORED]
 
 
 def test_no_hours_at_all_in_one_sum_are_no_hours() -> None:

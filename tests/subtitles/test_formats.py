@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.errors import UsageError
 from subtitles.events import SubtitleEvent, bilingual
 from subtitles.formats import FORMATS, render
-from subtitles.read import read_captions
+from subtitles.read import inspect_captions
 
 PLAIN = (
     SubtitleEvent(1_000, 2_500, ("Hello.",)),
@@ -104,7 +104,7 @@ def test_nasty_text_comes_back_as_it_was(format_name: str) -> None:
     assert data == render(events, format_name, "en", "A title --> & <b>")
     assert b"\r" not in data
     assert not data.startswith(b"\xef\xbb\xbf")
-    assert read_captions(data, "x") == events
+    assert inspect_captions(data, "x").events == events
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
@@ -114,7 +114,7 @@ def test_blank_lines_and_control_characters_do_not_break_a_file(format_name: str
         SubtitleEvent(2_000, 3_000, ("", " ")),
         SubtitleEvent(4_000, 5_000, ("last",)),
     )
-    assert read_captions(render(events, format_name, "en"), "x") == (
+    assert inspect_captions(render(events, format_name, "en"), "x").events == (
         SubtitleEvent(0, 1_000, ("one 2 00:00:05,000 --> 00:00:06,000 three", "ab cd")),
         SubtitleEvent(4_000, 5_000, ("last",)),
     )
@@ -129,7 +129,7 @@ _LINE = st.text(
 @given(st.lists(_LINE.filter(bool), min_size=1, max_size=3), st.sampled_from(sorted(FORMATS)))
 def test_any_printable_text_comes_back(lines: list[str], format_name: str) -> None:
     event = SubtitleEvent(1_000, 2_000, tuple(lines))
-    assert read_captions(render((event,), format_name, "en"), "x") == (event,)
+    assert inspect_captions(render((event,), format_name, "en"), "x").events == (event,)
 
 
 RTL = [
@@ -156,7 +156,7 @@ def test_right_to_left_lines_are_wrapped_only_where_needed(language: str, line: 
     for format_name in ("ttml", "json"):
         assert "\u202b" not in render((event,), format_name, language).decode()
     for format_name in FORMATS:
-        assert read_captions(render((event,), format_name, language), "x") == (event,)
+        assert inspect_captions(render((event,), format_name, language), "x").events == (event,)
 
 
 def test_ttml_says_the_direction() -> None:
@@ -180,7 +180,7 @@ def test_each_line_of_a_bilingual_file_keeps_its_own_direction() -> None:
     for language in ("he", "en"):
         for format_name in ("srt", "vtt"):
             assert "Hello.\n\u202bשלום.\u202c\n" in render((event,), format_name, language).decode()
-        assert read_captions(render((event,), "ttml", language), "x") == (event,)
+        assert inspect_captions(render((event,), "ttml", language), "x").events == (event,)
     assert (
         '<br/><span tts:direction="rtl" tts:unicodeBidi="embed">שלום.</span>' in render((event,), "ttml", "en").decode()
     )

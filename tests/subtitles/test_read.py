@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.errors import MediaError
 from subtitles.events import SubtitleEvent
-from subtitles.read import inspect_captions, read_captions
+from subtitles.read import inspect_captions
 
 
 def srt(text: str) -> str:
@@ -223,7 +223,7 @@ def test_timed_spans_and_times_of_parents_are_read() -> None:
         "<p><span begin='0s' end='1s'>one</span><br/><span><span begin='1s' dur='1s'>two</span></span></p>"
         "<p begin='0s' end='1s'>\u6f22<span xmlns:t='urn:t' t:ruby='text'>\u304b</span></p></div></body></tt>"
     )
-    assert set(read_captions(text.encode(), "x")) == {
+    assert set(inspect_captions(text.encode(), "x").events) == {
         SubtitleEvent(11_000, 16_000, ("all of it",)),
         SubtitleEvent(12_000, 16_000, ("until the end",)),
         SubtitleEvent(13_000, 16_000, ("cut",)),
@@ -235,7 +235,7 @@ def test_timed_spans_and_times_of_parents_are_read() -> None:
 
 def test_a_line_that_draws_and_speaks_keeps_what_it_says() -> None:
     text = "Dialogue: 0,0:00:01.00,0:00:02.00,Default,,0,0,0,,{\\p1}m 0 0 l 1 1{\\p0}Hello, {\\b1}you\n"
-    assert read_captions(text.encode(), "x") == (SubtitleEvent(1_000, 2_000, ("Hello, you",)),)
+    assert inspect_captions(text.encode(), "x").events == (SubtitleEvent(1_000, 2_000, ("Hello, you",)),)
 
 
 ROLLING = """WEBVTT
@@ -280,12 +280,12 @@ def test_rolling_captions_say_each_line_once() -> None:
 
 def test_what_is_said_again_and_again_is_not_rolling() -> None:
     text = "\n\n".join(f"00:00:0{n},000 --> 00:00:0{n + 1},000\nNo.\nNo." for n in range(8))
-    assert len(read_captions(text.encode(), "x")) == 8
+    assert len(inspect_captions(text.encode(), "x").events) == 8
 
 
 def test_a_line_of_ten_megabytes_is_read() -> None:
     text = "x " * 5_000_000
-    (event,) = read_captions(f"1\n00:00:01,000 --> 00:00:02,000\n{text}\n".encode(), "x")
+    (event,) = inspect_captions(f"1\n00:00:01,000 --> 00:00:02,000\n{text}\n".encode(), "x").events
     assert event.lines == (text.strip(),)
 
 
@@ -325,7 +325,7 @@ BAD = [
 @pytest.mark.parametrize(("data", "message"), BAD)
 def test_what_is_no_caption_file_gets_one_line_that_names_it(data: bytes, message: str) -> None:
     with pytest.raises(MediaError) as caught:
-        read_captions(data, "ep1.srt")
+        inspect_captions(data, "ep1.srt")
     assert caught.value.message.startswith("ep1.srt: ")
     assert message in caught.value.message
     assert "\n" not in str(caught.value)
@@ -335,11 +335,11 @@ def test_what_is_no_caption_file_gets_one_line_that_names_it(data: bytes, messag
 def test_a_file_is_read_and_a_missing_one_is_named(tmp_path: Path) -> None:
     path = tmp_path / "ep1.srt"
     path.write_text(srt("Hi"), encoding="utf-8")
-    assert len(read_captions(path, "ep1.srt")) == 2
+    assert len(inspect_captions(path, "ep1.srt").events) == 2
     with pytest.raises(MediaError, match="gone"):
-        read_captions(tmp_path / "gone.srt", "gone.srt")
+        inspect_captions(tmp_path / "gone.srt", "gone.srt")
     with pytest.raises(MediaError, match="folder"):
-        read_captions(tmp_path, "folder")
+        inspect_captions(tmp_path, "folder")
 
 
 _WELL = [text.encode() for _, text, _, _ in FILES] + [srt("Hi").encode("utf-16"), srt("はい").encode("cp932")]
@@ -352,7 +352,7 @@ def test_a_damaged_file_is_read_or_refused_but_never_a_crash(data: bytes, wounds
         at = place % (len(data) + 1)
         data = data[:at] + wound + data[at + 1 :]
     try:
-        events = read_captions(data, "x")
+        events = inspect_captions(data, "x").events
     except MediaError:
         return
     assert events
@@ -363,9 +363,9 @@ def test_a_damaged_file_is_read_or_refused_but_never_a_crash(data: bytes, wounds
 def test_files_put_behind_each_other_add_no_text() -> None:
     one = "1\n00:00:01,000 --> 00:00:02,000\none\n\n"
     two = "\ufeff1\n00:00:03,000 --> 00:00:04,000\ntwo\n"
-    assert [event.lines for event in read_captions((one + two).encode(), "ep1.srt")] == [("one",), ("two",)]
+    assert [event.lines for event in inspect_captions((one + two).encode(), "ep1.srt").events] == [("one",), ("two",)]
     web = "WEBVTT\n\n00:01.000 --> 00:02.000\none\n\n\ufeffWEBVTT\n\n00:03.000 --> 00:04.000\ntwo\n"
-    assert [event.lines for event in read_captions(web.encode(), "ep1.vtt")] == [("one",), ("two",)]
+    assert [event.lines for event in inspect_captions(web.encode(), "ep1.vtt").events] == [("one",), ("two",)]
 
 
 @pytest.mark.parametrize(
@@ -382,14 +382,14 @@ def test_files_put_behind_each_other_add_no_text() -> None:
 )
 def test_what_would_lose_or_misplace_a_caption_is_an_error(text: str, said: str) -> None:
     with pytest.raises(MediaError, match=said):
-        read_captions(text.encode(), "ep1.srt")
+        inspect_captions(text.encode(), "ep1.srt")
 
 
 def test_a_number_that_does_not_follow_stays_text_at_the_end() -> None:
     text = "1\n00:00:01,000 --> 00:00:02,000\nIn the year\n\n1984\n"
-    assert read_captions(text.encode(), "ep1.srt")[0].lines == ("In the year", "1984")
+    assert inspect_captions(text.encode(), "ep1.srt").events[0].lines == ("In the year", "1984")
 
 
 def test_empty_lines_beside_a_text_lose_nothing() -> None:
     data = b'{"cues": [{"start_ms": 1, "end_ms": 2, "text": "a", "lines": []}]}'
-    assert read_captions(data, "ep1.json")[0].lines == ("a",)
+    assert inspect_captions(data, "ep1.json").events[0].lines == ("a",)

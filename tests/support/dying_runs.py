@@ -19,7 +19,7 @@ sys.path[:0] = [str(_TESTS.parent), str(_TESTS / "support")]
 from cache.store import Store  # noqa: E402
 from core.keys import Key, digest_value  # noqa: E402
 from core.specs import EngineSpec  # noqa: E402
-from journals.attempts import AttemptJournal, ProcessCard  # noqa: E402
+from journals.attempts import AttemptJournal, ProcessOrigin  # noqa: E402
 from journals.log_ends import family_of, process_name  # noqa: E402
 from journals.node_session import NodeFacts, NodeSession  # noqa: E402
 from pipeline.stages.stage import Slot, Unit  # noqa: E402
@@ -35,7 +35,7 @@ def die(*_: Any, **__: Any) -> None:
 
 def attempts(store: Store, session: NodeSession, worker: str) -> AttemptJournal:
     """The journal of an engine process of this worker: loaded, one attempt ended, one under way."""
-    card = ProcessCard(session.session, worker)
+    card = ProcessOrigin(session.session, worker)
     journal = AttemptJournal(store, card, session=process_name(family_of(session.beats)))
     journal.engine_loaded("transcribe", ENGINE, 0.5)
     first = journal.start("transcribe", [_unit(worker, 1)], ENGINE, None)

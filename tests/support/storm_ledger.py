@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from own_model_server import ENGINE
 from storm_bills import BEAT_MS, CURRENCY, MachinePapers, expected_bill, read_papers, storm_prices
+from whole_ledger import read_fleet_ledger
 
-from accounting.fleet_ledger import FleetLedger, PricingRules, read_fleet_ledger
+from accounting.fleet_ledger import FleetLedger, PricingRules
 from accounting.verify import verify_store
 from cache.store import Store
 from journals.facts import AttemptEnded, AttemptStarted, ProcessStarted
