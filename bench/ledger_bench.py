@@ -43,7 +43,7 @@ from journals.lines import (
     AttemptStartedLine,
     BeatLine,
     EngineLoadedLine,
-    Line,
+    JournalLine,
     ProcessStartedLine,
     UnitLine,
     read_attempt_line,
@@ -114,7 +114,7 @@ class Writer:
 
     def _beats(self, worker: int, start: int, end: int, count: int, documents: dict[str, str]) -> None:
         step = max((end - start) // count, 1)
-        lines: list[Line] = [
+        lines: list[JournalLine] = [
             BeatLine(
                 at=_at(start + place * step),
                 worker=f"w{worker}",
@@ -137,7 +137,7 @@ class Writer:
 
     def _process(self, process: str, worker: str, at: int, count: int) -> tuple[int, int]:
         rng, began = self._rng, _at(at)
-        lines: list[Line] = [ProcessStartedLine(session=process, node=self._session, worker=worker, at=began)]
+        lines: list[JournalLine] = [ProcessStartedLine(session=process, node=self._session, worker=worker, at=began)]
         attempts: dict[str, list[tuple[str, int]]] = {}
         at += 20_000
         lines.append(EngineLoadedLine(stage="transcribe", engine=ENGINE, at=_at(at), seconds="15.250"))
@@ -177,7 +177,7 @@ class Writer:
             jobs=(f"job{self._rng.randrange(JOBS)}",) * len(units),
         )
 
-    def _journal(self, name: str, lines: list[Line]) -> dict[str, str]:
+    def _journal(self, name: str, lines: list[JournalLine]) -> dict[str, str]:
         """Hash of the line by attempt, of those that began one."""
         chain, sealed, hashes = Chain(name), [], {}
         for line in lines:

@@ -37,7 +37,7 @@ Count = Annotated[int, Meta(ge=0, le=MOST_USED)]
 _NOTHING = frozenset[str]()
 
 
-class Line(Struct, frozen=True, kw_only=True, gc=False, tag_field="fact"):
+class JournalLine(Struct, frozen=True, kw_only=True, gc=False, tag_field="fact"):
     """What every line has."""
 
     #: When.
@@ -49,7 +49,7 @@ class Line(Struct, frozen=True, kw_only=True, gc=False, tag_field="fact"):
         return found
 
 
-class ProcessStartedLine(Line, frozen=True, kw_only=True, tag="process_started"):
+class ProcessStartedLine(JournalLine, frozen=True, kw_only=True, tag="process_started"):
     """The first line of a process's journal."""
 
     #: Process session.
@@ -65,7 +65,7 @@ class ProcessStartedLine(Line, frozen=True, kw_only=True, tag="process_started")
         return ProcessStarted(process, self.node, self.worker, parse_instant(self.at))
 
 
-class ProcessEndedLine(Line, frozen=True, kw_only=True, tag="process_ended"):
+class ProcessEndedLine(JournalLine, frozen=True, kw_only=True, tag="process_ended"):
     """The last line of a process's journal."""
 
     def fact(self, process: str) -> ProcessEnded:
@@ -83,7 +83,7 @@ class UnitLine(Struct, frozen=True, gc=False):
     language: str = ""
 
 
-class AttemptStartedLine(Line, frozen=True, kw_only=True, tag="attempt_started"):
+class AttemptStartedLine(JournalLine, frozen=True, kw_only=True, tag="attempt_started"):
     """A batch was about to be given to an engine."""
 
     #: Attempt.
@@ -125,7 +125,7 @@ class AttemptStartedLine(Line, frozen=True, kw_only=True, tag="attempt_started")
         )
 
 
-class AttemptEndedLine(Line, frozen=True, kw_only=True, tag="attempt_ended"):
+class AttemptEndedLine(JournalLine, frozen=True, kw_only=True, tag="attempt_ended"):
     """The engine returned."""
 
     #: Attempt.
@@ -145,7 +145,7 @@ class AttemptEndedLine(Line, frozen=True, kw_only=True, tag="attempt_ended"):
         return AttemptEnded(self.attempt, parse_instant(self.at), took, self.yielded, used, left)
 
 
-class EngineLoadedLine(Line, frozen=True, kw_only=True, tag="engine_loaded"):
+class EngineLoadedLine(JournalLine, frozen=True, kw_only=True, tag="engine_loaded"):
     """An engine was loaded."""
 
     #: Stage.
@@ -162,7 +162,7 @@ class EngineLoadedLine(Line, frozen=True, kw_only=True, tag="engine_loaded"):
         return EngineLoaded(process, self.stage, self.engine, at, took, self.fake)
 
 
-class EngineTriedLine(Line, frozen=True, kw_only=True, tag="engine_tried"):
+class EngineTriedLine(JournalLine, frozen=True, kw_only=True, tag="engine_tried"):
     """A finished unit was computed again only to see whether the engine works."""
 
     #: Stage.
@@ -176,7 +176,7 @@ class EngineTriedLine(Line, frozen=True, kw_only=True, tag="engine_tried"):
         return EngineTried(process, self.stage, parse_instant(self.at), parse_seconds(self.seconds))
 
 
-class BeatLine(Line, frozen=True, kw_only=True, tag="beat"):
+class BeatLine(JournalLine, frozen=True, kw_only=True, tag="beat"):
     """The machine was alive."""
 
     #: Worker that beat.
@@ -192,7 +192,7 @@ class BeatLine(Line, frozen=True, kw_only=True, tag="beat"):
         return Beat(session, parse_instant(self.at), self.worker)
 
 
-class SessionClosedLine(Line, frozen=True, kw_only=True, tag="session_closed"):
+class SessionClosedLine(JournalLine, frozen=True, kw_only=True, tag="session_closed"):
     """A worker left the machine in order."""
 
     #: Why, in words.
@@ -204,7 +204,7 @@ class SessionClosedLine(Line, frozen=True, kw_only=True, tag="session_closed"):
         return SessionClosed(session, parse_instant(self.at), self.reason, self.worker)
 
 
-class PriceChangedLine(Line, frozen=True, kw_only=True, tag="price_changed"):
+class PriceChangedLine(JournalLine, frozen=True, kw_only=True, tag="price_changed"):
     """From here on the machine costs another price."""
 
     #: Price an hour; empty: the book is to be asked again.
@@ -216,7 +216,7 @@ class PriceChangedLine(Line, frozen=True, kw_only=True, tag="price_changed"):
         return PriceChanged(session, parse_instant(self.at), self.price)
 
 
-class EndSeenLine(Line, frozen=True, kw_only=True, tag="process_ended"):
+class EndSeenLine(JournalLine, frozen=True, kw_only=True, tag="process_ended"):
     """A supervisor saw one of its processes end."""
 
     #: Process session.
@@ -226,14 +226,14 @@ class EndSeenLine(Line, frozen=True, kw_only=True, tag="process_ended"):
         return ProcessEnded(self.process, parse_instant(self.at))
 
 
-class JobWantedLine(Line, frozen=True, kw_only=True, tag="job_wanted"):
+class JobWantedLine(JournalLine, frozen=True, kw_only=True, tag="job_wanted"):
     """A job's units are wanted from now on."""
 
     #: Job.
     job: str = ""
 
 
-class JobEndedLine(Line, frozen=True, kw_only=True, tag="job_ended"):
+class JobEndedLine(JournalLine, frozen=True, kw_only=True, tag="job_ended"):
     """A job wants nothing more."""
 
     #: Job.

@@ -27,7 +27,7 @@ from journals.lines import (
     EngineTriedLine,
     JobEndedLine,
     JobWantedLine,
-    Line,
+    JournalLine,
     PriceChangedLine,
     ProcessStartedLine,
     SessionClosedLine,
@@ -198,7 +198,7 @@ def _process_line(fact: Row, language: Mapping[str, str]) -> Row:
     same = {name: fact[name] for name in ("at", "stage", "engine", "provider") if name in fact}
     took = fact.get("took_ms", fact.get("engine_ms", 0))
     seconds = f"{took // 1000}.{took % 1000:03d}"
-    line: Line
+    line: JournalLine
     match fact["kind"]:
         case "process_started":
             node = fact.get("machine") or fact["process"]

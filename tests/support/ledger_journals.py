@@ -17,7 +17,7 @@ from journals.lines import (
     EngineLoadedLine,
     JobEndedLine,
     JobWantedLine,
-    Line,
+    JournalLine,
     ProcessStartedLine,
     SessionClosedLine,
     UnitLine,
@@ -58,7 +58,7 @@ class Journals:
         """A machine; without an end it died after its last beat."""
         opening = Opening(session=session, at=self.at(began), price=price, worker=f"w-{session}", **facts)
         self.store.write_once(("nodes", session, "opened.json"), opening.encode())
-        lines: list[Line] = [BeatLine(at=self.at(began), worker=f"w-{session}")]
+        lines: list[JournalLine] = [BeatLine(at=self.at(began), worker=f"w-{session}")]
         if ended is not None:
             lines.append(SessionClosedLine(at=self.at(ended), reason="done", worker=f"w-{session}"))
         self.store.append(("nodes", session, "beats-1.jsonl"), [line.entry() for line in lines])
@@ -108,11 +108,11 @@ class Journals:
 
     def wanted(self, whose: str, at: float, until: float | None, units: Sequence[str], writer: str = "c") -> None:
         """The job wanted these units."""
-        lines: list[Line] = [JobWantedLine(job=whose, at=self.at(at))]
+        lines: list[JournalLine] = [JobWantedLine(job=whose, at=self.at(at))]
         if until is not None:
             keys = tuple(sorted(key(unit) for unit in units))
             lines.append(JobEndedLine(job=whose, at=self.at(until), keys=keys))
         self.store.append(("jobs", whose, f"wants-{writer}.jsonl"), [line.entry() for line in lines])
 
-    def _append(self, process: str, line: Line) -> None:
+    def _append(self, process: str, line: JournalLine) -> None:
         self.store.append(("attempts", f"{process}.jsonl"), [line.entry()])

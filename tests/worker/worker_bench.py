@@ -28,7 +28,7 @@ from engines.transcribe.fake import clip_digest, is_chosen
 from engines.transcribe.interface import Clip
 from jobs.submissions import Priority
 from journals.attempts import read_attempts
-from journals.lines import AttemptStartedLine, Line
+from journals.lines import AttemptStartedLine, JournalLine
 from pipeline.job import SPEECH, JobSettings, MediaFacts, Plan, PlannedWindow, make_job_id
 from pipeline.jobs import JobFolder
 from pipeline.lookup import ref_of
@@ -55,7 +55,7 @@ supervisor._STORE_PAUSE_S = 0.5
 main.main()
 """
 
-_Line = TypeVar("_Line", bound=Line)
+_Line = TypeVar("_Line", bound=JournalLine)
 
 
 def wait_until(condition: Callable[[], Any], what: Callable[[], str] = lambda: "it") -> Any:
