@@ -99,7 +99,10 @@ def _people(people: People) -> dict[str, Range] | None:
 
 
 def _chosen(stage: str, reference: VerdictInputs) -> Counterfactual | None:
-    """The API that the person named, else the cheapest whose price was read at its source; in the report's currency."""
+    """The API that the person named, else the cheapest whose price was read at its source; in the report's currency.
+
+    What could no longer be bought when the work was done is chosen only by name.
+    """
     basis = Basis.WHOLE_FILE if reference.whole_file else Basis.SPEECH_ONLY
     offered = [
         one for one in reference.computed if one.stage == stage and one.basis is basis and one.amount is not None
@@ -109,7 +112,8 @@ def _chosen(stage: str, reference: VerdictInputs) -> Counterfactual | None:
         # Another one's price is no answer to who asked for this one.
         choice = [one for one in priced if _is_named(one, reference)]
     else:
-        choice = [one for one in priced if one.verified] or priced
+        sold = [one for one in priced if not one.retired]
+        choice = [one for one in sold if one.verified] or sold
     return min(choice, key=_amount_and_name, default=None)
 
 
@@ -175,7 +179,7 @@ def _rests_on(stage: str, invoice: Counterfactual | None, reference: VerdictInpu
     how = "the cheapest verified price" if invoice.verified else "the cheapest price known"
     if _is_named(invoice, reference):
         how = "named"
-    yield f"{stage}: {invoice.provider} {invoice.model} ({how}), {form}"
+    yield f"{stage}: {invoice.provider} {invoice.model} ({how}; {invoice.remark}), {form}"
     if reference.partly_cached:
         yield "only what was computed for this job is compared; what came from the cache is on neither side"
     yield "idle and estimated amounts: they may be half off either way"

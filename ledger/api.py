@@ -14,6 +14,7 @@ from core.errors import UsageError
 from core.money import Conversion, Money
 from ledger.api_terms import ApiCharge, bill_audio, bill_count
 from ledger.prices import Confidence, Meter, PriceBook, PriceRow
+from ledger.tiers import Tier
 
 
 class Basis(StrEnum):
@@ -82,11 +83,24 @@ class Counterfactual:
     note: str = ""
     #: Whether every row was read on a provider's list, not just seen somewhere.
     verified: bool = True
+    #: The class of the model; None where the book does not say it.
+    tier: Tier | None = None
+    #: The day from which the model is no longer sold; empty where no end is announced.
+    retired_from: str = ""
+    #: Whether that day had come when the work was done: nobody could have bought this.
+    retired: bool = False
 
     @property
     def price_row(self) -> str:
         """The ids as one text."""
         return " + ".join(self.price_rows)
+
+    @property
+    def remark(self) -> str:
+        """``large-v3 class, ends on 2027-02-26, price not verified``: what stands beside the amount."""
+        ends = f"{'ended' if self.retired else 'ends'} on {self.retired_from}" if self.retired_from else ""
+        said = (self.tier or "class unknown", ends, "" if self.verified else "price not verified")
+        return ", ".join(word for word in said if word)
 
     def converted(self, conversion: Conversion) -> Counterfactual:
         """The same charge in another currency, with the rate's day and source in the note. Raises CurrencyError."""
@@ -108,6 +122,9 @@ class Counterfactual:
             "currency": None if self.amount is None else self.amount.currency,
             "price_row": self.price_row,
             "verified": self.verified,
+            "tier": self.tier,
+            "retired_from": self.retired_from or None,
+            "retired": self.retired,
             "note": self.note,
         }
 
@@ -132,12 +149,20 @@ def counterfactuals(
         *_invoices_by_sound(workload, [row for row in current if row.stage in by_sound]),
         *_invoices_by_text(workload, [row for row in current if row.stage in by_text]),
     ]
+    made = [_of_model(one, book, at) for one in made]
     rates = {conversion.from_currency: conversion for conversion in conversions}
     order = list(Basis)
     return sorted(
         (_in_currency(one, rates) for one in made),
         key=lambda one: (one.stage, order.index(one.basis), one.provider, one.model),
     )
+
+
+def _of_model(one: Counterfactual, book: PriceBook, at: int) -> Counterfactual:
+    """The invoice with what its rows say of the model: the gate holds the rows of one model to one tier and one end."""
+    row = book.row(one.price_rows[0])
+    assert row is not None
+    return replace(one, tier=row.tier, retired_from=row.retirement_day, retired=row.retired(at))
 
 
 def _in_currency(one: Counterfactual, rates: Mapping[str, Conversion]) -> Counterfactual:

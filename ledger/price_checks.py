@@ -1,4 +1,5 @@
-"""The price book's gate: no row without a source and a day, no instant with two prices, no old price unnoticed."""
+"""The price book's gate: no row without a source and a day, no instant with two prices, no old price and no end of a
+model unnoticed."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from ledger.prices import Meter, PriceBook, PriceRow, instant_text
 
 #: Days after which a price that still holds should be looked at again.
 STALE_AFTER_DAYS = 180
+#: Days before its end from which a model's retirement is named: time enough to test another one.
+ENDS_SOON_DAYS = 90
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -25,6 +28,7 @@ def check_book(book: PriceBook, today: date | None = None) -> list[str]:
         for row in layer:
             problems += [f"{row.id}: {problem}" for problem in _flaws(row, today)]
         problems += _overlaps(layer)
+        problems += _disagreements(layer)
     return problems
 
 
@@ -42,7 +46,24 @@ def _flaws(row: PriceRow, today: date | None) -> list[str]:
         flaws.append("only machines are spot")
     if row.meter in (Meter.NODE_HOUR, Meter.GPU_HOUR) and row.stage:
         flaws.append("a machine has no stage")
+    if row.tier is not None and row.tier.stage != row.stage:
+        flaws.append(f"is of the {row.tier}, which does the work of the stage {row.tier.stage}")
+    if row.retired(row.effective_from):
+        flaws.append(f"its model ended on {row.retirement_day}, before the price began; leave the row out")
     return flaws
+
+
+def _disagreements(layer: tuple[PriceRow, ...]) -> list[str]:
+    """A model has one class and one end, whatever is counted and whichever price holds."""
+    by_model: dict[tuple[str, str, str], PriceRow] = {}
+    problems: list[str] = []
+    for row in layer:
+        first = by_model.setdefault((row.provider, row.sku, row.stage), row)
+        if row.tier != first.tier:
+            problems.append(f"{first.id} and {row.id} are of one model, and of two tiers")
+        if row.retired_from != first.retired_from:
+            problems.append(f"{first.id} and {row.id} are of one model, and say two days of its end")
+    return problems
 
 
 def _overlaps(layer: tuple[PriceRow, ...]) -> list[str]:
@@ -64,9 +85,29 @@ def _overlaps(layer: tuple[PriceRow, ...]) -> list[str]:
 
 def stale_rows(book: PriceBook, today: date, days: int = STALE_AFTER_DAYS) -> list[str]:
     """One line for each row that still prices today's work and was last looked at over ``days`` ago."""
-    at = int((datetime(today.year, today.month, today.day, tzinfo=UTC) - _EPOCH) / timedelta(milliseconds=1))
     return [
         f"{row.id} was seen on {row.observed_at}, {(today - row.observed_at).days} days ago; look at {row.source_url}"
-        for row in book.current(at)
+        for row in book.current(_instant_of(today))
         if (today - row.observed_at).days > days
     ]
+
+
+def ending_models(book: PriceBook, today: date, days: int = ENDS_SOON_DAYS) -> list[str]:
+    """One line for each model that has a price today and has ended, or ends within ``days``; the first to end first."""
+    ends = {
+        (row.retirement_day, f"{row.provider}/{row.sku}")
+        for row in book.current(_instant_of(today))
+        if row.retired(_instant_of(today + timedelta(days=days)))
+    }
+    return [_ending(model, date.fromisoformat(day), today) for day, model in sorted(ends)]
+
+
+def _ending(model: str, day: date, today: date) -> str:
+    if day <= today:
+        return f"{model} ended on {day}; work from then on is not compared with it"
+    left = (day - today).days
+    return f"{model} ends on {day}, in {left} day{'' if left == 1 else 's'}; choose another for later work"
+
+
+def _instant_of(day: date) -> int:
+    return int((datetime(day.year, day.month, day.day, tzinfo=UTC) - _EPOCH) / timedelta(milliseconds=1))

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from core.errors import UsageError
 from core.money import MoneyError, currency_code, rate
 from ledger.prices import Confidence, Meter, PriceBook, PriceBookError, PriceRow, Rounding, instant_text
+from ledger.tiers import PRICED_AHEAD, Tier
 
 #: Name of a project's own price file under its home.
 PROJECT_FILE = "prices.toml"
@@ -28,6 +29,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@-]{0,118}")
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}(?:\.\d{3})?Z)?")
 _URL = re.compile(r"https?://[^\s]+")
 _COUNT = re.compile(r"[1-9][0-9]{0,14}")
+_INSTANTS = ("effective_from", "effective_to", "retired_from")
 _NAMES = tuple(field.name for field in fields(PriceRow))
 _REQUIRED = frozenset(
     field.name for field in fields(PriceRow) if field.default is MISSING and field.name != "effective_to"
@@ -123,8 +125,9 @@ class _Reading:
             except (UsageError, ValueError) as error:
                 self.problems.append(f"{name}: {_said(error)}")
         stage = values.get("stage")
-        if stage and self._stages is not None and stage not in self._stages:
-            self.problems.append(f"stage: '{stage}' is none of {', '.join(self._stages)}")
+        known = (*(self._stages or ()), *PRICED_AHEAD)
+        if stage and self._stages is not None and stage not in known:
+            self.problems.append(f"stage: '{stage}' is none of {', '.join(known)}")
         if self.problems:
             return None
         row = PriceRow(**{"effective_to": None, **values})
@@ -159,8 +162,10 @@ def _value(name: str, given: object) -> object:
 def _text_value(name: str, text: str) -> object:
     if name in ("unit_price", "billing_increment", "minimum_quantity", "free_tier", "request_limit"):
         return rate(text)
-    if name in ("effective_from", "effective_to"):
+    if name in _INSTANTS:
         return instant(text) if text or name == "effective_from" else None
+    if name == "tier":
+        return _closed(Tier, text) if text else None
     if name == "observed_at":
         return _day(text)
     if name == "per":
@@ -271,7 +276,7 @@ def _lines(row: PriceRow) -> Iterator[str]:
         value = getattr(row, name)
         if value is None or (name in defaults and value == defaults[name]):
             continue
-        if name in ("effective_from", "effective_to"):
+        if name in _INSTANTS:
             yield f'{name} = "{instant_text(value)}"'
         elif isinstance(value, bool):
             yield f"{name} = {str(value).lower()}"

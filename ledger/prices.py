@@ -22,6 +22,7 @@ from itertools import pairwise
 
 from core.errors import UsageError
 from core.money import Exact, Money, settle
+from ledger.tiers import Tier
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -51,6 +52,10 @@ class Meter(StrEnum):
     CACHED_INPUT_TOKEN = "cached_input_token"
     OUTPUT_TOKEN = "output_token"
     CHARACTER = "character"
+    #: A second of media in one more language, heard, translated, spoken and mixed by a dubbing service.
+    DUBBED_SECOND = "dubbed_second"
+    #: A second of picture that is made or changed.
+    VIDEO_SECOND = "video_second"
     REQUEST = "request"
     GPU_HOUR = "gpu_hour"
     NODE_HOUR = "node_hour"
@@ -60,7 +65,7 @@ class Meter(StrEnum):
     @property
     def timed(self) -> bool:
         """Whether increments and minimums of this meter are written in seconds."""
-        return self in (Meter.AUDIO_SECOND, Meter.GPU_HOUR, Meter.NODE_HOUR)
+        return self.value.endswith(("_second", "_hour"))
 
 
 class Rounding(StrEnum):
@@ -113,6 +118,11 @@ class PriceRow:
     confidence: Confidence
     #: What the thing is used for here: ``transcribe``, ``translate``; empty for machines.
     stage: str = ""
+    #: The class of the model; None for machines, and where nobody said it.
+    tier: Tier | None = None
+    #: First instant from which the model is no longer sold; None where no end is announced. It is not the price's end:
+    #: what was used before is still priced by this row, and so is what a contract still allows after it.
+    retired_from: int | None = None
     #: Region as the provider names it; empty where the price holds everywhere.
     region: str = ""
     #: Whether the machine may be taken away.
@@ -127,6 +137,8 @@ class PriceRow:
     free_tier: Decimal = Decimal(0)
     #: Longest audio one request may carry, in seconds; 0 for no limit that matters.
     request_limit: Decimal = Decimal(0)
+    #: The copy in which the price was read, with its day where it has one; empty where it was read at its source.
+    read_in: str = ""
     #: What a reader should know: terms, what the source says differently.
     note: str = ""
     #: Why a difference of over 5 % from another public catalogue is accepted; empty where there is none.
@@ -140,6 +152,15 @@ class PriceRow:
     def holds(self, at: int) -> bool:
         """Whether the price held at this instant."""
         return self.effective_from <= at and (self.effective_to is None or at < self.effective_to)
+
+    def retired(self, at: int) -> bool:
+        """Whether the model can no longer be had at this instant."""
+        return self.retired_from is not None and self.retired_from <= at
+
+    @property
+    def retirement_day(self) -> str:
+        """``2027-01-14``; empty where no end is announced."""
+        return "" if self.retired_from is None else instant_text(self.retired_from)[:10]
 
     def billed(self, quantity: Exact) -> Fraction:
         """What one request, or one machine session, of ``quantity`` is billed as: increments and the minimum applied.
@@ -174,6 +195,8 @@ class PriceRow:
             "meter": self.meter.value,
             "sku": self.sku,
             "stage": self.stage,
+            "tier": self.tier or "",
+            "retired_from": "" if self.retired_from is None else instant_text(self.retired_from),
             "region": self.region,
             "spot": self.spot,
             "unit_price": str(self.unit_price),
@@ -189,6 +212,7 @@ class PriceRow:
             "observed_at": self.observed_at.isoformat(),
             "source_url": self.source_url,
             "confidence": self.confidence.value,
+            "read_in": self.read_in,
             "note": self.note,
             "waiver": self.waiver,
         }
@@ -201,6 +225,14 @@ def instant_text(at: int) -> str:
         return moment.date().isoformat()
     spec = "milliseconds" if at % 1000 else "seconds"
     return moment.replace(tzinfo=None).isoformat(timespec=spec) + "Z"
+
+
+#: Columns that came after the first books were kept: left out where they are empty, so that those keep their digests.
+_LATER = ("tier", "retired_from", "read_in")
+
+
+def _hashed(row: PriceRow) -> dict[str, object]:
+    return {name: value for name, value in row.as_json().items() if value or name not in _LATER}
 
 
 @dataclass(frozen=True)
@@ -240,7 +272,7 @@ class PriceBook:
     @cached_property
     def digest(self) -> str:
         """SHA-256 in hex over every row and its layer, whatever the order within a layer."""
-        layers = [sorted((row.as_json() for row in layer), key=lambda row: str(row["id"])) for layer in self.layers]
+        layers = [sorted((_hashed(row) for row in layer), key=lambda row: str(row["id"])) for layer in self.layers]
         text = json.dumps(layers, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -148,8 +148,7 @@ def _print_apis(found: Estimate) -> None:
         ordered = sorted(pairs.items(), key=lambda pair: _order(pair[1]))
         for (provider, model), ways in ordered[:_APIS]:
             shown = " / ".join(dict.fromkeys(_api_amount(ways[basis]) for basis in _SHOWN if basis in ways))
-            doubt = "" if all(api.like.verified for api in ways.values()) else "  (price not verified)"
-            print(f"  {printable(f'{provider} {model}'):<36} {shown}{doubt}")
+            print(f"  {printable(f'{provider} {model}'):<36} {shown}  ({next(iter(ways.values())).like.remark})")
         if len(ordered) > _APIS:
             print(f"  and {len(ordered) - _APIS} dearer ones (--json has all)")
     for text in found.texts:
@@ -157,10 +156,10 @@ def _print_apis(found: Estimate) -> None:
         print(f"{stage_named(text.stage).noun} is taken to need {counts} ({printable(text.rests_on)})")
 
 
-def _order(ways: dict[str, ApiEstimate]) -> tuple[bool, int]:
-    """Cheapest first, unpriced last."""
+def _order(ways: dict[str, ApiEstimate]) -> tuple[bool, bool, int]:
+    """Cheapest first; then what is no longer sold, and what has no price."""
     amounts = [api.amount.point for api in ways.values() if api.amount is not None]
-    return not amounts, min(amounts, default=0)
+    return not amounts, any(api.like.retired for api in ways.values()), min(amounts, default=0)
 
 
 def _api_amount(api: ApiEstimate) -> str:

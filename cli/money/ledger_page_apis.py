@@ -64,9 +64,8 @@ def _api_bars(name: str, ways: dict[Basis, Counterfactual], currency: str) -> li
         if one.amount is None:
             bars.append(Bar(name, kind, None, one.note or "unpriced"))
             continue
-        doubt = "" if one.verified else " (not verified)"
         drawn = one.amount.nano if one.amount.currency == currency else 0
-        bars.append(Bar(name, kind, drawn, f"{amount_with_currency(one.amount)}{doubt}"))
+        bars.append(Bar(name, kind, drawn, f"{amount_with_currency(one.amount)} ({one.remark})"))
     if len(bars) == 2 and bars[0].text == bars[1].text:
         # Silence has no text: translation costs the same either way.
         return bars[:1]

@@ -255,7 +255,7 @@ def _invoice_text(one: Counterfactual | None, report: JobReport) -> Text:
 def _remark(one: Counterfactual) -> Text:
     if one.amount is None:
         return Text(printable(one.note.split(";")[0].removeprefix("unpriced: ")), style="red")
-    return Text("" if one.verified else "unverified", style="dim")
+    return Text(one.remark, style="dim")
 
 
 # -- the verdict ---------------------------------------------------------------------------------------------

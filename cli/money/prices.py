@@ -70,7 +70,7 @@ def list_command(
 @app.command("check")
 def check_command(book: BookFlag = None, home: HomeFlag = None, json: JsonFlag = False) -> int:
     """Check that every row has a source and a day, and that none overlaps another. Old prices are named."""
-    from ledger.price_checks import check_book, stale_rows
+    from ledger.price_checks import check_book, ending_models, stale_rows
     from ledger.price_files import load_book
     from ledger.prices import PriceBookError
 
@@ -83,7 +83,7 @@ def check_command(book: BookFlag = None, home: HomeFlag = None, json: JsonFlag =
     today = _today()
     compared, apart = _catalogue(found)
     problems = check_book(found, today) + apart
-    warnings = stale_rows(found, today)
+    warnings = stale_rows(found, today) + ending_models(found, today)
     if problems:
         return _report_problems(problems, warnings, as_json=json)
     if json:
@@ -190,7 +190,9 @@ def _line(row: PriceRow) -> str:
     price = f"{row.unit_price} {row.currency} per {unit if row.per == 1 else f'{row.per} {unit}s'}"
     where = " ".join(part for part in (row.region, "spot" if row.spot else "") if part)
     trust = {"measured": ", measured", "seen": ", not verified"}.get(row.confidence.value, "")
-    return f"{f'{row.provider} {row.sku}':<34}{price:<42}{where:<18}seen {row.observed_at}{trust}"
+    tier = f", {row.tier}" if row.tier else ""
+    ends = f", {'ended' if row.retired(_now()) else 'ends'} {row.retirement_day}" if row.retirement_day else ""
+    return f"{f'{row.provider} {row.sku}':<34}{price:<42}{where:<18}seen {row.observed_at}{trust}{tier}{ends}"
 
 
 def _now() -> int:

@@ -110,6 +110,18 @@ def test_the_cheapest_verified_api_is_compared_unless_another_is_named() -> None
     assert found.job.outcome is CostOutcome.UNDECIDED
 
 
+def test_what_could_no_longer_be_bought_is_compared_only_by_name() -> None:
+    ours = reference(entry("transcribe", 50))
+    gone = [replace(one, retired=True, retired_from="2026-08-16") for one in invoices("transcribe", "gone", 1)]
+    offered = [*ours.computed, *gone]
+    assert judge(replace(ours, computed=offered)).against["transcribe"].model == "cheap"
+    named = judge(replace(ours, computed=offered, against=("api/gone",)))
+    assert named.against["transcribe"].model == "gone"
+    assert named.job is not None
+    assert "transcribe: api gone (named; class unknown, ended on 2026-08-16), " in named.job.rests_on[0]
+    assert judge(replace(ours, computed=gone)).against == {}
+
+
 def test_whole_file_and_silence_skipped_are_never_mixed() -> None:
     ours = reference(entry("transcribe", 150))
     assert outcome(judge(ours)) is CostOutcome.API

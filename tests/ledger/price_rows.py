@@ -12,6 +12,7 @@ from ledger.price_files import (
     parse_toml,
 )
 from ledger.prices import Confidence, Meter, PriceRow
+from ledger.tiers import Tier
 
 TODAY = date(2026, 11, 22)
 
@@ -64,6 +65,10 @@ rows = st.builds(
     observed_at=st.dates(date(2020, 1, 1), date(2026, 11, 21)),
     source_url=st.just("https://example.com/prices?a=b"),
     confidence=st.sampled_from(Confidence),
+    stage=st.sampled_from(["", "transcribe"]),
+    tier=st.one_of(st.none(), st.sampled_from(Tier)),
+    retired_from=st.one_of(st.none(), st.integers(2 * 10**12, 3 * 10**12)),
+    read_in=st.sampled_from(["", "a copy of 2026-11-01"]),
     region=st.sampled_from(["", "eastus"]),
     spot=st.booleans(),
     billing_increment=st.decimals(0, 100, places=2),

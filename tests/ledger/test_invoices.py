@@ -321,3 +321,21 @@ def test_a_price_counts_only_for_the_stage_that_it_is_for(stage: str, meter: str
     before = charges(JOB, BOOK, AT)
     odd = replace(next(row for row in BOOK.current(AT) if row.meter.value == meter), id="odd", sku="odd", stage=stage)
     assert charges(JOB, PriceBook((*BOOK.layers, (odd,))), AT) == before
+
+
+def test_an_invoice_says_the_class_of_the_model_and_whether_it_could_still_be_bought() -> None:
+    ends = instant("2026-08-16")
+
+    def llama(at: int) -> Counterfactual:
+        return next(one for one in charges(JOB, BOOK, at) if one.model == "llama-3.3-70b-versatile")
+
+    before, after = llama(ends - 1), llama(ends)
+    assert (before.retired, after.retired) == (False, True)
+    assert before.remark == "mid chat model, ends on 2026-08-16"
+    assert after.remark == "mid chat model, ended on 2026-08-16"
+    # The price itself has not ended: 123456 x 0.59 / 10^6 + 45678 x 0.79 / 10^6 = 0.07283904 + 0.03608562.
+    assert before.amount == after.amount == Money(108_924_660, "USD")
+    said = after.as_json()
+    assert (said["tier"], said["retired_from"], said["retired"]) == ("mid chat model", "2026-08-16", True)
+    unrated = PriceBook(((replace(BOOK.rows[-1], id="x", tier=None, confidence=Confidence.SEEN),),))
+    assert [one.remark for one in charges(JOB, unrated, AT)] == ["class unknown, price not verified"] * 2

@@ -11,14 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from price_rows import EARS, NOW, TODAY, ears
 
-from ledger.price_checks import check_book, stale_rows
+from ledger.price_checks import check_book, ending_models, stale_rows
 from ledger.price_crosscheck import catalogue_price, crosscheck
 from ledger.price_files import (
     instant,
     shipped_book,
 )
 from ledger.prices import Meter, PriceBook, PriceRow
+from ledger.tiers import PRICED_AHEAD, Tier
 from pipeline.stages import priced_names
+
+T4 = replace(EARS, id="t4", meter=Meter.NODE_HOUR, sku="t4", stage="", per=1)
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.one_of(st.none(), st.integers(1, 20))), max_size=8))
@@ -51,6 +54,14 @@ def test_a_book_that_passes_the_gate_has_one_price_at_any_instant(spans: list[tu
         ([ears("a", "2026-01-01", unit_price=Decimal(0))], "a: has the price 0"),
         ([ears("a", "2026-01-01", spot=True)], "a: only machines are spot"),
         ([ears("a", "2026-01-01", currency="XQZ")], "a: is in XQZ, which is no currency of ISO 4217"),
+        ([ears("a", "2026-01-01", tier=Tier.CLASSIC_MT)], "a: is of the classic MT, which does the work of the stage"),
+        ([replace(T4, tier=Tier.SMALL)], "t4: is of the small class, which does the work of the stage transcribe"),
+        ([ears("a", "2026-01-01", retired_from=instant("2026-01-01"))], "a: its model ended on 2026-01-01, before"),
+        (
+            [ears("a", "2026-01-01"), ears("b", "2026-05-01", retired_from=instant("2027-01-01"))],
+            "a and b are of one model, and say two days of its end",
+        ),
+        ([ears("a", "2026-01-01"), ears("b", "2026-05-01", tier=Tier.SMALL)], "one model, and of two tiers"),
     ],
 )
 def test_the_gate_finds_what_is_wrong(bad: list[PriceRow], problem: str) -> None:
@@ -72,13 +83,38 @@ def test_an_old_price_that_still_holds_warns() -> None:
     assert warnings[0].startswith("old was seen on 2026-05-25, 181 days ago")
 
 
+def test_models_that_have_ended_or_end_soon_are_named_once() -> None:
+    def ending(name: str, day: str, meter: Meter = Meter.AUDIO_SECOND) -> PriceRow:
+        return ears(f"{name}/{meter}", "2026-01-01", sku=name, meter=meter, retired_from=instant(day))
+
+    # TODAY is 2026-11-22: today, tomorrow, 90 and 91 days later, and long ago where no price is left either.
+    rows = [ending("now", "2026-11-22"), ending("soon", "2026-11-23"), ending("far", "2027-02-20")]
+    rows += [ending("beyond", "2027-02-21"), ending("soon", "2026-11-23", Meter.REQUEST), ears("stays", "2026-01-01")]
+    rows.append(replace(ending("gone", "2026-03-01"), effective_to=instant("2026-03-01")))
+    book = PriceBook((tuple(rows),))
+    assert check_book(book, TODAY) == []
+    assert ending_models(book, TODAY) == [
+        "acme/now ended on 2026-11-22; work from then on is not compared with it",
+        "acme/soon ends on 2026-11-23, in 1 day; choose another for later work",
+        "acme/far ends on 2027-02-20, in 90 days; choose another for later work",
+    ]
+
+
+def test_a_models_end_is_not_its_prices_end() -> None:
+    ended = ears("a", "2026-01-01", retired_from=instant("2026-06-01"))
+    book = PriceBook(((ended,),))
+    for day, retired in (("2026-05-31", False), ("2026-06-01", True), ("2026-11-01", True)):
+        assert book.find("acme", "ears", "audio_second", instant(day)) == ended
+        assert ended.retired(instant(day)) is retired
+
+
 def test_the_shipped_rows_pass_the_gate() -> None:
     book = shipped_book()
     assert check_book(book, TODAY) == []
     assert all(row.source_url.startswith("https://") and row.effective_from > 0 for row in book.rows)
     assert len({row.id for row in book.rows}) == len(book.rows)
     assert stale_rows(book, TODAY) == []
-    assert {row.stage for row in book.rows} - {""} == set(priced_names())
+    assert set(priced_names()) <= {row.stage for row in book.rows} <= {"", *priced_names(), *PRICED_AHEAD}
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,8 @@ def test_hours_are_given_and_billed_in_seconds() -> None:
         ('stage = "transcribe"', 'spot = "maybe"', "spot: 'maybe' is not true or false"),
         ('stage = "transcribe"', 'note = "a\\u0007bell"', "note: holds what cannot be printed"),
         ('stage = "transcribe"', 'effective_to = "2026-05-01"', "effective_to is not after effective_from"),
+        ('stage = "transcribe"', 'tier = "good"', "tier: 'good' is none of large-v3 class, "),
+        ('stage = "transcribe"', 'retired_from = "soon"', "retired_from: 'soon' is not a day"),
     ],
 )
 def test_a_wrong_field_gets_one_clear_line(was: str, becomes: str, problem: str) -> None:

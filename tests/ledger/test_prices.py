@@ -15,6 +15,7 @@ from ledger.price_files import (
     instant,
 )
 from ledger.prices import Meter, PriceBook, PriceBookError, PriceRow, instant_text
+from ledger.tiers import Tier
 
 
 def test_the_row_of_an_instant_is_found_and_what_is_unknown_is_none() -> None:
@@ -100,3 +101,11 @@ def test_the_digest_knows_rows_and_layers_but_not_their_order(some: list[PriceRo
         assert PriceBook((tuple(some[1:]), (some[0],))).digest != book.digest
         noted = replace(some[0], note="another note")
         assert PriceBook(((noted, *some[1:]),)).digest != book.digest
+
+
+def test_a_column_that_came_later_leaves_the_digests_of_kept_books_as_they_were() -> None:
+    # As the build before tiers, ends and copies computed it; closed months name their books by it.
+    kept = "cc8ea3726def47797bfb4a0b6f01ed7f748cde10828a01b2c0789b627c16caf9"
+    assert PriceBook(((EARS,),)).digest == kept
+    for change in ({"tier": Tier.SMALL}, {"retired_from": NOW}, {"read_in": "a copy of 2026-11-01"}):
+        assert PriceBook(((replace(EARS, **change),),)).digest != kept  # type: ignore[arg-type]
