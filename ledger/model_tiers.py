@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from core.specs import FAKE
+from core.specs import has_fake
 from ledger.prices import PriceBook
 from ledger.tiers import Tier
 
@@ -34,7 +34,7 @@ def tier_of(stage: str, provider: str, model: str, book: PriceBook) -> Tier | No
     Rows of that provider and model in ``book`` come first, then the models that are known to be run here, then rows of
     the same model at another provider, where they agree. A fake engine has no class.
     """
-    if provider == FAKE:
+    if has_fake(provider):
         return None
     rows = [row for row in book.rows if (row.stage, row.sku) == (stage, model) and row.tier is not None]
     own = {row.tier for row in rows if row.provider == provider}

@@ -39,6 +39,8 @@ EXCEPTIONS = {
     ("pipeline/runtime.py", "translator"): "a setting's name",
     ("jobs/checkup.py", "faster-whisper"): "a package whose version is shown",
     ("engines/transcribe/decoding.py", "transcribe"): "Whisper's own word for what it is to do",
+    ("ledger/tiers.py", "transcribe"): "a column of the price book: whose work a class of models does",
+    ("ledger/tiers.py", "translate"): "a column of the price book: whose work a class of models does",
 }
 
 
