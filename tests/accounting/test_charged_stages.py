@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 from job_bench import Bench
 from spoken import SPEECH
@@ -9,12 +11,15 @@ from spoken import SPEECH
 from accounting.estimate import estimate
 from accounting.job import job_report
 from accounting.spending import Prices
+from accounting.workload import read_content
 from cache.store import Store
 from cli.money.estimate import _print_apis
 from ledger.price_files import parse_toml, shipped_book
 from pipeline import stages
 from pipeline.inputs.requests import RunOptions, gather
+from pipeline.jobs import JobFolder
 from pipeline.runtime import Runtime, Settings
+from pipeline.stages.stage import StageUsage
 from pipeline.stages.transcribe import Transcribe
 from pipeline.stages.translate import Translate
 
@@ -105,3 +110,26 @@ def test_an_estimate_has_every_stage_that_apis_charge_for(bench: Bench, capsys: 
     headings = ("transcription by API", "description by API", "translation by API, by character")
     for words in (*headings, "shortening by API, by character", "translation is taken to", "shortening is taken to"):
         assert words in said
+
+
+def test_the_stage_that_is_compared_first_is_declared_and_not_the_first_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stages, "STAGES", (Shorten(), *stages.STAGES))
+    assert stages.main_stages()[0].name == "shorten"
+    assert stages.compared_first() == "transcribe"
+    monkeypatch.setattr(stages, "STAGES", (Shorten(),))
+    assert stages.compared_first() == ""
+
+
+def test_what_votes_took_is_told_from_other_parts_of_their_stage(bench: Bench) -> None:
+    job_id = bench.run_one(SPEECH).job_id
+    content = read_content(JobFolder(Store.open(bench.folder / "home"), str(job_id)))
+    assert content is not None
+    took = {"warm": StageUsage(9, 5), "transcribe": StageUsage(2, 1_000), "detect": StageUsage(1, 300)}
+    for names in permutations(took):
+        spared = Transcribe().spared_by_silence(
+            content.plan, content.work.results, {name: took[name] for name in names}
+        )
+        assert spared is not None
+        assert spared.basis.endswith("at 300 ms a window, as language detection took")
