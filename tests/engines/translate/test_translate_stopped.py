@@ -22,7 +22,7 @@ from engines.engine import EngineChoice, Result
 from engines.resources import EngineResources
 from engines.translate import openai
 from engines.translate.chat import ChatClient, Patience, RequestsStoppedError, RequestTally
-from engines.translate.interface import JournalLine, Translation, TranslationTask
+from engines.translate.interface import Line, Translation, TranslationTask
 from engines.translate.retry import RetryPolicy
 from journals.attempts import AttemptJournal, read_attempts
 from journals.facts import AttemptEnded, AttemptStarted
@@ -70,7 +70,7 @@ def slow(seconds: float) -> Behaviour:
 
 def tasks(count: int) -> list[TranslationTask]:
     return [
-        TranslationTask(f"t{number}", "en", "es", (JournalLine("a", f"This is sentence number {number}."),))
+        TranslationTask(f"t{number}", "en", "es", (Line("a", f"This is sentence number {number}."),))
         for number in range(count)
     ]
 
