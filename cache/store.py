@@ -286,6 +286,12 @@ class Store:
             self._volume.confirm()
             return survey.blob_sizes(self._volume)
 
+    def quarantined(self) -> frozenset[tuple[str, ...]]:
+        """Where the files in quarantine came from; sound ones may lie there again by now."""
+        with faults("listing quarantine", self._volume.home):
+            found = self._volume.filesystem.names(self._volume.path((names.QUARANTINE,)))
+        return frozenset(filter(None, map(names.quarantined_parts, found)))
+
     def verify(self, progress: Progress = _no_progress) -> VerifyReport:
         """Reads every byte of the store; ``progress(done, total)`` is called after each file."""
         with faults("verifying the store", self._volume.home):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.completion import complete_formats
-from cli.context import HomeFlag, JobArgument, JsonFlag, open_runtime, print_json
+from cli.context import HomeFlag, JobArgument, JsonFlag, note, open_runtime, print_json
 from cli.wording import printable
 from core.errors import UsageError
 
@@ -51,6 +51,8 @@ def export_command(
         outputs = outputs_of(assembly, delivery)
         wanted = {path: data for path, data in outputs.items() if with_json or path.suffix != ".json"}
         written.extend(path for path in write_outputs(delivery, wanted, store) if path not in written)
+    if assembly.partial:
+        note(f"written with gaps: {assembly.reason}")
     if json:
         print_json({"id": folder.job_id, "outputs": [str(path) for path in written]})
         return

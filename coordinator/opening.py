@@ -11,6 +11,7 @@ from core.keys import canonical_json
 from jobs.submissions import Submission, Wanted, filed_orders, wanted_of
 from media.claims import is_thin
 from pipeline.inputs.sources import known_digest
+from pipeline.job_summary import finished_result
 from pipeline.jobs import JobFolder
 from pipeline.lifecycle import open_work, restore_work
 from pipeline.plan_queue import PlanningStoppedError, PutOffError
@@ -56,7 +57,7 @@ def open_job(
     folder = JobFolder(store, job_id)
     for order in wanted.retries:
         folder.clear_failures(order, WRITER)
-    known = [folder.finished_result(submission.delivery) for submission in wanted.submissions]
+    known = [finished_result(folder, submission.delivery) for submission in wanted.submissions]
     finished = tuple(result for result in known if result is not None)
     if len(finished) == len(known):
         return Unopened(wanted, folder, finished)

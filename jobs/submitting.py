@@ -21,6 +21,7 @@ from jobs.submissions import (
 )
 from pipeline.inputs.glossaries import read_glossary
 from pipeline.inputs.requests import Request, delivery_of, plan_request, roles_of
+from pipeline.job_summary import finished_result
 from pipeline.jobs import JobFolder
 from pipeline.report import JobState, outcome_json
 from pipeline.runtime import Runtime
@@ -109,7 +110,7 @@ class Submitter:
         orders = [*filed, *(order for order in pending if order.id not in known)]
         view = job_view(store, job_id, [order for order in pending if order.id not in known])
         on_its_way = view is not None and not view.ended
-        finished = folder.finished_result(delivery)
+        finished = finished_result(folder, delivery)
         if finished is not None and not on_its_way:
             return Submitted(delivery.media, JobState.DONE, job_id, finished.outputs)
         if view is not None and on_its_way and _says_the_same(orders, submission):

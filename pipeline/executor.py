@@ -26,7 +26,7 @@ from journals.node_session import NodeSession, local_facts
 from pipeline.batches import Outcome, run_units
 from pipeline.budget import Budget, BudgetGate
 from pipeline.engines_pool import EnginePool
-from pipeline.job_summary import note_summary
+from pipeline.job_summary import finished_result, note_summary
 from pipeline.jobs import JobFolder, note_refused
 from pipeline.lifecycle import deliver, open_work, restore_work
 from pipeline.outputs.delivery import Delivery
@@ -176,7 +176,7 @@ class Executor:
         delivery = entry.delivery
         request = entry.request()
         folder = JobFolder(self._store, request.job_id)
-        known = folder.finished_result(delivery)
+        known = finished_result(folder, delivery)
         if known is not None:
             self._finish(number, replace(known, left_behind=left_by(folder, delivery, known)))
             return

@@ -22,7 +22,8 @@ from core.version import VERSION
 from pipeline.job import Plan
 from pipeline.jobs import JobFolder
 from pipeline.outputs.assemble import assemble_job
-from pipeline.report import JobState, count_units
+from pipeline.outputs.delivery import Delivery
+from pipeline.report import FileResult, JobState, count_units
 from pipeline.stages import STAGES
 from pipeline.work import JobWork
 
@@ -102,6 +103,29 @@ def summary_of(
 def _has_results(summary: JobSummary, store: Store, listing: Listing | None) -> bool:
     results = [ref.digest for ref in summary.blobs if ref.retention is Retention.RESULT]
     return all(digest in listing.blobs if listing else store.has_blob(digest) for digest in results)
+
+
+def finished_result(folder: JobFolder, delivery: Delivery) -> FileResult | None:
+    """As `JobFolder.finished_result`, but None as well when what the outputs were made of was found damaged since.
+
+    Costs a look into quarantine, which is empty as long as no disk fails.
+    """
+    known = folder.finished_result(delivery)
+    return None if known is None or _was_damaged(folder) else known
+
+
+def _was_damaged(folder: JobFolder) -> bool:
+    store = folder.store
+    damaged = store.quarantined()
+    if not damaged:
+        return False
+    kept = _read(folder)
+    if kept is None or (any(parts[:2] == (JOBS, folder.job_id) for parts in damaged) and not folder.has_plan()):
+        return True
+    names = {parts[-1] for parts in damaged}
+    return bool(store.missing(names.intersection(kept[1].keys))) or not all(
+        store.has_blob(ref.digest) for ref in kept[1].blobs if ref.retention is Retention.RESULT and ref.digest in names
+    )
 
 
 def blobs_named(store: Store, keys: Iterable[str]) -> tuple[BlobRef, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from job_bench import Bench
 from spoken import SAMPLE
+from spoken import SPEECH as SPEECH_FILE
 from typer.testing import CliRunner
 
 from cache.envelope import BlobRef, Retention
@@ -252,3 +253,41 @@ def test_a_record_that_was_just_read_is_not_opened_again_for_the_summary(
     assert named == {ref.digest for key in work.keys for ref in head(folder.store, key).blobs} | set(
         work.plan.views.values()
     )
+
+
+@pytest.mark.parametrize("lost", ["record", "blob", "plan"])
+def test_what_verify_found_damaged_is_made_again_by_the_next_run_of_a_finished_job(bench: Bench, lost: str) -> None:
+    def run_again(media: Path = SAMPLE) -> JobFolder:
+        result = bench.run_one(media, to=("es",), stage_options=ON)
+        assert (result.state, result.job_id is None) == ("done", False)
+        return JobFolder(Store.open(bench.folder / "home"), str(result.job_id))
+
+    folder, other = run_again(), run_again(SPEECH_FILE)
+    plan = folder.read_plan()
+    assert plan is not None
+    work, before = JobWork.open(plan, folder.store, {}), bench.computed()
+    key = next(key for slot, key in work.units.items() if slot.stage == "probe")
+    places = {
+        "record": f"objects/{key[:2]}/{key}",
+        "blob": f"blobs/{work.blobs[key][0].digest}",
+        "plan": f"jobs/{folder.job_id}/plan-1.json",
+    }
+    path = folder.store.home / places[lost]
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert folder.store.verify().damaged
+    opened: list[str] = []
+    known = JobFolder.read_plan
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JobFolder, "read_plan", lambda folder: opened.append(folder.job_id) or known(folder))
+        run_again(SPEECH_FILE)
+        assert run_again().job_id == folder.job_id
+    assert path.is_file()
+    assert other.job_id not in opened
+    assert bench.computed() == before | ({} if lost == "plan" else {"probe": before["probe"] + 1})
+    # Mended, it costs nothing again, though quarantine still holds what was damaged.
+    opened.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JobFolder, "read_plan", lambda folder: opened.append(folder.job_id) or known(folder))
+        run_again()
+    assert opened == ([folder.job_id] if lost == "plan" else [])
