@@ -8,8 +8,9 @@ CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Processes that the tests are spread over; the tests of one file stay together.
-WORKERS ?= 2
+# Processes that the tests are spread over; the tests of one file stay together. One more than the two cores that CI has:
+# the tests of fleets and workers wait for most of their time.
+WORKERS ?= 3
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Passed on to pytest, the benchmarks or the storm: make test ARGS='-k resume'
 ARGS ?=

@@ -1,4 +1,4 @@
-"""A class name says what a thing is, so it stands once: whoever searches for it finds one thing."""
+"""Class names and files of tests: each stands once, so that whoever searches for one finds one thing."""
 
 from __future__ import annotations
 
@@ -23,4 +23,14 @@ def test_a_class_name_stands_once_in_production_code() -> None:
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert len(places) > 300
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_a_file_of_tests_has_a_name_of_its_own() -> None:
+    """pytest imports them by their names alone: of two with one name it refuses the second, and all tests with it."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in (ROOT / "tests").rglob("*.py"):
+        if path.name != "conftest.py":
+            places[path.name].append(path.relative_to(ROOT).as_posix())
+    assert len(places) > 200
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
