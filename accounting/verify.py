@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from accounting.closing import LEDGER, all_closed
+from cache.journal import decode_body
 from cache.names import JOBS
 from cache.store import Store
 from core.errors import StoreError
@@ -123,8 +124,14 @@ class _Survey:
         waiting: list[Anchor] = []
         is_anchors = name.startswith(_OF_ANCHORS)
 
-        def on_entry(entry: dict[str, Any]) -> None:
+        def on_line(body: bytes) -> None:
             nonlocal last, waiting
+            try:
+                entry = decode_body(body)
+            except ValueError:
+                # The chain reads no more of a line than it needs.
+                self._problems.append(LogProblem(name, 0, Flaw.DAMAGED, "a line of it is no JSON object"))
+                return
             last = entry
             if waiting:
                 self._learn(waiting)
@@ -140,7 +147,7 @@ class _Survey:
             elif fact == PURGED and isinstance(entry.get("jobs"), list):
                 self._purged.update(str(job) for job in entry["jobs"])
 
-        reading = read_file(name, self._bytes(name), on_entry)
+        reading = read_file(name, self._bytes(name), on_line)
         # A last line without its newline may have been torn by a crash: it knows nothing for sure.
         if not reading.unclosed:
             self._learn(waiting)

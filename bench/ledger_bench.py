@@ -238,8 +238,8 @@ def _check(path: Path, anchors: dict[str, list[Anchor]], facts: list[Fact], sess
     beats = path.name.startswith("beats-")
     owner = session if beats else path.stem
 
-    def take(entry: dict[str, Any]) -> None:
-        line = read_node_line(entry) if beats else read_attempt_line(entry)
+    def take(body: bytes) -> None:
+        line = read_node_line(body) if beats else read_attempt_line(body)
         if line is not None:
             facts.append(line.fact(owner))
 

@@ -20,6 +20,9 @@ from hashlib import sha256
 from itertools import islice
 from typing import Any
 
+from msgspec import Struct, convert
+from msgspec.json import Decoder
+
 from cache.journal import decode_body, encode_body
 
 #: ``prev`` of a file's first line.
@@ -153,11 +156,37 @@ class FileCheck:
     documents: Mapping[str, str] = field(default_factory=dict)
 
 
+class _ChainedLine(Struct, gc=False):
+    """What of a line chains it, and what others know of it by its hash. Whether the values are ours is asked later."""
+
+    n: Any = None
+    prev: Any = None
+    doubted: Any = None
+    fact: Any = None
+    attempt: Any = None
+    documents: Any = None
+
+
+_CHAINED = Decoder(_ChainedLine)
+
+
+def _chained(body: bytes) -> _ChainedLine | None:
+    """None for what is no JSON object."""
+    try:
+        return _CHAINED.decode(body)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return convert(decode_body(body), _ChainedLine)
+    except ValueError:
+        return None
+
+
 class LogReader:
     """One journal, read line by line; `check` says what it showed, once everything that knows of it is known."""
 
-    def __init__(self, file: str, on_entry: Callable[[Body], None] | None) -> None:
-        self._file, self._on_entry = file, on_entry
+    def __init__(self, file: str, on_line: Callable[[bytes], None] | None) -> None:
+        self._file, self._on_line = file, on_line
         self.problems: list[LogProblem] = []
         self.attempts: dict[str, str] = {}
         self.documents: dict[str, str] = {}
@@ -180,12 +209,9 @@ class LogReader:
                 body = piece[_CHECK_DIGITS + 1 :]
                 digest = sha256(body).hexdigest()
                 if piece.startswith((digest[:_CHECK_DIGITS] + " ").encode()):
-                    try:
-                        entry = decode_body(body)
-                    except ValueError:
-                        entry = None
-                    self._whole(number, entry, digest, spaced=not before)
-                    if place == last and isinstance(entry, dict):
+                    line = _chained(body)
+                    self._whole(number, line, body, digest, spaced=not before)
+                    if place == last and line is not None:
                         self.unclosed = digest
                 else:
                     self._pieces.append((number, "its checksum fails"))
@@ -203,12 +229,12 @@ class LogReader:
             return False
         return bool(pieces[-1]) or not pieces[-2] or b"\0" in pieces[-2]
 
-    def _whole(self, number: int, entry: object, digest: str, *, spaced: bool) -> None:
+    def _whole(self, number: int, line: _ChainedLine | None, body: bytes, digest: str, *, spaced: bool) -> None:
         """A line whose checksum holds."""
-        if not isinstance(entry, dict):
+        if line is None:
             self._flaw(number, Flaw.DAMAGED, "it is no JSON object")
             return
-        count, prev = entry.get("n"), entry.get("prev")
+        count, prev = line.n, line.prev
         if (
             # Nearly every line: nothing is left before it, and it follows.
             spaced
@@ -217,12 +243,11 @@ class LogReader:
             and type(count) is int
             and digest not in self._places
             and not self._pieces
-            and "doubted" not in entry
+            and line.doubted is None
         ):
-            self._take(entry, digest, count)
+            self._take(line, body, digest, count)
             return
-        doubted = entry.get("doubted")
-        doubted = doubted if isinstance(doubted, list) else []
+        doubted = line.doubted if isinstance(line.doubted, list) else []
         if self._pieces:
             # Whoever writes on after a failed write says so; anything else between two lines was not left by a crash.
             if not doubted:
@@ -239,18 +264,18 @@ class LogReader:
             return
         if (doubted or prev != self.head or count != self.lines) and not self._follows(count, prev, doubted):
             self._flaw(number, Flaw.BROKEN, f"line {count} does not follow the line before it")
-        self._take(entry, digest, count)
+        self._take(line, body, digest, count)
 
-    def _take(self, entry: Body, digest: str, count: int) -> None:
+    def _take(self, line: _ChainedLine, body: bytes, digest: str, count: int) -> None:
         self._places[digest] = len(self.numbers)
         self.numbers.append(count)
         self.head, self.lines = digest, count + 1
-        if entry.get("fact") == "attempt_started":
-            self.attempts[str(entry.get("attempt"))] = digest
-        if "documents" in entry and isinstance(entry["documents"], dict):
-            self.documents.update(entry["documents"])
-        if self._on_entry is not None:
-            self._on_entry(entry)
+        if line.fact == "attempt_started":
+            self.attempts[str(line.attempt)] = digest
+        if isinstance(line.documents, dict):
+            self.documents.update(line.documents)
+        if self._on_line is not None:
+            self._on_line(body)
 
     def _follows(self, count: int, prev: str, doubted: list[str]) -> bool:
         """A line names the last one that was surely written. Between the two there may be lines that it doubts, in
@@ -295,15 +320,15 @@ def verify_file(
     file: str,
     data: bytes | Iterable[bytes],
     anchors: Iterable[Anchor] = (),
-    on_entry: Callable[[Body], None] | None = None,
+    on_line: Callable[[bytes], None] | None = None,
 ) -> FileCheck:
-    """Checks one journal against itself and its anchors; ``on_entry`` is given each entry that is whole, once."""
-    return read_file(file, data, on_entry).check(anchors)
+    """Checks one journal against itself and its anchors; ``on_line`` is given the JSON of each whole line, once."""
+    return read_file(file, data, on_line).check(anchors)
 
 
-def read_file(file: str, data: bytes | Iterable[bytes], on_entry: Callable[[Body], None] | None = None) -> LogReader:
+def read_file(file: str, data: bytes | Iterable[bytes], on_line: Callable[[bytes], None] | None = None) -> LogReader:
     """As `verify_file`, in two steps: for files whose anchors are known only when others have been read."""
-    reading = LogReader(file, on_entry)
+    reading = LogReader(file, on_line)
     reading.read(data if isinstance(data, bytes) else b"".join(data))
     return reading
 

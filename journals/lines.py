@@ -7,7 +7,7 @@ cost nothing. Whose journal it is, the file's name says: `AttemptLine` and `Node
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, TypeVar, get_args
 
 from msgspec import UNSET, Meta, Struct, UnsetType, convert, field, to_builtins
@@ -257,17 +257,17 @@ _NODE: Decoder[NodeLine] = Decoder(NodeLine)
 _DEMAND: Decoder[DemandLine] = Decoder(DemandLine)
 
 
-def read_attempt_line(line: bytes | Mapping[str, Any]) -> AttemptLine | None:
-    """A line of a process's journal, as JSON text or decoded; None for a kind that costs nothing. Raises FactError."""
+def read_attempt_line(line: bytes) -> AttemptLine | None:
+    """A line of a process's journal, as JSON text; None for a kind that costs nothing. Raises FactError."""
     return _read(_ATTEMPT, line)
 
 
-def read_node_line(line: bytes | Mapping[str, Any]) -> NodeLine | None:
+def read_node_line(line: bytes) -> NodeLine | None:
     """As `read_attempt_line`, of a journal in a machine's folder."""
     return _read(_NODE, line)
 
 
-def read_demand_line(line: bytes | Mapping[str, Any]) -> DemandLine | None:
+def read_demand_line(line: bytes) -> DemandLine | None:
     """As `read_attempt_line`, of a journal of a job's wants."""
     return _read(_DEMAND, line)
 
@@ -290,18 +290,18 @@ def sound_facts(
             yield line, fact
 
 
-def _read(decoder: Decoder[_Kinds], line: bytes | Mapping[str, Any]) -> _Kinds | None:
+def _read(decoder: Decoder[_Kinds], line: bytes) -> _Kinds | None:
     try:
-        return decoder.decode(line) if isinstance(line, bytes) else convert(line, decoder.type)
+        return decoder.decode(line)
     except (ValueError, RecursionError):
         return _read_odd(decoder, line)
 
 
-def _read_odd(decoder: Decoder[_Kinds], line: bytes | Mapping[str, Any]) -> _Kinds | None:
+def _read_odd(decoder: Decoder[_Kinds], line: bytes) -> _Kinds | None:
     """A line that is of another kind, that is not what it says, or that only the standard library decodes."""
     kinds = [kind.__struct_config__.tag for kind in get_args(decoder.type)]
     try:
-        entry = decode_body(line) if isinstance(line, bytes) else line
+        entry = decode_body(line)
         if isinstance(entry, dict) and "fact" in entry and entry["fact"] not in kinds:
             return None
         return convert(entry, decoder.type)

@@ -57,7 +57,7 @@ def _check_lines(data: bytes) -> None:
     lines = [line for line in data.split(b"\n") if line]
     assert len(journal.entries) + journal.damaged == len(lines), "a line is neither an entry nor counted as damaged"
     seen: list[Any] = []
-    found = verify_file("p.jsonl", data, on_entry=seen.append)
+    found = verify_file("p.jsonl", data, on_line=seen.append)
     assert all(isinstance(entry, dict) for entry in journal.entries)
     facts = [{name: entry[name] for name in entry if name not in ("n", "prev")} for entry in journal.entries]
     try:
@@ -68,11 +68,12 @@ def _check_lines(data: bytes) -> None:
 
 
 def _check_fact(fact: Any) -> None:
+    body = json.dumps(fact).encode()
     for parse in (
-        lambda: read_attempt_line(fact),
-        lambda: read_node_line(fact),
-        lambda: read_demand_line(fact),
-        lambda: parse_opening(json.dumps(fact).encode()),
+        lambda: read_attempt_line(body),
+        lambda: read_node_line(body),
+        lambda: read_demand_line(body),
+        lambda: parse_opening(body),
     ):
         try:
             found = parse()

@@ -11,6 +11,7 @@ from msgspec import to_builtins
 
 from accounting import verify as books_verify
 from accounting.verify import verify_store
+from cache.journal import decode_body
 from cache.names import JOBS
 from cache.store import Store
 from core.errors import StoreError
@@ -55,12 +56,12 @@ class Refusing:
 def check(home: Path) -> list[LogProblem]:
     """The two files against each other, as `verify` compares them."""
     found: list[Anchor] = []
-    journal = read_file(PLACE, (home / PLACE).read_bytes(), lambda entry: found.extend(claims_of(entry)))
+    journal = read_file(PLACE, (home / PLACE).read_bytes(), lambda line: found.extend(claims_of(decode_body(line))))
     held: list[Anchor] = []
     anchors = read_file(
         ANCHORS,
         (home / ANCHORS).read_bytes(),
-        lambda entry: held.extend(each for each in [anchor_in(entry)] if each is not None),
+        lambda line: held.extend(each for each in [anchor_in(decode_body(line))] if each is not None),
     )
     return [*journal.check(held).problems, *anchors.check(found).problems]
 

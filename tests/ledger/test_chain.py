@@ -255,3 +255,9 @@ def test_a_problem_says_where_it_is_and_what() -> None:
     lines, _ = sealed()
     (problem,) = verify({FILE: lines[0] + lines[2] + lines[3]})
     assert str(problem) == "attempts/p1.jsonl:2: broken: line 2 does not follow the line before it"
+
+
+def test_a_line_with_odd_names_and_numbers_is_chained_as_any_other() -> None:
+    odd = {"fact": "beat", "deep": json.loads("[" * 300 + "]" * 300), "huge": 10**40, "lone": "\ud800", "doubted": None}
+    lines, chain = sealed(FILE, [odd, {"fact": "beat", "documents": 5}])
+    assert verify_file(FILE, b"".join(lines), [chain.anchor]).problems == ()
