@@ -136,7 +136,7 @@ def stands_for(month: ClosedMonth, closed: Iterable[ClosedMonth]) -> Closing:
 def write_closed(store: Store, month: ClosedMonth, book: PriceBook) -> None:
     """Makes a closing and its price book durable. The first closing of a month stays. Raises StoreError."""
     text = {"layers": ["\n".join(toml_of(row) for row in layer) for layer in book.layers]}
-    store.write_once((LEDGER, f"{_BOOK}{book.digest}.json"), canonical_json(text))
+    store.write_once((LEDGER, book_name(book.digest)), canonical_json(text))
     value = {
         "v": _VERSION,
         "month": month.month,
@@ -160,10 +160,20 @@ def write_closed(store: Store, month: ClosedMonth, book: PriceBook) -> None:
 
 def read_book(store: Store, digest: str) -> PriceBook:
     """The price book of a closing. Raises StoreError when it is gone or is another one."""
-    data = store.read_document((LEDGER, f"{_BOOK}{digest}.json"))
+    data = store.read_document((LEDGER, book_name(digest)))
     if data is not None:
-        layers = json.loads(data)["layers"]
-        book = PriceBook(tuple(parse_toml(text, f"layer {place}") for place, text in enumerate(layers)))
+        book = parse_book(data)
         if book.digest == digest:
             return book
     raise StoreError(f"the price book {digest[:16]} of a closed month is gone", "give one with --price-file")
+
+
+def book_name(digest: str) -> str:
+    """The name of a kept price book's document."""
+    return f"{_BOOK}{digest}.json"
+
+
+def parse_book(data: bytes) -> PriceBook:
+    """A kept price book. Raises PriceBookError, ValueError, KeyError for what is none."""
+    layers = json.loads(data)["layers"]
+    return PriceBook(tuple(parse_toml(text, f"layer {place}") for place, text in enumerate(layers)))

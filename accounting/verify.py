@@ -1,7 +1,8 @@
 """Whether anybody has touched the ledger: every journal against its chain, and against everything that knows of it.
 
 That is its anchors, witnesses of its process's end, the records that its attempts made, and closings. Anchors and
-witnesses are journals themselves and are checked in the same way, last, since all others know of them.
+witnesses are journals themselves and are checked in the same way, last, since all others know of them. Beside journals:
+jobs' plans and orders (`verify_jobs`), and price rows that were used (`verify_prices`). Nothing is changed.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from accounting.closing import LEDGER, all_closed
+from accounting.closing import LEDGER, ClosedMonth, all_closed
+from accounting.verify_jobs import JobEvidence, plan_digests
+from accounting.verify_prices import kept_book_problems, row_problems
 from cache.journal import decode_body
-from cache.names import JOBS
+from cache.names import JOBS, OBJECTS, record_shard
 from cache.store import Store
 from core.errors import StoreError
 from core.keys import canonical_json, digest_bytes, is_digest
 from journals.attempts import FOLDER as ATTEMPTS
 from journals.chain import Anchor, FileCheck, Flaw, LogProblem, LogReader, join_checks, read_file
 from journals.hash_chained import ANCHORS, anchors_of
-from journals.log_ends import DEMAND, JOURNAL, LOG_ENDS, PURGED, is_last_fact
+from journals.log_ends import DEMAND, IMPORTED, JOURNAL, LOG_ENDS, PURGED, is_last_fact
 from journals.node_session import FOLDER as NODES
 from journals.node_session import OPENED
 from journals.positions import SEEN, anchor_in, claims_of
+from ledger.prices import PriceBook
 
 #: With which the paths of files of anchors begin.
 _OF_ANCHORS = "/".join((*ANCHORS, ""))
@@ -41,6 +45,9 @@ class Verification:
     #: Journals of processes whose end nobody has seen: they run, or were killed, and what they wrote after their last
     #: anchor could be cut off.
     unseen: tuple[str, ...]
+    #: Plans and orders of jobs of whose present form no line knows: nobody took the job up since, or from before lines
+    #: knew of them.
+    unbound: tuple[str, ...]
     #: Head of every chained journal; of a job's demand, only where no end-of-log record knows it.
     heads: tuple[Anchor, ...]
     #: Pieces that crashes left.
@@ -53,17 +60,31 @@ class Verification:
     referenced: int
 
 
-def verify_store(store: Store) -> Verification:
-    """Checks every journal and document of the ledger. Raises StoreError when the disk fails.
+@dataclass(frozen=True)
+class PricesNow:
+    """The price book of today."""
 
-    Changes nothing, but that the store moves a damaged document into its quarantine, as whenever it reads one.
+    #: Its rows.
+    book: PriceBook
+    #: The file in which people keep theirs.
+    file: str
+
+
+def verify_store(store: Store, prices: PricesNow | None = None) -> Verification:
+    """Checks every journal and document of the ledger, and the rows of ``prices`` that were used.
+
+    Not a byte of the store is changed. Raises StoreError when the disk fails.
     """
-    damaged = _damaged_documents(store)
-    found = _read_all(store, damaged)
+    with Store.look(store.home) as looked:
+        return _verify(looked, prices)
+
+
+def _verify(store: Store, prices: PricesNow | None) -> Verification:
+    found = _read_all(store, prices)
     if not found.problems:
         return found
     # Whoever writes meanwhile was read at different times: what is really wrong is wrong a second time as well.
-    again = _read_all(store, damaged)
+    again = _read_all(store, prices)
     before = {_place(problem) for problem in found.problems}
     return replace(again, problems=tuple(problem for problem in again.problems if _place(problem) in before))
 
@@ -73,15 +94,15 @@ def _place(problem: LogProblem) -> tuple[str, int, str]:
     return problem.file, problem.line, problem.detail
 
 
-def _read_all(store: Store, damaged: list[LogProblem]) -> Verification:
-    survey = _Survey(store)
+def _read_all(store: Store, prices: PricesNow | None) -> Verification:
+    survey, damaged = _Survey(store), _damaged_documents(store)
     survey.read_closings()
     seconds = [survey.read(name) for name in _second_places(store)]
     for name in _journals(store):
         survey.check(survey.read(name))
     for journal in seconds:
         survey.check(journal)
-    return survey.conclude(damaged)
+    return survey.conclude(damaged, prices)
 
 
 @dataclass
@@ -109,10 +130,16 @@ class _Survey:
         self._keys: set[str] = set()
         #: Jobs whose folders a person had removed.
         self._purged: set[str] = set()
+        #: Terms of imported price rows, by id.
+        self._imported: defaultdict[str, set[str]] = defaultdict(set)
+        self._jobs = JobEvidence()
+        self._closed: list[ClosedMonth] = []
 
     def read_closings(self) -> None:
         """What closed months know."""
-        for month in all_closed(self._store):
+        self._closed = all_closed(self._store)
+        self._problems += kept_book_problems(self._store, self._closed)
+        for month in self._closed:
             self._learn(Anchor(name, lines, head) for name, (lines, head) in month.anchors.items())
             if month.closing.digest != month.digest:
                 place = f"{LEDGER}/closed-{month.month}.json"
@@ -122,7 +149,7 @@ class _Survey:
         """Reads a journal, and learns from its lines."""
         last: dict[str, Any] = {}
         waiting: list[Anchor] = []
-        is_anchors = name.startswith(_OF_ANCHORS)
+        is_anchors, is_wants = name.startswith(_OF_ANCHORS), name.startswith(f"{JOBS}/")
 
         def on_line(body: bytes) -> None:
             nonlocal last, waiting
@@ -142,10 +169,15 @@ class _Survey:
                 waiting = claims_of(entry)
             else:
                 waiting = []
+            if is_wants:
+                self._jobs.learn(name, entry)
             if "units" in entry or "keys" in entry:
                 self._keys.update(_keys(entry))
             elif fact == PURGED and isinstance(entry.get("jobs"), list):
                 self._purged.update(str(job) for job in entry["jobs"])
+            elif fact == IMPORTED and isinstance(entry.get("rows"), dict):
+                for row, digest in entry["rows"].items():
+                    self._imported[row].add(str(digest))
 
         reading = read_file(name, self._bytes(name), on_line)
         # A last line without its newline may have been torn by a crash: it knows nothing for sure.
@@ -197,18 +229,24 @@ class _Survey:
         if double:
             self._problems.append(LogProblem(name, 0, Flaw.REPEATED, f"{double} lines are there again"))
 
-    def conclude(self, damaged: list[LogProblem]) -> Verification:
-        """All of it together; ``damaged`` are documents that are in quarantine now."""
-        references = _references(self._store, self._keys)
+    def conclude(self, damaged: list[LogProblem], prices: PricesNow | None) -> Verification:
+        """All of it together; ``damaged`` are documents whose checksum fails."""
+        references, damaged_records = _references(self._store, self._keys)
+        of_jobs, unbound = self._jobs.check(self._store)
+        damaged = [*damaged, *damaged_records, *(one for one in of_jobs if one.flaw is Flaw.DAMAGED)]
+        if prices is not None:
+            rows = row_problems(self._store, self._closed, self._imported, prices.book, prices.file)
+            self._problems += rows
         known = {name for check in self._checks for name in check.documents} - {one.file for one in damaged}
         checks = [replace(check, documents=_only(check.documents, known)) for check in self._checks]
         documents = {name: digest for name, digest in _documents(self._store) if name in known}
-        problems = self._problems + join_checks(checks, documents, self._expected(), references)
+        problems = self._problems + of_jobs + join_checks(checks, documents, self._expected(), references)
         unseen = set(self._unseen)
         return Verification(
             problems=tuple(sorted({*problems, *damaged})),
             unsealed=tuple(sorted(self._unsealed)),
             unseen=tuple(sorted(unseen)),
+            unbound=tuple(sorted(unbound)),
             heads=tuple(
                 check.anchor
                 for check in checks
@@ -283,17 +321,20 @@ def _damaged_documents(store: Store) -> list[LogProblem]:
     """Closings, price books and bills whose checksum fails."""
     names = [name for name in store.children((LEDGER,)) if name.endswith(".json")]
     gone = [name for name in names if store.read_document((LEDGER, name)) is None]
-    return [LogProblem(f"{LEDGER}/{name}", 0, Flaw.DAMAGED, "its checksum fails; it is in quarantine") for name in gone]
+    return [LogProblem(f"{LEDGER}/{name}", 0, Flaw.DAMAGED, "its checksum fails") for name in gone]
 
 
-def _references(store: Store, keys: Iterable[str]) -> dict[str, str]:
-    """The line of each attempt, as the records that it made know it."""
-    found: dict[str, str] = {}
+def _references(store: Store, keys: Iterable[str]) -> tuple[dict[str, str], list[LogProblem]]:
+    """The line of each attempt, as the records that it made know it; and the records that are damaged."""
+    found, damaged = dict[str, str](), list[LogProblem]()
     for key in sorted(keys):
         record = store.get(key)
         if record is not None and record.provenance.get("line"):
             found[str(record.provenance["attempt"])] = str(record.provenance["line"])
-    return found
+        elif record is None and store.has(key):
+            words = "the record's checksum fails, or the result that it names has gone"
+            damaged.append(LogProblem(f"{OBJECTS}/{record_shard(key)}/{key}", 0, Flaw.DAMAGED, words))
+    return found, damaged
 
 
 def _documents(store: Store) -> Iterator[tuple[str, str]]:
@@ -304,3 +345,4 @@ def _documents(store: Store) -> Iterator[tuple[str, str]]:
         data = store.read_document(parts)
         if data is not None:
             yield "/".join(parts), digest_bytes(data)
+    yield from plan_digests(store)

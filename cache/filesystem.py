@@ -182,3 +182,41 @@ class Filesystem:
         """Bytes that this user may still write on the path's disk."""
         facts = os.statvfs(path)
         return facts.f_bavail * facts.f_frsize
+
+
+class ReadOnlyFilesystem(Filesystem):
+    """The same disk for whoever only looks: what would change it is refused, as a disk mounted read-only refuses it."""
+
+    def create(self, path: str) -> int:
+        raise _refusal(path)
+
+    def open_append(self, path: str) -> int:
+        raise _refusal(path)
+
+    def create_append(self, path: str) -> int:
+        raise _refusal(path)
+
+    def link(self, source: str, target: str) -> None:
+        raise _refusal(target)
+
+    def rename_noreplace(self, source: str, target: str) -> None:
+        raise _refusal(target)
+
+    def replace(self, source: str, target: str) -> None:
+        raise _refusal(target)
+
+    def touch(self, path: str) -> None:
+        raise _refusal(path)
+
+    def unlink(self, path: str) -> None:
+        raise _refusal(path)
+
+    def make_directory(self, path: str, mode: int = 0o777) -> None:
+        raise _refusal(path)
+
+    def remove_directory(self, path: str) -> None:
+        raise _refusal(path)
+
+
+def _refusal(path: str) -> OSError:
+    return OSError(errno.EROFS, os.strerror(errno.EROFS), path)

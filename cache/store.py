@@ -18,7 +18,7 @@ from cache.blobs import BlobReader, BlobWriter, open_blob, verify_blob
 from cache.documents import Documents, document_parts
 from cache.envelope import BlobRef, Record, RecordHead, Retention
 from cache.faults import FULL_HINT, faults
-from cache.filesystem import Filesystem
+from cache.filesystem import Filesystem, ReadOnlyFilesystem
 from cache.identity import StoreIdentity
 from cache.journal import Journal, Journals, Lines
 from cache.publish import PutOutcome
@@ -73,8 +73,11 @@ class Store:
         create: bool = True,
         filesystem: Filesystem | None = None,
         notice: Callable[[str], None] = _say_nothing,
+        in_place: bool = False,
     ) -> Store:
         """The store at ``home``, founded if there is none and ``create`` allows it.
+
+        ``in_place``: what is damaged counts as missing and stays where it is, instead of going to quarantine.
 
         ``notice`` is told in one line about each file that was found damaged. Raises StoreError for a folder that is
         no store, is damaged beyond its copy, has a format this program does not know, or lies on a disk that cannot
@@ -82,7 +85,12 @@ class Store:
         """
         absolute = str(Path(home).expanduser().absolute())
         with faults("opening the store", absolute):
-            return cls(Volume(absolute, filesystem or Filesystem(), notice, create=create))
+            return cls(Volume(absolute, filesystem or Filesystem(), notice, create=create, in_place=in_place))
+
+    @classmethod
+    def look(cls, home: Path, notice: Callable[[str], None] = _say_nothing) -> Store:
+        """The store at ``home`` for whoever changes nothing: writing raises StoreError. There must be one."""
+        return cls.open(home, create=False, filesystem=ReadOnlyFilesystem(), notice=notice, in_place=True)
 
     @property
     def home(self) -> Path:

@@ -57,7 +57,16 @@ class Pending:
 class Volume:
     """One opened store's disk. Safe to use from several threads."""
 
-    def __init__(self, home: str, filesystem: Filesystem, notice: Callable[[str], None], *, create: bool) -> None:
+    def __init__(
+        self,
+        home: str,
+        filesystem: Filesystem,
+        notice: Callable[[str], None],
+        *,
+        create: bool,
+        in_place: bool = False,
+    ) -> None:
+        """``in_place``: a damaged file counts as missing and stays where it is, for whoever only looks."""
         self.home = home
         self.filesystem = filesystem
         self.notice = notice
@@ -68,8 +77,12 @@ class Volume:
         self._durable: set[str] = set()
         self._pool: ThreadPoolExecutor | None = None
         self._pool_lock = threading.Lock()
+        self._in_place = in_place
+        #: Damaged files that were left where they are, as far as they were told of.
+        self._left: set[str] = set()
         for folder in (names.OBJECTS, names.BLOBS, names.QUARANTINE):
-            if not filesystem.exists(self.path((folder,))):  # Copying tools leave empty folders out.
+            # Copying tools leave empty folders out; whoever only looks can do without.
+            if not in_place and not filesystem.exists(self.path((folder,))):
                 self.ensure_directory((folder,))
 
     def path(self, parts: Iterable[str]) -> str:
@@ -271,6 +284,11 @@ class Volume:
         was moved, and what is sound goes back.
         """
         source = self.path(parts)
+        if self._in_place:
+            if source not in self._left:
+                self._left.add(source)
+                self.notice(f"{source} is damaged ({reason}); it counts as missing, and was left where it is")
+            return Moved.STUCK
         target = f"{self.home}/{names.QUARANTINE}/{names.quarantine_name(parts, self.token)}"
         try:
             self.ensure_directory((names.QUARANTINE,))

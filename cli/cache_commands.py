@@ -40,7 +40,7 @@ def stats_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
     from jobs.blob_counts import count_blobs
     from jobs.model_counts import count_models
 
-    runtime = open_runtime({"home": home})
+    runtime = open_runtime({"home": home}, in_place=True)
     store = runtime.store
     stats, blobs, models = store.stats(), count_blobs(store), count_models(runtime.resources.models_dir)
     groups = {f"records: {kind}": tally for kind, tally in stats.records.items()}

@@ -31,13 +31,16 @@ JobArgument = Annotated[str, typer.Argument(metavar="JOB", help=_A_JOB, autocomp
 OptionalJobArgument = Annotated[str, typer.Argument(metavar="[JOB]", help=_A_JOB, autocompletion=complete_job)]
 
 
-def open_runtime(flags: Mapping[str, Any]) -> Runtime:
-    """The runtime for this command; flags that were not given are None. Raises SettingsError."""
+def open_runtime(flags: Mapping[str, Any], *, in_place: bool = False) -> Runtime:
+    """The runtime for this command; flags that were not given are None. Raises SettingsError.
+
+    ``in_place``: the command only looks, so that it leaves what is damaged where it is.
+    """
     from pipeline.runtime import Runtime, load_settings, unknown_names
 
     for name in unknown_names():
         note(f"{name} is not a setting of Segue and is ignored (see 'segue settings')")
-    return Runtime(load_settings(flags, note), note)
+    return Runtime(load_settings(flags, note), note, in_place)
 
 
 @contextmanager

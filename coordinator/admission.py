@@ -141,6 +141,7 @@ class Admission:
         if wanted.retries != found.wanted.retries or wanted.submissions != found.wanted.submissions:
             return  # Asked for again while it was being opened: the register hands it out once more.
         if isinstance(found, Unopened):
+            self._demand.asked(found.folder)
             self._finalizer.known(found)
             self._register.drop(job_id)
             return

@@ -17,11 +17,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from cache.names import JOBS
 from cache.store import Store
 from core.errors import StoreError, UsageError
 from core.keys import Digest, canonical_json
 from jobs.queue_view import Priority, QueueView, read_view, write_view
+from journals.demand import orders_parts
 from pipeline.job import Caption, JobSettings, make_job_id
 from pipeline.jobs import JobFolder, find_job, list_jobs
 from pipeline.outputs.delivery import Delivery
@@ -243,7 +243,7 @@ def read_order(store: Store, name: str) -> JobOrder | None:
 
 def file_order(store: Store, order: JobOrder) -> bool:
     """Moves an order to its job's own list; False when it was there already. Only the coordinator may call this."""
-    folder = (JOBS, order.job_id, "orders.jsonl")
+    folder = orders_parts(order.job_id)
     known = any(entry["id"] == order.id for entry in store.read_journal(folder).entries)
     if not known:
         store.replace_state((*_OPEN, f"{order.job_id}.state"), canonical_json({"job": order.job_id}))
@@ -254,7 +254,7 @@ def file_order(store: Store, order: JobOrder) -> bool:
 
 def filed_orders(store: Store, job_id: str) -> tuple[JobOrder, ...]:
     """Everything that was ever asked about a job, oldest first."""
-    entries = store.read_journal((JOBS, job_id, "orders.jsonl")).entries
+    entries = store.read_journal(orders_parts(job_id)).entries
     return tuple(JobOrder.from_json(entry) for entry in entries)
 
 

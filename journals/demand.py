@@ -1,23 +1,27 @@
 """When a job wanted its units: facts for the ledger, since units that several jobs wanted at once are paid by all.
 
 Each process has its own journal in a job's folder. Its lines are chained, and their ends are noted in the process's
-own journal of end-of-log records: a file of anchors for each job would be one too many.
+own journal of end-of-log records: a file of anchors for each job would be one too many. Each line knows the job's plans
+and orders as they were then, which say whose the job is and what it is labelled: a later change to them is seen.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Protocol
 
+from msgspec import UNSET
+
 from cache.names import JOBS
 from cache.store import Store
 from core.errors import StoreError
+from core.keys import digest_bytes
 from journals.chain import Anchor, Chain
 from journals.facts import FactError
-from journals.lines import DemandLine, JobEndedLine, JobWantedLine, read_demand_line
+from journals.lines import DemandLine, JobAskedLine, JobEndedLine, JobFiles, JobLine, JobWantedLine, read_demand_line
 from journals.log_ends import DEMAND, JOURNAL, RECENT, EndOfLogRecorder, journals_of_run, read_end
 
 
@@ -46,16 +50,21 @@ class DemandLog:
 
     def wanted(self, folder: JobPlace) -> None:
         """The job's units are wanted from now on. Raises StoreError."""
-        self._append(folder, JobWantedLine(job=folder.job_id, at=_now()))
+        self._append(folder, JobWantedLine(job=folder.job_id, at=_now(), **_files_of(folder)))
         self._meet(folder)
 
     def ended(self, folder: JobPlace, keys: Collection[str]) -> None:
         """Nothing more of the job is wanted; ``keys`` are the units it wanted. Raises StoreError."""
-        self._append(folder, JobEndedLine(job=folder.job_id, at=_now(), keys=tuple(sorted(keys))))
+        files = _files_of(folder)
+        self._append(folder, JobEndedLine(job=folder.job_id, at=_now(), keys=tuple(sorted(keys)), **files))
         # A run that was killed before it could say so may have left nothing to want.
         self._meet(folder)
 
-    def _append(self, folder: JobPlace, line: DemandLine) -> None:
+    def asked(self, folder: JobPlace) -> None:
+        """The job was asked for and needs nothing: only what was asked is noted. Raises StoreError."""
+        self._append(folder, JobAskedLine(job=folder.job_id, at=_now(), **_files_of(folder)))
+
+    def _append(self, folder: JobPlace, line: JobLine) -> None:
         parts = (JOBS, folder.job_id, f"{DEMAND}{self._recorder.name}{JOURNAL}")
         name = "/".join(parts)
         with self._lock:
@@ -108,6 +117,34 @@ def read_demand(store: Store, job_id: str, name: str, errors: list[str]) -> list
         if line is not None:
             found.append(line)
     return found
+
+
+def orders_parts(job_id: str) -> tuple[str, ...]:
+    """Where everything that was ever asked about a job lies."""
+    return JOBS, job_id, "orders.jsonl"
+
+
+def plan_names(names: Iterable[str]) -> list[str]:
+    """Those of the names in a job's folder that are plans, oldest first."""
+    plans = [name for name in names if name.startswith("plan-") and name.endswith(".json")]
+    return sorted(plans, key=lambda name: (len(name), name))
+
+
+def orders_digest(lines: Iterable[bytes]) -> str:
+    """The digest of a job's first orders, as they lie in its journal of orders."""
+    return digest_bytes(b"\n".join(lines))
+
+
+def _files_of(folder: JobPlace) -> JobFiles:
+    """The job's plans by digest, and how far its orders go. Orders are appended by one coordinator after the other, so
+    that they are no chain of their own."""
+    store, place = folder.store, (JOBS, folder.job_id)
+    plans = {name: store.read_document((*place, name)) for name in plan_names(store.children(place))}
+    documents: dict[str, str] = {
+        "/".join((*place, name)): digest_bytes(data) for name, data in plans.items() if data is not None
+    }
+    orders = store.read_lines(orders_parts(folder.job_id)).bodies
+    return {"documents": documents or UNSET, "orders": (len(orders), orders_digest(orders)) if orders else UNSET}
 
 
 def _now() -> str:

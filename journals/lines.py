@@ -8,7 +8,7 @@ cost nothing. Whose journal it is, the file's name says: `AttemptLine` and `Node
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypedDict, TypeVar, get_args
 
 from msgspec import UNSET, Meta, Struct, UnsetType, convert, field, to_builtins
 from msgspec.json import Decoder
@@ -226,20 +226,37 @@ class EndSeenLine(JournalLine, frozen=True, kw_only=True, tag="process_ended"):
         return ProcessEnded(self.process, parse_instant(self.at))
 
 
-class JobWantedLine(JournalLine, frozen=True, kw_only=True, tag="job_wanted"):
+class JobFiles(TypedDict):
+    """The files of a job's folder that a line knows."""
+
+    documents: dict[str, str] | UnsetType
+    orders: tuple[int, str] | UnsetType
+
+
+class JobLine(JournalLine, frozen=True, kw_only=True):
+    """A line of a journal of a job's wants. It knows whose the job was and what it was labelled."""
+
+    #: Job.
+    job: str = ""
+    #: SHA-256 of the job's plans, by path below home; not there for none.
+    documents: dict[str, str] | UnsetType = UNSET
+    #: How many orders there were about the job, and the digest over their lines; not there for none.
+    orders: tuple[int, str] | UnsetType = UNSET
+
+
+class JobWantedLine(JobLine, frozen=True, kw_only=True, tag="job_wanted"):
     """A job's units are wanted from now on."""
 
-    #: Job.
-    job: str = ""
 
-
-class JobEndedLine(JournalLine, frozen=True, kw_only=True, tag="job_ended"):
+class JobEndedLine(JobLine, frozen=True, kw_only=True, tag="job_ended"):
     """A job wants nothing more."""
 
-    #: Job.
-    job: str = ""
     #: Keys of the units it wanted.
     keys: tuple[str, ...]
+
+
+class JobAskedLine(JobLine, frozen=True, kw_only=True, tag="job_asked"):
+    """A job was asked for and had all it needs."""
 
 
 #: A line of a process's own journal.

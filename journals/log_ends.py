@@ -33,6 +33,8 @@ BEATS, DEMAND = "beats-", "wants-"
 JOURNAL = ".jsonl"
 #: The fact that a person had jobs' folders removed.
 PURGED = "jobs_purged"
+#: The fact that price rows were imported: row id -> digest of what its amounts depend on.
+IMPORTED = "prices_imported"
 #: With which the names of all coordinators end.
 COORDINATOR = "coordinator"
 #: Anchors are told apart by the journals' own names: a process's attempts have the same name otherwise.
@@ -216,6 +218,11 @@ class EndOfLogRecorder:
         if found:
             self._append({"fact": "documents_kept", "at": _now(), "documents": found}, durable=True)
 
+    def note_price_rows(self, rows: Mapping[str, str]) -> None:
+        """Notes the terms of price rows that a person imported, so that a later change to them is seen."""
+        if rows:
+            self._append({"fact": IMPORTED, "at": _now(), "rows": dict(rows)}, durable=True)
+
     def close(self) -> None:
         """Notes durably that this recorder says nothing more; once is enough. Raises StoreError."""
         with self._lock:
@@ -234,6 +241,13 @@ def keep_documents(store: Store) -> None:
     """Notes the ledger's documents, for a command that has written one. Raises StoreError."""
     recorder = EndOfLogRecorder(store, process_name())
     recorder.note_documents()
+    recorder.close()
+
+
+def keep_price_rows(store: Store, rows: Mapping[str, str]) -> None:
+    """Notes imported price rows, by id, with a digest of their terms. Raises StoreError."""
+    recorder = EndOfLogRecorder(store, process_name())
+    recorder.note_price_rows(rows)
     recorder.close()
 
 

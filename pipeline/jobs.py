@@ -15,6 +15,7 @@ from cache.store import Store
 from core.errors import UsageError
 from core.keys import Key, canonical_json, digest_bytes
 from core.version import VERSION
+from journals.demand import plan_names
 from pipeline.incidents import RUN, Incidents, NamedUnit, make_order
 from pipeline.job import JOB_ID_LENGTH, Plan
 from pipeline.outputs.delivery import Delivery
@@ -79,8 +80,7 @@ class JobFolder:
         return self.read_plan() or plan
 
     def _plan_names(self) -> list[str]:
-        plans = [name for name in self.names() if name.startswith("plan-") and name.endswith(".json")]
-        return sorted(plans, key=lambda name: (len(name), name))
+        return plan_names(self.names())
 
     # -- failures --------------------------------------------------------------------------------------------
 

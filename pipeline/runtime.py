@@ -269,13 +269,15 @@ class Runtime:
     settings: Settings
     #: Told one line before a download and at every fallback.
     announce: Callable[[str], None]
+    #: A damaged file of the store stays where it is, for commands that only look.
+    in_place: bool = False
 
     @cached_property
     def store(self) -> Store:
         """The checkpoint store under SEGUE_HOME. Raises StoreError."""
         from cache.store import Store
 
-        return Store.open(self.settings.home, notice=self.announce)
+        return Store.open(self.settings.home, notice=self.announce, in_place=self.in_place)
 
     @cached_property
     def ffmpeg(self) -> FfmpegBuild:

@@ -94,7 +94,7 @@ def show_command(
     """
     if json and csv:
         raise UsageError("--json and --csv cannot both be printed", "choose one of them")
-    runtime = open_runtime({"home": home})
+    runtime = open_runtime({"home": home}, in_place=True)
     if job:
         if since or until or by:
             raise UsageError("a job has one ledger, whatever the period", "leave out --since, --until and --by")

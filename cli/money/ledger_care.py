@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from accounting.months import Replay
+    from accounting.verify import PricesNow
     from ledger.entries import LedgerEntry
+    from pipeline.runtime import Settings
 
 MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="A month, UTC, such as 2026-10.")]
 _SHOW_AT_MOST = 50
@@ -26,11 +29,22 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
     """Check that nobody has changed, dropped, repeated or cut off a line of the ledger, or taken a file away.
 
     Each journal is compared with its own chain, with the heads that were noted elsewhere, with the records that its
-    attempts made, and with what closed months knew of it. Nothing is changed.
+    attempts made, and with what closed months knew of it; jobs' plans and orders (owners, labels) with who wanted them;
+    price rows with how they were used or imported. Nothing is changed.
     """
     from accounting.verify import verify_store
+    from cache.store import Store
+    from journals.chain import Flaw, LogProblem
+    from ledger.prices import PriceBookError
 
-    found = verify_store(open_runtime({"home": home}).store)
+    settings = open_runtime({"home": home}).settings
+    unreadable: tuple[LogProblem, ...] = ()
+    try:
+        prices = _prices_now(settings)
+    except PriceBookError as error:
+        prices, unreadable = None, (LogProblem(_price_file(settings), 0, Flaw.DAMAGED, error.message),)
+    found = verify_store(Store.look(settings.home), prices)
+    found = replace(found, problems=(*found.problems, *unreadable))
     if json:
         print_json(
             {
@@ -45,6 +59,7 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
                 "torn": found.torn,
                 "unsealed": list(found.unsealed),
                 "unseen": list(found.unseen),
+                "unbound": list(found.unbound),
             }
         )
         return Exit.INCOMPLETE if found.problems else Exit.DONE
@@ -62,6 +77,11 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
             f"{len(found.unseen)} journals of processes whose end is not recorded: lines missing at their end, "
             "after the last anchor, would not be noticed"
         )
+    if found.unbound:
+        note(
+            f"{len(found.unbound)} plans or orders of jobs that nobody took up since they were written: "
+            "a change to their labels would not be noticed"
+        )
     torn = f"; crashes left {found.torn} unfinished pieces, which count for nothing" if found.torn else ""
     checked = f"{found.files} files, {found.lines} chained lines, {found.referenced} attempts known by records"
     if found.problems:
@@ -69,6 +89,21 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
         return Exit.INCOMPLETE
     print(f"nothing was touched: {checked}{torn}")
     return Exit.DONE
+
+
+def _price_file(settings: Settings) -> str:
+    """Where people keep their own price rows."""
+    from ledger.price_files import PROJECT_FILE
+
+    return str(settings.price_file or PROJECT_FILE)
+
+
+def _prices_now(settings: Settings) -> PricesNow:
+    """The price book that the settings name. Raises PriceBookError."""
+    from accounting.spending import Prices
+    from accounting.verify import PricesNow
+
+    return PricesNow(Prices.of(settings).book, _price_file(settings))
 
 
 @with_price_flags

@@ -14,6 +14,7 @@ from core.errors import LISTED, summed_up
 from pipeline.stages import priced_names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date
 
     from ledger.prices import PriceBook, PriceRow
@@ -135,6 +136,7 @@ def import_command(
         return _report_problems(problems, [], as_json=json)
     if new:
         append_rows(target, new)
+        _note_rows(target, new, home)
     known = len(rows) - len(new)
     if json:
         print_json({"file": str(target), "added": [row.id for row in new], "known": known, "digest": after.digest})
@@ -144,6 +146,18 @@ def import_command(
     also = f"; {known} were there already" if known else ""
     print(f"{len(new)} rows added to {target}{also}")
     return Exit.DONE
+
+
+def _note_rows(target: Path, rows: Iterable[PriceRow], home: Path | None) -> None:
+    """Notes in the ledger what was imported into its own price file, so that ``segue ledger verify`` sees a change."""
+    from cli.context import open_runtime
+    from journals.log_ends import keep_price_rows
+    from ledger.price_files import PROJECT_FILE
+    from ledger.price_history import terms_digest
+
+    runtime = open_runtime({"home": home})
+    if target == runtime.settings.home / PROJECT_FILE:
+        keep_price_rows(runtime.store, {row.id: terms_digest(row) for row in rows})
 
 
 def _project_file(given: Path | None, home: Path | None) -> Path:

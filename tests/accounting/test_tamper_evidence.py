@@ -79,7 +79,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def journals(home: Path) -> list[Path]:
     """Every file of the ledger."""
     found = [path for name in ("attempts", "nodes", "ledger") for path in (home / name).rglob("*")]
-    return sorted(path for path in [*found, *(home / JOBS).glob("*/wants-*")] if path.is_file())
+    return sorted(
+        path for path in [*found, *(home / JOBS).glob("*/wants-*"), *(home / JOBS).glob("*/plan-*")] if path.is_file()
+    )
 
 
 def changes(data: bytes, chance: random.Random, *, journal: bool) -> Iterator[tuple[str, bytes]]:

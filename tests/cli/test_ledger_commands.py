@@ -163,6 +163,57 @@ def test_verify_says_what_was_touched(segue: Segue) -> None:
     assert {problem["file"] for problem in done.json["problems"]} == {f"attempts/{journal.name}"}
 
 
+ROW = """
+[[price]]
+id = "acme/hear/2026"
+provider = "acme"
+meter = "audio_second"
+sku = "hear"
+stage = "transcribe"
+unit_price = "0.36"
+per = "3600"
+currency = "USD"
+effective_from = "2026-01-01"
+observed_at = "2026-01-02"
+source_url = "https://example.com/prices"
+confidence = "list"
+"""
+
+
+def test_an_imported_price_that_was_rewritten_is_seen_and_so_is_a_file_that_cannot_be_read(
+    segue: Segue, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.toml").write_text(ROW)
+    assert segue("prices", "import", tmp_path / "rows.toml").code == 0
+    assert segue("ledger", "verify").code == 0
+    kept = segue.folder / "home" / "prices.toml"
+    kept.write_text(kept.read_text().replace('"0.36"', '"0.30"'))
+    done = segue("ledger", "verify", "--json")
+    assert (done.code, done.json["problems"][0]["file"]) == (3, "prices.toml")
+    assert "acme/hear/2026" in done.json["problems"][0]["detail"]
+    kept.write_text("[[price]")
+    done = segue("ledger", "verify")
+    assert (done.code, "prices.toml" in done.stdout) == (3, True)
+
+
+def test_looking_at_the_ledger_leaves_what_is_damaged_where_it_is(segue: Segue) -> None:
+    ran = run_job(segue)
+    home = segue.folder / "home"
+    (plan,) = home.glob("jobs/*/plan-1.json")
+    plan.write_bytes(plan.read_bytes().replace(b"duration_ms", b"duration_mz", 1))
+    for arguments in (["ledger"], ["ledger", ran], ["ledger", "verify"]):
+        segue(*arguments)
+        assert plan.exists()
+        assert list((home / "quarantine").iterdir()) == []
+
+
+def test_a_home_without_a_store_is_not_verified(segue: Segue) -> None:
+    done = segue("ledger", "verify")
+    assert done.code != 0
+    assert "there is no store at" in done.stderr
+    assert not (segue.folder / "home").exists()
+
+
 def test_a_month_is_closed_and_priced_again(segue: Segue) -> None:
     last_year = f"{time.gmtime().tm_year - 1}-06"
     closed = segue("ledger", "close", last_year, "--json")
