@@ -97,9 +97,14 @@ class ListedPrice:
     def holds(self, book: PriceBook) -> bool:
         """Whether a book prices this stretch of the session by the same row, unchanged."""
         row = book.row(self.row)
-        if row is None or _terms(row) != self.terms:
+        if row is None or self.row_changed(book):
             return False
         return book.find(row.provider, row.sku, row.meter, self.at, region=self.region, spot=row.spot) == row
+
+    def row_changed(self, book: PriceBook) -> bool:
+        """Whether a book has the row, and it charges something else there."""
+        row = book.row(self.row)
+        return row is not None and _terms(row) != self.terms
 
 
 def _terms(row: PriceRow) -> str:
@@ -324,23 +329,35 @@ def reconciled_sessions(
     """
     lives: dict[str, Period] = {}
     agreed: dict[str, list[Period]] = {}
-    for name in store.children((LEDGER,)):
-        if not (name.startswith(_BILL) and name.endswith(".json")):
-            continue
-        data = store.read_document((LEDGER, name))
-        told = json.loads(data) if data is not None else {"machines": []}
+    for told in _kept_bills(store):
         apart = {session for each in told["machines"] if not each["agrees"] for session in each["sessions"]}
         if node_rate is not None and told.get("node_rate", "") != node_rate:
             apart.update(told.get("assumed", ()))
         if book is not None:
-            listed = (ListedPrice(**each) for each in told.get("listed", ()))
-            apart.update(each.session for each in listed if not each.holds(book))
+            apart.update(each.session for each in _listed_in(told) if not each.holds(book))
         for session, (start, end) in told.get("lives", {}).items():
             known = lives.get(session, Period(start, end))
             lives[session] = Period(min(start, known.start), max(end, known.end))
             if session not in apart:
                 agreed.setdefault(session, []).append(Period(told["start"], told["end"]))
     return frozenset(session for session, bills in agreed.items() if _covers(bills, lives[session], period))
+
+
+def listed_prices(store: Store) -> Iterator[ListedPrice]:
+    """The rows that the machines of every kept bill were priced by. Raises StoreError."""
+    for told in _kept_bills(store):
+        yield from _listed_in(told)
+
+
+def _kept_bills(store: Store) -> Iterator[Mapping[str, Any]]:
+    for name in store.children((LEDGER,)):
+        if name.startswith(_BILL) and name.endswith(".json"):
+            data = store.read_document((LEDGER, name))
+            yield json.loads(data) if data is not None else {"machines": []}
+
+
+def _listed_in(told: Mapping[str, Any]) -> Iterator[ListedPrice]:
+    return (ListedPrice(**each) for each in told.get("listed", ()))
 
 
 def _covers(bills: Iterable[Period], life: Period, period: Period | None) -> bool:

@@ -13,7 +13,8 @@ from enum import StrEnum
 from core.errors import UsageError
 from core.money import Conversion, Money
 from ledger.api_terms import ApiCharge, bill_audio, bill_count
-from ledger.prices import Confidence, Meter, PriceBook, PriceRow
+from ledger.prices import Meter, PriceBook, PriceRow
+from ledger.sources import verified
 from ledger.tiers import Tier
 
 
@@ -208,7 +209,7 @@ def _audio_invoice(bill: ApiCharge, basis: Basis) -> Counterfactual:
         amount=Money(bill.nano, row.currency),
         price_rows=(row.id,),
         note=_joined([*notes, *_terms(row)]),
-        verified=row.confidence is not Confidence.SEEN,
+        verified=verified(row),
     )
 
 
@@ -256,7 +257,7 @@ def _counted(prices: Mapping[Meter, PriceRow], counts: Mapping[Meter, int | None
         amount=amount,
         price_rows=tuple(row.id for row in rows),
         note=_joined([*notes, *_terms(first)]),
-        verified=all(row.confidence is not Confidence.SEEN for row in rows),
+        verified=all(verified(row) for row in rows),
     )
 
 
@@ -264,7 +265,7 @@ def _terms(row: PriceRow) -> list[str]:
     terms: list[str] = []
     if row.free_tier:
         terms.append(f"the first {row.free_tier.normalize():f} {row.meter.replace('_', ' ')}s of a month are free")
-    if row.confidence is Confidence.SEEN:
+    if not verified(row):
         terms.append("price not verified at its source")
     return terms
 

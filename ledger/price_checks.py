@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from ledger.currencies import CURRENCIES
 from ledger.prices import Meter, PriceBook, PriceRow, instant_text
+from ledger.sources import unsourced
 
 #: Days after which a price that still holds should be looked at again.
 STALE_AFTER_DAYS = 180
@@ -38,6 +39,8 @@ def _flaws(row: PriceRow, today: date | None) -> list[str]:
         flaws.append(f"is in {row.currency}, which is no currency of ISO 4217")
     if not row.source_url:
         flaws.append("has no source")
+    elif unsourced(row):
+        flaws.append(unsourced(row))
     if today is not None and row.observed_at > today:
         flaws.append(f"was seen on {row.observed_at}, which is to come")
     if row.unit_price == 0:

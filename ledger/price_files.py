@@ -233,7 +233,7 @@ def shipped_book() -> PriceBook:
     """The rows that come with this package, from ``ledger/book/*.toml``. Raises PriceBookError."""
     rows: list[PriceRow] = []
     for file in sorted(resources.files("ledger").joinpath("book").iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".toml"):
+        if file.name.endswith(".toml") and file.name != "providers.toml":
             rows += parse_toml(file.read_text(encoding="utf-8"), file.name)
     return PriceBook(()).with_rows(rows)
 
@@ -254,13 +254,21 @@ def with_imported(
 ) -> tuple[PriceBook, tuple[PriceRow, ...]]:
     """The book as it would be with ``rows`` in the project's file, and those of them that are not there yet.
 
-    Raises PriceBookError where an id is taken by another row; `ledger.price_checks.check_book` finds overlaps.
+    Raises PriceBookError where an id is taken by another row, or by the same price of which something else is said;
+    `ledger.price_checks.check_book` finds overlaps.
     """
     shipped = shipped_book()
     own = read_rows(project_file, stages) if project_file.exists() else ()
     before = shipped.with_rows(own)
     wanted = tuple(rows)
     before.with_rows(wanted)
+    told = {row.id: row for row in before.rows}
+    other = [row for row in wanted if told.get(row.id, row) != row]
+    if other:
+        problems = [f"{row.id} is there at the same price and says something else about it" for row in other]
+        raise PriceBookError.of(
+            "price book", problems, f"correct it in {project_file} by hand: an import only adds rows"
+        )
     new = tuple(row for row in wanted if before.row(row.id) is None)
     return shipped.with_rows((*own, *new)), new
 

@@ -11,7 +11,7 @@ import json
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -227,6 +227,29 @@ def instant_text(at: int) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec=spec) + "Z"
 
 
+#: What an amount rests on. Under one id it never changes; what else a row says may be corrected.
+TERMS = (
+    *("provider", "meter", "sku", "stage", "region", "spot", "unit_price", "per", "currency"),
+    *("billing_increment", "rounding", "minimum_quantity", "request_limit", "effective_from", "effective_to"),
+)
+#: What to do about a price that changed.
+NEW_ID = "give the new price an id of its own, with effective_from the day on which it began"
+
+
+def changed_terms(before: PriceRow, now: PriceRow, but: Collection[str] = ()) -> str:
+    """``unit_price is 0.30 where it was 0.36``; empty where both charge the same, whatever is said about it.
+
+    ``but``: terms that may be others.
+    """
+    was, told = before.as_json(), now.as_json()
+    changed = [name for name in TERMS if name not in but and getattr(before, name) != getattr(now, name)]
+    return ", ".join(f"{name} is {_shown(told[name])} where it was {_shown(was[name])}" for name in changed)
+
+
+def _shown(value: object) -> str:
+    return "empty" if value == "" else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 #: Columns that came after the first books were kept: left out where they are empty, so that those keep their digests.
 _LATER = ("tier", "retired_from", "read_in")
 
@@ -327,12 +350,12 @@ class PriceBook:
             yield first, last, self.find(provider, sku, meter, first, region=region, spot=spot)
 
     def with_rows(self, rows: Iterable[PriceRow]) -> PriceBook:
-        """This book with one more layer on top. Raises PriceBookError for an id that is taken by another row."""
+        """This book with one more layer on top. Raises PriceBookError for an id that is taken by another price."""
         added = tuple(rows)
         if not added:
             return self
-        taken = [row.id for row in added if self._by_id.get(row.id, row) != row]
-        if taken:
-            problems = [f"the id {name} is taken by another row" for name in taken]
-            raise PriceBookError.of("price book", problems, "give the new price an id of its own")
+        taken = {row.id: changed_terms(self._by_id.get(row.id, row), row) for row in added}
+        problems = [f"the id {name} is taken by another row: {change}" for name, change in taken.items() if change]
+        if problems:
+            raise PriceBookError.of("price book", problems, NEW_ID)
         return PriceBook((*self.layers, added))

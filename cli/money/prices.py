@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.context import HomeFlag, JsonFlag, note, print_json
+from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.default_command import DefaultCommandGroup
 from cli.exits import Exit
 from core.errors import LISTED, summed_up
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
+    from accounting.price_history import PriceHistory
     from ledger.prices import PriceBook, PriceRow
 
 
@@ -34,7 +35,10 @@ app = typer.Typer(
 BookFlag = Annotated[
     Path | None,
     typer.Option(
-        "--book", metavar="FILE", help="Your own prices, over the shipped ones [HOME/prices.toml].", show_default=False
+        "--book",
+        metavar="FILE",
+        help="Your own prices, over the shipped ones. [SEGUE_PRICE_FILE, else HOME/prices.toml]",
+        show_default=False,
     ),
 ]
 
@@ -70,7 +74,10 @@ def list_command(
 
 @app.command("check")
 def check_command(book: BookFlag = None, home: HomeFlag = None, json: JsonFlag = False) -> int:
-    """Check that every row has a source and a day, and that none overlaps another. Old prices are named."""
+    """Check that every row has a source and a day, overlaps no other, and charges what it did when months were closed.
+
+    Old prices and models that end soon are named.
+    """
     from ledger.price_checks import check_book, ending_models, stale_rows
     from ledger.price_files import load_book
     from ledger.prices import PriceBookError
@@ -83,8 +90,9 @@ def check_command(book: BookFlag = None, home: HomeFlag = None, json: JsonFlag =
         return _report_problems(list(error.problems), [], as_json=json)
     today = _today()
     compared, apart = _catalogue(found)
-    problems = check_book(found, today) + apart
-    warnings = stale_rows(found, today) + ending_models(found, today)
+    history = _history(home, found)
+    problems = [*check_book(found, today), *apart, *history.changed]
+    warnings = [*stale_rows(found, today), *ending_models(found, today), *history.missing]
     if problems:
         return _report_problems(problems, warnings, as_json=json)
     if json:
@@ -120,6 +128,8 @@ def import_command(
     from ledger.prices import PriceBookError
 
     target = _project_file(book, home)
+    if target.suffix.lower() == ".csv":
+        raise UsageError(f"{target} is CSV, and rows are added as TOML", "give --book a .toml file")
     try:
         rows = read_rows(file, priced_names())
         after, new = with_imported(target, rows, priced_names())
@@ -131,7 +141,7 @@ def import_command(
         raise UsageError(
             f"{file} has no price rows", "write each under [[price]], or under a header of the fields' names"
         )
-    problems = check_book(after, _today())
+    problems = [*check_book(after, _today()), *_history(home, after).changed]
     if problems:
         return _report_problems(problems, [], as_json=json)
     if new:
@@ -166,10 +176,22 @@ def _project_file(given: Path | None, home: Path | None) -> Path:
     from pipeline.runtime import load_settings
 
     if given is None:
-        return load_settings({"home": home}).home / PROJECT_FILE
+        settings = load_settings({"home": home})
+        return settings.price_file or settings.home / PROJECT_FILE
     if given.is_dir():
         raise UsageError(f"{given} is a folder", "name a file of price rows, such as prices.toml")
     return given
+
+
+def _history(home: Path | None, book: PriceBook) -> PriceHistory:
+    """The book against what the store was priced with. A folder without a ledger is not made a store by looking."""
+    from accounting.closing import LEDGER
+    from accounting.price_history import PriceHistory, price_history
+
+    runtime = open_runtime({"home": home})
+    if not (runtime.settings.home / LEDGER).is_dir():
+        return PriceHistory((), ())
+    return price_history(runtime.store, book)
 
 
 def _catalogue(book: PriceBook) -> tuple[list[str], list[str]]:
@@ -200,10 +222,13 @@ def _report_problems(problems: list[str], warnings: list[str], *, as_json: bool)
 
 
 def _line(row: PriceRow) -> str:
+    from ledger.sources import verified
+
     unit = row.meter.value.replace("_", " ")
     price = f"{row.unit_price} {row.currency} per {unit if row.per == 1 else f'{row.per} {unit}s'}"
     where = " ".join(part for part in (row.region, "spot" if row.spot else "") if part)
-    trust = {"measured": ", measured", "seen": ", not verified"}.get(row.confidence.value, "")
+    trust = "" if verified(row) else ", not verified"
+    trust = ", measured" if not trust and row.confidence.value == "measured" else trust
     tier = f", {row.tier}" if row.tier else ""
     ends = f", {'ended' if row.retired(_now()) else 'ends'} {row.retirement_day}" if row.retirement_day else ""
     return f"{f'{row.provider} {row.sku}':<34}{price:<42}{where:<18}seen {row.observed_at}{trust}{tier}{ends}"

@@ -33,7 +33,7 @@ currency = "EUR"
 minimum_quantity = "10"
 effective_from = "2026-05-01"
 observed_at = "2026-11-20"
-source_url = "https://example.com/prices"
+source_url = "https://acme.example/prices"
 confidence = "list"
 """
 
@@ -63,7 +63,7 @@ rows = st.builds(
     effective_from=st.integers(0, 2 * 10**12),
     effective_to=st.one_of(st.none(), st.integers(2 * 10**12 + 1, 3 * 10**12)),
     observed_at=st.dates(date(2020, 1, 1), date(2026, 11, 21)),
-    source_url=st.just("https://example.com/prices?a=b"),
+    source_url=st.just("https://acme.example/prices?a=b"),
     confidence=st.sampled_from(Confidence),
     stage=st.sampled_from(["", "transcribe"]),
     tier=st.one_of(st.none(), st.sampled_from(Tier)),

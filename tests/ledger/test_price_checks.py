@@ -54,6 +54,11 @@ def test_a_book_that_passes_the_gate_has_one_price_at_any_instant(spans: list[tu
         ([ears("a", "2026-01-01", unit_price=Decimal(0))], "a: has the price 0"),
         ([ears("a", "2026-01-01", spot=True)], "a: only machines are spot"),
         ([ears("a", "2026-01-01", currency="XQZ")], "a: is in XQZ, which is no currency of ISO 4217"),
+        (
+            [ears("a", "2026-01-01", source_url="https://example.com/prices")],
+            "a: says list, but https://example.com/prices is no https address of acme, and read_in names no copy with "
+            'a day up to 2026-11-20; give one of them, or say confidence = "seen"',
+        ),
         ([ears("a", "2026-01-01", tier=Tier.CLASSIC_MT)], "a: is of the classic MT, which does the work of the stage"),
         ([replace(T4, tier=Tier.SMALL)], "t4: is of the small class, which does the work of the stage transcribe"),
         ([ears("a", "2026-01-01", retired_from=instant("2026-01-01"))], "a: its model ended on 2026-01-01, before"),
