@@ -102,7 +102,13 @@ def read_closed(store: Store, month: str) -> ClosedMonth | None:
 
 def _people(value: Mapping[str, Any]) -> PeopleRules | None:
     found = value.get("people")
-    return None if found is None else PeopleRules(str(found["hours"]), str(found["rate"]))
+    return (
+        None if found is None else PeopleRules(str(found["hours"]), str(found["rate"]), str(found.get("expected", "")))
+    )
+
+
+def _people_json(rules: PeopleRules) -> dict[str, str]:
+    return {"hours": rules.hours, "rate": rules.rate, "expected": rules.expected}
 
 
 def closed_people(store: Store) -> Callable[[int], PeopleRules | None]:
@@ -153,7 +159,7 @@ def write_closed(store: Store, month: ClosedMonth, book: PriceBook) -> None:
         },
         "heads": dict(month.heads),
         "anchors": {name: [lines, head] for name, (lines, head) in month.anchors.items()},
-        "people": None if month.people is None else {"hours": month.people.hours, "rate": month.people.rate},
+        "people": None if month.people is None else _people_json(month.people),
     }
     store.write_once((LEDGER, f"{_CLOSED}{month.month}.json"), canonical_json(value))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from accounting.charge import Charging, Weights
 from accounting.facts import LedgerFacts
@@ -66,6 +66,13 @@ class FleetLedger:
     book: PriceBook = field(default_factory=lambda: PriceBook(()))
     #: And the rules.
     rules: PricingRules = field(default_factory=PricingRules)
+
+    def adding(self, entries: Iterable[LedgerEntry], unpriced: Iterable[Unpriced] = ()) -> FleetLedger:
+        """These books with more entries and usage."""
+        more = tuple(entries)
+        totals = LedgerTotals.of(more)
+        totals.merge(self.totals)
+        return replace(self, entries=(*self.entries, *more), totals=totals, unpriced=(*self.unpriced, *unpriced))
 
     def by(self, dimension: Dimension, *, fake: bool | None = None) -> dict[str, dict[str, Sum]]:
         """Value -> currency -> sum; what no job caused is under ``""``."""

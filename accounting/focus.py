@@ -97,7 +97,12 @@ _MILLISECONDS = "Milliseconds"
 _RATIO_PLACES = 12
 _OWN_MACHINES, _PEOPLE, _NOWHERE = "own machines", "own people", "Not Applicable"
 #: How a charge was divided; docs/ledger.md ("Who pays") is the documentation that the specification asks for.
-_METHODS = {"machine": "segue-node-time", "fee": "segue-batch-share", "people": "segue-useful-time"}
+_METHODS = {
+    "machine": "segue-node-time",
+    "fee": "segue-batch-share",
+    "people": "segue-useful-time",
+    "idle": "segue-idle-share",
+}
 _WORDS = {
     Bucket.BUSY: "useful work",
     Bucket.LOAD: "loading engines",
@@ -220,6 +225,9 @@ def _origin(one: LedgerEntry | Unpriced, month: int, source: FocusSource) -> _Or
     if one.bucket is Bucket.API_FEE:
         provider = price_row.split("/")[0] or one.engine.split(" ")[0]
         return _Origin(month, "fee", one.session, provider, one.engine, one.stage, price_row, currency, late)
+    if not one.session:
+        # Rows of it sum to zero in a month: to the jobs what they carry, and the reversal of it.
+        return _Origin(month, "idle", "", _OWN_MACHINES, "Fleet idle", "", price_row, currency, late)
     machine = source.machines.get(one.session, FocusMachine())
     return _Origin(
         month,
@@ -276,7 +284,7 @@ def _row(
         "BillingCurrency": origin.currency,
         "BillingPeriodStart": _time(month.start),
         "BillingPeriodEnd": _time(month.end),
-        "ChargeCategory": "Usage",
+        "ChargeCategory": "Adjustment" if origin.kind == "idle" else "Usage",
         "ChargeClass": "Correction" if origin.late else "",
         "ChargeDescription": _description(origin, part),
         "ChargeFrequency": "Recurring" if origin.kind == "people" else "Usage-Based",
@@ -352,7 +360,7 @@ def _category(origin: _Origin) -> tuple[str, str]:
     """The specification's words for a service."""
     if origin.kind == "machine":
         return "Compute", "Virtual Machines"
-    if origin.kind == "people":
+    if origin.kind in ("people", "idle"):
         return "Other", "Other (Other)"
     narrow = (
         "Natural Language Processing"

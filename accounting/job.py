@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from accounting.avoided import Computed, avoided_by
 from accounting.facts import FactReader, openings
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
+from accounting.idle import IdleRule, shared_entries, shared_unpriced
 from accounting.in_progress import under_way_of
 from accounting.money import convert_entries, spent_of
-from accounting.people import Busy, JobPeople, PeopleRules, job_people, useful_by_month
-from accounting.periods import month_of, now_ms
-from accounting.report import Avoided, Finality, JobReport, JobVerdict, NodeUse
+from accounting.month_use import MonthUse, month_uses
+from accounting.months import read_period
+from accounting.people import JobPeople, PeopleRules, PeopleShares
+from accounting.periods import month_after, month_of, month_text, now_ms
+from accounting.report import Avoided, Finality, JobReport, JobVerdict, NodeUse, SharedIdle
 from accounting.typed_facts import describe_node
 from accounting.verdict import VerdictInputs, judge
 from accounting.workload import (
@@ -31,7 +35,7 @@ from journals.facts import AttemptEnded, AttemptStarted
 from ledger.api import Counterfactual
 from ledger.billing import OWN_PRICE, SAID_PRICE, BilledSession
 from ledger.demand import Demand
-from ledger.entries import LedgerEntry
+from ledger.entries import LedgerEntry, Unpriced
 from ledger.loss import value_of_resumability
 from ledger.prices import PriceBook
 from pipeline.jobs import JobFolder
@@ -52,6 +56,8 @@ class ReportRules:
     conversions: tuple[Conversion, ...] = ()
     #: Hours and rate of the people.
     people: PeopleRules = field(default_factory=PeopleRules)
+    #: Who carries the fleet's idle.
+    idle: IdleRule = IdleRule.SHARED
     #: APIs to compare with, as ``provider/model``; empty: the cheapest whose price was read at its source.
     against: tuple[str, ...] = ()
     #: Months that are closed, by their first instant.
@@ -88,10 +94,22 @@ class _Builder:
     ) -> None:
         self._reader, self._job, self._book, self._rules = reader, job_id, book, rules
         self._ledger, self._content, self._keys = ledger, content, frozenset(keys)
-        mine = [entry for entry in ledger.entries if entry.job == job_id]
+        #: Of one of the job's months; None where nothing is shared by them.
+        self._month_ledger: FleetLedger | None = None
+        own = [entry for entry in ledger.entries if entry.job == job_id]
+        unpriced = [usage for usage in ledger.unpriced if usage.job == job_id]
+        self._months = sorted(
+            {month for line in chain[LedgerEntry | Unpriced](own, unpriced) for month in _months(line)}
+        )
+        self._uses = self._read_uses(own, unpriced)
+        idle, idle_unpriced = self._idle()
+        self._shared = self._shared_idle(idle)
+        #: When its own work ended; shares of a month's idle end with the month.
+        self._worked_until = max((entry.end for entry in own), default=0) or now_ms()
+        mine = [*own, *idle]
         self._currency = rules.currency or _common_currency(mine)
         self._entries = convert_entries(mine, self._currency, rules.conversions)
-        self._unpriced = tuple(usage for usage in ledger.unpriced if usage.job == job_id)
+        self._unpriced = (*unpriced, *idle_unpriced)
         started = [fact for fact in ledger.facts.facts if isinstance(fact, AttemptStarted)]
         ended = {fact.attempt: fact for fact in ledger.facts.facts if isinstance(fact, AttemptEnded)}
         self._attempts = {attempt.attempt: attempt for attempt in started}
@@ -111,7 +129,7 @@ class _Builder:
         spent_before = spent_of(self._entries, self._currency)
         people = self._people()
         entries = (*self._entries, *people.entries)
-        at = max((entry.end for entry in self._entries), default=0) or now_ms()
+        at = self._worked_until
         invoices = self._invoices(content, at, None) if content else []
         reference = VerdictInputs(
             invoices=invoices,
@@ -129,7 +147,7 @@ class _Builder:
         nodes = self._nodes()
         return JobReport(
             job_id=self._job,
-            owner=whose.owner if whose else "",
+            owner=self._owner,
             labels=whose.labels if whose else {},
             media=media,
             state=state,
@@ -150,23 +168,58 @@ class _Builder:
             standing=self._final(nodes),
             fake=any(one.fake for one in self._entries) or any(usage.fake for usage in self._unpriced),
             resumability=value_of_resumability(self._entries),
-            fleet_idle=self._fleet_idle(nodes),
+            shared_idle=self._shared,
+            fleet_idle={} if rules.idle is IdleRule.SHARED else self._fleet_idle(nodes),
             book=self._book.digest,
             errors=self._ledger.errors,
             under_way=under_way_of(self._entries, self._unpriced, self._ledger.folded.under_way),
         )
 
+    def _read_uses(self, own: Sequence[LedgerEntry], unpriced: Sequence[Unpriced]) -> dict[int, MonthUse]:
+        """What everybody used the machines for in the job's months, where anything is shared by that.
+
+        The months are read as their own screens read them, so that what the job carries is the same there.
+        """
+        rules, embedded = self._rules, self._ledger.facts.embedded
+        on_fleet = any(line.session not in embedded for line in (*own, *unpriced))
+        said = [rules.people, *(rules.people.of(start) for start in self._months)]
+        if not (rules.idle is IdleRule.SHARED and on_fleet) and not any(each.is_set for each in said):
+            return {}
+        found: dict[int, MonthUse] = {}
+        for start in self._months:
+            month = month_of(start)
+            self._month_ledger = read_period(self._reader.store, self._book, self._ledger.rules, month, self._reader)
+            found[start] = month_uses(self._month_ledger).get(start) or MonthUse(month)
+        return found
+
+    def _idle(self) -> tuple[list[LedgerEntry], list[Unpriced]]:
+        if self._rules.idle is IdleRule.FLEET:
+            return [], []
+        owners = {self._job: self._owner}
+        entries = [each for use in self._uses.values() for each in shared_entries(use, owners) if each.job == self._job]
+        unpriced = [each for use in self._uses.values() for each in shared_unpriced(use, owners)]
+        return entries, [each for each in unpriced if each.job == self._job]
+
+    def _shared_idle(self, idle: Iterable[LedgerEntry]) -> SharedIdle:
+        amounts: dict[str, int] = {}
+        for entry in idle:
+            amounts[entry.currency] = amounts.get(entry.currency, 0) + entry.nano
+        said = []
+        for start, use in self._uses.items():
+            mine = sum(ms for (job, _, _), ms in use.fleet.items() if job == self._job and ms > 0)
+            if mine:
+                every = sum(ms for ms in use.fleet.values() if ms > 0)
+                said.append(f"{mine / 1000:,.0f} of {every / 1000:,.0f} s of node time in {month_text(start)}")
+        return SharedIdle(amounts, "; ".join(said) if amounts else "")
+
+    @property
+    def _owner(self) -> str:
+        card = self._ledger.facts.owners.get(self._job)
+        return card.owner if card else ""
+
     def _people(self) -> JobPeople:
-        """Only where somebody said hours and rate: every machine of the store has to be read for it."""
-        rules, facts = self._rules, self._ledger.facts
-        by_month: Mapping[int, Busy] = {}
-        months = {month_of(entry.start).start for entry in self._entries}
-        said = [rules.people, *(rules.people.of(start) for start in months)]
-        if any(each.monthly(self._currency) is not None for each in said):
-            everything = self._reader.facts(self._reader.sessions())
-            by_month = useful_by_month(fold_facts(everything, self._book, self._ledger.rules))
-        owners = {job: whose.owner for job, whose in facts.owners.items()}
-        return job_people(self._job, by_month, rules.people, self._currency, owners)
+        ledger = self._month_ledger or self._ledger
+        return PeopleShares(ledger, self._rules.people, self._currency, self._uses).job(self._job)
 
     def _standing(self) -> tuple[str, tuple[str, ...], str]:
         """State, media names and engines; of a purged job only what the journals say."""
@@ -250,7 +303,7 @@ class _Builder:
     def _final(self, nodes: Sequence[NodeUse]) -> Finality:
         if nodes and all(node.session in self._rules.reconciled for node in nodes):
             return Finality.RECONCILED
-        months = {month_of(entry.start).start for entry in self._entries}
+        months = set(self._months)
         return Finality.CLOSED if months and months <= self._rules.closed else Finality.PROVISIONAL
 
     def _fleet_idle(self, nodes: Iterable[NodeUse]) -> Mapping[str, int]:
@@ -260,6 +313,15 @@ class _Builder:
             if entry.session in sessions and not entry.job:
                 found[entry.currency] = found.get(entry.currency, 0) + entry.nano
         return found
+
+
+def _months(line: LedgerEntry | Unpriced) -> Iterator[int]:
+    """First instants of the months that a line is in."""
+    month = month_of(line.start)
+    yield month.start
+    while month.end < line.end:
+        month = month_after(month)
+        yield month.start
 
 
 def _common_currency(entries: Iterable[LedgerEntry]) -> str:

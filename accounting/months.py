@@ -13,7 +13,8 @@ from accounting.bill import reconciled_sessions
 from accounting.closing import ClosedMonth, all_closed, read_book, read_closed, stands_for, write_closed
 from accounting.facts import FactReader, LedgerFacts
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
-from accounting.people import PeopleRules, period_people, useful_by_month, whole_months
+from accounting.month_use import month_uses
+from accounting.people import PeopleRules, PeopleShares, whole_months
 from accounting.periods import instant_text, month_after, month_of, month_text, now_ms
 from accounting.report import Finality
 from accounting.verify import verify_store
@@ -29,12 +30,14 @@ from ledger.totals import LedgerTotals
 # -- reading a period ----------------------------------------------------------------------------------------
 
 
-def read_period(store: Store, book: PriceBook, rules: PricingRules, period: Period) -> FleetLedger:
+def read_period(
+    store: Store, book: PriceBook, rules: PricingRules, period: Period, reader: FactReader | None = None
+) -> FleetLedger:
     """The fleet's books of a period: closed months as they were closed, the rest as the facts say now.
 
     A period that cuts a closed month shows that part as the facts say now.
     """
-    reader = FactReader(store)
+    reader = reader or FactReader(store)
     facts = reader.facts(reader.sessions())
     closed = all_closed(store)
     if not closed:
@@ -69,15 +72,16 @@ def read_period(store: Store, book: PriceBook, rules: PricingRules, period: Peri
     )
 
 
-def with_people(ledger: FleetLedger, rules: PeopleRules, currency: str) -> FleetLedger:
-    """The same books with the people of each month that is wholly in the period. Raises MoneyError, UsageError."""
-    months = () if ledger.period is None else whole_months(ledger.period)
-    if ledger.period is None or all(rules.of(month.start).monthly(currency) is None for month in months):
-        return ledger
-    owners = {job: whose.owner for job, whose in ledger.facts.owners.items()}
-    people = tuple(period_people(ledger.period, useful_by_month(ledger), rules, currency, owners))
-    entries = (*ledger.entries, *people)
-    return replace(ledger, entries=entries, totals=LedgerTotals.of(entries))
+def with_people(ledger: FleetLedger, rules: PeopleRules, currency: str) -> tuple[FleetLedger, tuple[str, ...]]:
+    """The same books with the people of each month that is wholly in the period, and what is to be said of them.
+
+    Raises MoneyError, UsageError.
+    """
+    months = [] if ledger.period is None else list(whole_months(ledger.period))
+    said = any(rules.of(month.start).monthly(currency) is not None for month in months)
+    shares = PeopleShares(ledger, rules, currency, month_uses(ledger) if said else {})
+    notes = tuple(shares.notes())
+    return ledger.adding(entry for month in months for entry in shares.month(month)) if said else ledger, notes
 
 
 def _pieces(period: Period, frozen: Mapping[Period, ClosedMonth]) -> Iterator[Period]:

@@ -1,26 +1,28 @@
-"""The engineering tax: a month's hours at their rate, shared by jobs and stages as they were busy in that month.
+"""The engineering tax: a month's hours at their rate, carried by jobs and stages as they were useful in that month.
+
+How much of it the work carries at all is by the month's expected use: see `accounting.expected_use`.
 
 Unset hours or an unset rate give no amount, which is not an amount of zero: a verdict is then undecided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import chain
+from fractions import Fraction
 
-from accounting.fleet_ledger import FleetLedger, fold_facts
-from accounting.periods import month_after, month_of, month_text
+from accounting.expected_use import Carried, audio_of, carried
+from accounting.fleet_ledger import FleetLedger
+from accounting.month_use import MonthUse
+from accounting.periods import month_of, month_text, now_ms
 from accounting.report import People
 from core.money import Money, quote, rate, split
+from journals.facts import AttemptStarted
 from ledger.allocation import entry_id
-from ledger.entries import Bucket, LedgerEntry, Period, Quality, Unpriced
+from ledger.entries import Bucket, LedgerEntry, Period, Quality
 from ledger.tax import EngineeringTax, Hours
 from ledger.verdict import Range
-
-#: Job and stage.
-Busy = Mapping[tuple[str, str], int]
 
 
 def _open(_start: int) -> None:
@@ -35,6 +37,8 @@ class PeopleRules:
     hours: str = ""
     #: What an hour costs: ``90 USD``, or ``90`` in the report's currency.
     rate: str = ""
+    #: What a month is expected to be used for, as `ExpectedUse.parse` reads it; empty: what it has been used for.
+    expected: str = ""
     #: By a month's first instant what its closing froze: empty rules where it froze none; None for an open month.
     closed: Callable[[int], PeopleRules | None] = _open
 
@@ -62,7 +66,7 @@ class PeopleRules:
             return None
         Hours.parse(self.hours)
         stated = self._hourly(currency)[1]
-        return PeopleRules(self.hours, f"{self.rate.split()[0]} {stated}")
+        return PeopleRules(self.hours, f"{self.rate.split()[0]} {stated}", self.expected)
 
     def why_none(self, currency: str) -> str:
         """Why there is no amount in this currency, in words; empty when there is one. Raises MoneyError, UsageError."""
@@ -92,110 +96,6 @@ class JobPeople:
     entries: tuple[LedgerEntry, ...] = ()
 
 
-def useful_by_month(ledger: FleetLedger) -> dict[int, dict[tuple[str, str], int]]:
-    """Useful node time by month and then by job and stage; work of fake engines is none.
-
-    It is the same whatever the books' period: months that work goes over the edge of are folded each by itself.
-    """
-    found: dict[int, dict[tuple[str, str], int]] = {}
-    crossed: set[int] = set()
-    month = Period(0, 0)
-    for each, ms in chain(_timed(ledger.entries), _timed_unpriced(ledger.unpriced)):
-        if not month.start <= each.start < month.end:
-            month = month_of(each.start)
-        if each.end > month.end:
-            at = month
-            crossed.add(at.start)
-            while at.end < each.end:
-                at = month_after(at)
-                crossed.add(at.start)
-        _add(found, month.start, each, ms)
-    for start in crossed:
-        alone = fold_facts(ledger.facts, ledger.book, ledger.rules, month_of(start))
-        late = [(entry, ms) for entry, ms in _timed(ledger.late) if month_of(entry.start).start == start]
-        found[start] = {}
-        for each, ms in (*_timed(alone.entries), *_timed_unpriced(alone.unpriced), *late):
-            _add(found, start, each, ms)
-    return found
-
-
-def _timed(entries: Iterable[LedgerEntry]) -> Iterator[tuple[LedgerEntry | Unpriced, int]]:
-    return ((entry, entry.unit_ms) for entry in entries if entry.bucket is Bucket.BUSY and not entry.fake)
-
-
-def _timed_unpriced(unpriced: Iterable[Unpriced]) -> Iterator[tuple[LedgerEntry | Unpriced, int]]:
-    busy = (usage for usage in unpriced if usage.bucket is Bucket.BUSY and not usage.fake)
-    return ((usage, usage.quantity) for usage in busy if usage.meter == "node_ms")
-
-
-def _add(found: dict[int, dict[tuple[str, str], int]], month: int, each: LedgerEntry | Unpriced, ms: int) -> None:
-    if ms:
-        busy = found.setdefault(month, {})
-        busy[each.job, each.stage] = busy.get((each.job, each.stage), 0) + ms
-
-
-def month_people(
-    month: Period, busy: Busy, rules: PeopleRules, currency: str, owners: Mapping[str, str]
-) -> list[LedgerEntry]:
-    """A month's people as entries, whose amounts sum to the middle of the range; of nobody's where nothing was busy."""
-    monthly = rules.of(month.start).monthly(currency)
-    if monthly is None:
-        return []
-    places = sorted(busy) or [("", "")]
-    nano = (monthly[0].nano + monthly[1].nano) // 2
-    weights = [busy.get(place, 1) for place in places]
-    return [
-        _entry(month, job, stage, part, currency, owners.get(job, ""))
-        for (job, stage), part in zip(places, split(nano, weights), strict=True)
-    ]
-
-
-def job_people(
-    job_id: str, by_month: Mapping[int, Busy], rules: PeopleRules, currency: str, owners: Mapping[str, str]
-) -> JobPeople:
-    """The job's share of each month that it was busy in; no amount where one of these has none."""
-    mine = {start: busy for start, busy in sorted(by_month.items()) if any(job == job_id for job, _ in busy)}
-    ruled = {start: rules.of(start) for start in mine}
-    why = next((found for each in ruled.values() or [rules] if (found := each.why_none(currency))), "")
-    if why:
-        return JobPeople(People(None, why))
-    made: list[LedgerEntry] = []
-    shares: dict[str, Range] = {}
-    basis: dict[str, list[str]] = {} if mine else {_at_rate(rules): ["no useful time"]}
-    for start, busy in mine.items():
-        monthly = ruled[start].monthly(currency)
-        if monthly is None:
-            continue
-        places = sorted(busy)
-        weights = [busy[place] for place in places]
-        whole = month_people(month_of(start), busy, rules, currency, owners)
-        lows, highs = (split(end.nano, weights) for end in monthly)
-        own = [place for place, (job, _) in enumerate(places) if job == job_id]
-        for place in own:
-            share = _share(lows[place], whole[place].nano, highs[place], currency)
-            stage = places[place][1]
-            shares[stage] = shares[stage] + share if stage in shares else share
-            made.append(whole[place])
-        seconds = sum(weights[place] for place in own) / 1000
-        said = f"{seconds:,.0f} of {sum(weights) / 1000:,.0f} useful seconds of {month_text(start)} as known now"
-        said += " (its closing has no hours: those of today)" if rules.is_todays(start) else ""
-        basis.setdefault(_at_rate(ruled[start]), []).append(said)
-    amount = Range.exactly(Money(0, currency))
-    for share in shares.values():
-        amount += share
-    told = "; ".join(f"{each}: {'; '.join(months)}" for each, months in basis.items())
-    return JobPeople(People(amount, told, shares), tuple(made))
-
-
-def _at_rate(rules: PeopleRules) -> str:
-    return f"{Hours.parse(rules.hours)} hours a month at {rules.rate}"
-
-
-def _share(low: int, point: int, high: int, currency: str) -> Range:
-    """Each end was divided by itself, and may be a nano-unit on the wrong side of the figure."""
-    return Range(Money(min(low, point), currency), Money(point, currency), Money(max(high, point), currency))
-
-
 def whole_months(period: Period) -> Iterator[Period]:
     """The months that are wholly in a period: hours are a month's, and no part of one is."""
     month = month_of(period.start)
@@ -203,14 +103,6 @@ def whole_months(period: Period) -> Iterator[Period]:
         if month.start >= period.start:
             yield month
         month = month_of(month.end)
-
-
-def period_people(
-    period: Period, by_month: Mapping[int, Busy], rules: PeopleRules, currency: str, owners: Mapping[str, str]
-) -> Iterator[LedgerEntry]:
-    """The people of each month that is wholly in a period."""
-    for month in whole_months(period):
-        yield from month_people(month, by_month.get(month.start, {}), rules, currency, owners)
 
 
 def people_notes(period: Period, rules: PeopleRules, currency: str) -> Iterator[str]:
@@ -231,23 +123,145 @@ def people_notes(period: Period, rules: PeopleRules, currency: str) -> Iterator[
         yield f"people of {', '.join(todays)}: the closing has no hours and rate; those of today are taken"
 
 
-def _entry(month: Period, job: str, stage: str, nano: int, currency: str, owner: str) -> LedgerEntry:
-    return LedgerEntry(
-        id=entry_id("people", job, str(month.start), stage),
-        session="",
-        attempt="",
-        bucket=Bucket.PEOPLE,
-        stage=stage,
-        engine="",
-        job=job,
-        owner=owner,
-        language="",
-        unit_ms=0,
-        start=month.start,
-        end=month.end,
-        nano=nano,
-        currency=currency,
-        price_row="engineering",
-        quality=Quality.ESTIMATED,
-        fake=False,
-    )
+class PeopleShares:
+    """The people of the months of some books, shared by jobs and stages as they were useful."""
+
+    def __init__(self, ledger: FleetLedger, rules: PeopleRules, currency: str, uses: Mapping[int, MonthUse]) -> None:
+        """``uses``: `month_uses` of the books, or of those months that are asked for."""
+        self._ledger, self._rules, self._currency, self._uses = ledger, rules, currency, uses
+        self._owners = {job: card.owner for job, card in ledger.facts.owners.items()}
+        self._first = min((bill.start for bill in ledger.folded.bills), default=0)
+        self._now = ledger.rules.now or now_ms()
+        self._carried: dict[int, Carried] = {}
+
+    def carried(self, start: int) -> Carried:
+        """How much of a month's people its work carries. Raises UsageError."""
+        if start not in self._carried:
+            use = self._use(start)
+            rules = self._rules.of(start)
+            self._carried[start] = carried(use, rules.expected, self._first, self._now, lambda: self._audio(use.month))
+        return self._carried[start]
+
+    def month(self, month: Period) -> list[LedgerEntry]:
+        """A month's people as entries that sum to the middle of the range; what no work carries is nobody's."""
+        monthly = self._rules.of(month.start).monthly(self._currency)
+        if monthly is None:
+            return []
+        nano = (monthly[0].nano + monthly[1].nano) // 2
+        useful = self._useful(month.start)
+        part = self.carried(month.start).part if useful else None
+        nobody, shares = self._split(nano, part or Fraction(0), list(useful.values()))
+        found = [
+            self._entry(month, job, stage, share) for (job, stage), share in zip(useful, shares, strict=True) if share
+        ]
+        return [*found, self._entry(month, "", "", nobody)] if nobody else found
+
+    def job(self, job_id: str) -> JobPeople:
+        """The job's share of each month that it was useful in; no amount where one of these has none."""
+        rules, currency = self._rules, self._currency
+        mine = [start for start in sorted(self._uses) if any(job == job_id for job, _ in self._useful(start))]
+        ruled = {start: rules.of(start) for start in mine}
+        why = next((found for each in ruled.values() or [rules] if (found := each.why_none(currency))), "")
+        if not why:
+            why = next((self.carried(start).basis for start in mine if self.carried(start).part is None), "")
+        if why:
+            return JobPeople(People(None, why))
+        made: list[LedgerEntry] = []
+        shares: dict[str, Range] = {}
+        basis: dict[str, list[str]] = {} if mine else {_at_rate(rules): ["no useful time"]}
+        for start in mine:
+            monthly = ruled[start].monthly(currency)
+            part = self.carried(start).part
+            if monthly is None or part is None:
+                continue
+            useful = self._useful(start)
+            lows, highs = (self._split(end.nano, part, list(useful.values()))[1] for end in monthly)
+            whole = {(entry.job, entry.stage): entry for entry in self.month(month_of(start))}
+            for (job, stage), low, high in zip(useful, lows, highs, strict=True):
+                entry = whole.get((job, stage))
+                if job == job_id and entry is not None:
+                    share = _share(low, entry.nano, high, currency)
+                    shares[stage] = shares[stage] + share if stage in shares else share
+                    made.append(entry)
+            basis.setdefault(_at_rate(ruled[start]), []).append(self._basis(job_id, start))
+        amount = Range.exactly(Money(0, currency))
+        for share in shares.values():
+            amount += share
+        told = "; ".join(f"{each}: {'; '.join(months)}" for each, months in basis.items())
+        return JobPeople(People(amount, told, shares), tuple(made))
+
+    def notes(self) -> Iterator[str]:
+        """What a reader must know of a period's people, a line each. Raises MoneyError, UsageError."""
+        period = self._ledger.period
+        if period is None:
+            return
+        yield from people_notes(period, self._rules, self._currency)
+        for month in whole_months(period):
+            if self._rules.of(month.start).monthly(self._currency) is None or not self._useful(month.start):
+                continue
+            found, name = self.carried(month.start), month_text(month.start)
+            if found.part is None:
+                yield f"no job carries people of {name} yet: {found.basis}"
+            else:
+                percent = f"{float(found.part * 100):,.1f} %"
+                yield f"people of {name} (an estimate): jobs carry {percent} of them ({found.basis})"
+                if found.doubt:
+                    yield found.doubt
+
+    def _basis(self, job_id: str, start: int) -> str:
+        useful, found = self._useful(start), self.carried(start)
+        seconds = sum(ms for (job, _), ms in useful.items() if job == job_id) / 1000
+        said = (
+            f"{seconds:,.0f} of {sum(useful.values()) / 1000:,.0f} useful seconds of {month_text(start)} as known now"
+        )
+        said += f", which carry {float((found.part or 0) * 100):,.1f} % of its people ({found.basis})"
+        said += f"; {found.doubt}" if found.doubt else ""
+        return said + (" (its closing has no hours: those of today)" if self._rules.is_todays(start) else "")
+
+    def _use(self, start: int) -> MonthUse:
+        return self._uses.get(start) or MonthUse(month_of(start))
+
+    def _useful(self, start: int) -> dict[tuple[str, str], int]:
+        return {place: ms for place, ms in sorted(self._use(start).useful.items()) if ms > 0}
+
+    @staticmethod
+    def _split(nano: int, part: Fraction, weights: list[int]) -> tuple[int, list[int]]:
+        """What nobody carries of an amount, and the shares; they sum to it."""
+        carried_nano = int(nano * part) if weights else 0
+        return nano - carried_nano, split(carried_nano, weights)
+
+    def _audio(self, month: Period) -> int:
+        facts = self._ledger.facts
+        started = [fact for fact in facts.facts if isinstance(fact, AttemptStarted) and not fact.fake]
+        languages = {key: said for want in facts.demand for key, said in want.languages.items()}
+        return audio_of(month, started, facts.made_by, languages)
+
+    def _entry(self, month: Period, job: str, stage: str, nano: int) -> LedgerEntry:
+        return LedgerEntry(
+            id=entry_id("people", job, str(month.start), stage),
+            session="",
+            attempt="",
+            bucket=Bucket.PEOPLE,
+            stage=stage,
+            engine="",
+            job=job,
+            owner=self._owners.get(job, ""),
+            language="",
+            unit_ms=0,
+            start=month.start,
+            end=month.end,
+            nano=nano,
+            currency=self._currency,
+            price_row="engineering",
+            quality=Quality.ESTIMATED,
+            fake=False,
+        )
+
+
+def _at_rate(rules: PeopleRules) -> str:
+    return f"{Hours.parse(rules.hours)} hours a month at {rules.rate}"
+
+
+def _share(low: int, point: int, high: int, currency: str) -> Range:
+    """Each end was divided by itself, and may be a nano-unit on the wrong side of the figure."""
+    return Range(Money(min(low, point), currency), Money(point, currency), Money(max(high, point), currency))

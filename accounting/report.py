@@ -190,6 +190,20 @@ class People:
 
 
 @dataclass(frozen=True)
+class SharedIdle:
+    """What a job carries of the fleet's idle, boot and increments that no job caused; it is in what was paid."""
+
+    #: By currency, nano-units.
+    amounts: Mapping[str, int]
+    #: How it was shared, in words; empty where nothing was.
+    basis: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Nano-units by currency."""
+        return {"amounts": dict(self.amounts), "basis": self.basis}
+
+
+@dataclass(frozen=True)
 class JobVerdict:
     """Which was cheaper, against which APIs, for which form of sending."""
 
@@ -268,7 +282,10 @@ class JobReport:
     fake: bool
     #: Deaths and what they took, by what they would have taken without checkpoints.
     resumability: Resumability
-    #: Idle and boot of the machines that it worked on which no job caused; not in `spent`. By currency, nano-units.
+    #: What it carries of the fleet's idle, among `spent`.
+    shared_idle: SharedIdle
+    #: Idle and boot of the machines that it worked on which no job caused, where the rule leaves them with the fleet;
+    #: not in `spent`. By currency, nano-units.
     fleet_idle: Mapping[str, int]
     #: Digest of the price book.
     book: str
@@ -310,6 +327,7 @@ class JobReport:
             "timeline": [span.as_json() for span in self.timeline],
             "nodes": [node.as_json() for node in self.nodes],
             "resumability": resumability_json(self.resumability),
+            "shared_idle": self.shared_idle.as_json(),
             "fleet_idle": dict(self.fleet_idle),
             "under_way": None if self.under_way is None else self.under_way.as_json(),
             "price_book": self.book,

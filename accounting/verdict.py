@@ -7,7 +7,7 @@ language belongs to transcription, as it does at an API. People are what they ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from accounting.report import JobVerdict, People, unpriced_lines
@@ -16,8 +16,6 @@ from ledger.api import Basis, Counterfactual
 from ledger.entries import Bucket, LedgerEntry, Quality, Unpriced
 from ledger.verdict import (
     CostOutcome,
-    CostVerdict,
-    CostVerdicts,
     Grounds,
     Range,
     StageFigures,
@@ -74,8 +72,6 @@ def judge(reference: VerdictInputs) -> JobVerdict:
             against[stage] = invoice
         figures.append(_figures(stage, invoice, reference))
     found = verdicts(figures, _people(reference.people))
-    if not reference.finished:
-        found = _unfinished(found)
     return JobVerdict(found, "", against, {figure.stage: figure.paid for figure in figures})
 
 
@@ -137,10 +133,15 @@ def _figures(stage: str, invoice: Counterfactual | None, reference: VerdictInput
     fake = any(entry.fake for entry in entries) or any(
         usage.fake for usage in reference.unpriced if _stage(usage) == stage
     )
+    # A job that is not through has not paid for all that the API would do. What it paid can only grow; what the API
+    # would charge grows with it where only what was computed is compared.
+    unfinished = () if reference.finished else ("the job is not finished, or some of it failed",)
     grounds = Grounds(
         people_set=reference.people.amount is not None,
         quality=weakest(entry.quality for entry in entries),
         unpriced=tuple(unpriced),
+        still_to_come=() if reference.partly_cached else unfinished,
+        incomparable=unfinished if reference.partly_cached else (),
         fake=fake,
         ran=_ran(entries),
         rests_on=tuple(_rests_on(stage, invoice, reference)),
@@ -184,15 +185,3 @@ def _rests_on(stage: str, invoice: Counterfactual | None, reference: VerdictInpu
         yield "only what was computed for this job is compared; what came from the cache is on neither side"
     yield "idle and estimated amounts: they may be half off either way"
     yield f"people: {reference.people.basis}"
-
-
-def _unfinished(found: CostVerdicts) -> CostVerdicts:
-    """A job that is not through has not paid for what the API would do."""
-    why = "the job is not finished, or some of it failed"
-    return CostVerdicts(
-        _undecided(found.job, why), {stage: _undecided(one, why) for stage, one in found.by_stage.items()}
-    )
-
-
-def _undecided(one: CostVerdict, why: str) -> CostVerdict:
-    return replace(one, outcome=CostOutcome.UNDECIDED, undecided_because=(*one.undecided_because, why))

@@ -1,6 +1,8 @@
 """Which was cheaper for work that has been done, by how much, how sure, and what that rests on.
 
-A verdict is undecided when the hours of people are unset, when anything is unpriced, when fake engines did any of the
+What is not known of our own side (people whose hours are unset, usage without a price, what is still to be computed)
+can only make it dearer. So the API wins already when it is not dearer than what is known; where what is known is
+cheaper, the verdict is undecided. It is undecided as well when the API has no price, when fake engines did any of the
 work, and when the interval of the difference contains zero. A difference of exactly zero goes to the API.
 
 Where the interval comes from:
@@ -16,7 +18,7 @@ Ends are added to ends (all errors may point the same way), which is wider than 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any
@@ -129,8 +131,12 @@ class Grounds:
     people_set: bool
     #: The weakest quality among the amounts.
     quality: Quality
-    #: Usage that has no price on either side, one line each.
+    #: Usage of ours that has no price, one line each: more was paid than is known.
     unpriced: tuple[str, ...] = ()
+    #: What else will make our side dearer, one line each, such as work that is still to be done.
+    still_to_come: tuple[str, ...] = ()
+    #: Why the two sides cannot be compared at all, one line each.
+    incomparable: tuple[str, ...] = ()
     #: Whether fake engines did any of the work.
     fake: bool = False
     #: What the work ran as: own GPUs, or some stages on them and some by API.
@@ -157,6 +163,8 @@ class CostVerdict:
     rests_on: tuple[str, ...]
     #: Measured, estimated or reconciled: the weakest of what went in.
     quality: Quality
+    #: What our side does not even include, one line each; only where the API wins all the same.
+    even_without: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
@@ -169,6 +177,9 @@ class CostVerdict:
         near, far = (by.low, by.high) if ours else (-by.high, -by.low)
         point = by.point if ours else -by.point
         span = "" if near == far else f" ({near.amount(4)} to {far.amount(4)} {by.currency})"
+        if self.even_without:
+            least = f"by {near.amount(4)} {by.currency} or more" if near else "or costs the same"
+            return f"the API wins {least}, even without {' and '.join(self.even_without)}; {self.quality.value}"
         if not point and near == far:
             return f"the API wins a tie, {self.quality.value}"
         return f"{who} wins by {point.amount(4)} {by.currency}{span}, {self.quality.value}"
@@ -181,6 +192,7 @@ class CostVerdict:
             "currency": None if by is None else by.currency,
             "difference": None if by is None else {"low": by.low.nano, "point": by.point.nano, "high": by.high.nano},
             "undecided_because": list(self.undecided_because),
+            "even_without": list(self.even_without),
             "rests_on": list(self.rests_on),
             "quality": self.quality.value,
         }
@@ -193,14 +205,14 @@ def verdict(paid: Range, api: Range | None, grounds: Grounds) -> CostVerdict:
     has no price. Raises CurrencyError when the two are in different currencies.
     """
     difference = None if api is None or grounds.fake else api - paid
-    reasons = []
-    if grounds.fake:
-        reasons.append("fake engines did some of the work, which costs nothing like the real one")
-    if not grounds.people_set:
-        even_so = difference is not None and not grounds.unpriced and difference.high.nano <= 0
-        more = "; even without people the API costs no more" if even_so else ""
-        reasons.append(f"what people cost is unknown{more}")
-    reasons += [f"unpriced: {line}" for line in grounds.unpriced]
+    unknown = ["what people cost, which is unknown"] if not grounds.people_set else []
+    unknown += [f"what is unpriced: {line}" for line in grounds.unpriced] + list(grounds.still_to_come)
+    hard = ["fake engines did some of the work, which costs nothing like the real one"] if grounds.fake else []
+    hard += list(grounds.incomparable)
+    if unknown and not hard and difference is not None and difference.high.nano <= 0:
+        # Whatever the unknown turns out to be, it is on our side, and 0 or more.
+        return CostVerdict(CostOutcome.API, difference, (), grounds.rests_on, grounds.quality, tuple(unknown))
+    reasons = [*hard, *_why_unknown(grounds)]
     if api is None and not grounds.unpriced:
         reasons.append("the API's price is not known")
     if difference is not None and not reasons:
@@ -215,6 +227,12 @@ def verdict(paid: Range, api: Range | None, grounds: Grounds) -> CostVerdict:
     else:
         outcome = grounds.ran if difference.point.nano > 0 else CostOutcome.API
     return CostVerdict(outcome, difference, tuple(reasons), grounds.rests_on, grounds.quality)
+
+
+def _why_unknown(grounds: Grounds) -> list[str]:
+    """What could still turn the verdict, one line each."""
+    people = [] if grounds.people_set else ["what people cost is unknown"]
+    return [*people, *(f"unpriced: {line}" for line in grounds.unpriced), *grounds.still_to_come]
 
 
 @dataclass(frozen=True)
@@ -239,10 +257,16 @@ class CostVerdicts:
     job: CostVerdict
     #: By stage, in the order given.
     by_stage: dict[str, CostVerdict]
+    #: All stages together, had people cost nothing: what machines and fees alone say.
+    without_people: CostVerdict
 
     def as_json(self) -> dict[str, Any]:
-        """The job's verdict with the stages' under ``by_stage``."""
-        return {**self.job.as_json(), "by_stage": {stage: found.as_json() for stage, found in self.by_stage.items()}}
+        """The job's verdict with the stages' under ``by_stage``, and the one without people."""
+        return {
+            **self.job.as_json(),
+            "without_people": self.without_people.as_json(),
+            "by_stage": {stage: found.as_json() for stage, found in self.by_stage.items()},
+        }
 
 
 def verdicts(figures: Sequence[StageFigures], people: Mapping[str, Range] | None) -> CostVerdicts:
@@ -262,17 +286,20 @@ def verdicts(figures: Sequence[StageFigures], people: Mapping[str, Range] | None
     sides: list[Range] = []
     for figure in figures:
         sides.append(figure.paid + shares[figure.stage] if figure.stage in shares else figure.paid)
-        whole.append(_with_people(figure.grounds, people is not None))
+        whole.append(_with_people(figure, shares.get(figure.stage), people is not None))
         by_stage[figure.stage] = verdict(sides[-1], figure.api, whole[-1])
-    paid, api = sides[0], figures[0].api
+    paid, alone, api = sides[0], figures[0].paid, figures[0].api
     for side, figure in zip(sides[1:], figures[1:], strict=True):
-        paid += side
+        paid, alone = paid + side, alone + figure.paid
         api = None if api is None or figure.api is None else api + figure.api
-    return CostVerdicts(verdict(paid, api, _together(whole)), by_stage)
+    without = _together([replace(figure.grounds, people_set=True) for figure in figures])
+    return CostVerdicts(verdict(paid, api, _together(whole)), by_stage, verdict(alone, api, without))
 
 
-def _with_people(grounds: Grounds, people_set: bool) -> Grounds:
-    return Grounds(people_set, grounds.quality, grounds.unpriced, grounds.fake, grounds.ran, grounds.rests_on)
+def _with_people(figure: StageFigures, share: Range | None, people_set: bool) -> Grounds:
+    """The hours of people are somebody's word, and how they are shared is a rule: an estimate."""
+    quality = Quality.ESTIMATED if share is not None and share.high else figure.grounds.quality
+    return replace(figure.grounds, people_set=people_set, quality=quality)
 
 
 def _together(all_grounds: Sequence[Grounds]) -> Grounds:
@@ -281,6 +308,8 @@ def _together(all_grounds: Sequence[Grounds]) -> Grounds:
         people_set=all(grounds.people_set for grounds in all_grounds),
         quality=weakest(grounds.quality for grounds in all_grounds),
         unpriced=tuple(dict.fromkeys(line for grounds in all_grounds for line in grounds.unpriced)),
+        still_to_come=tuple(dict.fromkeys(line for grounds in all_grounds for line in grounds.still_to_come)),
+        incomparable=tuple(dict.fromkeys(line for grounds in all_grounds for line in grounds.incomparable)),
         fake=any(grounds.fake for grounds in all_grounds),
         ran=ran.pop() if len(ran) == 1 else CostOutcome.HYBRID,
         rests_on=tuple(dict.fromkeys(line for grounds in all_grounds for line in grounds.rests_on)),

@@ -135,6 +135,15 @@ class CoreSettings(BaseSettings):
         description="people's hours a month that self-hosting takes, e.g. 6 or 4-8 (without it their cost is unknown)",
     )
     engineering_rate: str = Field(default="", description="what such an hour costs, e.g. 90 USD")
+    expected_use: str = Field(
+        default="",
+        description="what a month is expected to be used for, by which people are shared: 400 audio hours",
+    )
+    idle_rule: str = Field(
+        default="shared",
+        pattern="^(shared|fleet)$",
+        description="who pays for a fleet's idle: shared (the month's jobs, by node time) or fleet (no job)",
+    )
     own_engines: str = Field(
         default="", description="engines on servers of your own, as the ledger names them; they charge no fee"
     )

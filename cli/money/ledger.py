@@ -164,8 +164,8 @@ def _write_page(path: Path, text: str) -> None:
 
 
 def _show_period(runtime: Runtime, period: Period, by: str, prices: PriceFlags, form: _Form) -> None:
+    from accounting.idle import IdleRule, with_shared_idle
     from accounting.months import read_period, with_people
-    from accounting.people import people_notes
     from accounting.periods import now_ms
     from cli.money.ledger_export import fleet_json, print_csv
     from cli.money.ledger_fleet import print_fleet, table_of
@@ -176,16 +176,20 @@ def _show_period(runtime: Runtime, period: Period, by: str, prices: PriceFlags, 
     ledger = read_period(runtime.store, book, rules, period)
     people = people_rules(runtime)
     currency = currency_of(runtime, ledger.entries)
-    for line in people_notes(period, people, currency):
+    ledger, notes = with_people(ledger, people, currency)
+    ledger = with_shared_idle(ledger, IdleRule(runtime.settings.idle_rule))
+    for line in notes:
         note(line)
-    ledger = with_people(ledger, people, currency)
     for line in ledger.errors:
         note(line)
     table = table_of(ledger, by or "job")
     if form.focus is not None:
         from cli.money.ledger_focus import period_focus, write_focus
 
-        write_focus(form.focus, period_focus(runtime.store, book, rules, (people, currency), period))
+        write_focus(
+            form.focus,
+            period_focus(runtime.store, book, rules, (people, currency), IdleRule(runtime.settings.idle_rule), period),
+        )
     if form.json:
         print_json(fleet_json(ledger, table, by or "job"))
     elif form.csv:

@@ -15,6 +15,7 @@ from core.errors import UsageError
 if TYPE_CHECKING:
     from accounting.fleet_ledger import FleetLedger, PricingRules
     from accounting.focus import FocusSource
+    from accounting.idle import IdleRule
     from accounting.people import PeopleRules
     from accounting.report import JobReport
     from cache.store import Store
@@ -64,15 +65,17 @@ def job_focus(report: JobReport) -> Iterator[dict[str, str]]:
 
 
 def period_focus(
-    store: Store, book: PriceBook, rules: PricingRules, people: tuple[PeopleRules, str], period: Period
+    store: Store, book: PriceBook, rules: PricingRules, people: tuple[PeopleRules, str], idle: IdleRule, period: Period
 ) -> Iterator[dict[str, str]]:
     """The rows of a period, month by month: a charge belongs to one month's bill. ``people``: rules and currency."""
     from accounting.focus import focus_rows
+    from accounting.idle import with_shared_idle
     from accounting.months import read_period, with_people
     from accounting.names import media_names
 
     for piece in _months(period):
-        ledger = with_people(read_period(store, book, rules, piece), *people)
+        ledger, _ = with_people(read_period(store, book, rules, piece), *people)
+        ledger = with_shared_idle(ledger, idle)
         names = media_names(store, sorted({entry.job for entry in ledger.entries if entry.job}))
         yield from focus_rows(_source(ledger, names))
 

@@ -103,6 +103,7 @@ def report_rules(runtime: Runtime, against: Sequence[str], book: PriceBook, rule
     """How a job's report is made. Raises UsageError."""
     from accounting.bill import reconciled_sessions
     from accounting.closing import closed_months
+    from accounting.idle import IdleRule
     from accounting.job import ReportRules
 
     settings = runtime.settings
@@ -114,6 +115,7 @@ def report_rules(runtime: Runtime, against: Sequence[str], book: PriceBook, rule
         currency=_said_currency(runtime),
         conversions=conversions_of(settings.exchange_rate),
         people=people_rules(runtime),
+        idle=IdleRule(settings.idle_rule),
         against=tuple(against),
         closed=closed_months(runtime.store),
         reconciled=reconciled_sessions(runtime.store, node_rate=rules.node_rate, book=book),
@@ -123,10 +125,14 @@ def report_rules(runtime: Runtime, against: Sequence[str], book: PriceBook, rule
 def people_rules(runtime: Runtime) -> PeopleRules:
     """Hours and rate of the people: of closed months as their closings have them."""
     from accounting.closing import closed_people
+    from accounting.expected_use import ExpectedUse
     from accounting.people import PeopleRules
 
     settings = runtime.settings
-    return PeopleRules(settings.engineering_hours, settings.engineering_rate, closed_people(runtime.store))
+    if settings.expected_use:
+        ExpectedUse.parse(settings.expected_use)
+    frozen = closed_people(runtime.store)
+    return PeopleRules(settings.engineering_hours, settings.engineering_rate, settings.expected_use, frozen)
 
 
 def currency_of(runtime: Runtime, entries: Iterable[LedgerEntry]) -> str:

@@ -104,6 +104,7 @@ def _verdict(report: JobReport) -> dict[str, Any]:
         "undecided_because": job.undecided_because if job is not None else (),
         "against": ", ".join(f"{stage}: {one.provider} {one.model}" for stage, one in verdict.against.items()),
         "by_stage": [f"{stage}: {one.line}" for stage, one in by_stage.items()] if len(by_stage) > 1 else [],
+        "without_people": verdict.found.without_people.line if verdict.found is not None else "",
         "rests_on": job.rests_on if job is not None else (),
         "whole_file": whole if whole != line else "",
     }
@@ -150,6 +151,8 @@ def _paid(report: JobReport) -> _PaidTable:
     sums = [_paid_cell(text(spent.by_stage.get(one)), one in spent.by_stage, one in lacking) for one in stages]
     sums.append(_paid_cell(text(spent.total), bool(spent.by_bucket), bool(missing)))
     notes = [f"and {money} in other currencies, in no sum" for money in spent.elsewhere]
+    shared = _bill(report.shared_idle.amounts)
+    notes += [f"{amount} of it is the job's share of the fleet's idle: {report.shared_idle.basis}" for amount in shared]
     idle = _bill(report.fleet_idle)
     notes += [f"idle and boot of its machines that no job caused, not in it: {amount}" for amount in idle]
     return _PaidTable(tuple(stage or "no stage" for stage in stages), tuple(rows), tuple(sums), tuple(notes))

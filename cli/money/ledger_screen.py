@@ -167,6 +167,10 @@ def _print_missing(report: JobReport, say: Callable[..., None]) -> None:
     else:
         people = report.people.amount
         say(f"people   {amount_text(people.low)} to {amount_text(people.high)}: {report.people.basis}")
+    for currency, nano in report.shared_idle.amounts.items():
+        amount = f"{amount_text(Money(nano, currency))} {currency}"
+        say(f"idle     {amount} of the above is its share of the fleet's idle: {report.shared_idle.basis}")
+        say("         (SEGUE_IDLE_RULE=fleet leaves it with the fleet)", "dim")
     for currency, nano in report.fleet_idle.items():
         say(f"fleet    {amount_text(Money(nano, currency))} {currency} of idle on these machines that no job caused")
 
@@ -268,6 +272,7 @@ def _print_verdict(report: JobReport, say: Callable[..., None]) -> None:
         say(f"Verdict  {report.verdict.line}", "bold")
         return
     _print_outcome("Verdict  ", found.job, say, "bold")
+    _print_outcome("  without people: ", found.without_people, say)
     if len(found.by_stage) > 1:
         for stage, one in found.by_stage.items():
             if one.outcome is not CostOutcome.UNDECIDED:

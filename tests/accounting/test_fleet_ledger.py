@@ -15,6 +15,7 @@ from spoken import SAMPLE, SPEECH
 from whole_ledger import read_fleet_ledger
 
 from accounting.fleet_ledger import FleetLedger, PricingRules
+from accounting.idle import IdleRule
 from accounting.job import ReportRules, job_report
 from accounting.people import PeopleRules
 from accounting.report import Finality, JobReport, SpanStatus
@@ -30,6 +31,8 @@ from pipeline.stages.silence import ENCODER_PART
 
 NO_PRICES = PriceBook(())
 ANNA, BERT = job("anna"), job("bert")
+#: The fleet keeps its idle.
+LEFT = ReportRules(idle=IdleRule.FLEET)
 #: Long after everything that the tests write: whoever is silent is dead.
 LATER = PricingRules(now=4_000_000_000_000)
 
@@ -241,7 +244,7 @@ def test_loading_is_charged_to_jobs_and_idle_stays_with_the_fleet(tmp_path: Path
     assert spent(books.entries, whose=ANNA, bucket=Bucket.LOAD) == 5_000_000
     assert {entry.job for entry in books.entries if entry.bucket is Bucket.IDLE} == {""}
     assert books.by(Dimension.JOB)[""]["USD"].nano == 60_000_000
-    report = job_report(journals.store, ANNA, NO_PRICES)
+    report = job_report(journals.store, ANNA, NO_PRICES, LEFT)
     assert report.spent.total == Money(20_000_000, "USD")
     assert report.fleet_idle == {"USD": 60_000_000}
     assert [(node.hardware, node.embedded) for node in report.nodes] == [("1 x Tesla T4", False)]
@@ -250,7 +253,7 @@ def test_loading_is_charged_to_jobs_and_idle_stays_with_the_fleet(tmp_path: Path
 def test_jobs_and_the_fleet_sum_to_the_machines(tmp_path: Path) -> None:
     journals = fleet(tmp_path)
     books = read_fleet_ledger(journals.store, NO_PRICES)
-    jobs = sum(job_report(journals.store, whose, NO_PRICES).spent.total.nano for whose in (ANNA, BERT))
+    jobs = sum(job_report(journals.store, whose, NO_PRICES, LEFT).spent.total.nano for whose in (ANNA, BERT))
     assert jobs + books.by(Dimension.JOB)[""]["USD"].nano == billed(books)
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from ledger_journals import Journals, job
 
-from accounting.fleet_ledger import PricingRules
+from accounting.fleet_ledger import FleetLedger, PricingRules
 from accounting.focus import COLUMNS, FOCUS_COLUMNS, OWN_COLUMNS, FocusSource, focus_rows
+from accounting.idle import IdleRule, with_shared_idle
 from accounting.job import ReportRules, job_report
 from accounting.months import read_period, with_people
 from accounting.people import PeopleRules
@@ -23,6 +24,7 @@ from ledger.price_files import shipped_book
 
 ANNA, BERT = job("anna"), job("bert")
 RULES = PricingRules(now=4_000_000_000_000)
+IDLE = IdleRule.SHARED
 PEOPLE = (PeopleRules("1-2", "100.000000001 USD"), "USD")
 BOTH = Period(Period.month("2026-10").start, Period.month("2026-11").end)
 
@@ -53,9 +55,14 @@ def fleet(folder: Path) -> Journals:
 
 def written(journals: Journals, folder: Path, period: Period = BOTH) -> Rows:
     path = folder / "focus.csv"
-    write_focus(path, period_focus(journals.store, shipped_book(), RULES, PEOPLE, period))
+    write_focus(path, period_focus(journals.store, shipped_book(), RULES, PEOPLE, IDLE, period))
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def shared(journals: Journals, period: Period) -> FleetLedger:
+    books, _ = with_people(read_period(journals.store, shipped_book(), RULES, period), *PEOPLE)
+    return with_shared_idle(books, IDLE)
 
 
 def nano(rows: Rows) -> int:
@@ -64,7 +71,7 @@ def nano(rows: Rows) -> int:
 
 def test_the_rows_of_a_period_sum_to_the_screen_to_the_nano_unit(tmp_path: Path) -> None:
     journals = fleet(tmp_path)
-    books = with_people(read_period(journals.store, shipped_book(), RULES, BOTH), *PEOPLE)
+    books = shared(journals, BOTH)
     rows = written(journals, tmp_path)
     assert nano(rows) == books.totals.whole()["USD"] > 0
     for whose in (ANNA, BERT, ""):
@@ -74,7 +81,7 @@ def test_the_rows_of_a_period_sum_to_the_screen_to_the_nano_unit(tmp_path: Path)
     assert {row["x_Bucket"] for row in rows} >= {"busy", "load", "idle", "boot", "api_fee", "people"} - {"boot"}
     for name in ("2026-10", "2026-11"):
         month = Period.month(name)
-        alone = with_people(read_period(journals.store, shipped_book(), RULES, month), *PEOPLE)
+        alone = shared(journals, month)
         billed = [row for row in rows if row["BillingPeriodStart"].startswith(name)]
         assert nano(billed) == alone.totals.whole()["USD"] == nano(written(journals, tmp_path, month))
 
@@ -86,6 +93,11 @@ def test_each_origin_charge_is_divided_and_its_parts_sum_to_one(tmp_path: Path) 
         origins[(*(row[name] for name in same), row["AllocatedMethodId"], row["x_Unpriced"])].append(row)
     for rows in origins.values():
         assert len({(row["ChargePeriodStart"], row["ChargePeriodEnd"]) for row in rows}) == 1
+        if rows[0]["AllocatedMethodId"] == "segue-idle-share":
+            # To the jobs what they carry of the fleet's idle, and all of it back from nobody.
+            assert nano(rows) == sum(int(row["ConsumedQuantity"]) for row in rows) == 0
+            assert not any(row["AllocatedMethodDetails"] for row in rows)
+            continue
         parts = [json.loads(row["AllocatedMethodDetails"], parse_float=Decimal)["Elements"][0] for row in rows]
         if not rows[0]["x_Unpriced"] and rows[0]["ServiceCategory"] == "Compute":
             assert sum(part["AllocatedRatio"] for part in parts) == 1
@@ -116,6 +128,8 @@ def test_usage_without_a_price_has_no_cost_and_a_word(tmp_path: Path, capsys: py
         assert row["x_Unpriced"]
         assert row["ChargeDescription"].startswith("UNPRICED")
         assert int(row["ConsumedQuantity"]) > 0
+    # And what of its idle the jobs carry.
+    unknown += [row for row in rows if row["x_Unpriced"] and not row["x_NodeSession"]]
     assert f"{len(unknown)} of them are usage without a price" in capsys.readouterr().err
 
 
@@ -136,7 +150,9 @@ def test_columns_times_and_amounts_are_as_the_specification_has_them(tmp_path: P
         assert row["BillingPeriodStart"] <= row["ChargePeriodStart"] < row["ChargePeriodEnd"]
         assert row["ChargePeriodEnd"] <= row["BillingPeriodEnd"]
         if row["EffectiveCost"]:
-            assert Money.parse(f"{row['EffectiveCost']} USD").amount() == row["EffectiveCost"]
+            amount = row["EffectiveCost"].removeprefix("-")
+            assert Money.parse(f"{amount} USD").amount() == amount
+            assert amount == row["EffectiveCost"] or row["ChargeCategory"] == "Adjustment"
             assert row["EffectiveCost"] == row["ListCost"] == row["ContractedCost"]
 
 

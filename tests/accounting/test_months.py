@@ -17,7 +17,7 @@ from accounting.closing import closed_months, closed_people, read_closed
 from accounting.fleet_ledger import PricingRules
 from accounting.job import ReportRules, job_report
 from accounting.months import close_month, read_period, replay_month, with_people
-from accounting.people import PeopleRules, people_notes
+from accounting.people import PeopleRules
 from accounting.report import Finality
 from accounting.verify import verify_store
 from cache.store import Store
@@ -316,11 +316,11 @@ def test_a_file_that_is_no_export_is_refused_in_one_line(tmp_path: Path, text: s
 def people_of(journals: Journals, rules: PeopleRules) -> tuple[int, list[str]]:
     october = Period.month("2026-10")
     rules = replace(rules, closed=closed_people(journals.store))
-    books = with_people(read_period(journals.store, NO_PRICES, RULES, october), rules, "USD")
+    books, notes = with_people(read_period(journals.store, NO_PRICES, RULES, october), rules, "USD")
     shown = [entry for entry in books.entries if entry.bucket is Bucket.PEOPLE]
     share = job_report(journals.store, ANNA, NO_PRICES, ReportRules(people=rules, currency="USD")).people
     assert (share.amount.point.nano if share.amount else 0) == total(shown)
-    return total(shown), [*people_notes(october, rules, "USD"), share.basis]
+    return total(shown), [*notes, share.basis]
 
 
 def test_a_closed_months_people_stay_what_they_were_whatever_is_set_later(tmp_path: Path) -> None:
@@ -334,15 +334,17 @@ def test_a_closed_months_people_stay_what_they_were_whatever_is_set_later(tmp_pa
     for rules in (then, later, PeopleRules(), PeopleRules("1", "5 EUR")):
         found, said = people_of(journals, rules)
         assert found == before
-        assert len(said) == 1
-        assert said[0].startswith("4-8 hours a month at 90 USD: ")
+        carried, little, basis = said
+        assert carried == "people of 2026-10 (an estimate): jobs carry 100.0 % of them (all that ran in 2026-10)"
+        assert "useful seconds carry all the people of 2026-10" in little
+        assert basis.startswith("4-8 hours a month at 90 USD: ")
 
 
 def test_a_closing_without_hours_takes_those_of_today_and_says_so(tmp_path: Path) -> None:
     journals = worked(tmp_path)
     closed = close_month(journals.store, "2026-10", NO_PRICES, RULES, lambda _entries: PeopleRules("6").frozen("USD"))
     assert closed.people is None
-    found, (note, basis) = people_of(journals, PeopleRules("2", "10 USD"))
+    found, (note, *_, basis) = people_of(journals, PeopleRules("2", "10 USD"))
     assert found == 20 * 10**9
     assert note == "people of 2026-10: the closing has no hours and rate; those of today are taken"
     assert "its closing has no hours: those of today" in basis

@@ -20,7 +20,7 @@ from ledger.price_files import shipped_book
 
 def test_stage_table_job_total_and_verdict_agree_on_people_to_the_nano_unit(bench: Bench) -> None:
     done = bench.run_one(SPEECH, to=("es", "ja"), node_price="0.30 USD", fake_delay_ms=7)
-    rules = ReportRules(people=PeopleRules("5-8", "7.000000001 USD"))
+    rules = ReportRules(people=PeopleRules("5-8", "7.000000001 USD", "0.001 machine hours"))
     # The fake engines of the bench are taken for real ones: work of fake engines carries no people.
     facts = FactReader.facts
 

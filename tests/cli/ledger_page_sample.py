@@ -14,6 +14,7 @@ from accounting.report import (
     MediaSpan,
     NodeUse,
     People,
+    SharedIdle,
     SpanStatus,
 )
 from core.money import Money
@@ -148,6 +149,7 @@ def report(
         standing=Finality.PROVISIONAL,
         fake=fake,
         resumability=value_of_resumability(made),
+        shared_idle=SharedIdle({"USD": 300_000}, "12 of 48 s of node time in 2026-11"),
         fleet_idle={"USD": 1_200_000},
         book=shipped_book().digest,
     )  # fmt: skip

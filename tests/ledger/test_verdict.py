@@ -98,10 +98,41 @@ def test_unset_hours_are_undecided_and_never_zero() -> None:
     found = verdict(exactly("0.01"), exactly("1000"), replace(GROUNDS, people_set=False))
     assert found.outcome is CostOutcome.UNDECIDED
     assert "what people cost is unknown" in found.line
-    # It cannot get better for us: said, and still no verdict.
-    worse = verdict(exactly("5"), exactly("1"), replace(GROUNDS, people_set=False))
-    assert worse.outcome is CostOutcome.UNDECIDED
-    assert "even without people the API costs no more" in worse.line
+
+
+def test_the_api_wins_when_what_is_unknown_can_only_make_our_side_dearer() -> None:
+    # 1 - 5: the API is 4 USD cheaper before anybody has been paid.
+    for grounds, named in (
+        (replace(GROUNDS, people_set=False), "what people cost, which is unknown"),
+        (replace(GROUNDS, unpriced=("node acme/x1",)), "what is unpriced: node acme/x1"),
+        (replace(GROUNDS, still_to_come=("the job is not finished",)), "the job is not finished"),
+    ):
+        found = verdict(exactly("5"), exactly("1"), grounds)
+        assert (found.outcome, found.even_without) == (CostOutcome.API, (named,))
+        assert found.line == f"the API wins by 4.0000 USD or more, even without {named}; measured"
+        # Where our known side is cheaper, the unknown may turn it, and a tie in the interval decides nothing.
+        assert verdict(exactly("1"), exactly("5"), grounds).outcome is CostOutcome.UNDECIDED
+        assert verdict(between("4", "6"), exactly("5"), grounds).outcome is CostOutcome.UNDECIDED
+    assert verdict(exactly("5"), None, replace(GROUNDS, people_set=False)).outcome is CostOutcome.UNDECIDED
+    hard = replace(GROUNDS, people_set=False, incomparable=("only a part of it is compared",))
+    assert verdict(exactly("5"), exactly("1"), hard).outcome is CostOutcome.UNDECIDED
+
+
+def test_with_people_and_without_them_stand_side_by_side() -> None:
+    # 5 + 6 from the APIs, 1 + 4 paid: 6 more without people. People of 9 make it 3 less; their hours are an estimate.
+    found = verdicts(STAGES, {"transcribe": exactly("4"), "translate": exactly("5")})
+    apis = [figure.api for figure in STAGES if figure.api is not None]
+    alone = sum(api.point.nano for api in apis) - sum(figure.paid.point.nano for figure in STAGES)
+    assert found.without_people.difference is not None
+    assert found.without_people.difference.point.nano == alone
+    assert found.job.difference is not None
+    assert found.job.difference.point.nano == alone - 9 * 10**9
+    assert (found.without_people.quality, found.job.quality) == (Quality.ESTIMATED, Quality.ESTIMATED)
+    first = verdicts(STAGES[:1], {"transcribe": exactly("4")})
+    assert (first.without_people.quality, first.job.quality) == (Quality.MEASURED, Quality.ESTIMATED)
+    unset = verdicts(STAGES, None)
+    assert unset.without_people.outcome is not CostOutcome.UNDECIDED or unset.without_people.undecided_because
+    assert unset.as_json()["without_people"]["outcome"] == unset.without_people.outcome.value
 
 
 def test_anything_unpriced_is_undecided_and_named() -> None:
@@ -207,9 +238,11 @@ def test_a_verdict_is_given_only_when_every_value_in_the_interval_agrees(paid: R
     if found.outcome is CostOutcome.UNDECIDED:
         assert found.undecided_because
         return
-    assert on.people_set
     assert not on.fake
-    assert not on.unpriced
+    if not on.people_set or on.unpriced:
+        assert found.outcome is CostOutcome.API
+        assert paid.low >= api.high
+        return
     if found.outcome is CostOutcome.SELF_HOSTED:
         assert paid.high < api.low
     else:
