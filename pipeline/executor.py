@@ -184,13 +184,15 @@ class Executor:
         if self._state.join(request.job_id, (number, delivery)):
             return
         hearing = {} if folder.has_plan() else engines_of_views(request.settings)
-        for role, spec in hearing.items():
+        for spec in hearing.values():
             if spec in self._state.dead:
                 # Decoding what nobody can use in this run would only fill the disk.
                 self._finish(number, FileResult(delivery.media, JobState.FAILED, reason=self._state.dead[spec]))
                 return
+        if hearing:
+            # Decoding keeps the machine as well. No engine is loaded meanwhile: whether any unit needs one is known
+            # only when the windows are, since their results may be in the store.
             self._open_session()
-            self._engines.prefetch(role, spec)
         folder.clear_failures()
         work = open_work(request, folder, partial(self._on_decoded, number))
         self._watcher.opened(delivery.media, work)
