@@ -25,7 +25,7 @@ from journals.lines import AttemptLine
 from ledger.billing import machine_cost
 from ledger.speed import RECENT, Speeds, measured_ms
 from pipeline.budget import BudgetEnd
-from pipeline.stages import find_stage, loaded_for, stage_named
+from pipeline.stages import is_done_in_turn, loaded_for, stage_named
 from pipeline.stages.stage import Unit
 
 if TYPE_CHECKING:
@@ -202,6 +202,4 @@ class RunBudget:
 def _indivisible_ms(batch: AttemptStarted) -> int:
     """The speech that is through before a batch can be left: some engines of this machine can be after each unit."""
     lengths = [unit.audio_ms for unit in batch.units]
-    stage = find_stage(batch.stage)
-    whole = batch.remote or stage is None or not stage.divisible
-    return sum(lengths) if whole else max(lengths, default=0)
+    return max(lengths, default=0) if is_done_in_turn(batch.stage, remote=batch.remote) else sum(lengths)

@@ -139,7 +139,7 @@ class Fates:
     paid: frozenset[str]
     #: There before the job wanted it.
     cached: frozenset[str]
-    #: Taken by a death at least once.
+    #: Under way in an engine when a death took it, at least once.
     lost: frozenset[str]
 
 

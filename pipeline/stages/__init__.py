@@ -31,6 +31,12 @@ def find_stage(name: str) -> Stage | None:
     return _BY_NAME.get(name)
 
 
+def is_done_in_turn(name: str, *, remote: bool) -> bool:
+    """Whether a stage's engine does the units of a batch one after the other, so that it can be left between two."""
+    stage = find_stage(name)
+    return stage is not None and stage.divisible and not remote
+
+
 def stage_named(name: str) -> Stage:
     """The stage of that name. Raises KeyError for a name that this Segue does not know."""
     return _BY_NAME[name]

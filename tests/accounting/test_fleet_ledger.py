@@ -11,7 +11,7 @@ import pytest
 from job_bench import Bench
 from ledger_journals import Journals, job
 from segue_process import FAKES, Place, run_segue
-from spoken import SAMPLE, SPEECH
+from spoken import SAMPLE, SPEECH, many_windows
 from whole_ledger import read_fleet_ledger
 
 from accounting.fleet_ledger import FleetLedger, PricingRules
@@ -27,6 +27,7 @@ from ledger.entries import Bucket, LedgerEntry, Period
 from ledger.price_files import shipped_book
 from ledger.prices import PriceBook
 from ledger.totals import Dimension
+from pipeline.jobs import JobFolder
 from pipeline.stages.silence import ENCODER_PART
 
 NO_PRICES = PriceBook(())
@@ -198,6 +199,28 @@ def test_a_real_run_that_was_killed_is_resumed_and_pays_for_both(bench: Bench, t
     assert spent(report.entries, bucket=Bucket.LOST) > 0
     assert SpanStatus.LOST in {span.status for span in report.timeline}
     assert verify_store(Store.open(place.home)).problems == ()
+
+
+def test_of_a_batch_that_a_death_took_only_the_unit_under_way_is_lost_once_and_computed_again(tmp_path: Path) -> None:
+    """Windows whose transcripts are there, in one batch of a translator that does one after the other: it is killed at
+    the third, whose predecessor may not have reached the disk, and the others only wait behind."""
+    place, media = Place(tmp_path), many_windows(tmp_path / "media" / "long.wav")
+    settings = {**FAKES, "SEGUE_FAKE_DELAY_MS": "100"}
+
+    def arguments(to: str) -> list[str]:
+        return ["run", "--to", to, "--from", "en", "--out", str(place.out), "--json", str(media)]
+
+    assert run_segue(arguments("es"), place, settings).code == 0
+    assert run_segue(arguments("de"), place, {**settings, "SEGUE_FAKE_FAULTS": "die:3"}).code != 0
+    (told,) = run_segue(arguments("de"), place, settings).jobs
+    store = Store.open(place.home)
+    report, plan = job_report(store, told["id"], shipped_book(), ReportRules(LATER)), JobFolder(store, told["id"])
+    windows = [planned.window for planned in getattr(plan.read_plan(), "windows", ())]
+    assert len(windows) > 4
+    assert {span.status for span in report.timeline} == {SpanStatus.SKIPPED, SpanStatus.LOST, SpanStatus.COMPUTED}
+    lost = [(span.start_ms, span.end_ms) for span in report.timeline if span.status is SpanStatus.LOST]
+    spans = [[(each.start_ms, each.end_ms) for each in window.spans or window.segments] for window in windows]
+    assert lost in spans[1:3]
 
 
 def test_a_killed_run_shows_what_the_death_took(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from journals.facts import (
     UnitUse,
 )
 from ledger.fold import fold
-from ledger.loss import value_of_resumability
+from ledger.loss import units_lost, value_of_resumability
 
 BOOK = price_book()
 #: A price at which a millisecond is one nano-unit.
@@ -173,3 +173,35 @@ def test_work_of_other_machines_and_jobs_is_not_counted_as_saved() -> None:
     more = fold([*facts, *far, other, AttemptEnded("o", 0, 0)], {**made_by, "o": "o", "r": "r1"}, [], BOOK)
     assert value_of_resumability(more.entries) == alone
     assert value_of_resumability([]).saved == {}
+
+
+# -- units -----------------------------------------------------------------------------------------------------
+
+BATCH = AttemptStarted("a", "p", "translate", 1_000, "llama", units=tuple(UnitUse(key, 5_000) for key in "wxyz"))
+
+
+@pytest.mark.parametrize(
+    ("made_by", "made_at", "in_turn", "lost"),
+    [
+        # Killed at 9 s: w is committed; the engine was at x, and y and z waited, or it had them all at once.
+        ({"w": "a", "x": "b", "y": "b", "z": "b"}, {"w": 4_000, "x": 20_000, "y": 21_000, "z": 22_000}, True, ["x"]),
+        (
+            {"w": "a", "x": "b", "y": "b", "z": "b"},
+            {"w": 4_000, "x": 20_000, "y": 21_000, "z": 22_000},
+            False,
+            ["x", "y", "z"],
+        ),
+        # Everything was committed, only the line that says so is missing.
+        (dict.fromkeys("wxyz", "a"), {}, True, []),
+        (dict.fromkeys("wxyz", "a"), {}, False, []),
+        # Somebody else's record of x was there before the death, and nobody has computed y and z again.
+        ({"w": "a", "x": "b"}, {"w": 4_000, "x": 8_000}, True, ["y"]),
+        ({"w": "a", "x": "b"}, {"w": 4_000, "x": 8_000}, False, ["y", "z"]),
+        # A record that does not say when it was made came after the death: else it would not have been computed.
+        ({"w": "b"}, {}, True, ["w"]),
+    ],
+)
+def test_a_unit_is_lost_where_an_engine_was_at_it_when_it_died(
+    made_by: dict[str, str], made_at: dict[str, int], in_turn: bool, lost: list[str]
+) -> None:
+    assert list(units_lost(BATCH, 9_000, made_by, made_at, in_turn=in_turn)) == lost
