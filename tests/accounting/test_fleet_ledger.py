@@ -205,7 +205,7 @@ def test_of_a_batch_that_a_death_took_only_the_unit_under_way_is_lost_once_and_c
     """Windows whose transcripts are there, in one batch of a translator that does one after the other: it is killed at
     the third, whose predecessor may not have reached the disk, and the others only wait behind."""
     place, media = Place(tmp_path), many_windows(tmp_path / "media" / "long.wav")
-    settings = {**FAKES, "SEGUE_FAKE_DELAY_MS": "100"}
+    settings = {**FAKES, "SEGUE_FAKE_DELAY_MS": "20"}
 
     def arguments(to: str) -> list[str]:
         return ["run", "--to", to, "--from", "en", "--out", str(place.out), "--json", str(media)]
