@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 
-from accounting.closing import LEDGER, ClosedMonth, book_name, parse_book
+from accounting.bill import listed_prices
+from accounting.closing import LEDGER, ClosedMonth, all_closed, book_name, parse_book
 from cache.store import Store
 from journals.chain import Flaw, LogProblem
+from journals.log_ends import imported_rows
 from ledger.price_history import rewritten_rows, rows_used, terms_digest
 from ledger.prices import PriceBook, PriceBookError
+
+
+def price_problems(store: Store, book: PriceBook, file: str, *, own: bool) -> list[str]:
+    """One line for each row of ``book`` that is not as it was used, and for each kept book that is another.
+
+    ``own``: whether ``file`` is the one that rows were imported into, which are compared as well. Raises StoreError
+    when the disk fails.
+    """
+    closed, imported = all_closed(store), imported_rows(store) if own else {}
+    found = [*kept_book_problems(store, closed), *row_problems(store, closed, imported, book, file)]
+    return [f"{one.file}: {one.detail}" for one in found]
 
 
 def kept_book_problems(store: Store, closed: Collection[ClosedMonth]) -> Iterator[LogProblem]:
@@ -33,7 +46,7 @@ def row_problems(
     book: PriceBook,
     file: str,
 ) -> Iterator[LogProblem]:
-    """Rows of ``book``, which people keep in ``file``, that are not as they were used by a closed month or imported.
+    """Rows of ``book``, which people keep in ``file``, that are not as a closed month or a bill used them, or imported.
 
     ``imported``: what rows were when `segue prices import` took them, by id.
     """
@@ -49,6 +62,8 @@ def row_problems(
             continue
         for words in rewritten_rows(used, kept, book):
             yield LogProblem(file, 0, Flaw.CHANGED, f"{words}; {month.month} was closed with it")
+    for listed in sorted({one.row for one in listed_prices(store) if one.row_changed(book)}):
+        yield LogProblem(file, 0, Flaw.CHANGED, f"the row {listed} has other terms than a bill was reconciled with")
     for name, digests in sorted(imported.items()):
         row = book.row(name)
         if row is None:

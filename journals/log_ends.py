@@ -251,6 +251,18 @@ def keep_price_rows(store: Store, rows: Mapping[str, str]) -> None:
     recorder.close()
 
 
+def imported_rows(store: Store) -> dict[str, set[str]]:
+    """Digests of the terms of imported price rows, by id, as `keep_price_rows` noted them. Raises StoreError."""
+    found: dict[str, set[str]] = {}
+    for name in store.children(LOG_ENDS):
+        entries = store.read_journal((*LOG_ENDS, name)).entries if name.endswith(JOURNAL) else ()
+        for entry in entries:
+            if entry.get("fact") == IMPORTED and isinstance(entry.get("rows"), dict):
+                for row, digest in entry["rows"].items():
+                    found.setdefault(row, set()).add(str(digest))
+    return found
+
+
 def recent_runs(store: Store) -> list[str]:
     """The journals of the last few runs: whoever begins one looks whether the others left in order."""
     names = sorted(store.children((_ATTEMPTS,)), reverse=True)[:RECENT]

@@ -6,30 +6,13 @@ from collections.abc import Iterable
 
 from core.keys import digest_value
 from ledger.entries import LedgerEntry
-from ledger.prices import PriceBook, PriceRow
-
-#: What a row's amounts depend on. When it was looked at, by whom and until when it holds may be learned later.
-_TERMS = (
-    "provider",
-    "meter",
-    "sku",
-    "stage",
-    "region",
-    "spot",
-    "unit_price",
-    "per",
-    "currency",
-    "billing_increment",
-    "rounding",
-    "minimum_quantity",
-    "effective_from",
-)
+from ledger.prices import NEW_ID, TERMS, PriceBook, PriceRow, changed_terms
 
 
 def terms_digest(row: PriceRow) -> str:
     """A digest of what a row's amounts depend on."""
     said = row.as_json()
-    return digest_value([str(said[name]) for name in _TERMS])
+    return digest_value([str(said[name]) for name in TERMS])
 
 
 def rows_used(entries: Iterable[LedgerEntry]) -> dict[str, int]:
@@ -51,12 +34,8 @@ def rewritten_rows(used: dict[str, int], kept: PriceBook, now: PriceBook) -> lis
         before, row = kept.row(name), now.row(name)
         if before is None or row is None:
             continue
-        if terms_digest(before) != terms_digest(row):
-            problems.append(f"the row {name} was {_terms(before)} when it was used, and is {_terms(row)} now")
+        if change := changed_terms(before, row, but=("effective_to",)):
+            problems.append(f"the row {name} has been used, and {change}; leave it as it was, and {NEW_ID}")
         elif before.holds(last) and not row.holds(last):
             problems.append(f"the row {name} ends before it was last used")
     return problems
-
-
-def _terms(row: PriceRow) -> str:
-    return f"{row.unit_price} {row.currency} per {row.per} {row.meter.value}"

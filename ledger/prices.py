@@ -227,10 +227,10 @@ def instant_text(at: int) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec=spec) + "Z"
 
 
-#: What an amount rests on. Under one id it never changes; what else a row says may be corrected.
+#: What an amount rests on: under one id it never changes. The ledger notes its digest when rows are imported.
 TERMS = (
     *("provider", "meter", "sku", "stage", "region", "spot", "unit_price", "per", "currency"),
-    *("billing_increment", "rounding", "minimum_quantity", "request_limit", "effective_from", "effective_to"),
+    *("billing_increment", "rounding", "minimum_quantity", "effective_from"),
 )
 #: What to do about a price that changed.
 NEW_ID = "give the new price an id of its own, with effective_from the day on which it began"
@@ -242,7 +242,8 @@ def changed_terms(before: PriceRow, now: PriceRow, but: Collection[str] = ()) ->
     ``but``: terms that may be others.
     """
     was, told = before.as_json(), now.as_json()
-    changed = [name for name in TERMS if name not in but and getattr(before, name) != getattr(now, name)]
+    terms = [name for name in (*TERMS, "request_limit", "effective_to") if name not in but]
+    changed = [name for name in terms if getattr(before, name) != getattr(now, name)]
     return ", ".join(f"{name} is {_shown(told[name])} where it was {_shown(was[name])}" for name in changed)
 
 

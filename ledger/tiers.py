@@ -25,7 +25,7 @@ class Tier(StrEnum):
     SMALL = "small class"
     #: Whisper tiny and base: for drafts.
     TINY = "tiny class"
-    #: The largest model that its vendor sells.
+    #: Among the largest that its vendor sells for everybody's use.
     FRONTIER_CHAT = "frontier chat model"
     #: The middle of a vendor's models, or open weights from 30 billion parameters.
     MID_CHAT = "mid chat model"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
+from cli.context import HomeFlag, JsonFlag, note, print_json
 from cli.default_command import DefaultCommandGroup
 from cli.exits import Exit
 from core.errors import LISTED, summed_up
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
-    from accounting.price_history import PriceHistory
     from ledger.prices import PriceBook, PriceRow
 
 
@@ -90,9 +89,8 @@ def check_command(book: BookFlag = None, home: HomeFlag = None, json: JsonFlag =
         return _report_problems(list(error.problems), [], as_json=json)
     today = _today()
     compared, apart = _catalogue(found)
-    history = _history(home, found)
-    problems = [*check_book(found, today), *apart, *history.changed]
-    warnings = [*stale_rows(found, today), *ending_models(found, today), *history.missing]
+    problems = [*check_book(found, today), *apart, *_history(book, home, found)]
+    warnings = [*stale_rows(found, today), *ending_models(found, today)]
     if problems:
         return _report_problems(problems, warnings, as_json=json)
     if json:
@@ -141,7 +139,7 @@ def import_command(
         raise UsageError(
             f"{file} has no price rows", "write each under [[price]], or under a header of the fields' names"
         )
-    problems = [*check_book(after, _today()), *_history(home, after).changed]
+    problems = [*check_book(after, _today()), *_history(book, home, after)]
     if problems:
         return _report_problems(problems, [], as_json=json)
     if new:
@@ -159,14 +157,13 @@ def import_command(
 
 
 def _note_rows(target: Path, rows: Iterable[PriceRow], home: Path | None) -> None:
-    """Notes in the ledger what was imported into its own price file, so that ``segue ledger verify`` sees a change."""
+    """Notes in the ledger what was imported into the price file that it uses, so that a change of it is seen."""
     from cli.context import open_runtime
     from journals.log_ends import keep_price_rows
-    from ledger.price_files import PROJECT_FILE
     from ledger.price_history import terms_digest
 
     runtime = open_runtime({"home": home})
-    if target == runtime.settings.home / PROJECT_FILE:
+    if target == _project_file(None, home):
         keep_price_rows(runtime.store, {row.id: terms_digest(row) for row in rows})
 
 
@@ -183,15 +180,21 @@ def _project_file(given: Path | None, home: Path | None) -> Path:
     return given
 
 
-def _history(home: Path | None, book: PriceBook) -> PriceHistory:
-    """The book against what the store was priced with. A folder without a ledger is not made a store by looking."""
-    from accounting.closing import LEDGER
-    from accounting.price_history import PriceHistory, price_history
+def _history(given: Path | None, home: Path | None, book: PriceBook) -> list[str]:
+    """What of the book is not as the store used it or, in the file that the store uses, imported it.
 
-    runtime = open_runtime({"home": home})
-    if not (runtime.settings.home / LEDGER).is_dir():
-        return PriceHistory((), ())
-    return price_history(runtime.store, book)
+    A file that was named is compared with the store that was named, and with none where none was.
+    """
+    from accounting.verify_prices import price_problems
+    from cache.store import Store
+    from pipeline.runtime import load_settings
+
+    settings = load_settings({"home": home})
+    file = _project_file(given, home)
+    own = file == _project_file(None, home)
+    if not (own or home) or not (settings.home / "store.json").exists():
+        return []
+    return price_problems(Store.look(settings.home), book, file.name, own=own)
 
 
 def _catalogue(book: PriceBook) -> tuple[list[str], list[str]]:

@@ -175,7 +175,7 @@ per = "3600"
 currency = "USD"
 effective_from = "2026-01-01"
 observed_at = "2026-01-02"
-source_url = "https://example.com/prices"
+source_url = "https://acme.example/prices"
 confidence = "list"
 """
 

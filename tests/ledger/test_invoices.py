@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -58,8 +60,9 @@ AUDIO = {
     # 0.04 USD for 3600 s: 148.93824 / 3600 = 0.04137173333...; 80.016 / 3600 = 0.02222666666...;
     # 60.345 s as above: 2.4138 / 3600 = 0.0006705.
     ("groq", "whisper-large-v3-turbo"): (41_371_733, 22_226_667, 670_500),
-    # 0.0001 USD a second, started seconds, at least 15 s a request: 3724 s; 2001 s; 15 + 15 + 28 + 15 = 73 s.
-    ("aws", "transcribe-batch"): (372_400_000, 200_100_000, 7_300_000),
+    # 0.0001 USD a second, started seconds; no minimum since the row of 2026-09-22: 3724 s; 2001 s;
+    # 3 + 13 + 28 + 1 = 45 s.
+    ("aws", "transcribe-batch"): (372_400_000, 200_100_000, 4_500_000),
     # 0.016 USD for 60 s, started seconds: 3724 x 0.016 / 60 = 59.584 / 60 = 0.99306666...; 32.016 / 60 = 0.5336;
     # 3 + 13 + 28 + 1 = 45 s: 0.72 / 60 = 0.012.
     ("google", "speech-v2-standard"): (993_066_667, 533_600_000, 12_000_000),
@@ -96,34 +99,90 @@ CHARACTERS = {
 }
 
 
-def invoices(workload: Workload = JOB, book: PriceBook = BOOK) -> dict[tuple[str, str, Basis], Counterfactual]:
-    return {(one.provider, one.model, one.basis): one for one in charges(workload, book, AT)}
+#: The rows that were added on this day: what they add to the invoices, or change in them.
+LATER = instant("2026-11-28T12:00:00Z")
+AUDIO_LATER = {
+    # 0.00051 USD for 60 s: 3723.456 x 0.00051 / 60 = 1.89896256 / 60 = 0.031649376; 1.020204 / 60 = 0.0170034;
+    # 44.245 x 0.00051 / 60 = 0.02256495 / 60 = 0.0003760825, half a nano-unit, to the even 082.
+    ("cloudflare", "whisper-large-v3-turbo"): (31_649_376, 17_003_400, 376_082),
+    # 0.0001 USD a second, no steps: 0.3723456; 0.20004; 0.0044245.
+    ("openai", "gpt-4o-transcribe"): (372_345_600, 200_040_000, 4_424_500),
+    # 0.22 USD for 3600 s: 819.16032 / 3600 = 0.22754453333...; 440.088 / 3600 = 0.12224666666...;
+    # 9.7339 / 3600 = 0.00270386111...
+    ("elevenlabs", "scribe_v2"): (227_544_533, 122_246_667, 2_703_861),
+    # 0.10 USD for 3600 s: 372.3456 / 3600 = 0.10342933333...; 200.04 / 3600 = 0.05556666666...;
+    # 4.4245 / 3600 = 0.00122902777...
+    ("soniox", "stt-async-v5"): (103_429_333, 55_566_667, 1_229_028),
+    ("xai", "grok-voice-transcribe-2.0"): (103_429_333, 55_566_667, 1_229_028),
+    # 0.21 USD for 3600 s: 781.92576 / 3600 = 0.2172016; 420.084 / 3600 = 0.11669; 9.29145 / 3600 = 0.00258095833...
+    ("mistral", "voxtral-mini-transcribe-3-0"): (217_201_600, 116_690_000, 2_580_958),
+    # 0.24 USD for 3600 s: 893.62944 / 3600 = 0.2482304; 480.096 / 3600 = 0.13336; 10.6188 / 3600 = 0.00294966666...
+    ("mistral", "voxtral-small-transcribe-3-0"): (248_230_400, 133_360_000, 2_949_667),
+    # 0.003 USD for 60 s, as gpt-4o-mini-transcribe.
+    ("google", "gemini-3.5-transcribe"): (186_172_800, 100_020_000, 2_212_250),
+    # 1 USD for 3600 s: 1.03429333333...; 0.55566666666...; 0.01229027777...
+    ("azure", "speech-to-text-realtime"): (1_034_293_333, 555_666_667, 12_290_278),
+}
+TOKENS_LATER = {
+    ("openai", "gpt-5-nano"): 24_444_000,  # 0.123456 x 0.05 + 0.045678 x 0.40 = 0.0061728 + 0.0182712
+    ("openai", "gpt-6-luna"): 35_184_600,  # x 0.10 + x 0.50, as claude-haiku-5-5
+    ("openai", "gpt-6.1-terra"): 351_846_000,  # x 1 + x 5, as claude-haiku-4-5
+    ("openai", "gpt-6.1-sol"): 703_692_000,  # x 2 + x 10 = 0.246912 + 0.45678
+    ("anthropic", "claude-sonnet-5-5"): 703_692_000,
+    ("anthropic", "claude-opus-5-5"): 1_407_384_000,  # x 4 + x 20 = 0.493824 + 0.91356
+    ("google", "gemini-3.5-flash-lite"): 151_231_800,  # x 0.30 + x 2.50, as gemini-2.5-flash
+    ("google", "gemini-4-argon"): 703_692_000,
+}
+CHARACTERS_LATER = {("deepl", "api-pro"): Money(2_469_125_000, "USD")}  # 0.098765 x 25
 
 
-@pytest.mark.parametrize("api", AUDIO, ids="-".join)
-def test_transcription_invoices_are_as_by_hand(api: tuple[str, str]) -> None:
-    made = invoices()
+def invoices(
+    workload: Workload = JOB, book: PriceBook = BOOK, at: int = AT
+) -> dict[tuple[str, str, Basis], Counterfactual]:
+    return {(one.provider, one.model, one.basis): one for one in charges(workload, book, at)}
+
+
+def of_both_days(before: Iterable[tuple[str, str]], later: Collection[tuple[str, str]]) -> list[Any]:
+    """Each API with the days on which it has the amount written here."""
+    days = [(api, AT) for api in before] + [(api, LATER) for api in {*before, *later}]
+    return [pytest.param(api, at, id=f"{'-'.join(api)}-{'later' if at == LATER else 'first'}") for api, at in days]
+
+
+@pytest.mark.parametrize(("api", "at"), of_both_days(AUDIO, AUDIO_LATER))
+def test_transcription_invoices_are_as_by_hand(api: tuple[str, str], at: int) -> None:
+    made = invoices(at=at)
     bases = (Basis.WHOLE_FILE, Basis.SPEECH_ONLY, Basis.PER_SEGMENT)
-    assert tuple(made[(*api, basis)].amount for basis in bases) == tuple(Money(nano, "USD") for nano in AUDIO[api])
+    expected = ((AUDIO | AUDIO_LATER) if at == LATER else AUDIO)[api]
+    assert tuple(made[(*api, basis)].amount for basis in bases) == tuple(Money(nano, "USD") for nano in expected)
 
 
-@pytest.mark.parametrize("api", TOKENS, ids="-".join)
-def test_token_invoices_are_as_by_hand(api: tuple[str, str]) -> None:
-    one = invoices()[(*api, Basis.WHOLE_FILE)]
-    assert one.amount == Money(TOKENS[api], "USD")
+@pytest.mark.parametrize(("api", "at"), of_both_days(TOKENS, TOKENS_LATER))
+def test_token_invoices_are_as_by_hand(api: tuple[str, str], at: int) -> None:
+    one = invoices(at=at)[(*api, Basis.WHOLE_FILE)]
+    assert one.amount == Money(((TOKENS | TOKENS_LATER) if at == LATER else TOKENS)[api], "USD")
     assert one.usage == {"requests": 72, "input_tokens": 123_456, "output_tokens": 45_678}
     assert len(one.price_rows) == 2
 
 
-@pytest.mark.parametrize("api", CHARACTERS, ids="-".join)
-def test_character_invoices_are_as_by_hand(api: tuple[str, str]) -> None:
-    one = invoices()[(*api, Basis.WHOLE_FILE)]
-    assert (one.amount, one.usage["characters"]) == (CHARACTERS[api], 98_765)
+@pytest.mark.parametrize(("api", "at"), of_both_days(CHARACTERS, CHARACTERS_LATER))
+def test_character_invoices_are_as_by_hand(api: tuple[str, str], at: int) -> None:
+    one = invoices(at=at)[(*api, Basis.WHOLE_FILE)]
+    expected = ((CHARACTERS | CHARACTERS_LATER) if at == LATER else CHARACTERS)[api]
+    assert (one.amount, one.usage["characters"]) == (expected, 98_765)
+
+
+def test_an_announced_price_holds_from_its_day() -> None:
+    ends = instant("2026-12-01")
+    argon = ("google", "gemini-4-argon", Basis.WHOLE_FILE)
+    assert invoices(at=ends - 1)[argon].amount == Money(703_692_000, "USD")  # x 2 + x 10
+    assert invoices(at=ends)[argon].amount == Money(1_407_384_000, "USD")  # x 4 + x 20
 
 
 def test_every_api_of_the_shipped_book_has_its_invoice_by_hand() -> None:
-    made = {(provider, model) for provider, model, _ in invoices()}
-    assert made == AUDIO.keys() | TOKENS.keys() | CHARACTERS.keys()
+    first = AUDIO.keys() | TOKENS.keys() | CHARACTERS.keys()
+    assert {(provider, model) for provider, model, _ in invoices()} == first
+    later = AUDIO_LATER.keys() | TOKENS_LATER.keys() | CHARACTERS_LATER.keys()
+    assert {(provider, model) for provider, model, _ in invoices(at=LATER)} == first | later
     assert len(AUDIO) >= 5
     assert len(TOKENS) >= 5
     assert len(CHARACTERS) >= 3
@@ -156,10 +215,14 @@ def test_short_segments_are_dear_where_there_is_a_minimum() -> None:
 
 
 def test_a_clip_shorter_than_the_minimum_is_billed_as_the_minimum() -> None:
-    made = invoices(Workload(file_ms=4_000, speech_ms=2_500))
-    # 10 s x 0.04 / 3600 = 0.000111111...; 15 s x 0.0001 = 0.0015.
-    assert made[("groq", "whisper-large-v3-turbo", Basis.WHOLE_FILE)].amount == Money(111_111, "USD")
-    assert made[("aws", "transcribe-batch", Basis.SPEECH_ONLY)].amount == Money(1_500_000, "USD")
+    clip = Workload(file_ms=4_000, speech_ms=2_500)
+    aws = ("aws", "transcribe-batch", Basis.SPEECH_ONLY)
+    # 10 s x 0.04 / 3600 = 0.000111111...
+    assert invoices(clip)[("groq", "whisper-large-v3-turbo", Basis.WHOLE_FILE)].amount == Money(111_111, "USD")
+    # Until 2026-09-22 15 s x 0.0001 = 0.0015, from then on 3 started seconds x 0.0001 = 0.0003.
+    change = instant("2026-09-22")
+    assert invoices(clip, at=change - 1)[aws].amount == Money(1_500_000, "USD")
+    assert invoices(clip, at=change)[aws].amount == Money(300_000, "USD")
 
 
 def test_nothing_sent_is_nothing_billed() -> None:
@@ -337,5 +400,6 @@ def test_an_invoice_says_the_class_of_the_model_and_whether_it_could_still_be_bo
     assert before.amount == after.amount == Money(108_924_660, "USD")
     said = after.as_json()
     assert (said["tier"], said["retired_from"], said["retired"]) == ("mid chat model", "2026-08-16", True)
-    unrated = PriceBook(((replace(BOOK.rows[-1], id="x", tier=None, confidence=Confidence.SEEN),),))
+    nmt = next(row for row in BOOK.rows if row.sku == "translation-nmt")
+    unrated = PriceBook(((replace(nmt, tier=None, confidence=Confidence.SEEN),),))
     assert [one.remark for one in charges(JOB, unrated, AT)] == ["class unknown, price not verified"] * 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,10 +18,12 @@ from ledger.price_files import (
     instant,
     shipped_book,
 )
-from ledger.prices import Meter, PriceBook, PriceRow
+from ledger.prices import TERMS, Meter, PriceBook, PriceRow
 from ledger.tiers import PRICED_AHEAD, Tier
 from pipeline.stages import priced_names
 
+#: When the shipped rows were looked at last.
+LOOKED = max(row.observed_at for row in shipped_book().rows)
 T4 = replace(EARS, id="t4", meter=Meter.NODE_HOUR, sku="t4", stage="", per=1)
 
 
@@ -115,11 +118,20 @@ def test_a_models_end_is_not_its_prices_end() -> None:
 
 def test_the_shipped_rows_pass_the_gate() -> None:
     book = shipped_book()
-    assert check_book(book, TODAY) == []
+    assert check_book(book, LOOKED) == []
     assert all(row.source_url.startswith("https://") and row.effective_from > 0 for row in book.rows)
     assert len({row.id for row in book.rows}) == len(book.rows)
-    assert stale_rows(book, TODAY) == []
+    assert stale_rows(book, LOOKED) == []
     assert set(priced_names()) <= {row.stage for row in book.rows} <= {"", *priced_names(), *PRICED_AHEAD}
+
+
+def test_a_shipped_row_never_charges_anything_else_and_is_never_taken_out() -> None:
+    """`shipped_terms.txt` is only added to, by what this test prints; a line changes where an open price is ended."""
+    terms = (*TERMS, "request_limit", "effective_to")
+    kept = (Path(__file__).parent / "shipped_terms.txt").read_text(encoding="utf-8").splitlines()
+    told = [(row.id, row.as_json()) for row in shipped_book().rows]
+    lines = {" ".join([name, *(f"{term}={row[term]}" for term in terms if row[term])]) for name, row in told}
+    assert (sorted(set(kept) - lines), sorted(lines - set(kept))) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -144,7 +156,7 @@ def test_machines_are_priced_by_place_kind_and_day(
 
 def test_the_shipped_rows_agree_with_genai_prices() -> None:
     pytest.importorskip("genai_prices")
-    compared, apart = crosscheck(shipped_book(), NOW)
+    compared, apart = crosscheck(shipped_book(), instant(LOOKED.isoformat()))
     assert apart == []
     assert {"openai/whisper-1/2023-03", "groq/whisper-large-v3/2026-05", "openai/gpt-4o-mini/in/2024-07"} <= set(
         compared

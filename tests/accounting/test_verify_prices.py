@@ -1,4 +1,4 @@
-"""Price rows that were changed after a month was closed with them, or after a bill agreed under them."""
+"""What `prices check` and `prices import` refuse: rows that were changed after they priced a month or a bill."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from ledger_journals import Journals
 
 from accounting.bill import keep_reconciliation, reconcile
 from accounting.bill_file import read_bill
-from accounting.closing import LEDGER
 from accounting.fleet_ledger import PricingRules
 from accounting.months import close_month
-from accounting.price_history import price_history
+from accounting.verify_prices import price_problems
 from cache.store import Store
 from cli.money.prices import app
 from ledger.price_files import instant, toml_of
@@ -59,6 +58,10 @@ def closed(folder: Path, *rows: PriceRow) -> Store:
     return store
 
 
+def told(store: Store, *rows: PriceRow) -> list[str]:
+    return price_problems(store, PriceBook((rows,)), "prices.toml", own=True)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -68,60 +71,32 @@ def closed(folder: Path, *rows: PriceRow) -> Store:
         ({"billing_increment": Decimal(60)}, "billing_increment is 60 where it was 0"),
         ({"minimum_quantity": Decimal(60)}, "minimum_quantity is 60 where it was 0"),
         ({"rounding": Rounding.NEAREST}, "rounding is nearest where it was up"),
+        ({"request_limit": Decimal(60)}, "request_limit is 60 where it was 0"),
         ({"per": 10}, "per is 10 where it was 1"),
         ({"spot": True}, "spot is true where it was false"),
         ({"region": "eastus"}, "region is eastus where it was empty"),
-        ({"effective_from": instant("2026-10-11")}, "effective_from is 2026-10-11 where it was 2026-10-01"),
-        # The month's price is ended within the month.
-        ({"effective_to": instant("2026-10-31")}, "effective_to is 2026-10-31 where it was empty"),
+        (
+            {"unit_price": Decimal(4), "effective_from": instant("2026-10-11")},
+            "unit_price is 4 where it was 3.60, effective_from is 2026-10-11 where it was 2026-10-01",
+        ),
     ],
 )
 def test_a_row_that_priced_a_closed_month_never_charges_anything_else(
     tmp_path: Path, change: dict[str, object], said: str
 ) -> None:
     store = closed(tmp_path)
-    book = PriceBook(((replace(ROW, **change),),))  # type: ignore[arg-type]
-    found = price_history(store, book)
-    assert found.missing == ()
-    assert len(found.changed) == 1
-    assert found.changed[0] == (
-        f"azure/x/2026-10 was in the book of 2026-10: {said}; leave it as it was, and give the new price an id of its "
-        "own, with effective_from the day on which it began"
-    )
+    assert told(store, ROW) == []
+    assert told(store, replace(ROW, **change)) == [  # type: ignore[arg-type]
+        f"prices.toml: the row azure/x/2026-10 has been used, and {said}; leave it as it was, and give the new price "
+        "an id of its own, with effective_from the day on which it began; 2026-10 was closed with it"
+    ]
 
 
-def test_what_is_said_of_a_price_may_change_and_an_open_one_may_end_after_the_month(tmp_path: Path) -> None:
+def test_what_is_said_of_a_price_may_change(tmp_path: Path) -> None:
     store = closed(tmp_path)
     later = replace(ROW, effective_to=instant("2026-11-01"), note="as on our bill", confidence=Confidence.MEASURED)
     new = replace(ROW, id="azure/x/2026-11", unit_price=Decimal(4), effective_from=instant("2026-11-01"))
-    found = price_history(store, PriceBook(((later, replace(new, retired_from=instant("2027-01-01"))),)))
-    assert (found.changed, found.missing) == ((), ())
-    # An end that is set is a term like any other.
-    ended = closed(tmp_path / "second", later)
-    assert price_history(ended, PriceBook(((ROW,),))).changed != ()
-
-
-def test_a_row_that_priced_entries_and_is_gone_is_a_warning(tmp_path: Path) -> None:
-    unused = replace(ROW, id="azure/y/2026-10", sku="Standard_Y")
-    store = closed(tmp_path, ROW, unused)
-    found = price_history(store, PriceBook(()))
-    assert found.changed == ()
-    assert found.missing == ("azure/x/2026-10 priced 2026-10 and is in no book that was read",)
-
-
-def test_a_kept_book_that_is_another_one_is_told(tmp_path: Path) -> None:
-    store = closed(tmp_path)
-    (kept,) = [name for name in store.children((LEDGER,)) if name.startswith("book-")]
-    file = Path(store.home) / LEDGER / kept
-    data = file.read_bytes()
-    payload = store.read_document((LEDGER, kept))
-    assert payload is not None
-    file.unlink()
-    # As whoever forges it would: the file's own checksum is right again.
-    store.write_once((LEDGER, kept), payload.replace(b"3.60", b"9.60"))
-    assert file.read_bytes() != data
-    (line,) = price_history(store, PriceBook(((ROW,),))).changed
-    assert line.startswith("2026-10: the price book ")
+    assert told(store, later, replace(new, retired_from=instant("2027-01-01"))) == []
 
 
 def test_a_row_that_a_bill_agreed_under_never_charges_anything_else(tmp_path: Path) -> None:
@@ -129,11 +104,9 @@ def test_a_row_that_a_bill_agreed_under_never_charges_anything_else(tmp_path: Pa
     file = tmp_path / "bill.csv"
     file.write_text(BILL, encoding="utf-8")
     keep_reconciliation(store, reconcile(store, read_bill(file), PriceBook(((ROW,),)), RULES))
-    assert price_history(store, PriceBook(((ROW,),))).changed == ()
-    (line,) = price_history(store, PriceBook(((replace(ROW, unit_price=Decimal(4)),),))).changed
-    assert line.startswith(
-        "azure/x/2026-10 priced a machine of a reconciled bill at other terms; leave it as it was, and give"
-    )
+    assert told(store, ROW) == told(store) == []
+    (line,) = told(store, replace(ROW, unit_price=Decimal(4)))
+    assert line == "prices.toml: the row azure/x/2026-10 has other terms than a bill was reconciled with"
 
 
 def test_check_and_import_refuse_a_row_that_a_closed_month_was_priced_with_otherwise(
@@ -151,14 +124,21 @@ def test_check_and_import_refuse_a_row_that_a_closed_month_was_priced_with_other
     # Nothing of the project's says the row any more: it is refused all the same.
     code, said = run("import", changed)
     assert code == 3
-    assert "azure/x/2026-10 was in the book of 2026-10: unit_price is 3.61 where it was 3.60" in said
+    assert "the row azure/x/2026-10 has been used, and unit_price is 3.61 where it was 3.60; leave it as it was" in said
     assert not (home / "prices.toml").exists()
     (home / "prices.toml").write_text(changed.read_text(encoding="utf-8"), encoding="utf-8")
     code, said = run("check", "--json")
     assert (code, json.loads(said)["ok"], json.loads(said)["total"]) == (3, False, 1)
+    # Another file that says the row is held against the month as well.
+    assert run("check", "--book", changed)[0] == 3
     (home / "prices.toml").write_text(toml_of(ROW), encoding="utf-8")
     assert run("check")[0] == 0
     new = replace(ROW, id="azure/x/2026-11", unit_price=Decimal("3.61"), effective_from=instant("2026-11-01"))
     changed.write_text(toml_of(new), encoding="utf-8")
     assert run("import", changed)[0] == 0
     assert run("check")[0] == 0
+    # What was imported is known, though no month was closed with it.
+    own = home / "prices.toml"
+    own.write_text(own.read_text(encoding="utf-8").replace("3.61", "3.62"), encoding="utf-8")
+    code, said = run("check")
+    assert (code, "the row azure/x/2026-11 has other terms than when it was imported" in said) == (3, True)
