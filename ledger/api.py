@@ -13,7 +13,7 @@ from enum import StrEnum
 from core.errors import UsageError
 from core.money import Conversion, Money
 from ledger.api_terms import ApiCharge, bill_audio, bill_count
-from ledger.prices import Meter, PriceBook, PriceRow
+from ledger.prices import Meter, PriceBook, PriceRow, model_remark
 from ledger.sources import verified
 from ledger.tiers import Tier
 
@@ -99,9 +99,8 @@ class Counterfactual:
     @property
     def remark(self) -> str:
         """``large-v3 class, ends on 2027-02-26, price not verified``: what stands beside the amount."""
-        ends = f"{'ended' if self.retired else 'ends'} on {self.retired_from}" if self.retired_from else ""
-        said = (self.tier or "class unknown", ends, "" if self.verified else "price not verified")
-        return ", ".join(word for word in said if word)
+        doubt = "" if self.verified else ", price not verified"
+        return f"{model_remark(self.tier, self.retired_from, self.retired)}{doubt}"
 
     def converted(self, conversion: Conversion) -> Counterfactual:
         """The same charge in another currency, with the rate's day and source in the note. Raises CurrencyError."""

@@ -125,7 +125,7 @@ class _Reading:
             except (UsageError, ValueError) as error:
                 self.problems.append(f"{name}: {_said(error)}")
         stage = values.get("stage")
-        known = (*(self._stages or ()), *PRICED_AHEAD)
+        known = dict.fromkeys((*(self._stages or ()), *PRICED_AHEAD))
         if stage and self._stages is not None and stage not in known:
             self.problems.append(f"stage: '{stage}' is none of {', '.join(known)}")
         if self.problems:

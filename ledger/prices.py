@@ -162,6 +162,10 @@ class PriceRow:
         """``2027-01-14``; empty where no end is announced."""
         return "" if self.retired_from is None else instant_text(self.retired_from)[:10]
 
+    def model_remark(self, at: int) -> str:
+        """`model_remark` of an API's row at an instant; empty for a machine's."""
+        return model_remark(self.tier, self.retirement_day, self.retired(at)) if self.stage else ""
+
     def billed(self, quantity: Exact) -> Fraction:
         """What one request, or one machine session, of ``quantity`` is billed as: increments and the minimum applied.
 
@@ -216,6 +220,12 @@ class PriceRow:
             "note": self.note,
             "waiver": self.waiver,
         }
+
+
+def model_remark(tier: Tier | None, retirement_day: str, retired: bool) -> str:
+    """``large-v3 class, ends on 2027-02-26``: what has to be said beside a model's price."""
+    ends = f"{'ended' if retired else 'ends'} on {retirement_day}" if retirement_day else ""
+    return ", ".join(word for word in (tier or "class unknown", ends) if word)
 
 
 def instant_text(at: int) -> str:

@@ -239,7 +239,8 @@ def _api_price(
     if not name:
         raise UsageError(f"the API's price for {given.stage} is not known", "give --api PROVIDER/MODEL or --api-price")
     share = _numbers(given.output_share, "--output-share")[0] if given.output_share else None
-    quote = api_quote(book, name, unit, time.time_ns() // 1_000_000, share)
+    now = time.time_ns() // 1_000_000
+    quote = api_quote(book, name, unit, now, share)
     if quote.currency != currency:
         raise UsageError(
             f"{name} is priced in {quote.currency}", f"add --currency {quote.currency}, and GPU prices in it"
@@ -247,7 +248,7 @@ def _api_price(
     seen = max(row.observed_at for row in quote.rows)
     least = max((row.minimum_quantity for row in quote.rows), default=0)
     billed = f", at least {least} a request" if least else ""
-    return quote.price, f"{name}, price book, seen {seen}{billed}"
+    return quote.price, f"{name}, {quote.rows[0].model_remark(now)}, price book, seen {seen}{billed}"
 
 
 def _gpu_prices(

@@ -230,11 +230,9 @@ def _line(row: PriceRow) -> str:
     unit = row.meter.value.replace("_", " ")
     price = f"{row.unit_price} {row.currency} per {unit if row.per == 1 else f'{row.per} {unit}s'}"
     where = " ".join(part for part in (row.region, "spot" if row.spot else "") if part)
-    trust = "" if verified(row) else ", not verified"
-    trust = ", measured" if not trust and row.confidence.value == "measured" else trust
-    tier = f", {row.tier}" if row.tier else ""
-    ends = f", {'ended' if row.retired(_now()) else 'ends'} {row.retirement_day}" if row.retirement_day else ""
-    return f"{f'{row.provider} {row.sku}':<34}{price:<42}{where:<18}seen {row.observed_at}{trust}{tier}{ends}"
+    trust = "not verified" if not verified(row) else "measured" if row.confidence.value == "measured" else ""
+    said = ", ".join(word for word in (f"seen {row.observed_at}", trust, row.model_remark(_now())) if word)
+    return f"{f'{row.provider} {row.sku}':<34}{price:<42}{where:<18}{said}"
 
 
 def _now() -> int:

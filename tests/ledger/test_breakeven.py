@@ -300,7 +300,7 @@ def test_the_command_prints_json_whose_numbers_are_text(tmp_path: Path) -> None:
 
 def test_the_command_reads_prices_from_the_book() -> None:
     text = run("--api", "openai/whisper-1", "--node", "azure/Standard_NC4as_T4_v3")
-    assert "0.36 USD for one audio hour (openai/whisper-1, price book, seen" in text
+    assert "0.36 USD for one audio hour (openai/whisper-1, large-v2 class, end" in text
     assert "0.149 spot" in text
 
 

@@ -155,7 +155,7 @@ def test_a_shipped_price_cannot_be_another_in_the_projects_file(
 def test_the_list_and_the_check_say_which_models_have_ended(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     book = tmp_path / "prices.toml"
     book.write_text(ROW + 'tier = "small class"\nretired_from = "2026-06-01"\n', encoding="utf-8")
-    assert "small class, ended 2026-06-01" in run(capsys, "list", "acme", "--book", book)[1]
+    assert "small class, ended on 2026-06-01" in run(capsys, "list", "acme", "--book", book)[1]
     code, said = run(capsys, "check", "--book", book, "--json")
     assert code == 0
     assert "acme/ears ended on 2026-06-01; work from then on is not compared with it" in json.loads(said)["warnings"]
