@@ -79,7 +79,9 @@ def show_command(
     *,
     prices: PriceFlags,
     against: AgainstFlag = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Print the entries as CSV.")] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Print the entries as CSV: UTC times and decimal amounts first.")
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write a job's ledger as one page.", show_default=False),

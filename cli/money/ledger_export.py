@@ -1,20 +1,27 @@
-"""The ledger for programs: CSV of entries, JSON of a period."""
+"""The ledger outside: CSV of entries for people and programs, JSON of a period for programs."""
 
 from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from msgspec import to_builtins
 
 from accounting.fleet_ledger import FleetLedger
+from accounting.periods import instant_text
+from core.money import Money
 from ledger.entries import LedgerEntry, Unpriced
 from ledger.totals import Sum
 
-#: Columns of the CSV; an amount that nobody can price is an empty cell, never 0.
+#: Columns of the CSV: first what people read, then the fields of `--json`. An amount that nobody can price is an empty
+#: cell, never 0.
 COLUMNS = (
+    "from_utc",
+    "until_utc",
+    "cost",
     "id",
     "session",
     "attempt",
@@ -39,11 +46,31 @@ COLUMNS = (
 
 
 def print_csv(entries: Iterable[LedgerEntry], unpriced: Iterable[Unpriced]) -> None:
-    """Entries, then usage without a price; amounts are integer nano-units, times ms since the epoch."""
+    """Entries, then usage without a price.
+
+    ``cost`` is a decimal amount of the entry's currency and exact, ``amount`` the same in integer nano-units;
+    ``from_utc`` and ``until_utc`` are ISO 8601, ``start`` and ``end`` the same in ms since the epoch.
+    """
     writer = csv.DictWriter(sys.stdout, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: safe_cell(value) for name, value in entry.as_json().items()} for entry in entries)
-    writer.writerows({name: safe_cell(value) for name, value in one.as_json().items()} for one in unpriced)
+    lines: Iterable[LedgerEntry | Unpriced] = chain(entries, unpriced)
+    writer.writerows({**_for_people(one), **_cells(one.as_json())} for one in lines)
+
+
+def _for_people(one: LedgerEntry | Unpriced) -> dict[str, str]:
+    found = {"from_utc": utc_text(one.start), "until_utc": utc_text(one.end)}
+    if isinstance(one, LedgerEntry):
+        found["cost"] = Money(one.nano, one.currency).amount()
+    return found
+
+
+def _cells(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: safe_cell(value) for name, value in fields.items()}
+
+
+def utc_text(at: int) -> str:
+    """``2026-11-28T08:14:53.404Z``, of ms since the epoch."""
+    return instant_text(at).replace("+00:00", "Z")
 
 
 def safe_cell(value: Any) -> Any:
