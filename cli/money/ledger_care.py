@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from accounting.months import Replay
     from accounting.verify import PricesNow
     from ledger.entries import LedgerEntry
-    from pipeline.runtime import Settings
+    from pipeline.runtime import Runtime, Settings
 
 MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="A month, UTC, such as 2026-10.")]
 _SHOW_AT_MOST = 50
@@ -150,24 +150,57 @@ def close_command(
 def replay_command(
     month: MonthArgument,
     prices: PriceFlags,
+    what_if: Annotated[
+        bool,
+        typer.Option("--what-if", help="Show the month beside the same month at another price of its machines."),
+    ] = False,
     home: HomeFlag = None,
     json: JsonFlag = False,
 ) -> int:
     """Price a closed month again: under its own price book, which must give the same bytes, or under another.
 
-    Another book is meant with --price-file or --node-rate; then the two totals are shown beside each other.
+    Another book is meant with --price-file or --node-rate; then the two totals are shown beside each other. Machines
+    that said their price keep it. With --what-if they do not: each machine costs what --node-rate says, or what
+    --price-file says of it on demand; with neither, spot machines cost what they do on demand. The month need not be
+    closed then, and what it cost that machines were taken away is shown as well.
     """
     from accounting.months import replay_month
+    from ledger.billing import OWN_PRICE
 
     runtime = open_runtime({"home": home})
+    if what_if:
+        return _show_what_if(runtime, month, prices, json=json)
     own = prices.unsaid
     book, rules = (None, None) if own else rules_of(runtime, prices)
     found = replay_month(runtime.store, month, book, rules)
+    kept = {entry.session for entry in found.entries if entry.price_row.partition("#")[0] == OWN_PRICE}
+    if kept and not own:
+        note(f"{len(kept)} machines said what they cost, and keep that price; --what-if prices them anew")
     if json:
         print_json(_replay_json(found, own=own))
     else:
         _print_replay(found, own=own)
     return Exit.INCOMPLETE if own and not found.same else Exit.DONE
+
+
+def _show_what_if(runtime: Runtime, month: str, prices: PriceFlags, *, json: bool) -> int:
+    from accounting.what_if import SupposedPrice, what_if
+    from cli.money.ledger_what_if import print_what_if, what_if_json
+
+    book, rules = rules_of(runtime, PriceFlags())
+    other, _ = rules_of(runtime, prices)
+    supposed = SupposedPrice(other, prices.node_rate, everywhere=prices.price_file is not None)
+    found = what_if(runtime.store, month, book, rules, supposed)
+    if json:
+        print_json(what_if_json(found))
+        return Exit.DONE
+    words = "its spot machines had been on demand"
+    if prices.price_file is not None:
+        words = f"its machines had cost what {prices.price_file} says on demand"
+    if prices.node_rate:
+        words = f"each machine had cost {prices.node_rate} an hour"
+    print_what_if(found, words)
+    return Exit.DONE
 
 
 def _replay_json(found: Replay, *, own: bool) -> dict[str, object]:

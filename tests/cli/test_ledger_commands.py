@@ -225,6 +225,23 @@ def test_a_month_is_closed_and_priced_again(segue: Segue) -> None:
     assert segue("ledger", "close", "June").code == 2
 
 
+def test_replay_shows_a_month_at_another_price_beside_what_was_paid(kept: tuple[Segue, str]) -> None:
+    segue, _ = kept
+    month = time.strftime("%Y-%m", time.gmtime())
+    found = segue("ledger", "replay", month, "--what-if", "--node-rate", "0.90 USD", "--json").json
+    paid, other = found["paid"]["total"]["USD"], found["what_if"]["total"]["USD"]
+    # Paid at 0.30: three times as much, but for the rounding of each of a machine's lines.
+    assert abs(other - 3 * paid) <= 3
+    assert found["difference"]["total"]["USD"] == other - paid
+    assert sum(each.get("USD", 0) for each in found["difference"]["by_bucket"].values()) == other - paid
+    said = segue("ledger", "replay", month, "--what-if", "--node-rate", "0.90 USD").stdout
+    assert f"{month} (not closed, as it stands now), what if each machine had cost 0.90 USD an hour" in said
+    for words in ("difference", "total", "preemption cost", "the price saved", "against machines that stay"):
+        assert words in said
+    strange = segue("ledger", "replay", month, "--what-if", "--node-rate", "0.90 EUR")
+    assert (strange.code, "say the price in the currency that was paid" in strange.stderr) == (2, True)
+
+
 def test_a_bill_that_cannot_be_read_is_one_line(segue: Segue, tmp_path: Path) -> None:
     done = segue("ledger", "reconcile", tmp_path / "none.csv")
     assert done.code == 2
