@@ -57,11 +57,11 @@ def _flaws(row: PriceRow, today: date | None) -> list[str]:
 
 
 def _disagreements(layer: tuple[PriceRow, ...]) -> list[str]:
-    """A model has one class and one end, whatever is counted and whichever price holds."""
-    by_model: dict[tuple[str, str, str], PriceRow] = {}
+    """A model has one class and, in a region, one end, whatever is counted and whichever price holds."""
+    by_model: dict[tuple[str, str, str, str], PriceRow] = {}
     problems: list[str] = []
     for row in layer:
-        first = by_model.setdefault((row.provider, row.sku, row.stage), row)
+        first = by_model.setdefault((row.provider, row.sku, row.stage, row.region), row)
         if row.tier != first.tier:
             problems.append(f"{first.id} and {row.id} are of one model, and of two tiers")
         if row.retired_from != first.retired_from:

@@ -16,6 +16,7 @@ from accounting.bill_file import read_bill
 from accounting.fleet_ledger import PricingRules
 from accounting.months import close_month
 from accounting.verify_prices import price_problems
+from cache.envelope import encode_document
 from cache.store import Store
 from cli.money.prices import app
 from ledger.price_files import instant, toml_of
@@ -97,6 +98,15 @@ def test_what_is_said_of_a_price_may_change(tmp_path: Path) -> None:
     later = replace(ROW, effective_to=instant("2026-11-01"), note="as on our bill", confidence=Confidence.MEASURED)
     new = replace(ROW, id="azure/x/2026-11", unit_price=Decimal(4), effective_from=instant("2026-11-01"))
     assert told(store, later, replace(new, retired_from=instant("2027-01-01"))) == []
+
+
+def test_a_kept_book_that_was_rewritten_and_sealed_anew_is_told(tmp_path: Path) -> None:
+    store = closed(tmp_path)
+    (name,) = [name for name in store.children(("ledger",)) if name.startswith("book-")]
+    data = store.read_document(("ledger", name)) or b""
+    (tmp_path / "ledger" / name).write_bytes(encode_document(("ledger", name), data.replace(b"3.60", b"9.60")))
+    # The book of today is changed in the same way, so that the two agree.
+    assert told(store, replace(ROW, unit_price=Decimal("9.60"))) == [f"ledger/{name}: its rows have another digest"]
 
 
 def test_a_row_that_a_bill_agreed_under_never_charges_anything_else(tmp_path: Path) -> None:
