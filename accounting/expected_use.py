@@ -7,14 +7,15 @@ until more has run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from fractions import Fraction
 
+from accounting.fleet_ledger import AudioPlace
 from accounting.month_use import MonthUse
-from accounting.periods import month_text
+from accounting.periods import month_of, month_text
 from core.errors import UsageError
 from journals.facts import AttemptStarted
 from ledger.entries import Period
@@ -107,18 +108,27 @@ def carried(use: MonthUse, expected: str, first: int, now: int, audio_ms: Callab
     return Carried(part, f"a forecast from {days:,.0f} days: about {float(whole):,.1f} useful hours in {name}")
 
 
-def audio_of(
-    month: Period, started: list[AttemptStarted], made_by: Mapping[str, str], languages: Mapping[str, str]
-) -> int:
-    """Audio that a month's jobs were given to work on, in ms, each job's counted once however many stages and languages
-    it went through. ``languages``: of units that have one."""
-    found: dict[str, dict[tuple[str, str], int]] = {}
+def audio_places(
+    started: Iterable[AttemptStarted], made_by: Mapping[str, str], languages: Mapping[str, str]
+) -> dict[AudioPlace, int]:
+    """Audio of the units that these attempts of real engines finished, in ms. ``languages``: of units that have one."""
+    found: dict[AudioPlace, int] = {}
     for attempt in started:
-        if not month.start <= attempt.at < month.end:
+        if attempt.fake:
             continue
+        month = month_of(attempt.at).start
         for unit in attempt.units:
             if made_by.get(unit.key) == attempt.attempt:
-                places = found.setdefault(unit.job, {})
-                place = attempt.stage, languages.get(unit.key, "")
-                places[place] = places.get(place, 0) + unit.audio_ms
-    return sum(max(places.values()) for places in found.values())
+                place = month, unit.job, attempt.stage, languages.get(unit.key, "")
+                found[place] = found.get(place, 0) + unit.audio_ms
+    return found
+
+
+def audio_in(month: Period, places: Mapping[AudioPlace, int]) -> int:
+    """Audio that a month's jobs were given to work on, in ms, each job's counted once however many stages and languages
+    it went through."""
+    found: dict[str, int] = {}
+    for (start, job, _, _), ms in places.items():
+        if start == month.start:
+            found[job] = max(found.get(job, 0), ms)
+    return sum(found.values())

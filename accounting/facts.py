@@ -6,34 +6,26 @@ they hold opaque ids only, and stay.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from accounting.typed_facts import JOURNAL, NodeJournal, Process, read_node, read_processes
-from cache.names import JOBS
-from cache.store import Store
-from core.errors import StoreError
-from jobs.submissions import filed_orders, wanted_of
-from journals.attempts import FOLDER as ATTEMPTS
-from journals.demand import read_demand
-from journals.facts import (
-    AttemptEnded,
-    AttemptStarted,
-    DemandInterval,
-    Fact,
-    SessionOpened,
-    believable_counts,
-    parse_instant,
+from accounting.job_demand import (
+    Span,
+    WriterLife,
+    demand_journals,
+    owner_and_labels,
+    planned_keys,
+    spans_of,
 )
-from journals.lines import DemandLine, JobEndedLine
-from journals.log_ends import COORDINATOR, DEMAND
+from accounting.provenance import first_whole, read_records, whole_attempts
+from accounting.typed_facts import JOURNAL, NodeJournal, Process, read_node, read_processes
+from cache.store import Store
+from journals.attempts import FOLDER as ATTEMPTS
+from journals.facts import DemandInterval, Fact, SessionOpened
+from journals.lines import DemandLine
 from journals.node_session import FOLDER as NODES
-from pipeline.job_summary import summary_of
 from pipeline.jobs import JobFolder, list_jobs
-
-#: A run that noted no end needs nothing any more so long after its last sign of life.
-_SILENT_MS = 10_000
 
 
 @dataclass(frozen=True)
@@ -64,6 +56,8 @@ class LedgerFacts:
     embedded: Mapping[str, tuple[str, ...]]
     #: Owner and labels by job; jobs whose folder is gone are not there.
     owners: Mapping[str, JobOwner]
+    #: Language of a unit by its key, where its attempts say one.
+    languages: Mapping[str, str] = field(default_factory=dict)
     #: What is wrong with the journals, one line each.
     errors: tuple[str, ...] = ()
     #: How many facts each journal had, by its path below home: what a closing rests on.
@@ -129,18 +123,20 @@ class FactReader:
             node = self.node(session)
             facts += node.facts
             heads.update(node.heads)
-        made_by, made_at, used = self._records(processes)
+        records = read_records(self.store, processes, self._used_of)
+        makers = first_whole(whole_attempts(processes, self.owners), records.missing)
         return LedgerFacts(
             facts=tuple(facts),
             demand=(
                 *(interval for job in sorted(self.demand) for interval in self.demand[job]),
                 *self._purged(processes),
             ),
-            made_by=made_by,
-            made_at=made_at,
-            used=used,
+            made_by={**records.made_by, **{key: attempt for key, (_, attempt) in makers.items()}},
+            made_at=records.made_at,
+            used=records.used,
             embedded={session: jobs for session, jobs in self.embedded.items() if session in chosen},
             owners=self.owners,
+            languages=self._languages,
             errors=tuple(sorted(set(self._errors))),
             heads=heads,
         )
@@ -156,67 +152,15 @@ class FactReader:
         for job in sorted(found):
             yield DemandInterval(job, "", {}, 0, 0, frozenset(), found[job])
 
-    # -- records ---------------------------------------------------------------------------------------------
-
-    def _records(
-        self, processes: Iterable[Process]
-    ) -> tuple[dict[str, str], dict[str, int], dict[str, Mapping[str, int]]]:
-        made_by: dict[str, str] = {}
-        made_at: dict[str, int] = {}
-        used: dict[str, Mapping[str, int]] = {}
-        gone: dict[str, list[AttemptStarted]] = {}
-        ended = {fact.attempt: fact for each in processes for fact in each.facts if isinstance(fact, AttemptEnded)}
-        for attempt in (attempt for each in processes for attempt in each.started):
-            for unit in attempt.units:
-                if unit.key in made_by:
-                    continue
-                record = self.store.get(unit.key)
-                if record is None:
-                    gone.setdefault(unit.key, []).append(attempt)
-                    continue
-                said = record.provenance
-                maker = str(said.get("attempt", ""))
-                # The same text once, where there is one.
-                made_by[unit.key] = attempt.attempt if maker == attempt.attempt else maker
-                if "at" in said:
-                    made_at[unit.key] = parse_instant(str(said["at"]))
-                if unit.key in self._used_of:
-                    used[unit.key] = believable_counts(said)
-        for key, attempts in gone.items():
-            maker = self._purged_maker(attempts, ended, key)
-            if maker:
-                made_by[key] = maker
-        return made_by, made_at, used
-
-    def _purged_maker(self, attempts: list[AttemptStarted], ended: Mapping[str, AttemptEnded], key: str) -> str:
-        """Whoever made a record that an owner's purge took: the first attempt that came back with all it was given.
-
-        Only for jobs whose folder is gone: where it is there, a missing record is a unit that failed or was lost.
-        """
-        whole = [
-            (end.at, attempt.attempt)
-            for attempt in attempts
-            if (end := ended.get(attempt.attempt)) is not None
-            and end.yielded >= len(attempt.units)
-            and any(unit.key == key and unit.job and unit.job not in self.owners for unit in attempt.units)
-        ]
-        return min(whole)[1] if whole else ""
-
     # -- jobs ------------------------------------------------------------------------------------------------
 
     def _read_jobs(self) -> None:
         found: dict[str, set[str]] = {}
         for folder in list_jobs(self.store):
             job = folder.job_id
-            try:
-                planned = folder.read_owner()
-                orders = wanted_of(filed_orders(self.store, job))
-            except StoreError as error:
-                self._errors.append(f"job {job}: {error.message}")
-                planned, orders = None, None
-            owner = planned if planned is not None else (orders.submissions[0].owner if orders else "")
-            whose = self.owners[job] = JobOwner(owner, orders.labels if orders else {})
-            journals = dict(self._want_journals(job))
+            owner, labels = owner_and_labels(self.store, folder, self._errors)
+            whose = self.owners[job] = JobOwner(owner, labels)
+            journals = dict(demand_journals(self.store, job, self._errors))
             for writer in journals:
                 own = self._by_name.get(writer)
                 if (own is not None and own.session == writer) or self.node(writer).opening is not None:
@@ -228,25 +172,10 @@ class FactReader:
                 jobs.update(unit.job for attempt in process.started for unit in attempt.units if unit.job)
         self.embedded = {session: tuple(sorted(jobs)) for session, jobs in found.items()}
 
-    def _want_journals(self, job: str) -> Iterator[tuple[str, Sequence[DemandLine]]]:
-        """What each writer says. One coordinator goes on where another was killed: together they are one writer."""
-        coordinators: list[DemandLine] = []
-        for name in self.store.children((JOBS, job)):
-            if not (name.startswith(DEMAND) and name.endswith(JOURNAL)):
-                continue
-            writer = name.removeprefix(DEMAND).removesuffix(JOURNAL)
-            lines = read_demand(self.store, job, name, self._errors)
-            if writer.endswith(COORDINATOR):
-                coordinators += lines
-            else:
-                yield writer, lines
-        if coordinators:
-            yield COORDINATOR, sorted(coordinators, key=lambda line: line.at)
-
     def _job_demand(
         self, folder: JobFolder, whose: JobOwner, journals: Mapping[str, Iterable[DemandLine]]
     ) -> Iterator[DemandInterval]:
-        spans: list[tuple[int, int | None, frozenset[str]]] = []
+        spans: list[Span] = []
         died: set[int] = set()
         for writer, lines in journals.items():
             found = list(self._spans(writer, lines))
@@ -257,44 +186,24 @@ class FactReader:
         self.resumed[folder.job_id] = tuple(now for before, now in pairwise(starts) if before in died)
         known = frozenset[str]().union(*(keys for _, _, keys in spans))
         if spans and any(not keys for _, _, keys in spans):
-            known |= self._planned_keys(folder)
+            known |= planned_keys(folder, self._errors)
         languages = {key: self._languages[key] for key in known if key in self._languages}
         for start, until, _ in sorted(spans, key=lambda span: (span[0], span[1] is None, span[1] or 0)):
             yield DemandInterval(folder.job_id, whose.owner, whose.labels, start, until, known, languages)
 
-    def _spans(self, writer: str, lines: Iterable[DemandLine]) -> Iterator[tuple[int, int | None, frozenset[str]]]:
-        """When the job wanted its units, as one writer says; what it never ended ends with its machine."""
-        since: int | None = None
-        for line in lines:
-            at = parse_instant(line.at)
-            if isinstance(line, JobEndedLine):
-                yield at if since is None else since, at, frozenset(line.keys)
-                since = None
-            elif since is None:
-                since = at
-        if since is None:
-            return
-        node = self.node(writer)
-        own = self._by_name.get(writer)
-        last = max(node.last, own.last if own else 0)
-        if not last:
-            # A coordinator's: the job is wanted until it is ended.
-            yield since, None, frozenset()
-            return
-        yield since, node.closed if node.closed is not None else max(last, since) + _SILENT_MS, frozenset()
+    def _spans(self, writer: str, lines: Iterable[DemandLine]) -> Iterator[Span]:
+        """When the job needed its units, as one writer says; what it never ended ends with its machine."""
+        for since, until, keys in spans_of(lines):
+            yield since, until if until is not None else self._life(writer).until(since), keys
+
+    def _life(self, writer: str) -> WriterLife:
+        node, own = self.node(writer), self._by_name.get(writer)
+        return WriterLife(max(node.last, own.last if own else 0), node.closed)
 
     def _died(self, writer: str) -> bool:
         """Whether a run ended without a word: whoever was stopped, by a person or a budget, closes its session."""
-        node, own = self.node(writer), self._by_name.get(writer)
-        return bool(node.last or (own and own.last)) and node.closed is None
-
-    def _planned_keys(self, folder: JobFolder) -> frozenset[str]:
-        try:
-            plan = folder.read_plan_data()
-            return frozenset(summary_of(folder, plan, folder.failures()).keys) if plan else frozenset()
-        except StoreError as error:
-            self._errors.append(f"job {folder.job_id}: {error.message}")
-            return frozenset()
+        life = self._life(writer)
+        return bool(life.last) and life.closed is None
 
 
 def openings(facts: Iterable[Fact]) -> dict[str, SessionOpened]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 
 from accounting.charge import Charging, Weights
-from accounting.facts import LedgerFacts
+from accounting.facts import JobOwner, LedgerFacts
+from accounting.in_progress import UnderWay, under_way_of
 from accounting.report import Finality
 from journals.node_session import BEAT_SECONDS
 from ledger.activity import Provenance
@@ -14,7 +16,7 @@ from ledger.demand import Demand
 from ledger.entries import LedgerEntry, Period, Residual, Unpriced
 from ledger.fold import FoldRules, Ledger, fold_with
 from ledger.prices import PriceBook
-from ledger.totals import Dimension, LedgerTotals, Sum
+from ledger.totals import Dimension, LedgerTotals, Sum, UnpricedTotals
 
 #: Name under which all labels of a job are one.
 _ALL_LABELS = "*"
@@ -37,42 +39,114 @@ class PricingRules:
 
 
 @dataclass(frozen=True)
-class FleetLedger:
-    """What was spent on every machine, in a period or ever; charged to jobs where a job caused it."""
+class FleetLines:
+    """The books line by line."""
 
     #: Entries after charging, by session, start, attempt and id.
     entries: tuple[LedgerEntry, ...]
-    #: Sums of the entries.
-    totals: LedgerTotals
     #: Usage without a price, after charging.
     unpriced: tuple[Unpriced, ...]
-    #: Billed time that no life accounts for.
-    residuals: tuple[Residual, ...]
     #: The books before charging.
     folded: Ledger
     #: What they were made from.
     facts: LedgerFacts
+
+
+@dataclass(frozen=True)
+class PeriodSums:
+    """Sums of a period, of what has a price and of what has none."""
+
+    #: Sums of the entries.
+    totals: LedgerTotals
+    #: Sums of the usage without a price.
+    unpriced: UnpricedTotals
+
+
+#: A month's first instant, job, stage and language: what audio is counted by.
+AudioPlace = tuple[int, str, str, str]
+
+
+@dataclass(frozen=True)
+class FleetLedger:
+    """What was spent on every machine, in a period or ever; charged to jobs where a job caused it.
+
+    Sums are there at once. Lines (`entries`, `unpriced`, `folded`, `facts`) are read and folded when they are first
+    asked for, where the sums were kept.
+    """
+
+    #: The lines; called more than once, it gives the same.
+    lines: Callable[[], FleetLines]
+    #: Sums of the entries.
+    totals: LedgerTotals
+    #: Sums of the usage without a price.
+    unpriced_totals: UnpricedTotals
+    #: Billed time that no life accounts for.
+    residuals: tuple[Residual, ...]
+    #: Owner and labels by job; jobs whose folder is gone are not there.
+    owners: Mapping[str, JobOwner]
+    #: Jobs of each embedded run, by its session.
+    embedded: Mapping[str, tuple[str, ...]]
+    #: What had not ended when the books were asked for; None where everything had.
+    under_way: UnderWay | None
+    #: When the first machine of all began; 0 without any.
+    began: int
     #: The period; None for everything.
     period: Period | None
+    #: Sums of each month that it touches, or of the part of it, by the month's first instant; None where they have to
+    #: be made from the lines.
+    by_month: Mapping[int, PeriodSums] | None = None
+    #: Audio of finished units of real engines, in ms; None where it has to be counted from the lines.
+    audio: Mapping[AudioPlace, int] | None = None
     #: What is wrong with the facts, one line each.
     errors: tuple[str, ...] = ()
     #: Differences of closed months that were entered here; among the entries.
     late: tuple[LedgerEntry, ...] = ()
     #: How final they are.
     standing: Finality = Finality.PROVISIONAL
-    #: Labels by job.
-    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     #: The price book that they were folded with.
     book: PriceBook = field(default_factory=lambda: PriceBook(()))
     #: And the rules.
     rules: PricingRules = field(default_factory=PricingRules)
 
+    @property
+    def entries(self) -> tuple[LedgerEntry, ...]:
+        """Entries after charging, by session, start, attempt and id."""
+        return self.lines().entries
+
+    @property
+    def unpriced(self) -> tuple[Unpriced, ...]:
+        """Usage without a price, after charging."""
+        return self.lines().unpriced
+
+    @property
+    def folded(self) -> Ledger:
+        """The books before charging."""
+        return self.lines().folded
+
+    @property
+    def facts(self) -> LedgerFacts:
+        """What they were made from."""
+        return self.lines().facts
+
+    @cached_property
+    def labels(self) -> Mapping[str, Mapping[str, str]]:
+        """Labels by job."""
+        return {job: whose.labels for job, whose in self.owners.items()}
+
     def adding(self, entries: Iterable[LedgerEntry], unpriced: Iterable[Unpriced] = ()) -> FleetLedger:
         """These books with more entries and usage."""
-        more = tuple(entries)
-        totals = LedgerTotals.of(more)
+        more, without = tuple(entries), tuple(unpriced)
+        totals, unpriced_totals = LedgerTotals.of(more), UnpricedTotals.of(without)
         totals.merge(self.totals)
-        return replace(self, entries=(*self.entries, *more), totals=totals, unpriced=(*self.unpriced, *unpriced))
+        unpriced_totals.merge(self.unpriced_totals)
+        lines = self.lines
+
+        @cache
+        def longer() -> FleetLines:
+            found = lines()
+            return replace(found, entries=(*found.entries, *more), unpriced=(*found.unpriced, *without))
+
+        return replace(self, lines=longer, totals=totals, unpriced_totals=unpriced_totals)
 
     def by(self, dimension: Dimension, *, fake: bool | None = None) -> dict[str, dict[str, Sum]]:
         """Value -> currency -> sum; what no job caused is under ``""``."""
@@ -94,6 +168,30 @@ class FleetLedger:
 
 def fold_facts(facts: LedgerFacts, book: PriceBook, rules: PricingRules, period: Period | None = None) -> FleetLedger:
     """The books over these facts. Pure."""
+    return ledger_of(fold_lines(facts, book, rules, period), book, rules, period)
+
+
+def ledger_of(lines: FleetLines, book: PriceBook, rules: PricingRules, period: Period | None) -> FleetLedger:
+    """The books that these lines are."""
+    folded, facts = lines.folded, lines.facts
+    return FleetLedger(
+        lines=lambda: lines,
+        totals=LedgerTotals.of(lines.entries),
+        unpriced_totals=UnpricedTotals.of(lines.unpriced),
+        residuals=folded.residuals,
+        owners=facts.owners,
+        embedded=facts.embedded,
+        under_way=under_way_of(lines.entries, lines.unpriced, folded.under_way),
+        began=min((bill.start for bill in folded.bills), default=0),
+        period=period,
+        errors=tuple(sorted({*folded.errors, *facts.errors})),
+        book=book,
+        rules=rules,
+    )
+
+
+def fold_lines(facts: LedgerFacts, book: PriceBook, rules: PricingRules, period: Period | None) -> FleetLines:
+    """The lines over these facts. Pure."""
     made, demand = Provenance(facts.made_by, facts.made_at), Demand(facts.demand)
     folded = fold_with(facts.facts, made, demand, book, period, rules.fold_rules())
     weights = Weights.of(folded.entries, folded.unpriced)
@@ -104,19 +202,7 @@ def fold_facts(facts: LedgerFacts, book: PriceBook, rules: PricingRules, period:
     charging = Charging(weights, facts.embedded, facts.demand)
     entries = tuple(sorted(charging.entries(folded.entries), key=_place))
     unpriced = tuple(sorted(charging.unpriced(folded.unpriced), key=_place))
-    return FleetLedger(
-        entries=entries,
-        totals=LedgerTotals.of(entries),
-        unpriced=unpriced,
-        residuals=folded.residuals,
-        folded=folded,
-        facts=facts,
-        period=period,
-        errors=tuple(sorted({*folded.errors, *facts.errors})),
-        labels={job: whose.labels for job, whose in facts.owners.items()},
-        book=book,
-        rules=rules,
-    )
+    return FleetLines(entries, unpriced, folded, facts)
 
 
 def _crossing(folded: Ledger, period: Period) -> frozenset[str]:

@@ -34,7 +34,7 @@ def with_shared_idle(ledger: FleetLedger, rule: IdleRule, *, job: str = "") -> F
     """The books with each month's idle shared; ``job``: only what this one carries, and that without its reversal."""
     if rule is IdleRule.FLEET:
         return ledger
-    owners = {name: card.owner for name, card in ledger.facts.owners.items()}
+    owners = {name: card.owner for name, card in ledger.owners.items()}
     entries: list[LedgerEntry] = []
     unpriced: list[Unpriced] = []
     for use in month_uses(ledger).values():

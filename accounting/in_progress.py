@@ -23,6 +23,15 @@ class UnderWay:
     #: What it costs so far, as far as it has a price: nano-units by currency.
     amounts: Mapping[str, int]
 
+    @classmethod
+    def merged(cls, parts: Iterable[UnderWay | None]) -> UnderWay | None:
+        """What parts that have no batch in common come to; None when nothing is under way in any."""
+        found = [part for part in parts if part is not None]
+        amounts: dict[str, int] = {}
+        for part in found:
+            amounts.update({name: amounts.get(name, 0) + nano for name, nano in part.amounts.items()})
+        return cls(sum(part.batches for part in found), sum(part.node_ms for part in found), amounts) if found else None
+
     def as_json(self) -> dict[str, Any]:
         """Amounts in nano-units."""
         return {"batches": self.batches, "node_ms": self.node_ms, "amounts": dict(self.amounts)}

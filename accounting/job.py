@@ -189,7 +189,7 @@ class _Builder:
         found: dict[int, MonthUse] = {}
         for start in self._months:
             month = month_of(start)
-            self._month_ledger = read_period(self._reader.store, self._book, self._ledger.rules, month, self._reader)
+            self._month_ledger = read_period(self._reader.store, self._book, self._ledger.rules, month)
             found[start] = month_uses(self._month_ledger).get(start) or MonthUse(month)
         return found
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TypeVar
 
-from accounting.fleet_ledger import FleetLedger, fold_facts
+from accounting.fleet_ledger import FleetLedger, PeriodSums, fold_facts
 from accounting.periods import month_after, month_of
 from ledger.entries import Bucket, LedgerEntry, Period, Unpriced
 
@@ -50,22 +50,42 @@ class MonthUse:
 
     def take(self, line: LedgerEntry | Unpriced, embedded: Mapping[str, object]) -> None:
         """Counts one entry or one piece of usage that lies within the month."""
+        place = line.bucket, line.stage, line.job, line.session, line.fake
         if isinstance(line, LedgerEntry):
-            ms, amount, pools, kind = line.unit_ms, line.nano, self.idle, line.currency
+            self._count(place, (self.idle, line.currency), IdleTime(line.nano, line.unit_ms), embedded)
         elif line.meter == NODE_TIME:
-            ms, amount, pools, kind = line.quantity, line.quantity, self.idle_unpriced, line.why
-        else:
+            self._count(place, (self.idle_unpriced, line.why), IdleTime(line.quantity, line.quantity), embedded)
+
+    def take_sums(self, sums: PeriodSums, embedded: Mapping[str, object]) -> None:
+        """Counts the sums of entries and usage that lie within the month."""
+        for (name, stage, job, _, session, _, _, currency, fake), (nano, ms) in sums.totals.cells.items():
+            place = Bucket(name), stage, job, session, fake
+            self._count(place, (self.idle, currency), IdleTime(nano, ms), embedded)
+        for one in sums.unpriced:
+            if one.meter == NODE_TIME:
+                place = one.bucket, one.stage, one.job, one.session, one.fake
+                self._count(place, (self.idle_unpriced, one.why), IdleTime(one.quantity, one.quantity), embedded)
+
+    def _count(
+        self,
+        place: tuple[Bucket, str, str, str, bool],
+        idle: tuple[dict[tuple[Bucket, str, str], IdleTime], str],
+        used: IdleTime,
+        embedded: Mapping[str, object],
+    ) -> None:
+        """``idle``: where it goes if no job caused it, and its currency or why it has no price."""
+        bucket, stage, job, session, fake = place
+        if bucket is Bucket.BUSY and not fake:
+            _add(self.useful, (job, stage), used.ms)
+        if not session or session in embedded:
             return
-        if line.bucket is Bucket.BUSY and not line.fake:
-            _add(self.useful, (line.job, line.stage), ms)
-        if not line.session or line.session in embedded:
+        if job:
+            _add(self.fleet, (job, stage, fake), used.ms)
             return
-        if line.job:
-            _add(self.fleet, (line.job, line.stage, line.fake), ms)
-            return
-        pool = pools.setdefault((line.bucket, line.stage, kind), IdleTime())
-        pool.amount += amount
-        pool.ms += ms
+        pools, kind = idle
+        pool = pools.setdefault((bucket, stage, kind), IdleTime())
+        pool.amount += used.amount
+        pool.ms += used.ms
 
 
 def month_uses(ledger: FleetLedger) -> dict[int, MonthUse]:
@@ -74,8 +94,13 @@ def month_uses(ledger: FleetLedger) -> dict[int, MonthUse]:
     It is the same whatever the books' period: months that work goes over the edge of are folded each by itself.
     """
     found: dict[int, MonthUse] = {}
+    embedded = ledger.embedded
+    if ledger.by_month is not None:
+        for start, sums in ledger.by_month.items():
+            found[start] = MonthUse(month_of(start))
+            found[start].take_sums(sums, embedded)
+        return found
     crossed: set[int] = set()
-    embedded = ledger.facts.embedded
     for line in _lines(ledger):
         month = month_of(line.start)
         if line.end > month.end:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from accounting.bill import reconciled_sessions
-from accounting.closing import ClosedMonth, all_closed, read_book, read_closed, stands_for, write_closed
+from accounting.closing import ClosedMonth, all_closed, closed_months, read_book, read_closed, stands_for, write_closed
 from accounting.facts import FactReader, LedgerFacts
-from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
+from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts, ledger_of
 from accounting.month_use import month_uses
 from accounting.people import PeopleRules, PeopleShares, whole_months
+from accounting.period_totals import read_totals
 from accounting.periods import instant_text, month_after, month_of, month_text, now_ms
 from accounting.report import Finality
 from accounting.verify import verify_store
@@ -25,26 +26,22 @@ from journals.log_ends import keep_documents
 from ledger.closing import Closing, close_period, extended, late_entries
 from ledger.entries import LedgerEntry, Period
 from ledger.prices import PriceBook
-from ledger.totals import LedgerTotals
+from ledger.totals import Dimension
 
 # -- reading a period ----------------------------------------------------------------------------------------
 
 
-def read_period(
-    store: Store, book: PriceBook, rules: PricingRules, period: Period, reader: FactReader | None = None
-) -> FleetLedger:
+def read_period(store: Store, book: PriceBook, rules: PricingRules, period: Period) -> FleetLedger:
     """The fleet's books of a period: closed months as they were closed, the rest as the facts say now.
 
     A period that cuts a closed month shows that part as the facts say now.
     """
-    reader = reader or FactReader(store)
+    if not closed_months(store):
+        ledger = read_totals(store, book, rules, period)
+        return replace(ledger, standing=_standing(store, ledger, period, {(rules.node_rate, book.digest)}, book))
+    reader = FactReader(store)
     facts = reader.facts(reader.sessions())
     closed = all_closed(store)
-    if not closed:
-        ledger = fold_facts(facts, book, rules, period)
-        return replace(
-            ledger, standing=_standing(store, ledger.entries, period, {(rules.node_rate, book.digest)}, book)
-        )
     frozen = {each.period: each for each in closed}
     pieces = [(piece, frozen.get(piece)) for piece in _pieces(period, frozen)]
     parts = [fold_facts(facts, book, rules, piece) for piece, month in pieces if month is None]
@@ -54,20 +51,16 @@ def read_period(
     entries = [entry for part in parts for entry in part.entries] + list(late)
     entries += [entry for month in kept for entry in (*month.closing.entries.values(), *month.late)]
     ordered = tuple(sorted(entries, key=lambda entry: (entry.session, entry.start, entry.attempt, entry.id)))
+    unpriced = [usage for part in parts for usage in part.unpriced]
+    unpriced += [usage for month in kept for usage in month.unpriced]
     said = {(month.rules.node_rate, month.closing.book) for month in kept}
     said |= {(rules.node_rate, book.digest)} if parts else set()
+    ledger = ledger_of(replace(base.lines(), entries=ordered, unpriced=tuple(unpriced)), book, rules, period)
     return replace(
-        base,
-        entries=ordered,
-        totals=LedgerTotals.of(ordered),
-        unpriced=(
-            *(usage for part in parts for usage in part.unpriced),
-            *(usage for month in kept for usage in month.unpriced),
-        ),
+        ledger,
         residuals=tuple(each for part in parts for each in part.residuals),
-        period=period,
         late=late,
-        standing=_standing(store, ordered, period, said, None if len(kept) == len(pieces) else book),
+        standing=_standing(store, ledger, period, said, None if len(kept) == len(pieces) else book),
         errors=tuple(sorted({line for part in (base, *parts) for line in part.errors})),
     )
 
@@ -142,7 +135,7 @@ def _late(store: Store, facts: LedgerFacts, closed: Sequence[ClosedMonth], perio
 
 def _standing(
     store: Store,
-    entries: Sequence[LedgerEntry],
+    ledger: FleetLedger,
     period: Period,
     said: Collection[tuple[str, str]],
     book: PriceBook | None,
@@ -151,7 +144,7 @@ def _standing(
 
     ``book``: that of the part that is not closed; None where all of it is.
     """
-    sessions = {entry.session for entry in entries if entry.session}
+    sessions = {session for session in ledger.by(Dimension.NODE) if session}
     # Books are long; without bills none is read.
     if sessions and sessions <= reconciled_sessions(store, period):
         price_books = {

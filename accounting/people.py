@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from accounting.expected_use import Carried, audio_of, carried
-from accounting.fleet_ledger import FleetLedger
+from accounting.expected_use import Carried, audio_in, audio_places, carried
+from accounting.facts import LedgerFacts
+from accounting.fleet_ledger import AudioPlace, FleetLedger
 from accounting.month_use import MonthUse
 from accounting.periods import month_of, month_text, now_ms
 from accounting.report import People
@@ -129,8 +130,8 @@ class PeopleShares:
     def __init__(self, ledger: FleetLedger, rules: PeopleRules, currency: str, uses: Mapping[int, MonthUse]) -> None:
         """``uses``: `month_uses` of the books, or of those months that are asked for."""
         self._ledger, self._rules, self._currency, self._uses = ledger, rules, currency, uses
-        self._owners = {job: card.owner for job, card in ledger.facts.owners.items()}
-        self._first = min((bill.start for bill in ledger.folded.bills), default=0)
+        self._owners = {job: card.owner for job, card in ledger.owners.items()}
+        self._first = ledger.began
         self._now = ledger.rules.now or now_ms()
         self._carried: dict[int, Carried] = {}
 
@@ -231,10 +232,8 @@ class PeopleShares:
         return nano - carried_nano, split(carried_nano, weights)
 
     def _audio(self, month: Period) -> int:
-        facts = self._ledger.facts
-        started = [fact for fact in facts.facts if isinstance(fact, AttemptStarted) and not fact.fake]
-        languages = {key: said for want in facts.demand for key, said in want.languages.items()}
-        return audio_of(month, started, facts.made_by, languages)
+        places = self._ledger.audio
+        return audio_in(month, audio_of(self._ledger.facts) if places is None else places)
 
     def _entry(self, month: Period, job: str, stage: str, nano: int) -> LedgerEntry:
         return LedgerEntry(
@@ -256,6 +255,12 @@ class PeopleShares:
             quality=Quality.ESTIMATED,
             fake=False,
         )
+
+
+def audio_of(facts: LedgerFacts) -> dict[AudioPlace, int]:
+    """`audio_places` of everything in these facts."""
+    started = (fact for fact in facts.facts if isinstance(fact, AttemptStarted))
+    return audio_places(started, facts.made_by, facts.languages)
 
 
 def _at_rate(rules: PeopleRules) -> str:

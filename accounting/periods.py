@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from ledger.entries import Period
@@ -23,6 +24,15 @@ def month_of(at: int) -> Period:
 def month_after(month: Period) -> Period:
     """The month that follows."""
     return month_of(month.end)
+
+
+def months_of(period: Period) -> Iterator[Period]:
+    """The period's parts by month; of its first and last month there may be a part only."""
+    at = period.start
+    while at < period.end:
+        month = month_of(at)
+        yield Period(at, min(month.end, period.end))
+        at = month.end
 
 
 def day_text(at: int) -> str:

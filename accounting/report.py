@@ -15,6 +15,7 @@ from core.money import Money
 from ledger.api import Counterfactual
 from ledger.entries import LedgerEntry, Unpriced
 from ledger.loss import Resumability
+from ledger.totals import UnpricedSum
 from ledger.verdict import CostVerdict, CostVerdicts, Range
 
 
@@ -335,7 +336,7 @@ class JobReport:
         }
 
 
-def unpriced_lines(unpriced: Iterable[Unpriced]) -> tuple[str, ...]:
+def unpriced_lines(unpriced: Iterable[Unpriced | UnpricedSum]) -> tuple[str, ...]:
     """Each kind of unpriced usage once: how much of it, in which stages, and which price is missing."""
     sums: dict[tuple[str, str], int] = {}
     stages: dict[tuple[str, str], dict[str, None]] = {}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from cache.journal import Lines
 from cache.store import Store
 from journals.attempts import FOLDER as ATTEMPTS
 from journals.facts import AttemptStarted, Beat, Fact, FactError, ProcessStarted, SessionClosed
@@ -13,6 +15,8 @@ from journals.node_session import FOLDER as NODES
 from journals.node_session import OPENED, Opening, read_opening
 
 JOURNAL = ".jsonl"
+#: The first line of a process's journal is shorter.
+_FIRST_LINE_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,27 @@ def read_processes(store: Store, errors: list[str], limits: Mapping[str, int] | 
     """Every process's journal. ``limits`` cuts journals to so many facts; those it does not name are left out."""
     found = []
     for name in store.children((ATTEMPTS,)):
-        if not name.endswith(JOURNAL):
-            continue
-        bodies, damaged = _lines(store, (ATTEMPTS, name), limits)
-        if bodies or damaged:
-            found.append(_process(name.removesuffix(JOURNAL), bodies, damaged, errors))
+        if name.endswith(JOURNAL) and (process := read_process(store, name.removesuffix(JOURNAL), errors, limits)):
+            found.append(process)
     return found
+
+
+def read_process(store: Store, name: str, errors: list[str], limits: Mapping[str, int] | None = None) -> Process | None:
+    """One process's journal; None for one that says nothing."""
+    bodies, damaged = _lines(store, (ATTEMPTS, f"{name}{JOURNAL}"), limits)
+    return _process(name, bodies, damaged, errors) if bodies or damaged else None
+
+
+def machine_of(store: Store, name: str) -> str | None:
+    """The machine of a process, from the beginning of its journal; None for one that says nothing."""
+    with (Path(store.home) / ATTEMPTS / f"{name}{JOURNAL}").open("rb") as file:
+        data = file.read(_FIRST_LINE_BYTES)
+    first = Lines.of(data[: data.rfind(b"\n") + 1]).bodies[:1]
+    for _, fact in sound_facts(read_attempt_line, name, first, []):
+        if isinstance(fact, ProcessStarted):
+            return fact.session or name
+    process = read_process(store, name, [])
+    return None if process is None else process.session
 
 
 def _lines(store: Store, parts: tuple[str, ...], limits: Mapping[str, int] | None) -> tuple[tuple[bytes, ...], int]:

@@ -55,6 +55,20 @@ class Records:
                 found[key] = facts.st_size, facts.st_mtime_ns
         return found
 
+    def shard_times(self) -> dict[str, int]:
+        found = {}
+        for shard in names.SHARDS:
+            facts = self._volume.facts(self._volume.path((names.OBJECTS, shard)))
+            if facts is not None:
+                found[shard] = facts.st_mtime_ns
+        return found
+
+    def shard_keys(self, shard: str) -> set[str]:
+        try:
+            return set(self._volume.filesystem.names(self._volume.path((names.OBJECTS, shard))))
+        except FileNotFoundError:
+            return set()
+
     def get(self, key: str) -> Record | None:
         return read_checked(self._volume, self.parts(key), partial(self._decode, key=key))
 

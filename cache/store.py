@@ -130,6 +130,17 @@ class Store:
         with faults("looking for records", self._volume.home):
             return self._records.stamps(keys)
 
+    def shard_times(self) -> dict[str, int]:
+        """When each folder of records last changed, in nanoseconds: while it does not, its records are the same."""
+        with faults("looking for records", self._volume.home):
+            self._volume.confirm()
+            return self._records.shard_times()
+
+    def shard_keys(self, shard: str) -> set[str]:
+        """Every name in one folder of records; empty when there is no such folder."""
+        with faults("looking for records", self._volume.home):
+            return self._records.shard_keys(shard)
+
     def head(self, key: str) -> RecordHead | None:
         """What a record says about itself, its payload unread; None when it is missing or its head is damaged."""
         with faults("reading a record", self._volume.home):
@@ -262,6 +273,16 @@ class Store:
                 self._volume.confirm()
                 return ()
         return tuple(name for name in found if not names.is_temp(name))
+
+    def file_stamps(self, parts: Sequence[str]) -> dict[str, Stamp]:
+        """Size and time of whatever has a name in a folder of named files; nothing is opened."""
+        folder = self._volume.path(names.check_parts(parts))
+        with faults("listing a folder", self._volume.home):
+            return {
+                name: (facts.st_size, facts.st_mtime_ns)
+                for name in self.children(parts)
+                if (facts := self._volume.facts(f"{folder}/{name}")) is not None
+            }
 
     # Room
 

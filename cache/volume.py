@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import secrets
 import threading
 import time
@@ -156,6 +157,13 @@ class Volume:
         self._durable.clear()
 
     # Reading
+
+    def facts(self, path: str) -> os.stat_result | None:
+        """Size and times of what has this name; None when nothing has it."""
+        try:
+            return self.filesystem.stat(path)
+        except FileNotFoundError:
+            return None
 
     def read(self, path: str) -> bytes | None:
         """A whole file, or None when there is no such file in a store that is still there."""

@@ -37,15 +37,26 @@ LIST_AT_MOST = 40
 @app.command("stats")
 def stats_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
     """Show how many records, how much audio and how large models there are, and how much room."""
+    from accounting.kept_sums import count_kept_sums
     from jobs.blob_counts import count_blobs
     from jobs.model_counts import count_models
 
     runtime = open_runtime({"home": home}, in_place=True)
     store = runtime.store
-    stats, blobs, models = store.stats(), count_blobs(store), count_models(runtime.resources.models_dir)
+    stats, sums, blobs, models = (
+        store.stats(),
+        count_kept_sums(store),
+        count_blobs(store),
+        count_models(runtime.resources.models_dir),
+    )
     groups = {f"records: {kind}": tally for kind, tally in stats.records.items()}
     groups |= {f"blobs: {name}": tally for name, tally in blobs.by_name().items()}
-    groups |= {"documents": stats.documents, "quarantine": stats.quarantine, "unfinished": stats.unfinished}
+    groups |= {
+        "documents": stats.documents,
+        "of these: ledger sums": sums,
+        "quarantine": stats.quarantine,
+        "unfinished": stats.unfinished,
+    }
     groups |= {f"models: {name}": tally for name, tally in models.items()}
     if json:
         print_json(
@@ -58,6 +69,7 @@ def stats_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
                     "unreferenced": _json(blobs.unreferenced),
                 },
                 "documents": _json(stats.documents),
+                "ledger_sums": _json(sums),
                 "quarantine": _json(stats.quarantine),
                 "unfinished": _json(stats.unfinished),
                 "models": {name: _json(tally) for name, tally in models.items()},

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
-from ledger.entries import LedgerEntry
+from ledger.entries import Bucket, LedgerEntry, Unpriced
 
 #: Bucket, stage, job, owner, session, language, engine, currency, fake.
 Cell = tuple[str, str, str, str, str, str, str, str, bool]
+#: Bucket, stage, job, owner, session, engine, meter, why, fake.
+UnpricedCell = tuple[str, str, str, str, str, str, str, str, bool]
 
 
 class Dimension(StrEnum):
@@ -113,3 +116,57 @@ class LedgerTotals:
             held = group.get(currency, Sum(0, 0))
             group[currency] = Sum(held.nano + nano, held.ms + ms)
         return {name: dict(sorted(found[name].items())) for name in sorted(found)}
+
+
+class UnpricedSum(NamedTuple):
+    """Usage without a price, of one kind."""
+
+    #: What it was spent on.
+    bucket: Bucket
+    #: Stage; empty for what nobody caused.
+    stage: str
+    #: Job that it is charged to; empty for the fleet's own.
+    job: str
+    #: Owner of the job.
+    owner: str
+    #: Node session.
+    session: str
+    #: The engine in one line.
+    engine: str
+    #: What was used.
+    meter: str
+    #: Which price is missing, in words.
+    why: str
+    #: Whether a fake engine did it.
+    fake: bool
+    #: How much, of the meter's unit.
+    quantity: int
+
+
+@dataclass
+class UnpricedTotals:
+    """Sums of usage without a price; kinds are in the order in which they were first met."""
+
+    #: Quantity of each cell.
+    cells: dict[UnpricedCell, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, unpriced: Iterable[Unpriced]) -> UnpricedTotals:
+        """The sums of this usage."""
+        totals = cls()
+        for one in unpriced:
+            about = (one.bucket.value, one.stage, one.job, one.owner, one.session, one.engine)
+            cell = (*about, one.meter, one.why, one.fake)
+            totals.cells[cell] = totals.cells.get(cell, 0) + one.quantity
+        return totals
+
+    def merge(self, other: UnpricedTotals) -> None:
+        """Counts everything that another has counted."""
+        for cell, quantity in other.cells.items():
+            self.cells[cell] = self.cells.get(cell, 0) + quantity
+
+    def __iter__(self) -> Iterator[UnpricedSum]:
+        return (UnpricedSum(Bucket(cell[0]), *cell[1:], quantity) for cell, quantity in self.cells.items())
+
+    def __bool__(self) -> bool:
+        return bool(self.cells)

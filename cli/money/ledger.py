@@ -177,7 +177,7 @@ def _show_period(runtime: Runtime, period: Period, by: str, prices: PriceFlags, 
     rules = replace(rules, now=now_ms())
     ledger = read_period(runtime.store, book, rules, period)
     people = people_rules(runtime)
-    currency = currency_of(runtime, ledger.entries)
+    currency = currency_of(runtime, ledger.totals.whole())
     ledger, notes = with_people(ledger, people, currency)
     ledger = with_shared_idle(ledger, IdleRule(runtime.settings.idle_rule))
     for line in notes:

@@ -119,7 +119,11 @@ def close_command(
     runtime, book, rules = open_books(home, prices)
     people = people_rules(runtime)
     closed = close_month(
-        runtime.store, month, book, rules, lambda entries: people.frozen(currency_of(runtime, entries))
+        runtime.store,
+        month,
+        book,
+        rules,
+        lambda entries: people.frozen(currency_of(runtime, (entry.currency for entry in entries))),
     )
     totals = _totals(closed.closing.entries.values())
     if json:

@@ -9,15 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from accounting.fleet_ledger import FleetLedger
-from accounting.in_progress import under_way_of
 from accounting.report import unpriced_lines
 from cli.money import ledger_tables as tables
 from cli.money.ledger_screen import BUCKET_WORDS, under_way_text
 from cli.wording import printable
 from core.errors import UsageError
 from core.money import Money
-from ledger.entries import Bucket, Period, Unpriced
-from ledger.totals import Dimension, Sum
+from ledger.entries import Bucket, Period
+from ledger.totals import Dimension, Sum, UnpricedSum
 
 _LABEL = "label"
 _MOST_ROWS = 30
@@ -53,19 +52,18 @@ def print_fleet(
     """The period for people; ``names`` says what the first column's ids are called."""
     console = tables.wide_console()
     console.print(Text(f"{_period_text(ledger.period)}: {tables.FINALITY[ledger.standing]}", style="bold"))
-    if not ledger.entries and not ledger.unpriced:
+    if not ledger.totals.cells and not ledger.unpriced_totals:
         console.print("nothing was spent; machines and jobs of other months: --since 2026-01-01")
         return
     tables.print_table(console, _bucket_table(ledger))
-    for line in unpriced_lines(ledger.unpriced)[:_MOST_ROWS]:
+    for line in unpriced_lines(ledger.unpriced_totals)[:_MOST_ROWS]:
         console.print(Text(f"UNPRICED {printable(line)}", style="bold red"), soft_wrap=True)
     fake = ledger.totals.whole(fake=True)
     if fake:
         said = ", ".join(f"{tables.amount_text(Money(nano, currency))} {currency}" for currency, nano in fake.items())
         console.print(Text(f"{said} of this went to fake engines", style="yellow"))
-    open_now = under_way_of(ledger.entries, ledger.unpriced, ledger.folded.under_way)
-    if open_now is not None:
-        console.print(Text(under_way_text(open_now), style="yellow"))
+    if ledger.under_way is not None:
+        console.print(Text(under_way_text(ledger.under_way), style="yellow"))
     if ledger.late:
         said = ", ".join(f"{tables.amount_text(Money(nano, name))} {name}" for name, nano in _sums(ledger).items())
         console.print(f"{said} of this are corrections of closed months")
@@ -90,7 +88,7 @@ def _period_text(period: Period | None) -> str:
 def unpriced_times(ledger: FleetLedger, by: str) -> dict[str, int]:
     """Node time without a price, in ms, by the value of what `table_of` sums by; 0 where only fees have none."""
     kind, _, name = by.partition(":")
-    places: dict[str, Callable[[Unpriced], str]] = {
+    places: dict[str, Callable[[UnpricedSum], str]] = {
         "bucket": lambda one: one.bucket.value,
         "stage": lambda one: one.stage,
         "job": lambda one: one.job,
@@ -101,7 +99,7 @@ def unpriced_times(ledger: FleetLedger, by: str) -> dict[str, int]:
         _LABEL: lambda one: ledger.label_of(one.job, name),
     }
     found: dict[str, int] = {}
-    for one in ledger.unpriced:
+    for one in ledger.unpriced_totals:
         value = places[kind](one)
         found[value] = found.get(value, 0) + (one.quantity if one.meter == "node_ms" else 0)
     return found
@@ -116,7 +114,9 @@ def _bucket_table(ledger: FleetLedger) -> Table:
     texts = _texts(found, currencies, whole)
     for currency in currencies:
         known = Money(whole[currency], currency) if currency in whole else None
-        footer = tables.priced_cell(texts[currency](known), known=known is not None, missing=bool(ledger.unpriced))
+        footer = tables.priced_cell(
+            texts[currency](known), known=known is not None, missing=bool(ledger.unpriced_totals)
+        )
         tables.number_column(table, currency, footer)
     time = sum(sums.ms for each in found.values() for sums in each.values()) + sum(missing.values())
     tables.number_column(table, "node time", tables.seconds_text(time))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,22 +71,13 @@ def period_focus(
     from accounting.idle import with_shared_idle
     from accounting.months import read_period, with_people
     from accounting.names import media_names
+    from accounting.periods import months_of
 
-    for piece in _months(period):
+    for piece in months_of(period):
         ledger, _ = with_people(read_period(store, book, rules, piece), *people)
         ledger = with_shared_idle(ledger, idle)
         names = media_names(store, sorted({entry.job for entry in ledger.entries if entry.job}))
         yield from focus_rows(_source(ledger, names))
-
-
-def _months(period: Period) -> Iterator[Period]:
-    from accounting.periods import month_of
-
-    at = period.start
-    while at < period.end:
-        month = month_of(at)
-        yield replace(month, start=at, end=min(month.end, period.end))
-        at = month.end
 
 
 def _source(ledger: FleetLedger, names: Mapping[str, str]) -> FocusSource:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from accounting.people import PeopleRules
     from cache.store import Store
     from core.money import Conversion
-    from ledger.entries import LedgerEntry
     from ledger.prices import PriceBook
     from pipeline.runtime import Runtime
 
@@ -135,9 +134,9 @@ def people_rules(runtime: Runtime) -> PeopleRules:
     return PeopleRules(settings.engineering_hours, settings.engineering_rate, settings.expected_use, frozen)
 
 
-def currency_of(runtime: Runtime, entries: Iterable[LedgerEntry]) -> str:
+def currency_of(runtime: Runtime, currencies: Iterable[str]) -> str:
     """The currency that was asked for, else that of the entries where they agree, else the default."""
-    found = {entry.currency for entry in entries}
+    found = set(currencies)
     return _said_currency(runtime) or (found.pop() if len(found) == 1 else runtime.settings.currency)
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import pytest
 from job_bench import Bench
 from msgspec import structs
 from spoken import SPEECH
 
-from accounting.facts import FactReader, LedgerFacts
 from accounting.job import ReportRules, job_report
 from accounting.people import PeopleRules
 from cache.store import Store
 from journals.facts import AttemptStarted
+from journals.lines import AttemptStartedLine
 from ledger.price_files import shipped_book
 
 
@@ -22,18 +19,13 @@ def test_stage_table_job_total_and_verdict_agree_on_people_to_the_nano_unit(benc
     done = bench.run_one(SPEECH, to=("es", "ja"), node_price="0.30 USD", fake_delay_ms=7)
     rules = ReportRules(people=PeopleRules("5-8", "7.000000001 USD", "0.001 machine hours"))
     # The fake engines of the bench are taken for real ones: work of fake engines carries no people.
-    facts = FactReader.facts
+    started = AttemptStartedLine.fact
 
-    def as_real(reader: FactReader, *asked: Any) -> LedgerFacts:
-        found = facts(reader, *asked)
-        real = [
-            structs.replace(fact, fake=False, provider="real") if isinstance(fact, AttemptStarted) else fact
-            for fact in found.facts
-        ]
-        return replace(found, facts=tuple(real))
+    def as_real(line: AttemptStartedLine, process: str) -> AttemptStarted:
+        return structs.replace(started(line, process), fake=False, provider="real")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FactReader, "facts", as_real)
+        patch.setattr(AttemptStartedLine, "fact", as_real)
         report = job_report(Store.open(bench.folder / "home"), str(done.job_id), shipped_book(), rules)
     people, spent, judged = report.people, report.spent, report.verdict
     assert people.amount is not None

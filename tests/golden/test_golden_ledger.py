@@ -3,7 +3,7 @@
 ``facts.json`` holds four fleets in plain words. ``studio`` was written by hand: spot machines over the end of a month,
 prices that change, a death with work in flight, a machine that AWS takes within its first hour, shared and doubled
 work, a machine without a price, APIs with unanswered requests, and a run by itself. ``late`` is what is learned of it
-after the month was closed. The others were drawn by ``tests/ledger/fleet_simulation.py``, seeds 7 and 16.
+after the month was closed. The others were drawn by ``tests/support/fleet_simulation.py``, seeds 7 and 16.
 """
 
 from __future__ import annotations

@@ -1,0 +1,250 @@
+"""Sums that are kept between two questions are what folding everything anew would say, to the nano-unit."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fleet_simulation import MONTH_EDGE, VLLM, Fleet, price_book, row, simulate
+from journal_writer import JournalWriter, instant, job_of, key_of
+
+from accounting.facts import FactReader
+from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
+from accounting.month_use import MonthUse, month_uses
+from accounting.people import audio_of
+from accounting.period_totals import read_totals
+from accounting.periods import month_of, months_of
+from accounting.typed_facts import NodeJournal, read_node
+from cache.store import Store
+from journals.facts import AttemptEnded, AttemptStarted, Fact, ProcessStarted, SessionOpened, UnitUse
+from ledger.entries import Period
+from ledger.prices import Meter, PriceBook
+
+OLD = Period(MONTH_EDGE - 30 * 86_400_000, MONTH_EDGE)
+NEW = Period(MONTH_EDGE, MONTH_EDGE + 31 * 86_400_000)
+BOOK = price_book()
+STEPS = 8
+DEARER = BOOK.with_rows([row("openai/tomorrow", "openai", Meter.AUDIO_SECOND, "model-of-tomorrow", "0.001")])
+
+
+@dataclass
+class History:
+    """A store that grows as a fleet works."""
+
+    store: Store
+    fleet: Fleet
+    rng: random.Random
+
+    def __post_init__(self) -> None:
+        homes = {f.process: f.session or f.process for f in self.fleet.facts if isinstance(f, ProcessStarted)}
+        languages = {key: said for want in self.fleet.wants for key, said in want.languages.items()}
+        self.writer = JournalWriter(self.store, homes, languages)
+        self._left = list(self.fleet.facts)
+        self._written = list[Fact]()
+        self._made = set[str]()
+        self._purged = set[str]()
+
+    def grow(self, until: int, late: float = 0.0) -> None:
+        """What happened until then is on the disk, but for a part that comes later."""
+        begun = {
+            fact.attempt for fact in self.fleet.facts if isinstance(fact, AttemptStarted) and fact not in self._left
+        }
+        now, later = list[Fact](), list[Fact]()
+        for fact in self._left:
+            held = self.rng.random() < late and not isinstance(fact, (ProcessStarted, SessionOpened))
+            held |= isinstance(fact, AttemptEnded) and fact.attempt not in begun
+            if getattr(fact, "at", 0) > until or held:
+                later.append(fact)
+                continue
+            now.append(fact)
+            if isinstance(fact, AttemptStarted):
+                begun.add(fact.attempt)
+        self.writer.write(now)
+        self._left = later
+        self._written += now
+        for key, attempt in self.fleet.made_by.items():
+            if attempt in begun and self.fleet.made_at[key] <= until and key not in self._made:
+                self._made.add(key)
+                self.writer.record(key, attempt, self.fleet.made_at[key])
+        for want in self.fleet.wants:
+            if want.job not in self._purged:
+                self.writer.want(want, until)
+
+    def purge(self) -> None:
+        """An owner's purge of one job."""
+        job = self.rng.choice(self.fleet.wants)
+        self._purged.add(job.job)
+        self.store.purge(keys=[key_of(key) for key in job.keys], trees=[("jobs", job_of(job.job))], dry_run=False)
+
+    def lose_records(self) -> None:
+        """Records that somebody deleted."""
+        self.store.purge(keys=[key_of(key) for key in self._some()], dry_run=False)
+
+    def compute_again(self, at: int) -> None:
+        """Records that were lost, made once more by another attempt, which its journal knows before."""
+        process, lost = f"again{at}", self._some()
+        session = self.rng.choice([machine.opened.session for machine in self.fleet.machines])
+        units = tuple(UnitUse(key, 1000, self.rng.choice(self.fleet.wants).job) for key in lost)
+        self.writer.homes[process] = session
+        self.writer.write([ProcessStarted(process, session, "w0", at)])
+        attempt = f"{process}/transcribe/1"
+        self.writer.write([AttemptStarted(attempt, process, "transcribe", at, VLLM, units=units)])
+        for key in lost:
+            self.writer.record(key, attempt, at + 10)
+        if self.rng.random() < 0.7:
+            self.writer.write([AttemptEnded(attempt, at + 20, 15, len(units))])
+
+    def _some(self) -> list[str]:
+        return self.rng.sample(sorted(self.fleet.made_by), min(5, len(self.fleet.made_by)))
+
+
+@pytest.fixture(autouse=True)
+def no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.fsync", lambda _fd: None)
+
+
+def check_same(store: Store, book: PriceBook, rules: PricingRules, period: Period | None) -> FleetLedger:
+    """Every figure of the kept sums is that of the books of all facts."""
+    kept = read_totals(store, book, rules, period)
+    reader = FactReader(store)
+    anew = fold_facts(reader.facts(reader.sessions()), book, rules, period)
+    assert kept.totals.cells == anew.totals.cells
+    assert kept.unpriced_totals.cells == anew.unpriced_totals.cells
+    assert kept.residuals == anew.residuals
+    assert kept.errors == anew.errors
+    assert kept.under_way == anew.under_way
+    assert (kept.owners, kept.embedded, kept.began) == (anew.owners, anew.embedded, anew.began)
+    assert (kept.audio or audio_of(kept.facts)) == audio_of(anew.facts)
+    if period is not None:
+        check_months(kept, anew, period)
+    return kept
+
+
+def check_months(kept: FleetLedger, anew: FleetLedger, period: Period) -> None:
+    """What each month was used for is what folding it by itself says."""
+    uses = month_uses(kept)
+    for part in months_of(period):
+        alone = fold_facts(anew.facts, anew.book, anew.rules, part)
+        start = month_of(part.start).start
+        assert uses[start] == (month_uses(alone).get(start) or MonthUse(month_of(start)))
+
+
+@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(6, 60))])
+def test_kept_sums_are_those_of_all_facts_whatever_happens_in_between(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    history = History(Store.open(tmp_path), simulate(seed, minutes=25), rng)
+    rules = PricingRules(own_engines=frozenset({VLLM}))
+    book, at = BOOK, MONTH_EDGE - 3_600_000
+    for _ in range(STEPS):
+        at += rng.randint(0, 1_800_000)
+        match rng.choice(("grow", "grow", "grow", "purge", "lose", "again", "prices", "rules", "nothing")):
+            case "grow":
+                history.grow(at, rng.choice((0, 0.05)))
+            case "purge":
+                history.purge()
+            case "lose":
+                history.lose_records()
+            case "again":
+                history.compute_again(at)
+            case "prices":
+                book = DEARER if book is BOOK else BOOK
+            case "rules":
+                rules = PricingRules("" if rules.node_rate else "0.5 USD", rules.own_engines)
+        now = PricingRules(rules.node_rate, rules.own_engines, at + rng.choice((0, 10**9)))
+        for period in rng.sample((OLD, NEW, None, Period(MONTH_EDGE - 10**6, MONTH_EDGE + 10**6)), 2):
+            check_same(history.store, book, now, period)
+
+
+@pytest.fixture
+def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Store, list[str]]:
+    """A store of a fleet that is over, and the machines whose journals were read since."""
+    history = History(Store.open(tmp_path), simulate(5, minutes=25), random.Random(5))
+    history.grow(10**15)
+    read: list[str] = []
+
+    def noting(store: Store, session: str, errors: list[str]) -> NodeJournal:
+        read.append(session)
+        return read_node(store, session, errors)
+
+    monkeypatch.setattr("accounting.machine_fold.read_node", noting)
+    return history.store, read
+
+
+LATER = PricingRules(now=MONTH_EDGE + 10**10)
+
+
+def test_machines_that_are_over_are_read_once(counted: tuple[Store, list[str]]) -> None:
+    store, read = counted
+    both = Period(OLD.start, NEW.end)
+    check_same(store, BOOK, LATER, both)
+    assert sorted(read) == ["vm0", "vm1", "vm2"]
+    read.clear()
+    check_same(store, BOOK, LATER, both)
+    check_same(store, BOOK, LATER, OLD)
+    check_same(store, BOOK, LATER, Period(0, 86_400_000))
+    assert read == []
+
+
+def test_a_machine_that_grew_is_read_again_and_no_other(counted: tuple[Store, list[str]]) -> None:
+    store, read = counted
+    before = check_same(store, BOOK, LATER, None)
+    read.clear()
+    late = {"fact": "beat", "at": instant(MONTH_EDGE + 10**8), "worker": "w0"}
+    store.append(("nodes", "vm1", "beats-w0.jsonl"), [late])
+    assert check_same(store, BOOK, LATER, None).totals != before.totals
+    assert read == ["vm1"]
+
+
+def test_a_machine_at_work_is_read_each_time(counted: tuple[Store, list[str]]) -> None:
+    store, read = counted
+    now = max(int(each.at) for each in FactReader(store).node("vm1").facts)
+    for _ in range(2):
+        read.clear()
+        check_same(store, BOOK, PricingRules(now=now), None)
+        assert "vm1" in read
+
+
+@pytest.mark.parametrize("name", ["sums-", "units-"])
+def test_kept_files_that_are_damaged_or_gone_are_made_anew(counted: tuple[Store, list[str]], name: str) -> None:
+    store, _ = counted
+    check_same(store, BOOK, LATER, None)
+    folder = store.home / "state" / "ledger"
+    for path in folder.glob(f"{name}*"):
+        path.write_bytes(path.read_bytes()[:-100])
+    check_same(store, BOOK, LATER, None)
+    shutil.rmtree(folder)
+    check_same(store, BOOK, LATER, None)
+    assert folder.exists()
+
+
+def test_sums_of_another_segue_are_not_taken(counted: tuple[Store, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    store, read = counted
+    check_same(store, BOOK, LATER, None)
+    read.clear()
+    monkeypatch.setattr("accounting.kept_sums.code_digest", lambda: "other")
+    check_same(store, BOOK, LATER, None)
+    assert len(read) == 3
+
+
+def test_a_purged_owner_is_in_no_kept_file(tmp_path: Path) -> None:
+    history = History(Store.open(tmp_path), simulate(5, minutes=25), random.Random(5))
+    history.grow(10**15)
+    check_same(history.store, BOOK, LATER, None)
+    files = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    assert files
+    assert not any(want.owner.encode() in path.read_bytes() for want in history.fleet.wants for path in files)
+
+
+def test_journals_that_speak_of_each_others_attempts_are_folded_together(tmp_path: Path) -> None:
+    history = History(Store.open(tmp_path), simulate(5, minutes=25), random.Random(5))
+    history.grow(10**15)
+    attempt = next(fact for fact in history.fleet.facts if isinstance(fact, AttemptStarted))
+    elsewhere = next(f for f in history.fleet.facts if isinstance(f, ProcessStarted) and f.process != attempt.process)
+    line = {"fact": "attempt_ended", "attempt": attempt.attempt, "at": instant(attempt.at + 5)}
+    line |= {"engine_seconds": "0.005", "yielded": 0, "usage": {}}
+    history.store.append(("attempts", f"{elsewhere.process}.jsonl"), [line])
+    check_same(history.store, BOOK, LATER, None)
+    assert not (tmp_path / "state" / "ledger").exists()
