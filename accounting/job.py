@@ -37,7 +37,9 @@ from ledger.billing import OWN_PRICE, SAID_PRICE, BilledSession
 from ledger.demand import Demand
 from ledger.entries import LedgerEntry, Unpriced
 from ledger.loss import deaths_of, units_lost, value_of_resumability
+from ledger.model_tiers import tier_of
 from ledger.prices import PriceBook
+from ledger.tiers import Tier
 from pipeline.jobs import JobFolder
 from pipeline.stages import is_done_in_turn
 
@@ -143,6 +145,7 @@ class _Builder:
             against=rules.against,
             finished=content is not None and content.work.finished and not content.work.has_failures,
             partly_cached=bool(self._fates.cached),
+            tiers=self._tiers(content) if content else {},
         )
         whose = facts.owners.get(self._job)
         nodes = self._nodes()
@@ -161,6 +164,7 @@ class _Builder:
             counterfactuals=tuple(invoices),
             verdict=judge(reference) if content else without_plan,
             verdict_whole_file=judge(replace(reference, whole_file=True)) if content else without_plan,
+            verdict_same_class=judge(replace(reference, same_tier=True)) if content else without_plan,
             people=people.people,
             unpriced=self._unpriced,
             entries=tuple(sorted(entries, key=lambda entry: (entry.start, entry.session, entry.attempt, entry.id))),
@@ -261,6 +265,17 @@ class _Builder:
                 stage, workload(content, stage, used, only), self._book, at, self._conversions()
             )
         ]
+
+    def _tiers(self, content: JobContent) -> dict[str, Tier]:
+        """The class of the model that the job's plan has for each stage, where it is known."""
+        specs = content.plan.settings.engines
+        found = {}
+        for stage in compared_stages(content):
+            spec = specs.get(stage.role)
+            tier = tier_of(stage.name, spec.provider, spec.model, self._book) if spec else None
+            if tier is not None:
+                found[stage.name] = tier
+        return found
 
     def _conversions(self) -> list[Conversion]:
         return [each for each in self._rules.conversions if each.to_currency == self._currency]

@@ -267,6 +267,8 @@ class JobReport:
     verdict: JobVerdict
     #: Against the whole file sent as it is.
     verdict_whole_file: JobVerdict
+    #: Against the cheapest API of the same class of model.
+    verdict_same_class: JobVerdict
     #: The people.
     people: People
     #: Usage without a price: it is in no amount.
@@ -317,7 +319,11 @@ class JobReport:
             "spent": self.spent.as_json(),
             "avoided": {one.kind: one.as_json() for one in self.avoided},
             "counterfactuals": [one.as_json() for one in self.counterfactuals],
-            "verdict": {**self.verdict.as_json(), "whole_file": self.verdict_whole_file.as_json()},
+            "verdict": {
+                **self.verdict.as_json(),
+                "whole_file": self.verdict_whole_file.as_json(),
+                "same_class": self.verdict_same_class.as_json(),
+            },
             "people": {
                 "basis": self.people.basis,
                 "amount": _range_json(self.people.amount),

@@ -6,14 +6,15 @@ language belongs to transcription, as it does at an API. People are what they ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from accounting.report import JobVerdict, People, unpriced_lines
 from core.money import Money
 from ledger.api import Basis, Counterfactual
 from ledger.entries import Bucket, LedgerEntry, Quality, Unpriced
+from ledger.tiers import Tier
 from ledger.verdict import (
     CostOutcome,
     Grounds,
@@ -56,6 +57,10 @@ class VerdictInputs:
     partly_cached: bool
     #: Compare with the whole file as it is, else with silence skipped.
     whole_file: bool = False
+    #: The class of the model that did each stage here; a stage of which it is not known is not there.
+    tiers: Mapping[str, Tier] = field(default_factory=dict)
+    #: Compare with models of the same class only.
+    same_tier: bool = False
 
 
 def judge(reference: VerdictInputs) -> JobVerdict:
@@ -65,6 +70,8 @@ def judge(reference: VerdictInputs) -> JobVerdict:
     stages = _stages(reference)
     if not stages:
         return JobVerdict(None, "nothing was computed for this job")
+    if reference.same_tier and (unknown := [stage for stage in stages if stage not in reference.tiers]):
+        return JobVerdict(None, f"the class of the model that did {' and '.join(unknown)} is not known")
     figures, against = [], {}
     for stage in stages:
         invoice = _chosen(stage, reference)
@@ -104,13 +111,13 @@ def _chosen(stage: str, reference: VerdictInputs) -> Counterfactual | None:
         one for one in reference.computed if one.stage == stage and one.basis is basis and one.amount is not None
     ]
     priced = [one for one in offered if one.amount is not None and one.amount.currency == reference.currency]
-    if any(_is_named(one, reference) for one in offered):
+    if reference.same_tier:
+        priced = [one for one in priced if one.tier is reference.tiers.get(stage)]
+    elif any(_is_named(one, reference) for one in offered):
         # Another one's price is no answer to who asked for this one.
-        choice = [one for one in priced if _is_named(one, reference)]
-    else:
-        sold = [one for one in priced if not one.retired]
-        choice = [one for one in sold if one.verified] or sold
-    return min(choice, key=_amount_and_name, default=None)
+        return min((one for one in priced if _is_named(one, reference)), key=_amount_and_name, default=None)
+    sold = [one for one in priced if not one.retired]
+    return min([one for one in sold if one.verified] or sold, key=_amount_and_name, default=None)
 
 
 def _is_named(one: Counterfactual, reference: VerdictInputs) -> bool:
@@ -173,14 +180,20 @@ def _api_range(invoice: Counterfactual, reference: VerdictInputs) -> Range:
 
 
 def _rests_on(stage: str, invoice: Counterfactual | None, reference: VerdictInputs) -> Iterable[str]:
+    tier = reference.tiers.get(stage)
     if invoice is None:
-        yield f"{stage}: no API has a price in {reference.currency}"
+        what = f"no API of the {tier} that is sold" if reference.same_tier else "no API that is sold"
+        yield f"{stage}: {what} has a price in {reference.currency}"
         return
     form = "the whole file" if reference.whole_file else "silence skipped on both sides"
     how = "the cheapest verified price" if invoice.verified else "the cheapest price known"
     if _is_named(invoice, reference):
         how = "named"
     yield f"{stage}: {invoice.provider} {invoice.model} ({how}; {invoice.remark}), {form}"
+    if tier is not None and invoice.tier is not None and tier is not invoice.tier:
+        yield f"{stage}: NOT of the same class: here it was done by a {tier}, there by a {invoice.tier}"
+    elif tier is None:
+        yield f"{stage}: the class of the model that did it here is not known"
     if reference.partly_cached:
         yield "only what was computed for this job is compared; what came from the cache is on neither side"
     yield "idle and estimated amounts: they may be half off either way"

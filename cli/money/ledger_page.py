@@ -106,8 +106,18 @@ def _verdict(report: JobReport) -> dict[str, Any]:
         "by_stage": [f"{stage}: {one.line}" for stage, one in by_stage.items()] if len(by_stage) > 1 else [],
         "without_people": verdict.found.without_people.line if verdict.found is not None else "",
         "rests_on": job.rests_on if job is not None else (),
+        "same_class": _same_class(report),
         "whole_file": whole if whole != line else "",
     }
+
+
+def _same_class(report: JobReport) -> str:
+    """The verdict at equal quality, with whom it compares; empty where that is the verdict itself."""
+    alike = report.verdict_same_class
+    if alike.against == report.verdict.against:
+        return ""
+    names = ", ".join(f"{one.provider} {one.model}" for one in alike.against.values())
+    return f"{alike.line} ({names})" if names else alike.line
 
 
 def _figures(report: JobReport) -> list[tuple[str, str]]:

@@ -279,6 +279,14 @@ def _print_verdict(report: JobReport, say: Callable[..., None]) -> None:
                 _print_outcome(f"  {stage}: ", one, say)
     for line in found.job.rests_on:
         say(f"  rests on {line}", "dim")
+    alike = report.verdict_same_class
+    if alike.against != report.verdict.against:
+        names = ", ".join(f"{one.provider} {one.model}" for one in alike.against.values())
+        title = f"At equal quality ({names}): " if names else "At equal quality: "
+        if alike.found is None:
+            say(f"{title}{alike.line}")
+        else:
+            _print_outcome(title, alike.found.job, say)
     whole = report.verdict_whole_file.found
     if whole is not None and whole.job.outcome is not CostOutcome.UNDECIDED:
         _print_outcome("Against the whole file sent as it is: ", whole.job, say)

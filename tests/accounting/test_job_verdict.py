@@ -11,6 +11,7 @@ from accounting.verdict import VerdictInputs, judge
 from core.money import Money
 from ledger.api import Basis, Counterfactual
 from ledger.entries import Bucket, LedgerEntry, Quality, Unpriced
+from ledger.tiers import Tier
 from ledger.verdict import CostOutcome, Range
 
 CENT = 10_000_000
@@ -159,3 +160,35 @@ def test_a_job_for_which_nothing_was_computed_has_no_verdict() -> None:
     found = judge(reference())
     assert found.found is None
     assert found.as_json()["outcome"] == "undecided"
+
+
+def test_the_verdict_says_the_classes_and_compares_at_equal_quality_beside() -> None:
+    # "cheap" at 1.00 is of the tiny class, "dear" at 5.00 of ours. Ours cost 2.00: dearer than another class, and
+    # 3.00 cheaper than the same.
+    ours = reference(entry("transcribe", 200))
+    offered = [
+        replace(one, tier=Tier.LARGE_V3 if one.model == "dear" else Tier.TINY)
+        for one in ours.computed
+        if one.stage == "transcribe"
+    ]
+    told = replace(ours, computed=offered, tiers={"transcribe": Tier.LARGE_V3})
+    cheapest, alike = judge(told), judge(replace(told, same_tier=True))
+    assert outcome(cheapest) is CostOutcome.API
+    assert cheapest.against["transcribe"].model == "cheap"
+    assert cheapest.job is not None
+    words = "transcribe: NOT of the same class: here it was done by a large-v3 class, there by a tiny class"
+    assert words in cheapest.job.rests_on
+    assert outcome(alike) is CostOutcome.SELF_HOSTED
+    assert alike.against["transcribe"].model == "dear"
+    assert alike.job is not None
+    assert alike.job.difference is not None
+    assert alike.job.difference.point == Money(300 * CENT, "USD")
+    assert not any("NOT of the same class" in line for line in alike.job.rests_on)
+    # No API of the class, or a class that nobody knows: never compared with another one instead.
+    for tiers, said in (
+        ({"transcribe": Tier.MEDIUM}, "no API of the medium class that is sold"),
+        ({}, "the class of the model that did transcribe is not known"),
+    ):
+        none = judge(replace(told, same_tier=True, tiers=tiers))
+        assert none.against == {}
+        assert said in (none.why_none or " ".join(none.job.rests_on if none.job else ()))

@@ -135,6 +135,7 @@ def report(
         counterfactuals=tuple(invoices),
         verdict=judged,
         verdict_whole_file=whole,
+        verdict_same_class=whole,
         people=People(people, "2 to 4 hours a month, this job's share"),
         unpriced=(
             Unpriced("u", "s", "p1/translate/9", Bucket.API_FEE, "translate", "openai mine", JOB, "ann",
