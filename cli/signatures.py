@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from inspect import Parameter, Signature, signature
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 Returned = TypeVar("Returned")
 
@@ -31,5 +31,7 @@ def with_parameters(
 
 def with_fields(name: str, flags: type) -> Callable[[Callable[..., Returned]], Callable[..., Returned]]:
     """A decorator: the fields of the dataclass ``flags`` are parameters in place of the one called ``name``."""
-    fields = signature(flags, eval_str=True).parameters.values()
+    # Fields that are inherited are written in the words of the module that they come from.
+    hints = get_type_hints(flags, include_extras=True)
+    fields = [field.replace(annotation=hints[field.name]) for field in signature(flags).parameters.values()]
     return lambda command: with_parameters(command, name, fields, flags)

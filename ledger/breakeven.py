@@ -11,9 +11,24 @@ from fractions import Fraction
 
 from core.errors import UsageError
 from core.money import NANO, Exact, Money, currency_code
-from ledger.compare import Cheaper, WorkUnit, exact
+from ledger.compare import (
+    Cheaper,
+    Counted,
+    WholeGpuBreakEven,
+    WorkUnit,
+    exact,
+    monthly_capacity,
+    share,
+    whole_gpu_break_even,
+)
 from ledger.prices import Meter, PriceBook, PriceRow
 
+#: What the price book calls what is counted.
+_METERS = {
+    Counted.AUDIO: (Meter.AUDIO_SECOND,),
+    Counted.TOKENS: (Meter.INPUT_TOKEN, Meter.OUTPUT_TOKEN),
+    Counted.CHARACTERS: (Meter.CHARACTER,),
+}
 #: Utilizations in a sweep unless others are given: 5 % to 100 %.
 USUAL_UTILIZATIONS = tuple(Fraction(percent, 100) for percent in (5, 10, 20, 30, 40, 60, 80, 100))
 
@@ -43,26 +58,28 @@ def _quotient(gpu_price_per_hour: Exact, api_price: Exact, divisor: Fraction, un
     return per_second / each / divisor if each and divisor else None
 
 
-def share(value: Exact) -> Fraction:
-    """A utilization: 0 to 1. Raises UsageError."""
-    found = exact(value, "utilization")
-    if found > 1:
-        raise UsageError(f"a utilization of {value} is above 1", "give a share from 0 to 1: 40 % is 0.4")
-    return found
-
-
 def machine_cost(gpu_price_per_hour: Exact, speed: Exact, utilization: Exact, unit: WorkUnit) -> Fraction | None:
     """What one ``unit`` costs on the GPU, its idle time included, people not; None when the GPU does nothing."""
     done_in_an_hour = exact(speed, "speed") * share(utilization) * 3600 / unit.meter_units
     return exact(gpu_price_per_hour, "gpu_price_per_hour") / done_in_an_hour if done_in_an_hour else None
 
 
-def usage_that_pays_people(people: Money, api_price: Exact, machine: Fraction | None) -> Fraction | None:
-    """Units a month from which what each saves pays for ``people`` too; None when nothing is saved on any of them."""
-    if machine is None:
-        return None
-    saved = exact(api_price, "api_price") - machine
-    return Fraction(people.nano, NANO) / saved if saved > 0 else None
+@dataclass(frozen=True)
+class WholeGpus:
+    """GPUs of one price that stay on all month."""
+
+    #: What one takes a month.
+    monthly_cost: Fraction
+    #: Units that one does in a month at this utilization.
+    capacity: Fraction
+
+    def paying(self, people: Money, api_price: Exact) -> WholeGpuBreakEven | None:
+        """From which usage on they pay for ``people`` too, who are paid once; None when no number of GPUs does."""
+        return whole_gpu_break_even(api_price, self.monthly_cost, self.capacity, Fraction(people.nano, NANO))
+
+    def cost(self, gpus: int, people: Money) -> Money:
+        """So many GPUs and the people."""
+        return Money.of(gpus, self.monthly_cost, people.currency) + people
 
 
 @dataclass(frozen=True)
@@ -85,6 +102,8 @@ class SweepInputs:
     speed: Fraction | None = None
     #: What the people cost in a month, at least and at most; None when unset (which is not 0).
     people: tuple[Money, Money] | None = None
+    #: The month's length in seconds; None where no month's usage is asked for.
+    seconds_per_month: int | None = None
 
     def __post_init__(self) -> None:
         currency_code(self.currency)
@@ -97,6 +116,8 @@ class SweepInputs:
             share(utilization)
         if self.speed is not None:
             exact(self.speed, "speed")
+        if self.people is not None and not self.seconds_per_month:
+            raise UsageError("people are paid by the month", "give the month's length in seconds, as 2592000")
 
 
 @dataclass(frozen=True)
@@ -113,8 +134,10 @@ class SweepCell:
     machine_cost: Fraction | None
     #: Who is cheaper at the measured speed, people not included; None without a speed.
     cheaper: Cheaper | None
-    #: Units a month from which the people are paid too, at least and at most; None: unset, or never.
-    pays_people: tuple[Fraction, Fraction] | None
+    #: GPUs that stay on all month; None without a speed or a month.
+    whole: WholeGpus | None
+    #: Where they pay for the people too, at least and at most; None where they never do, or people or speed are unset.
+    pays_people: tuple[WholeGpuBreakEven | None, WholeGpuBreakEven | None]
 
 
 @dataclass(frozen=True)
@@ -143,23 +166,28 @@ def sweep(inputs: SweepInputs) -> Sweep:
 
 
 def _cell(inputs: SweepInputs, price: Fraction, utilization: Fraction) -> SweepCell:
-    cost, cheaper = None, None
+    cost, cheaper, whole = None, None, None
     if inputs.speed is not None:
         cost = machine_cost(price, inputs.speed, utilization, inputs.unit)
         own = cost is not None and cost < exact(inputs.api_price, "api_price")
         cheaper = Cheaper.SELF_HOSTED if own else Cheaper.API
-    paid = None
-    if inputs.people is not None and cost is not None:
-        least, most = (usage_that_pays_people(people, inputs.api_price, cost) for people in inputs.people)
-        paid = (least, most) if least is not None and most is not None else None
+        if inputs.seconds_per_month is not None:
+            done = monthly_capacity(inputs.speed * utilization, inputs.seconds_per_month)
+            whole = WholeGpus(price * inputs.seconds_per_month / 3600, done / inputs.unit.meter_units)
+    least, most = inputs.people or (None, None)
     return SweepCell(
         gpu_price=price,
         utilization=utilization,
         break_even=break_even_speed(price, inputs.api_price, utilization, inputs.unit),
         machine_cost=cost,
         cheaper=cheaper,
-        pays_people=paid,
+        whole=whole,
+        pays_people=(_paying(inputs, whole, least), _paying(inputs, whole, most)),
     )
+
+
+def _paying(inputs: SweepInputs, whole: WholeGpus | None, people: Money | None) -> WholeGpuBreakEven | None:
+    return None if whole is None or people is None else whole.paying(people, inputs.api_price)
 
 
 @dataclass(frozen=True)
@@ -191,8 +219,8 @@ def api_quote(book: PriceBook, api: str, unit: WorkUnit, at: int, output_share: 
     def each(found: PriceRow) -> Fraction:
         return Fraction(found.unit_price) / found.per * unit.meter_units
 
-    if unit is not WorkUnit.MILLION_TOKENS:
-        found = row(Meter.AUDIO_SECOND if unit is WorkUnit.AUDIO_HOUR else Meter.CHARACTER)
+    if unit.counted is not Counted.TOKENS:
+        found = row(_METERS[unit.counted][0])
         if found is None:
             raise _unpriced(book, api, unit)
         return Quote(each(found), found.currency, (found,))
@@ -208,11 +236,7 @@ def api_quote(book: PriceBook, api: str, unit: WorkUnit, at: int, output_share: 
 
 
 def _unpriced(book: PriceBook, api: str, unit: WorkUnit) -> UsageError:
-    meters = {
-        WorkUnit.AUDIO_HOUR: (Meter.AUDIO_SECOND,),
-        WorkUnit.MILLION_TOKENS: (Meter.INPUT_TOKEN, Meter.OUTPUT_TOKEN),
-        WorkUnit.MILLION_CHARACTERS: (Meter.CHARACTER,),
-    }[unit]
+    meters = _METERS[unit.counted]
     known = sorted(
         {
             f"{row.provider}/{row.sku}{'@' + row.region if row.region else ''}"

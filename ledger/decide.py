@@ -9,7 +9,9 @@ The tree, for each stage, first answer wins:
 4. A model that no API serves: self-hosted, with the same two provisos as in 1.
 5. High volume, always on and predictable, or an extreme unit cost: self-hosted with an operations owner, else managed.
 6. Whether 5 holds cannot be known (hours, prices or speed are unset, or the hours' range says both): undecided.
-7. Nothing justifies self-hosting: API.
+7. Nothing justifies self-hosting: API. So it is with unset hours, too, where even free people would not pay.
+
+Where a share of a stage's usage goes by API in any case, self-hosting it is a hybrid.
 
 "High volume" is no number of ours: it is the volume at which what the machines save pays the people too. The people
 are counted once, against what all cost-justified stages save together; a tie goes to the API.
@@ -23,6 +25,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from core.money import Money, total
+from ledger.inference_cost import Bounds
 from ledger.redflags import ComparisonBasis, RedFlag, people_flags, stage_flags
 from ledger.workload import StageCosts, StageWorkload, WorkloadProfile, stage_costs
 
@@ -147,17 +150,17 @@ def _place(stage: StageWorkload, profile: WorkloadProfile, findings: Sequence[Co
         if stage.needs_support or stage.needs_autoscaling:
             need = _need(stage)
             return Arm.MANAGED, f"{rule} rules the API out and {need} is needed: managed where the rule allows it"
-        return _own(profile, f"{rule} rules the API out")
+        return _own(stage, profile, f"{rule} rules the API out")
     if not stage.usage_is_certain or stage.usage is None:
         return Arm.API, "usage is uncertain: an API is paid for what is used and nothing else"
     if stage.needs_support or stage.needs_autoscaling:
         return Arm.MANAGED, f"{_need(stage)} is needed: a managed deployment has it"
     if stage.customization:
-        return _own(profile, "no API serves this model")
+        return _own(stage, profile, "no API serves this model")
     paying = (by_condition[Condition.HIGH_VOLUME_ALWAYS_ON], cost)
     met = next((finding for finding in paying if finding.state is State.MET), None)
     if met is not None:
-        return _own(profile, met.why)
+        return _own(stage, profile, met.why)
     unknown = next((finding for finding in paying if finding.state is State.UNKNOWN), None)
     if unknown is not None:
         return Arm.UNDECIDED, unknown.why
@@ -168,13 +171,16 @@ def _need(stage: StageWorkload) -> str:
     return "autoscaling" if stage.needs_autoscaling else "support"
 
 
-def _own(profile: WorkloadProfile, why: str) -> tuple[Arm, str]:
+def _own(stage: StageWorkload, profile: WorkloadProfile, why: str) -> tuple[Arm, str]:
     """Self-hosted, if there is somebody to do it and it is known what they cost."""
     if not profile.operations_owner:
         return Arm.MANAGED, f"{why}, but nobody here operates GPUs: managed, where the provider does"
     if profile.engineering.unset:
         return Arm.UNDECIDED, f"{why}, but what the people cost is unknown: {_unset(profile)} not filled in"
-    return Arm.SELF_HOSTED, f"{why}, and {profile.operations_owner} operates it"
+    why = f"{why}, and {profile.operations_owner} operates it"
+    if not stage.api_share:
+        return Arm.SELF_HOSTED, why
+    return Arm.HYBRID, f"{why}; {Fraction(stage.api_share) * 100} % of the usage goes by API all the same"
 
 
 def _unset(profile: WorkloadProfile) -> str:
@@ -215,9 +221,7 @@ class _Volume:
     #: What those save together.
     saved: Money
     #: What it must exceed, at least and at most; None while people are unset.
-    overhead: tuple[Money, Money] | None
-    #: What must be exceeded without any people.
-    floor: Money
+    overhead: Bounds
     #: What of the people is unset.
     unset: str
 
@@ -234,7 +238,6 @@ class _Volume:
             frozenset(saving),
             total(saving.values(), profile.currency),
             profile.overhead,
-            profile.infrastructure,
             _unset(profile) if profile.engineering.unset else "",
         )
 
@@ -251,19 +254,17 @@ class _Volume:
             return State.UNMET, f"the GPUs alone cost {_short(costs.machines)}, the API {_short(costs.api)}"
         if stage.stage not in self.saving:
             return State.UNMET, "its cost does not place it" if stage.usage_is_certain else "usage is uncertain"
-        if self.saved <= self.floor:
-            return State.UNMET, f"machines save {_short(self.saved)} a month, infrastructure takes {_short(self.floor)}"
-        if self.overhead is None:
+        least, most = self.overhead
+        beside = f"people and infrastructure take {_span(least, most)}"
+        if self.saved <= least:
+            return State.UNMET, f"machines save only {_short(self.saved)} a month, {beside}"
+        if most is None:
             return (
                 State.UNKNOWN,
                 f"machines save {_short(self.saved)} a month; what people cost is unset ({self.unset})",
             )
-        low, high = self.overhead
-        beside = f"people and infrastructure take {_span(low, high)}"
-        if self.saved > high:
+        if self.saved > most:
             return State.MET, f"machines save {_short(self.saved)} a month, {beside}"
-        if self.saved <= low:
-            return State.UNMET, f"machines save only {_short(self.saved)} a month, {beside}"
         return State.UNKNOWN, f"machines save {_short(self.saved)} a month, {beside}: it could be either"
 
 
@@ -281,10 +282,8 @@ class _Extreme:
     api: Money
     #: What their machines take.
     machines: Money
-    #: What self-hosting takes beside machines; None while people are unset.
-    overhead: tuple[Money, Money] | None
-    #: Of that, what is not people.
-    floor: Money
+    #: What self-hosting takes beside machines, at least and at most; None while people are unset.
+    overhead: Bounds
 
     @classmethod
     def of(cls, profile: WorkloadProfile, costs: dict[str, StageCosts]) -> _Extreme:
@@ -292,18 +291,17 @@ class _Extreme:
         ratio, dear = Fraction(profile.extreme_ratio), []
         for stage in profile.stages:
             found = costs[stage.stage]
-            if found.api is None or found.machines is None or found.api <= found.machines or _bound(stage):
+            if found.replaced is None or found.machines is None or _bound(stage) or not stage.usage_is_certain:
                 continue
-            if found.api.nano >= ratio * found.machines.nano and stage.usage_is_certain:
+            if found.replaced > found.machines and found.replaced.nano >= ratio * found.machines.nano:
                 dear.append(found)
         return cls(
             costs,
             ratio,
             frozenset(found.stage for found in dear),
-            total((found.api for found in dear if found.api is not None), profile.currency),
+            total((found.replaced for found in dear if found.replaced is not None), profile.currency),
             total((found.machines for found in dear if found.machines is not None), profile.currency),
             profile.overhead,
-            profile.infrastructure,
         )
 
     def judge(self, stage: StageWorkload) -> tuple[State, str]:
@@ -311,15 +309,18 @@ class _Extreme:
         costs = self.costs[stage.stage]
         if costs.saving is None:
             return _incomparable(costs)
-        if stage.stage not in self.dear or not self._extreme(self.floor):
+        least, most = self.overhead
+        if stage.stage not in self.dear:
             return State.UNMET, f"the API does not cost {_ratio(self.ratio)} times self-hosting"
-        if self.overhead is None:
+        if not self._extreme(least):
+            return (
+                State.UNMET,
+                f"with what is beside machines, the API does not cost {_ratio(self.ratio)} times as much",
+            )
+        if most is None:
             return State.UNKNOWN, f"the API costs {_ratio(self.ratio)} times the machines, but people are unset"
-        low, high = self.overhead
-        if self._extreme(high):
+        if self._extreme(most):
             return State.MET, f"the API costs over {_ratio(self.ratio)} times self-hosting, people included"
-        if not self._extreme(low):
-            return State.UNMET, f"with people, the API does not cost {_ratio(self.ratio)} times self-hosting"
         return State.UNKNOWN, f"whether the API costs {_ratio(self.ratio)} times self-hosting depends on the hours"
 
     def _extreme(self, beside: Money) -> bool:
@@ -341,7 +342,9 @@ def _short(amount: Money | None) -> str:
     return "an unknown amount" if amount is None else f"{amount.amount(2)} {amount.currency}"
 
 
-def _span(low: Money, high: Money) -> str:
+def _span(low: Money, high: Money | None) -> str:
+    if high is None:
+        return f"at least {_short(low)}"
     return _short(low) if low == high else f"{low.amount(2)} to {_short(high)}"
 
 
@@ -350,15 +353,18 @@ def _ratio(value: Fraction) -> str:
 
 
 def _red_flags(profile: WorkloadProfile) -> tuple[RedFlag, ...]:
-    engineering = profile.engineering
-    flags = people_flags(engineering.hours, one_sum=engineering.lump is not None and engineering.lump.high > 0)
+    flags = people_flags(profile.engineering)
     for stage in profile.stages:
-        basis = ComparisonBasis(
-            unit=stage.unit,
-            stage=stage.stage,
-            peak_to_average=stage.peak_to_average,
-            api_counts=stage.api_counts,
-            idle_counted=stage.always_on or stage.utilization is not None,
-        )
-        flags += stage_flags(basis)
+        flags += stage_flags(comparison_basis(stage))
     return tuple(flags)
+
+
+def comparison_basis(stage: StageWorkload) -> ComparisonBasis:
+    """What a comparison of this stage takes into account; the people are the deployment's."""
+    return ComparisonBasis(
+        unit=stage.unit,
+        stage=stage.stage,
+        peak_to_average=stage.peak_to_average,
+        api_counts=stage.api_counts,
+        idle_counted=stage.always_on or stage.utilization is not None,
+    )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
 
 from core.money import Exact
-from ledger.compare import WorkUnit
-from ledger.tax import Hours, TaxCategory
+from ledger.compare import Counted, WorkUnit
+from ledger.tax import EngineeringTax, TaxCategory
 
 
 class ApiExtra(StrEnum):
@@ -87,7 +85,7 @@ _EXTRAS = {
 
 def extras_of(unit: WorkUnit) -> frozenset[ApiExtra]:
     """What can make a bill longer under this unit: sound and characters are known beforehand, only retries repeat."""
-    return frozenset(ApiExtra) if unit is WorkUnit.MILLION_TOKENS else frozenset({ApiExtra.RETRIES})
+    return frozenset(ApiExtra) if unit.counted is Counted.TOKENS else frozenset({ApiExtra.RETRIES})
 
 
 def stage_flags(basis: ComparisonBasis) -> list[RedFlag]:
@@ -95,16 +93,23 @@ def stage_flags(basis: ComparisonBasis) -> list[RedFlag]:
     return [*_usage_flags(basis), *_api_flags(basis)]
 
 
-def people_flags(hours: Mapping[TaxCategory, Hours], *, one_sum: bool) -> list[RedFlag]:
-    """Self-hosting without on-call, upgrades, monitoring or failed deployments; ``one_sum`` stands for them all."""
-    if one_sum:
-        return []
+def people_flags(engineering: EngineeringTax) -> list[RedFlag]:
+    """Self-hosting without on-call, upgrades, monitoring or failed deployments.
+
+    One sum of hours says nothing about what was thought of, unless it includes it by name.
+    """
     flags = []
     for category, kind in _PEOPLE.items():
-        counted = hours.get(category)
-        if counted is None or counted.high == Decimal(0):
-            how = "has no hours" if counted is None else "has 0 hours"
-            flags.append(RedFlag(kind, "", f"{category.words} {how}: flatters self-hosting"))
+        counted = engineering.counted_hours(category)
+        if counted is not None and counted.high > 0:
+            continue
+        if counted is not None:
+            how = "has 0 hours"
+        elif engineering.lump is not None:
+            how = "is not among what the one sum of hours includes"
+        else:
+            how = "has no hours"
+        flags.append(RedFlag(kind, "", f"{category.words} {how}: flatters self-hosting"))
     return flags
 
 
@@ -114,7 +119,7 @@ def _usage_flags(basis: ComparisonBasis) -> list[RedFlag]:
         message = "average traffic without its peak: GPUs are bought for the busiest hour; flatters self-hosting"
         flags.append(RedFlag(RedFlagKind.AVERAGE_WITHOUT_PEAK, basis.stage, message))
     if not basis.idle_counted:
-        price = "a token price" if basis.unit is WorkUnit.MILLION_TOKENS else f"a price by the {basis.unit.value}"
+        price = "a token price" if basis.unit.counted is Counted.TOKENS else f"a price by the {basis.unit.value}"
         message = f"{price} set against a GPU's price by the hour without idle capacity; flatters self-hosting"
         flags.append(RedFlag(RedFlagKind.IDLE_IGNORED, basis.stage, message))
     return flags

@@ -72,6 +72,8 @@ class EngineeringTax:
     hours: Mapping[TaxCategory, Hours] = field(default_factory=lambda: MappingProxyType({}))
     #: One number for all categories together, for those who keep no finer books; excludes ``hours``.
     lump: Hours | None = None
+    #: Categories that the lump includes by name: of the others nobody said that they were thought of.
+    lump_includes: frozenset[TaxCategory] = frozenset()
 
     def __post_init__(self) -> None:
         currency_code(self.currency)
@@ -80,6 +82,11 @@ class EngineeringTax:
             Hours(self.rate_per_hour, self.rate_per_hour)
         if self.lump is not None and self.hours:
             raise UsageError("engineering hours are given twice", "give one total, or hours by category, not both")
+        if self.lump is None and self.lump_includes:
+            raise UsageError(
+                "what one sum of hours includes is said, but there is no such sum",
+                "give the sum, or hours by category, which need no list of what they include",
+            )
 
     @property
     def unset(self) -> tuple[str, ...]:
@@ -88,6 +95,12 @@ class EngineeringTax:
         if self.lump is None:
             missing += [f"hours of {category.words}" for category in TaxCategory if category not in self.hours]
         return tuple(missing)
+
+    def counted_hours(self, category: TaxCategory) -> Hours | None:
+        """The hours that stand for a category: its own, or the sum that includes it by name; None when none do."""
+        if self.lump is not None:
+            return self.lump if category in self.lump_includes else None
+        return self.hours.get(category)
 
     def by_category(self) -> dict[TaxCategory, tuple[Money, Money]]:
         """At least and at most for each category that is set; empty without a rate or with one lump."""
@@ -108,6 +121,13 @@ class EngineeringTax:
         amounts = self.by_category().values()
         lows, highs = (total((pair[side] for pair in amounts), self.currency) for side in (0, 1))
         return lows, highs
+
+    def bounds(self) -> tuple[Money, Money | None]:
+        """What is known of the month: at least (0 when nothing is set) and at most (None while anything is unset)."""
+        known = self.monthly()
+        if known is not None:
+            return known
+        return total((least for least, _ in self.by_category().values()), self.currency), None
 
     def _amounts(self, hours: Hours, hourly: Decimal) -> tuple[Money, Money]:
         return Money.of(hours.low, hourly, self.currency), Money.of(hours.high, hourly, self.currency)

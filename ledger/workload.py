@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from core.errors import UsageError
-from core.money import Exact, Money, currency_code
-from ledger.breakeven import machine_cost, share
-from ledger.compare import WorkUnit, api_monthly_cost, exact, gpus_for, monthly_capacity
+from core.money import Exact, Money, currency_code, total
+from ledger.breakeven import machine_cost
+from ledger.compare import ApiUse, WorkUnit, exact, gpus_paid, monthly_capacity, share
+from ledger.inference_cost import Bounds, InferenceCostInputs
 from ledger.redflags import ApiExtra
 from ledger.tax import EngineeringTax
 
@@ -41,12 +42,16 @@ class StageWorkload:
     api_counts: frozenset[ApiExtra] = frozenset()
     #: A GPU's price an hour; None when not known.
     gpu_price_per_hour: Exact | None = None
+    #: Or what one takes for the whole month.
+    gpu_price_per_month: Exact | None = None
     #: Meter units of ``usage`` a second that a GPU does, measured; None when not known.
     speed: Exact | None = None
     #: GPUs stay on all month, and are paid all month.
     always_on: bool = False
-    #: Where they do not: the share of their paid time that works; None when not known.
+    #: The share of paid time that works. None is not known, or all of it where GPUs are always on and have work.
     utilization: Exact | None = None
+    #: The share of usage that goes by API in any case, such as peaks or rare languages.
+    api_share: Exact = 0
     #: Load must be followed up and down without anybody here.
     needs_autoscaling: bool = False
     #: Somebody must be reachable under a contract.
@@ -59,7 +64,7 @@ class StageWorkload:
     customization: bool = False
 
     def __post_init__(self) -> None:
-        optional = ("usage", "peak_to_average", "api_price", "gpu_price_per_hour", "speed")
+        optional = ("usage", "peak_to_average", "api_price", "gpu_price_per_hour", "gpu_price_per_month", "speed")
         for name in (*optional, "output_usage", "output_price", "platform_fees"):
             value = getattr(self, name)
             if value is not None:
@@ -68,6 +73,32 @@ class StageWorkload:
             raise UsageError(f"{self.stage}: the peak is below the average", "peak_to_average is 1 or more")
         if self.utilization is not None:
             share(self.utilization)
+        if self.gpu_price_per_hour is not None and self.gpu_price_per_month is not None:
+            raise UsageError(
+                f"{self.stage}: the GPU's price is given twice", "give gpu_price_per_hour or gpu_price_per_month"
+            )
+        by_api = share(self.api_share, "share by API")
+        if by_api == 1:
+            raise UsageError(f"{self.stage}: all of the usage goes by API", "give an api_share below 1")
+        if by_api and (self.data_sovereignty or self.regulation or self.customization):
+            raise UsageError(
+                f"{self.stage}: a share goes by API where none may or can", "leave out api_share, or what rules it out"
+            )
+
+    @property
+    def api_use(self) -> ApiUse | None:
+        """The API's side; None when usage or price are not known."""
+        if self.usage is None or self.api_price is None:
+            return None
+        return ApiUse(self.usage, self.api_price, self.output_usage, self.output_price, self.platform_fees)
+
+    def gpu_monthly_cost(self, seconds_per_month: Exact) -> Fraction | None:
+        """What one GPU takes that is paid all month; None when not known."""
+        if self.gpu_price_per_month is not None:
+            return Fraction(self.gpu_price_per_month)
+        if self.gpu_price_per_hour is None:
+            return None
+        return Fraction(self.gpu_price_per_hour) * Fraction(seconds_per_month) / 3600
 
 
 @dataclass(frozen=True)
@@ -90,6 +121,8 @@ class WorkloadProfile:
     storage: Exact = 0
     networking: Exact = 0
     observability: Exact = 0
+    #: Requests a month that succeed; None when nobody counted.
+    successful_requests: int | None = None
     #: Why somebody would like to self-host, in their own words. Reported; none of them counts.
     motives: tuple[str, ...] = ()
 
@@ -110,16 +143,23 @@ class WorkloadProfile:
             raise UsageError("a month of no length", "give its length in seconds, as 2592000")
 
     @property
-    def infrastructure(self) -> Money:
-        """Storage, networking and observability together."""
-        parts = sum((Fraction(part) for part in (self.storage, self.networking, self.observability)), Fraction(0))
-        return Money.of(parts, 1, self.currency)
+    def infrastructure_parts(self) -> tuple[Money, Money, Money]:
+        """Storage, networking and observability."""
+        storage, networking, observability = (
+            Money.of(1, part, self.currency) for part in (self.storage, self.networking, self.observability)
+        )
+        return storage, networking, observability
 
     @property
-    def overhead(self) -> tuple[Money, Money] | None:
+    def infrastructure(self) -> Money:
+        """Storage, networking and observability together."""
+        return total(self.infrastructure_parts, self.currency)
+
+    @property
+    def overhead(self) -> Bounds:
         """People and infrastructure of self-hosting, at least and at most; None while people are unset."""
-        people = self.engineering.monthly()
-        return None if people is None else (self.infrastructure + people[0], self.infrastructure + people[1])
+        least, most = self.engineering.bounds()
+        return self.infrastructure + least, None if most is None else self.infrastructure + most
 
 
 @dataclass(frozen=True)
@@ -132,6 +172,8 @@ class StageCosts:
     api: Money | None
     #: The GPUs, idle time included, people not; None when not known, or when they do nothing (speed 0, never busy).
     machines: Money | None
+    #: What goes by API beside them; None when not known.
+    beside: Money | None
     #: GPUs that the peak needs, when they are always on.
     gpus: int | None
     #: The share of the GPUs' paid time that works; None when not known.
@@ -140,9 +182,14 @@ class StageCosts:
     unknown: tuple[str, ...]
 
     @property
+    def replaced(self) -> Money | None:
+        """The part of the API's bill that machines take the place of."""
+        return None if self.api is None or self.beside is None else self.api - self.beside
+
+    @property
     def saving(self) -> Money | None:
-        """What machines cost less than the API; negative when they cost more."""
-        return None if self.api is None or self.machines is None else self.api - self.machines
+        """What machines cost less than that part; negative when they cost more."""
+        return None if self.replaced is None or self.machines is None else self.replaced - self.machines
 
 
 def stage_costs(stage: StageWorkload, currency: str, seconds_per_month: int) -> StageCosts:
@@ -150,23 +197,22 @@ def stage_costs(stage: StageWorkload, currency: str, seconds_per_month: int) -> 
     needed = {
         "usage": stage.usage,
         "API price": stage.api_price,
-        "GPU price": stage.gpu_price_per_hour,
+        "GPU price": stage.gpu_monthly_cost(seconds_per_month),
         "speed": stage.speed,
         "peak": stage.peak_to_average if stage.always_on else 1,
         "utilization": 1 if stage.always_on else stage.utilization,
     }
     unknown = tuple(name for name, value in needed.items() if value is None)
     gpus, busy, machines = _machines(stage, currency, seconds_per_month)
-    return StageCosts(stage.stage, _api(stage, currency), machines, gpus, busy, unknown)
-
-
-def _api(stage: StageWorkload, currency: str) -> Money | None:
-    if stage.usage is None or stage.api_price is None:
-        return None
-    return api_monthly_cost(
-        Money.of(Fraction(stage.usage), Fraction(stage.api_price), currency),
-        Money.of(Fraction(stage.output_usage), Fraction(stage.output_price), currency),
-        Money.of(Fraction(stage.platform_fees), 1, currency),
+    api = stage.api_use
+    return StageCosts(
+        stage.stage,
+        None if api is None else api.monthly_cost(currency),
+        machines,
+        None if api is None else api.monthly_cost(currency, stage.api_share),
+        gpus,
+        busy,
+        unknown,
     )
 
 
@@ -174,19 +220,51 @@ def _machines(
     stage: StageWorkload, currency: str, seconds_per_month: int
 ) -> tuple[int | None, Fraction | None, Money | None]:
     """GPUs, utilization and cost, each None when not known."""
-    if stage.usage is None or stage.gpu_price_per_hour is None or not stage.speed:
+    monthly = stage.gpu_monthly_cost(seconds_per_month)
+    if stage.usage is None or monthly is None or not stage.speed:
         return None, None, None
-    usage, price = Fraction(stage.usage), Fraction(stage.gpu_price_per_hour)
+    usage = Fraction(stage.usage) * (1 - Fraction(stage.api_share))
     if not stage.always_on:
         if stage.utilization is None:
             return None, None, None
-        each = machine_cost(price, stage.speed, stage.utilization, stage.unit)
+        hourly = monthly * 3600 / seconds_per_month
+        each = machine_cost(hourly, stage.speed, stage.utilization, stage.unit)
         return None, Fraction(stage.utilization), None if each is None else Money.of(usage, each, currency)
     if stage.peak_to_average is None:
         return None, None, None
+    most = 1 if stage.utilization is None else Fraction(stage.utilization)
     capacity = monthly_capacity(stage.speed, seconds_per_month)
     work = usage * stage.unit.meter_units
-    peak = work * Fraction(stage.peak_to_average)
-    # What is always on is paid without work, too.
-    gpus = max(1, gpus_for(peak, capacity) or 0)
-    return gpus, work / (gpus * capacity), Money.of(gpus * Fraction(seconds_per_month, 3600), price, currency)
+    gpus = gpus_paid(work * Fraction(stage.peak_to_average), capacity * most)
+    if gpus is None:
+        return None, None, None
+    return gpus, work / (gpus * capacity), Money.of(gpus, monthly, currency)
+
+
+def inference_cost_inputs(
+    stage: StageWorkload, profile: WorkloadProfile, paid_seconds: Exact | None = None
+) -> InferenceCostInputs:
+    """A stage as `ledger.inference_cost` compares it; GPUs are paid ``paid_seconds`` of the month, else all of it.
+
+    Without a peak or a utilization GPUs are planned for the average hour and for working all the time, which flatters
+    them: `ledger.redflags` says so. Raises UsageError for what is not known and cannot be done without.
+    """
+    paid = profile.seconds_per_month if paid_seconds is None else paid_seconds
+    api, gpu, speed = stage.api_use, stage.gpu_monthly_cost(paid), stage.speed
+    if api is None or gpu is None or speed is None:
+        needed = {"--usage": stage.usage, "--api-price or --api": stage.api_price}
+        needed |= {"--gpu-month or --gpu-price": gpu, "--rtfx": speed}
+        missing = [flag for flag, value in needed.items() if value is None]
+        raise UsageError("the months cannot be compared: not everything is known", f"give {', '.join(missing)}")
+    return InferenceCostInputs(
+        unit=stage.unit,
+        currency=profile.currency,
+        api=api,
+        gpu_monthly_cost=gpu,
+        effective_throughput=Fraction(speed) * (1 if stage.utilization is None else Fraction(stage.utilization)),
+        seconds_per_month=paid,
+        peak_to_average=1 if stage.peak_to_average is None else stage.peak_to_average,
+        people=profile.engineering.bounds(),
+        infrastructure=profile.infrastructure_parts,
+        api_share=stage.api_share,
+    )

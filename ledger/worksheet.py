@@ -29,10 +29,12 @@ month_hours = 730            # the month's length: 730 is a year / 12
 extreme_ratio = 5            # an API this many times dearer than self-hosting is extreme
 operations_owner = "Ada"     # who operates the GPUs; "" when nobody does
 motives = ["it is cooler"]   # listed in the answer, and never counted
+successful_requests = 40000  # a month, such as recordings delivered; those that failed cost, too
 
 [engineering]                # people, for everything that is self-hosted, counted once
 rate_per_hour = 90           # salary, taxes and overhead
-# Hours a month: "6", or a range "4-8". Or one sum for all: hours = "26-43"
+# Hours a month: "6", or a range "4-8". Or one sum for all: hours = "26-43", and what it includes by name:
+# hours_include = ["on_call", "security"]
 [engineering.hours]
 gpu_operations_and_scaling = "8-12"
 model_selection_and_updates = "4-6"
@@ -56,7 +58,9 @@ api_price = 0.36             # for one unit
 api_counts = ["retries"]     # in the API's usage above, or known not to occur
 gpu_price_per_hour = 0.526
 speed = 30                   # measured: times real time, or tokens or characters a second
+# gpu_price_per_month = 384  # instead of an hour's price, where one buys months
 always_on = true             # GPUs stay on; else give utilization = 0.4, the share of paid time that works
+api_share = 0                # of usage, such as 0.3: goes by API in any case
 needs_autoscaling = false
 needs_support = false
 data_sovereignty = false     # the data must stay on machines one controls
@@ -154,6 +158,20 @@ def _above_one(value: object) -> Decimal:
     return found
 
 
+def _count(value: object) -> int:
+    found = _number(value)
+    if found != int(found):
+        raise UsageError("is not a whole number")
+    return int(found)
+
+
+def _categories(value: object) -> frozenset[TaxCategory]:
+    try:
+        return frozenset(TaxCategory(name) for name in _texts(value))
+    except ValueError:
+        raise UsageError(f"knows only: {', '.join(category.value for category in TaxCategory)}") from None
+
+
 def _month(value: object) -> int:
     seconds = _number(value) * 3600
     if not seconds or seconds != int(seconds):
@@ -168,6 +186,7 @@ _TOP: dict[str, _Parser] = {
     "extreme_ratio": _above_one,
     "operations_owner": _text,
     "motives": _texts,
+    "successful_requests": _count,
 }
 _SELF_HOSTING: dict[str, _Parser] = {"storage": _number, "networking": _number, "observability": _number}
 _STAGE: dict[str, _Parser] = {
@@ -182,9 +201,11 @@ _STAGE: dict[str, _Parser] = {
     "platform_fees": _number,
     "api_counts": _extras,
     "gpu_price_per_hour": _number,
+    "gpu_price_per_month": _number,
     "speed": _number,
     "always_on": _flag,
     "utilization": _share,
+    "api_share": _share,
     "needs_autoscaling": _flag,
     "needs_support": _flag,
     "data_sovereignty": _flag,
@@ -257,6 +278,7 @@ def parse_worksheet(tables: Mapping[str, Any]) -> WorkloadProfile:
         engineering=engineering,
         operations_owner=top.get("operations_owner", ""),
         motives=top.get("motives", ()),
+        successful_requests=top.get("successful_requests"),
         **beside,
     )
 
@@ -269,14 +291,20 @@ def _stage(name: str, table: object, problems: list[str]) -> StageWorkload | Non
     found = _parsed(table, _STAGE, f"stages.{name}.", problems)
     if "unit" not in table:
         problems.append(f"stages.{name}.unit: is missing; one of: {', '.join(unit.value for unit in WorkUnit)}")
-    return StageWorkload(stage=name, **found) if len(problems) == before else None
+    if len(problems) > before:
+        return None
+    try:
+        return StageWorkload(stage=name, **found)
+    except UsageError as error:
+        problems.append(f"stages.{error.message}; {error.hint}")
+        return None
 
 
 def _engineering(table: Mapping[str, Any], currency: str, problems: list[str]) -> EngineeringTax:
     """Hours by category, or one sum under ``hours``."""
     found = _parsed(
         {key: value for key, value in table.items() if key != "hours"},
-        {"rate_per_hour": _number},
+        {"rate_per_hour": _number, "hours_include": _categories},
         "engineering.",
         problems,
         ("hours",),
@@ -290,7 +318,10 @@ def _engineering(table: Mapping[str, Any], currency: str, problems: list[str]) -
         by_category = {TaxCategory(name): value for name, value in parsed.items()}
     elif hours is not None:
         lump = _parsed({"hours": hours}, {"hours": _hours}, "engineering.", problems).get("hours")
-    return EngineeringTax(currency, found.get("rate_per_hour"), by_category, lump)
+    includes = found.get("hours_include", frozenset())
+    if includes and (hours is None or isinstance(hours, dict)):
+        problems.append("engineering.hours_include: is for one sum of hours, such as hours = 12, and there is none")
+    return EngineeringTax(currency, found.get("rate_per_hour"), by_category, lump, includes if lump else frozenset())
 
 
 def _table(tables: Mapping[str, Any], name: str, problems: list[str]) -> Mapping[str, Any]:

@@ -22,14 +22,14 @@ from core.money import Exact, Money
 from ledger.breakeven import (
     Sweep,
     SweepInputs,
+    WholeGpus,
     api_quote,
     break_even_speed,
     machine_cost,
     sweep,
-    usage_that_pays_people,
     utilization_needed,
 )
-from ledger.compare import Cheaper, WorkUnit
+from ledger.compare import Cheaper, MonthlyUsage, WholeGpuBreakEven, WorkUnit
 from ledger.price_files import parse_toml
 from ledger.prices import PriceBook
 from ledger.worksheet import EXAMPLE
@@ -108,14 +108,43 @@ def test_a_dearer_gpu_or_a_lazier_one_needs_more_speed(
     assert (break_even_speed(gpu, api, share / 2, unit) or 0) == 2 * needed
 
 
-def test_the_people_are_paid_by_what_each_hour_saves() -> None:
-    # 30 times real time at 100 %: 0.149 / 30 = 0.0049667 an hour; saves 0.3550333; 720 / 0.3550333 = 2,028
-    cost = machine_cost(SPOT, 30, 1, WorkUnit.AUDIO_HOUR)
-    assert cost == Fraction(149, 30000)
-    needed = usage_that_pays_people(Money.parse("720 USD"), API, cost)
-    assert needed == Fraction(720) / (Fraction("0.36") - Fraction(149, 30000))
-    assert round(needed) == 2028
-    assert usage_that_pays_people(Money.parse("720 USD"), Fraction(149, 30000), cost) is None
+#: 730 hours.
+MONTH = 2_628_000
+
+
+def paying(hourly: str, speed: int, people: str) -> tuple[WholeGpus, WholeGpuBreakEven | None]:
+    money = Money.parse(f"{people} USD")
+    found = swept(
+        gpu_prices=(Decimal(hourly),), utilizations=(Fraction(1),), speed=Fraction(speed), people=(money,) * 2
+    )
+    cell = found.rows[0][0]
+    assert cell.whole is not None
+    return cell.whole, cell.pays_people[0]
+
+
+def test_people_that_one_gpu_pays_for() -> None:
+    # 0.149 x 730 = 108.77 a month; (720 + 108.77) / 0.36 = 2,302.14 h, and 30 x 730 = 21,900 h are done by one GPU.
+    whole, found = paying("0.149", 30, "720")
+    assert (whole.monthly_cost, whole.capacity) == (Fraction("108.77"), 21_900)
+    only = MonthlyUsage(Fraction("828.77") / Fraction("0.36"), 1)
+    assert found == WholeGpuBreakEven(only, only)
+    assert whole.cost(1, Money.parse("720 USD")) == Money.parse("828.77 USD")
+
+
+def test_people_that_only_several_gpus_pay_for_are_paid_once_and_the_gpus_so_many_times() -> None:
+    # 0.526 x 730 = 383.98; one GPU does 2 x 730 = 1,460 h, which cost 525.60 by API: each full GPU saves 141.62.
+    # 720 / 141.62 = 5.08: six GPUs. 720 + 6 x 383.98 = 3,023.88; / 0.36 = 8,399.67 h of the 8,760 that six do.
+    # Just over n GPUs' hours n + 1 are paid: (720 + 383.98) / 141.62 = 7.80: eight. 3,791.84 / 0.36 = 10,532.89 h.
+    whole, found = paying("0.526", 2, "720")
+    first = MonthlyUsage(Fraction("3023.88") / Fraction("0.36"), 6)
+    assert found == WholeGpuBreakEven(first, MonthlyUsage(Fraction("3791.84") / Fraction("0.36"), 8))
+    assert whole.cost(6, Money.parse("720 USD")) == Money.parse("3023.88 USD")
+
+
+def test_a_gpu_that_costs_more_than_all_that_it_can_do_never_pays_for_anybody() -> None:
+    # 1 x 730 h cost 262.80 by API and 383.98 on the GPU.
+    assert paying("0.526", 1, "0")[1] is None
+    assert paying("0.526", 1, "720")[1] is None
 
 
 def swept(**changes: object) -> Sweep:
@@ -127,6 +156,7 @@ def swept(**changes: object) -> Sweep:
         "gpu_prices": (SPOT, Decimal("0.526")),
         "utilizations": (Fraction(5, 100), Fraction(1)),
         "speed": Fraction(8),
+        "seconds_per_month": MONTH,
     }
     return sweep(SweepInputs(**{**given, **changes}))  # type: ignore[arg-type]
 
@@ -148,8 +178,13 @@ def test_a_sweep_has_a_row_for_each_utilization_and_a_cell_for_each_price() -> N
 
 def test_without_a_speed_or_without_people_a_sweep_says_nothing_of_them() -> None:
     cells = [cell for row in swept(speed=None, people=(Money.parse("1 USD"),) * 2).rows for cell in row]
-    assert {(cell.machine_cost, cell.cheaper, cell.pays_people) for cell in cells} == {(None, None, None)}
-    assert all(cell.pays_people is None for row in swept().rows for cell in row)
+    assert {(cell.machine_cost, cell.cheaper, cell.pays_people) for cell in cells} == {(None, None, (None, None))}
+    assert all(cell.pays_people == (None, None) for row in swept().rows for cell in row)
+
+
+def test_people_without_a_months_length_are_refused() -> None:
+    with pytest.raises(UsageError, match="paid by the month"):
+        swept(people=(Money.parse("1 USD"),) * 2, seconds_per_month=None)
 
 
 def test_equal_cost_in_a_sweep_goes_to_the_api() -> None:
@@ -281,8 +316,29 @@ def test_the_command_shows_the_speed_needed_and_where_the_measured_one_is_enough
 def test_the_command_says_how_much_work_pays_the_people() -> None:
     flags = ("--gpu-price", "0.149,0.526", "--api-price-per-hour", "0.36", "--rtfx", "30")
     text = run(*flags, "--engineering-hours", "8", "--engineering-rate", "90")
-    assert "cheaper from 1.38 % busy; pays the people from 2,028 audio hours a month" in text
+    assert "cheaper from 1.38 % busy; one GPU can do 21,900 audio hours a month (100 % busy)" in text
+    assert (
+        "people of 720.00 a month are paid, too: from 2,302.14 audio hours a month (1 GPU, 828.77 USD in all)" in text
+    )
     assert "no verdict" not in text
+
+
+def test_the_command_names_no_volume_beyond_one_gpu_without_the_gpus_and_their_cost() -> None:
+    flags = ("--gpu-price", "0.526,0.6", "--api-price", "0.36", "--rtfx", "2", "--engineering-hours", "8")
+    flags += ("--engineering-rate", "90")
+    text = run(*flags)
+    assert "first at 8,399.67 audio hours a month (6 GPUs, 3023.88 USD in all)" in text
+    assert "for good from 10,532.9 audio hours a month (8 GPUs, 3791.84 USD in all)" in text
+    (pays, _) = json.loads(run(*flags, "--json"))["rows"][-1][0]["usage_that_pays_people"]
+    assert pays["first"] == {"usage": "8399.66666667", "gpus": 6, "monthly_cost_nano": 3_023_880_000_000}
+    slow = run("--gpu-price", "0.526", "--api-price", "0.36", "--rtfx", "1")
+    assert "never cheaper at this speed, with any number of GPUs" in slow
+
+
+def test_the_months_length_is_an_argument() -> None:
+    flags = ("--gpu-price", "0.526", "--api-price", "0.36", "--rtfx", "30", "--json")
+    # 30 x 720
+    assert json.loads(run(*flags, "--month-hours", "720"))["monthly_capacity"] == "21600"
 
 
 def test_the_command_prints_json_whose_numbers_are_text(tmp_path: Path) -> None:
@@ -327,7 +383,7 @@ def test_the_command_takes_a_stage_from_a_worksheet_and_flags_override_it(tmp_pa
         (("--gpu-price", "1", "--node", "azure/x"), "given twice"),
         (("--node", "azure/x"), "no machine"),
         (("--currency", "EUR", "--gpu-price", "1"), "priced in USD"),
-        (("--unit", "page"), "nothing is priced"),
+        (("--unit", "page"), 'stages.transcribe.unit: "page" is not one of: audio hour'),
         (("--worksheet", "nowhere.toml"), "nowhere.toml"),
         (("--engineering-hours", "8-x"), "not a rate"),
     ],

@@ -21,6 +21,7 @@ from core.errors import SegueError, UsageError
 from core.money import Money
 from ledger.compare import WorkUnit
 from ledger.decide import Arm, Condition, Recommendation, State, overall, recommend_deployment
+from ledger.deployment_cost import deployment_cost
 from ledger.redflags import ApiExtra, ComparisonBasis, RedFlagKind, people_flags, stage_flags
 from ledger.tax import EngineeringTax, Hours, TaxCategory
 from ledger.workload import StageWorkload, WorkloadProfile, stage_costs
@@ -295,11 +296,11 @@ CLEAN = ComparisonBasis(WorkUnit.MILLION_TOKENS, peak_to_average=2, api_counts=f
 
 def test_a_complete_comparison_has_no_red_flag() -> None:
     assert stage_flags(CLEAN) == []
-    assert people_flags(HOURS, one_sum=False) == []
+    assert people_flags(PEOPLE) == []
 
 
-def without(category: TaxCategory) -> dict[TaxCategory, Hours]:
-    return {one: hours for one, hours in HOURS.items() if one is not category}
+def without(category: TaxCategory) -> EngineeringTax:
+    return EngineeringTax("USD", Decimal(90), {one: hours for one, hours in HOURS.items() if one is not category})
 
 
 @pytest.mark.parametrize(
@@ -318,20 +319,17 @@ def test_each_thing_forgotten_raises_its_own_flag(changes: dict[str, Any], kind:
 
 
 @pytest.mark.parametrize(
-    ("hours", "kind"),
+    ("engineering", "kind"),
     [
         (without(TaxCategory.ON_CALL), RedFlagKind.NO_ON_CALL),
         (without(TaxCategory.MODEL_UPDATES), RedFlagKind.NO_UPGRADES),
         (without(TaxCategory.FAILURE_RESPONSE), RedFlagKind.NO_MONITORING),
         (without(TaxCategory.FAILED_DEPLOYMENTS), RedFlagKind.NO_FAILED_DEPLOYMENTS),
-        ({**HOURS, TaxCategory.ON_CALL: Hours.parse("0")}, RedFlagKind.NO_ON_CALL),
+        (replace(PEOPLE, hours={**HOURS, TaxCategory.ON_CALL: Hours.parse("0")}), RedFlagKind.NO_ON_CALL),
     ],
 )
-def test_people_who_are_forgotten_raise_a_flag_unless_one_sum_stands_for_all(
-    hours: Mapping[TaxCategory, Hours], kind: RedFlagKind
-) -> None:
-    assert [flag.kind for flag in people_flags(hours, one_sum=False)] == [kind]
-    assert people_flags(hours, one_sum=True) == []
+def test_people_who_are_forgotten_raise_a_flag(engineering: EngineeringTax, kind: RedFlagKind) -> None:
+    assert [flag.kind for flag in people_flags(engineering)] == [kind]
 
 
 def test_sound_has_no_long_outputs_or_tool_calls_to_forget() -> None:
@@ -339,9 +337,29 @@ def test_sound_has_no_long_outputs_or_tool_calls_to_forget() -> None:
     assert [flag.kind for flag in stage_flags(basis)] == [RedFlagKind.RETRIES_IGNORED]
 
 
-def test_no_hours_at_all_in_one_sum_are_no_hours() -> None:
-    found = decide(engineering=EngineeringTax("USD", Decimal(90), lump=Hours.parse("0")))
-    assert RedFlagKind.NO_ON_CALL in {flag.kind for flag in found.red_flags}
+PEOPLE_FLAGS = [
+    RedFlagKind.NO_ON_CALL,
+    RedFlagKind.NO_UPGRADES,
+    RedFlagKind.NO_MONITORING,
+    RedFlagKind.NO_FAILED_DEPLOYMENTS,
+]
+
+
+def people_flags_of(hours: str, *includes: TaxCategory) -> list[RedFlagKind]:
+    tax = EngineeringTax("USD", Decimal(90), lump=Hours.parse(hours), lump_includes=frozenset(includes))
+    return [flag.kind for flag in decide(engineering=tax).red_flags]
+
+
+def test_one_sum_of_hours_silences_no_flag_but_those_that_it_includes_by_name() -> None:
+    assert people_flags_of("30") == PEOPLE_FLAGS
+    assert people_flags_of("30", TaxCategory.ON_CALL, TaxCategory.MODEL_UPDATES) == PEOPLE_FLAGS[2:]
+    assert people_flags_of("30", *TaxCategory) == []
+    assert people_flags_of("0", *TaxCategory) == PEOPLE_FLAGS
+
+
+def test_a_list_of_what_a_sum_includes_needs_the_sum() -> None:
+    with pytest.raises(UsageError, match="no such sum"):
+        EngineeringTax("USD", Decimal(90), HOURS, lump_includes=frozenset({TaxCategory.ON_CALL}))
 
 
 # The command.
@@ -418,3 +436,69 @@ def test_a_flag_that_could_mean_several_stages_asks_which(sheet: str) -> None:
         run("--worksheet", sheet, "--usage", "5")
     with pytest.raises(SegueError, match="no stage 'dub'"):
         run("--worksheet", sheet, "--stage", "dub", "--usage", "5")
+
+
+def test_unset_hours_decide_nothing_where_even_free_people_would_not_pay() -> None:
+    # 1,000 hours are 360 USD by API, one always-on T4 383.98.
+    assert decide(replace(TRANSCRIBE, usage=1000), engineering=UNSET).arm is Arm.API
+    # What is known of the hours counts: 70 hours of on-call alone take 6,300, 80 take 7,200; machines save 6,432.04.
+    for hours, arm in (("70", Arm.UNDECIDED), ("80", Arm.API)):
+        tax = EngineeringTax("USD", Decimal(90), {TaxCategory.ON_CALL: Hours.parse(hours)})
+        assert decide(engineering=tax).arm is arm
+
+
+def test_a_share_by_api_makes_self_hosting_a_hybrid() -> None:
+    # 60 % by API: 4,320. 8,000 h x 2 / 21,900: one GPU, 383.98. It takes the place of 2,880, and saves 2,496.02.
+    stage = replace(TRANSCRIBE, api_share=Decimal("0.6"))
+    costs = stage_costs(stage, "USD", MONTH)
+    assert (costs.beside, costs.machines, costs.gpus) == (Money.parse("4320 USD"), Money.parse("383.98 USD"), 1)
+    assert costs.saving == Money.parse("2496.02 USD")
+    assert decide(stage).arm is Arm.API
+    cheap = EngineeringTax("USD", Decimal(90), lump=Hours.parse("20"))
+    found = decide(stage, engineering=cheap)
+    assert (found.arm, found.per_stage) == (Arm.HYBRID, {"transcribe": Arm.HYBRID})
+    with pytest.raises(UsageError, match="goes by API where none"):
+        replace(stage, data_sovereignty=True)
+
+
+def test_the_month_of_each_placement_and_its_requests() -> None:
+    whole = profile(TRANSCRIBE, TRANSLATE, storage=75)
+    found = recommend_deployment(whole)
+    # 7,200 + 33; 767.96 + 584 + 75 + 2,700; 767.96 + 33 + 75 + 2,700
+    by_api = deployment_cost(whole, found.costs, dict.fromkeys(found.per_stage, Arm.API))
+    own = deployment_cost(whole, found.costs, dict.fromkeys(found.per_stage, Arm.SELF_HOSTED))
+    placed = deployment_cost(whole, found.costs, found.per_stage)
+    amounts = [Money.parse(f"{text} USD") for text in ("7233", "4126.96", "3575.96")]
+    assert [by_api, own, placed] == [(amount, amount) for amount in amounts]
+    unset = replace(whole, engineering=UNSET)
+    # 767.96 + 584 + 75, and nobody knows how much at most.
+    assert deployment_cost(unset, found.costs, dict.fromkeys(found.per_stage, Arm.SELF_HOSTED)) == (
+        Money.parse("1426.96 USD"),
+        None,
+    )
+    assert deployment_cost(whole, found.costs, dict.fromkeys(found.per_stage, Arm.MANAGED)) is None
+
+
+def test_what_can_work_of_always_on_gpus_decides_how_many_there_are() -> None:
+    # 40,000 h at the peak; one GPU of which 60 % can work does 13,140: four of them, 1,535.92.
+    stage = replace(TRANSCRIBE, utilization=Decimal("0.6"))
+    assert stage_costs(stage, "USD", MONTH).machines == Money.parse("1535.92 USD")
+    assert stage_costs(replace(stage, utilization=0), "USD", MONTH).machines is None
+
+
+def test_flags_say_hours_by_category_and_what_one_sum_includes(sheet: str) -> None:
+    def flags(*args: str) -> list[str]:
+        found = json.loads(run("--worksheet", sheet, "--stage", "transcribe", *args, "--json"))
+        return [flag["kind"] for flag in found["red_flags"]]
+
+    assert flags("--engineering-hours", "on_call=0") == ["no_on_call"]
+    assert flags("--engineering-hours", "26-43", "--hours-include", "on_call,failed_deployments") == [
+        "no_upgrades",
+        "no_monitoring",
+    ]
+    with pytest.raises(SegueError, match="neither one sum nor hours by category"):
+        flags("--engineering-hours", "26,on_call=2")
+    with pytest.raises(SegueError, match="hours_include: is for one sum"):
+        flags("--hours-include", "on_call")
+    with pytest.raises(SegueError, match="prices are in USD"):
+        flags("--currency", "EUR")

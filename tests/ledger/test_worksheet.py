@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.money import Money
 from ledger.compare import WorkUnit
 from ledger.redflags import ApiExtra
 from ledger.tax import Hours, TaxCategory
@@ -66,7 +67,9 @@ def test_what_is_left_out_is_unset_and_not_zero() -> None:
     assert {stage.usage, stage.api_price, stage.gpu_price_per_hour, stage.speed, stage.peak_to_average} == {None}
     assert not stage.usage_is_certain
     assert found.engineering.monthly() is None
-    assert found.overhead is None
+    # At least nothing, and nobody knows how much at most.
+    assert found.overhead == (Money.parse("0 EUR"), None)
+    assert found.successful_requests is None
     assert found.operations_owner == ""
 
 
