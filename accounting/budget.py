@@ -13,11 +13,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from accounting.spending import Prices, Spending, batch_ahead
-from core.errors import UsageError
+from core.errors import StoreError, UsageError
 from core.money import CurrencyError, Money, quote
 from core.specs import EngineSpec
 from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded
@@ -89,6 +91,7 @@ class RunBudget:
         self._begun: int | None = None
         #: Why the account cannot be trusted, in one line; empty while it can.
         self.trouble = ""
+        self._not_counted = ""
 
     @classmethod
     def open(cls, cap: Money, runtime: Runtime, prices: Prices, roles: Sequence[str]) -> RunBudget:
@@ -107,6 +110,7 @@ class RunBudget:
                     f"'{spec.describe()}', or leave out --budget",
                 )
         budget._spending.refresh()
+        budget._not_counted = "people" if runtime.settings.engineering_hours else ""
         return budget
 
     def include(self, job_id: str) -> None:
@@ -184,7 +188,22 @@ class RunBudget:
         with self._lock:
             currency = self.cap.currency
             spent, earlier = Money(self._nano(self.clock()), currency), Money(self._earlier, currency)
-            return BudgetEnd(self.cap, spent, earlier, trouble=self.trouble, ahead=self._ahead)
+            return BudgetEnd(
+                self.cap, spent, earlier, trouble=self.trouble, ahead=self._ahead, not_counted=self._not_counted
+            )
+
+    def final(self) -> BudgetEnd:
+        """The account once the run is over: what the ledger says of these jobs, to the nano-unit.
+
+        Where the disk fails, or something has no price, the account as this run kept it.
+        """
+        kept = self.state()
+        with self._lock, suppress(StoreError):
+            self._spending.refresh()
+            found = self._spending.of(self._jobs, self.cap.currency, self._node_rate)
+            if not found.unknown:
+                return replace(kept, spent=Money(found.nano, self.cap.currency))
+        return kept
 
     def _nano(self, until: int) -> int:
         """What the jobs will have cost at an instant of the clock, if nothing else is begun."""

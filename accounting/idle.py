@@ -15,10 +15,7 @@ from accounting.month_use import NODE_TIME, IdleTime, MonthUse, Payer, month_use
 from accounting.periods import now_ms
 from core.money import split
 from ledger.allocation import entry_id
-from ledger.entries import LedgerEntry, Quality, Unpriced
-
-#: Price row of an entry that carries a share of the fleet's idle.
-SHARED_IDLE = "shared-idle"
+from ledger.entries import SHARED_IDLE, LedgerEntry, Quality, Unpriced
 
 
 class IdleRule(StrEnum):

@@ -13,7 +13,7 @@ from typing import Any
 from accounting.in_progress import UnderWay
 from core.money import Money
 from ledger.api import Counterfactual
-from ledger.entries import LedgerEntry, Unpriced
+from ledger.entries import SHARED_IDLE, Bucket, LedgerEntry, Unpriced
 from ledger.loss import Resumability
 from ledger.totals import UnpricedSum
 from ledger.verdict import CostVerdict, CostVerdicts, Range
@@ -298,6 +298,16 @@ class JobReport:
     under_way: UnderWay | None = None
 
     @property
+    def budgeted(self) -> Money:
+        """What of it a budget counts: machines and APIs, neither people nor a share of the fleet's idle."""
+        counted = (
+            entry.nano
+            for entry in self.entries
+            if entry.bucket is not Bucket.PEOPLE and entry.price_row != SHARED_IDLE and entry.currency == self.currency
+        )
+        return Money(sum(counted), self.currency)
+
+    @property
     def unpriced_lines(self) -> tuple[str, ...]:
         """Each kind of unpriced usage once, in words."""
         return unpriced_lines(self.unpriced)
@@ -317,6 +327,7 @@ class JobReport:
             "duration_ms": self.duration_ms,
             "speech_ms": self.speech_ms,
             "spent": self.spent.as_json(),
+            "budgeted": self.budgeted.nano,
             "avoided": {one.kind: one.as_json() for one in self.avoided},
             "counterfactuals": [one.as_json() for one in self.counterfactuals],
             "verdict": {

@@ -16,6 +16,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
 
+#: Price row of an entry that carries a share of the fleet's idle.
+SHARED_IDLE = "shared-idle"
+
+
 class Bucket(StrEnum):
     """What money was spent on."""
 

@@ -35,6 +35,8 @@ class BudgetEnd:
     trouble: str = ""
     #: What the batch that was not begun was expected to bring the cost to; None where none was held back.
     ahead: Money | None = None
+    #: What the ledger counts of the jobs and a budget does not, in words; empty for nothing.
+    not_counted: str = ""
 
     @property
     def left(self) -> Money:
@@ -52,6 +54,7 @@ class BudgetEnd:
             "ahead": self.ahead.nano if self.stopped and self.ahead is not None else None,
             "stopped": self.stopped,
             "trouble": self.trouble,
+            "not_counted": self.not_counted,
         }
 
     def describe(self) -> str:
@@ -61,7 +64,8 @@ class BudgetEnd:
         left = f", {self.left.amount(PLACES)} {currency} left"
         if self.stopped and self.ahead is not None and self.left:
             left += f" (another batch would bring it to about {self.ahead.amount(PLACES)} {currency})"
-        return f"budget {self.cap}: spent {self.spent.amount(PLACES)} {currency}{earlier}{left}"
+        without = f"; not counted: {self.not_counted}" if self.not_counted else ""
+        return f"budget {self.cap}: spent {self.spent.amount(PLACES)} {currency}{earlier}{left}{without}"
 
 
 class Budget(Protocol):
@@ -81,6 +85,9 @@ class Budget(Protocol):
 
     def state(self) -> BudgetEnd:
         """The account as it is now."""
+
+    def final(self) -> BudgetEnd:
+        """The account once the run is over and its machine's session closed: as the ledger has it."""
 
     @property
     def exhausted(self) -> bool:

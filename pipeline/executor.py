@@ -116,7 +116,7 @@ class Executor:
             interrupted=self._stop.is_set() and not over,
             stopped=stopped,
             elapsed_seconds=time.monotonic() - started,
-            budget=None if self._budget is None else replace(self._budget.state(), stopped=held),
+            budget=None if self._budget is None else replace(self._budget.final(), stopped=held),
         )
 
     def _guard(self, body: Callable[[], None]) -> None:

@@ -171,6 +171,9 @@ def _print_missing(report: JobReport, say: Callable[..., None]) -> None:
         amount = f"{amount_text(Money(nano, currency))} {currency}"
         say(f"idle     {amount} of the above is its share of the fleet's idle: {report.shared_idle.basis}")
         say("         (SEGUE_IDLE_RULE=fleet leaves it with the fleet)", "dim")
+    if report.budgeted != report.spent.total:
+        amount = f"{amount_text(report.budgeted)} {report.currency}"
+        say(f"budget   {amount} of the above is what a budget counts: neither people nor shared idle")
     for currency, nano in report.fleet_idle.items():
         say(f"fleet    {amount_text(Money(nano, currency))} {currency} of idle on these machines that no job caused")
 

@@ -23,7 +23,7 @@ from journals.facts import AttemptEnded, AttemptStarted, UnitUse
 from journals.lines import AttemptEndedLine, AttemptLine, AttemptStartedLine, UnitLine
 from ledger.price_files import parse_toml, shipped_book
 from ledger.prices import PriceBook
-from pipeline.budget import BudgetGate
+from pipeline.budget import BudgetEnd, BudgetGate
 from pipeline.executor import Executor
 from pipeline.inputs.requests import RunOptions, gather, make_entries
 from pipeline.jobs import JobFolder
@@ -63,6 +63,13 @@ class UnitClock(Silence):
         self.now += 500_000_000
 
 
+class ClockedBudget(RunBudget):
+    """An account by a clock of its own, which the ledger does not know."""
+
+    def final(self) -> BudgetEnd:
+        return self.state()
+
+
 def run(
     bench: Bench, budget: str, *, media: Path = SAMPLE, rate: str = DEAR, batch_size: int = 1, **changes: Any
 ) -> RunReport:
@@ -71,7 +78,9 @@ def run(
     requests = gather([media], options).requests
     if not budget:
         return Executor(runtime, make_entries(requests, runtime), Silence()).run()
-    account = RunBudget.open(budget_of(budget, rate), runtime, Prices(shipped_book()), ("transcriber", "translator"))
+    account = ClockedBudget.open(
+        budget_of(budget, rate), runtime, Prices(shipped_book()), ("transcriber", "translator")
+    )
     clock = UnitClock()
     account.clock = clock
     return Executor(runtime, make_entries(requests, runtime), clock, account).run()

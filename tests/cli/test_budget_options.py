@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
-from segue_cli import Segue
+import pytest
+from own_model_server import MODEL, OwnModelServer
+from segue_cli import Segue, SegueHere
 from spoken import SAMPLE, SPEECH
+
+from core.money import Money
 
 #: A machine so dear that a second of it costs a unit of currency.
 DEAR = "3600 USD"
+#: What the translator's tokens cost.
+API_PRICES = "".join(
+    f"""
+[[price]]
+id = "openai/own/{meter}"
+provider = "openai"
+meter = "{meter}"
+sku = "{MODEL}"
+stage = "translate"
+unit_price = "7"
+per = "1000000"
+currency = "USD"
+effective_from = "2020-01-01"
+observed_at = "2026-01-01"
+source_url = "https://example.org/prices"
+confidence = "list"
+"""
+    for meter in ("input_token", "output_token")
+)
 
 
 def test_a_run_stops_at_its_budget_with_its_own_exit_code_and_goes_on_without(segue: Segue) -> None:
@@ -42,6 +66,38 @@ def test_a_run_stops_at_its_budget_with_its_own_exit_code_and_goes_on_without(se
     units = done.json["jobs"][0]["units"].values()
     before = sum(stage["done"] for stage in job["units"].values())
     assert sum(stage["cached"] for stage in units) == before > 0
+
+
+def test_the_budget_line_and_the_ledger_say_the_same_of_a_machine_and_an_api(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    segue = SegueHere(tmp_path, monkeypatch, capsys)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "prices.toml").write_text(API_PRICES, encoding="utf-8")
+    people = {"SEGUE_ENGINEERING_HOURS": "2", "SEGUE_ENGINEERING_RATE": "50 USD", "SEGUE_EXPECTED_USE": "1 audio hours"}
+    with OwnModelServer(0.0) as server:
+        # An API that charges, not a server of one's own.
+        settings = {**server.settings, "SEGUE_OWN_ENGINES": "", "SEGUE_TRANSCRIBER": "fake"}
+        wanted = ("run", SPEECH, "--from", "en", "--out", "out", "--budget", "5", "--node-rate", "3.60 USD")
+        done = segue(*wanted, "--to", "es", "--json", **settings)
+        assert done.code == 0, done.stderr
+        told = segue("ledger", "last", "--json").json
+        fees = told["spent"]["by_bucket"]["api_fee"]
+        assert 0 < fees < told["spent"]["total"]
+        assert done.json["budget"]["spent"] == told["spent"]["total"] == told["budgeted"]
+        assert done.json["budget"]["not_counted"] == ""
+        # The same job once more, and another one: what earlier runs paid is in it.
+        again = segue(*wanted, "--to", "es", "--json", **settings).json["budget"]
+        assert again["spent"] == again["earlier"] == told["spent"]["total"]
+        # People are in the ledger and not in a budget, and both say so.
+        line = segue(*wanted, "--to", "de", **settings, **people).stdout
+        assert "left; not counted: people" in line
+    screen = segue("ledger", "last", **people).stdout
+    told = segue("ledger", "last", "--json", **people).json
+    assert told["budgeted"] == told["spent"]["total"] - told["spent"]["by_bucket"]["people"]
+    assert told["budgeted"] < told["spent"]["total"]
+    assert "of the above is what a budget counts: neither people nor shared idle" in screen
+    assert f"spent {Money(told['budgeted'], 'USD').amount(4)} USD" in line
 
 
 def test_a_budget_without_a_price_is_one_line_and_nothing_is_run(segue: Segue) -> None:
