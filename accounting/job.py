@@ -36,7 +36,7 @@ from ledger.api import Counterfactual
 from ledger.billing import OWN_PRICE, SAID_PRICE, BilledSession
 from ledger.demand import Demand
 from ledger.entries import LedgerEntry, Unpriced
-from ledger.loss import deaths_of, units_lost, value_of_resumability
+from ledger.loss import units_lost, value_of_resumability
 from ledger.model_tiers import tier_of
 from ledger.prices import PriceBook
 from ledger.tiers import Tier
@@ -245,13 +245,12 @@ class _Builder:
                 own = next((unit.job for unit in attempt.units if unit.key == key), "")
                 if self._job in self._demand.jobs(key, attempt.at, own):
                     paid.add(key)
-        deaths, made_at = deaths_of(self._ledger.entries, self._ledger.unpriced), self._ledger.facts.made_at
-        for name, died_at in deaths.items():
-            attempt = self._attempts.get(name)
-            if attempt is not None:
+        made_at, over = self._ledger.facts.made_at, self._computed.ended.keys() | self._ledger.folded.under_way
+        for attempt in self._attempts.values():
+            if attempt.attempt not in over:
                 whose = {unit.key: unit.job for unit in attempt.units}
                 in_turn = is_done_in_turn(attempt.stage, remote=attempt.remote)
-                taken = units_lost(attempt, died_at, made_by, made_at, in_turn=in_turn)
+                taken = units_lost(attempt, made_by, made_at, in_turn=in_turn)
                 lost |= {key for key in taken if self._job in self._demand.jobs(key, attempt.at, whose[key])}
         there = {key for key in self._keys if key in made_by}
         return Fates(frozenset(paid), frozenset(there - paid), frozenset(lost & self._keys))

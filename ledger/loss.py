@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from journals.facts import AttemptStarted
-from ledger.entries import Bucket, LedgerEntry, Unpriced
+from ledger.entries import Bucket, LedgerEntry
 
 #: What a job's own work on a machine is, finished or not.
 _WORK = frozenset({Bucket.BUSY, Bucket.LOST, Bucket.DUPLICATE})
@@ -75,27 +75,18 @@ def _sum(entries: Iterable[LedgerEntry]) -> Loss:
     return Loss(ms, dict(sorted(nano.items())))
 
 
-def deaths_of(entries: Iterable[LedgerEntry], unpriced: Iterable[Unpriced]) -> dict[str, int]:
-    """When each attempt died that had work taken from it, by attempt; machines without a price included."""
-    found: dict[str, int] = {}
-    lines: tuple[LedgerEntry | Unpriced, ...] = (*entries, *unpriced)
-    for entry in lines:
-        if entry.bucket is Bucket.LOST and entry.start < entry.end:
-            found[entry.attempt] = max(found.get(entry.attempt, 0), entry.end)
-    return found
-
-
 def units_lost(
-    attempt: AttemptStarted, died_at: int, made_by: Mapping[str, str], made_at: Mapping[str, int], *, in_turn: bool
+    attempt: AttemptStarted, made_by: Mapping[str, str], made_at: Mapping[str, int], *, in_turn: bool
 ) -> Collection[str]:
-    """Keys of the units that the engine had begun when its attempt died, and that left no record by then.
+    """Keys of the units that the engine had begun when their attempt died, and that left no record by then.
 
-    ``in_turn``: it does one unit after the other, so that it had begun one; the others only waited. The record of
-    another attempt that was there before the death took nothing away either.
+    ``in_turn``: it does one unit after the other, so that it had begun one; the others only waited. Where another
+    attempt's record was there while this one was surely alive, nothing was taken away either. When it died is too
+    rough an estimate to ask by: a run that goes on at once has made new records by then.
     """
+    own = [unit.key for unit in attempt.units if made_by.get(unit.key) == attempt.attempt]
+    alive = max([attempt.at, *(made_at[key] for key in own if key in made_at)])
     without = [
-        unit.key
-        for unit in attempt.units
-        if made_by.get(unit.key) != attempt.attempt and made_at.get(unit.key, died_at) >= died_at
+        unit.key for unit in attempt.units if unit.key not in own and not made_at.get(unit.key, alive + 1) <= alive
     ]
     return without[:1] if in_turn else without
