@@ -11,11 +11,12 @@ from accounting.closing import read_book, read_closed
 from accounting.facts import FactReader, openings
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
 from accounting.periods import now_ms
+from accounting.preemption import preemption
 from cache.store import Store
 from core.errors import UsageError
 from journals.facts import Fact, PriceChanged, SessionOpened, parse_instant
 from ledger.entries import Bucket, Period, Unpriced
-from ledger.preemption import Preemption, preemption_cost
+from ledger.preemption import Preemption
 from ledger.prices import PriceBook
 
 #: Nano-units by bucket and currency.
@@ -84,8 +85,6 @@ def what_if(store: Store, text: str, book: PriceBook, rules: PricingRules, suppo
         book, rules = read_book(store, month.closing.book), month.rules
     reader = FactReader(store, None if month is None else month.heads)
     facts = reader.facts(reader.sessions())
-    opened = openings(facts.facts)
-    on_demand = frozenset(session for session, one in opened.items() if one.spot is False)
     paid = fold_facts(facts, book, replace(rules, now=at), period)
     anew = replace(facts, facts=supposed.facts(facts.facts))
     other = fold_facts(anew, supposed.book, replace(rules, now=at, node_rate=supposed.node_rate), period)
@@ -95,8 +94,8 @@ def what_if(store: Store, text: str, book: PriceBook, rules: PricingRules, suppo
         closed=month is not None,
         paid=_by_bucket(paid),
         supposed=_by_bucket(other),
-        preemption=preemption_cost(paid.entries, paid.folded.bills, on_demand),
-        preemption_supposed=preemption_cost(other.entries, other.folded.bills, on_demand),
+        preemption=preemption(paid, period),
+        preemption_supposed=preemption(other, period, openings(facts.facts)),
         unpriced=paid.unpriced,
         unpriced_supposed=other.unpriced,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +12,17 @@ import typer
 from cli.completion import complete_job
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.default_command import DefaultCommandGroup
-from cli.money import ledger_care
-from cli.money.ledger_options import AgainstFlag, FocusFlag, PriceFlags, rules_of, with_price_flags
+from cli.money import ledger_care, ledger_fleet_use
+from cli.money.ledger_options import (
+    AgainstFlag,
+    FocusFlag,
+    PriceFlags,
+    SinceFlag,
+    UntilFlag,
+    period_of,
+    rules_of,
+    with_price_flags,
+)
 from cli.money.uncollected import uncollected
 from core.errors import UsageError
 
@@ -58,15 +66,8 @@ def show_command(
             show_default=False,
         ),
     ] = "",
-    since: Annotated[
-        str,
-        typer.Option(
-            "--since", metavar="DAY", help="First day of the period, UTC; default: this month's.", show_default=False
-        ),
-    ] = "",
-    until: Annotated[
-        str, typer.Option("--until", metavar="DAY", help="First day after the period, UTC.", show_default=False)
-    ] = "",
+    since: SinceFlag = "",
+    until: UntilFlag = "",
     by: Annotated[
         str,
         typer.Option(
@@ -193,7 +194,9 @@ def _show_period(runtime: Runtime, period: Period, by: str, prices: PriceFlags, 
             period_focus(runtime.store, book, rules, (people, currency), IdleRule(runtime.settings.idle_rule), period),
         )
     if form.json:
-        print_json(fleet_json(ledger, table, by or "job"))
+        from accounting.fleet_use import fleet_use
+
+        print_json({**fleet_json(ledger, table, by or "job"), "fleet": fleet_use(ledger, period).as_json()})
     elif form.csv:
         print_csv(ledger.entries, ledger.unpriced)
     elif form.focus is None:
@@ -208,27 +211,7 @@ def _names(store: Store, by: str) -> Callable[[Sequence[str]], Mapping[str, str]
     return lambda ids: known[by](store, ids) if by in known else {}
 
 
-def period_of(since: str, until: str) -> Period:
-    """From the first day to the day after the last, UTC; without days, this month. Raises UsageError."""
-    from ledger.entries import Period
-    from ledger.price_files import instant
-
-    try:
-        now = datetime.now(UTC)
-        first = instant(since) if since else Period.month(now.strftime("%Y-%m")).start
-        last = instant(until) if until else None
-    except ValueError as error:
-        raise UsageError(str(error), "write days as 2026-11-01") from error
-    if last is None:
-        month = Period.month(now.strftime("%Y-%m"))
-        last = month.end
-        if last <= first:
-            raise UsageError("the period begins after this month", "give --until as well, or an earlier --since")
-    if last <= first:
-        raise UsageError("the period ends before it begins", "--until names the first day after it")
-    return Period(first, last)
-
-
+app.command("fleet")(ledger_fleet_use.fleet_command)
 app.command("verify")(ledger_care.verify_command)
 app.command("replay")(ledger_care.replay_command)
 app.command("close")(ledger_care.close_command)

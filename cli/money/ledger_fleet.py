@@ -51,7 +51,7 @@ def print_fleet(
 ) -> None:
     """The period for people; ``names`` says what the first column's ids are called."""
     console = tables.wide_console()
-    console.print(Text(f"{_period_text(ledger.period)}: {tables.FINALITY[ledger.standing]}", style="bold"))
+    console.print(Text(f"{period_text(ledger.period)}: {tables.FINALITY[ledger.standing]}", style="bold"))
     if not ledger.totals.cells and not ledger.unpriced_totals:
         console.print("nothing was spent; machines and jobs of other months: --since 2026-01-01")
         return
@@ -69,6 +69,7 @@ def print_fleet(
         console.print(f"{said} of this are corrections of closed months")
     console.print("")
     tables.print_table(console, _table(table, by, unpriced_times(ledger, by), names))
+    console.print("\nhow machines were used, and what being taken away cost: segue ledger fleet", soft_wrap=True)
 
 
 def _sums(ledger: FleetLedger) -> dict[str, int]:
@@ -78,7 +79,8 @@ def _sums(ledger: FleetLedger) -> dict[str, int]:
     return found
 
 
-def _period_text(period: Period | None) -> str:
+def period_text(period: Period | None) -> str:
+    """``2026-11-01 up to 2026-12-01, UTC``."""
     if period is None:
         return "everything"
     first, last = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at) for at in (period.start, period.end))

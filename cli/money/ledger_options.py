@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from accounting.people import PeopleRules
     from cache.store import Store
     from core.money import Conversion
+    from ledger.entries import Period
     from ledger.prices import PriceBook
     from pipeline.runtime import Runtime
 
@@ -50,6 +52,15 @@ AgainstFlag = Annotated[
     ),
 ]
 
+SinceFlag = Annotated[
+    str,
+    typer.Option(
+        "--since", metavar="DAY", help="First day of the period, UTC; default: this month's.", show_default=False
+    ),
+]
+UntilFlag = Annotated[
+    str, typer.Option("--until", metavar="DAY", help="First day after the period, UTC.", show_default=False)
+]
 FocusFlag = Annotated[
     Path | None,
     typer.Option(
@@ -180,3 +191,24 @@ def find_ledger_job(store: Store, wanted: str) -> str:
         if len(found) == 1:
             return found[0]
         raise
+
+
+def period_of(since: str, until: str) -> Period:
+    """From the first day to the day after the last, UTC; without days, this month. Raises UsageError."""
+    from ledger.entries import Period
+    from ledger.price_files import instant
+
+    try:
+        now = datetime.now(UTC)
+        first = instant(since) if since else Period.month(now.strftime("%Y-%m")).start
+        last = instant(until) if until else None
+    except ValueError as error:
+        raise UsageError(str(error), "write days as 2026-11-01") from error
+    if last is None:
+        month = Period.month(now.strftime("%Y-%m"))
+        last = month.end
+        if last <= first:
+            raise UsageError("the period begins after this month", "give --until as well, or an earlier --since")
+    if last <= first:
+        raise UsageError("the period ends before it begins", "--until names the first day after it")
+    return Period(first, last)

@@ -143,6 +143,10 @@ def test_each_machine_takes_the_place_of_one_at_most() -> None:
     # Begun at the notice; before it; after both; of two that are gone, one was not replaced.
     noticed = bill("noticed", 500_000 - NOTICE_MS + 1, 900_000)
     before, after = bill("before", 500_000 - NOTICE_MS, 900_000), bill("after", 600_000, 900_000)
-    assert replacements([gone], [gone, before]) == set()
-    assert replacements([gone, other], [gone, other, noticed, before]) == {"noticed"}
-    assert replacements([gone, other], [gone, other, after, noticed]) == {"noticed", "after"}
+    always = ((0, 900_000),)
+    assert replacements([gone], [gone, before], always) == {}
+    assert replacements([gone, other], [gone, other, noticed, before], always) == {"gone": "noticed"}
+    both = {"gone": "noticed", "other": "after"}
+    assert replacements([gone, other], [gone, other, after, noticed], always) == both
+    # What begins once everything was done, or for other work than what waited then, takes nobody's place.
+    assert replacements([gone], [gone, after], ((0, 550_000), (580_000, 900_000))) == {}

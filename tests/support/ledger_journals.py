@@ -54,13 +54,15 @@ class Journals:
         since = self._start + timedelta(seconds=seconds) - datetime(1970, 1, 1, tzinfo=UTC)
         return since // timedelta(milliseconds=1)
 
-    def node(self, session: str, began: float, ended: float | None, price: str = "", **facts: Any) -> None:
+    def node(
+        self, session: str, began: float, ended: float | None, price: str = "", reason: str = "done", **facts: Any
+    ) -> None:
         """A machine; without an end it died after its last beat."""
         opening = Opening(session=session, at=self.at(began), price=price, worker=f"w-{session}", **facts)
         self.store.write_once(("nodes", session, "opened.json"), opening.encode())
         lines: list[JournalLine] = [BeatLine(at=self.at(began), worker=f"w-{session}")]
         if ended is not None:
-            lines.append(SessionClosedLine(at=self.at(ended), reason="done", worker=f"w-{session}"))
+            lines.append(SessionClosedLine(at=self.at(ended), reason=reason, worker=f"w-{session}"))
         self.store.append(("nodes", session, "beats-1.jsonl"), [line.entry() for line in lines])
 
     def process(self, name: str, began: float, node: str = "") -> None:
@@ -105,6 +107,10 @@ class Journals:
     def record(self, unit: str, attempt: str, **used: int) -> None:
         """The unit's record, made by this attempt."""
         self.store.put(Record(key(unit), "transcribe", b"{}", {"attempt": attempt, **used}))
+
+    def made(self, unit: str, attempt: str, at: float) -> Record:
+        """As `record`, with the instant at which it was made; for the caller to put."""
+        return Record(key(unit), "transcribe", b"{}", {"attempt": attempt, "at": self.at(at)})
 
     def wanted(self, whose: str, at: float, until: float | None, units: Sequence[str], writer: str = "c") -> None:
         """The job wanted these units."""

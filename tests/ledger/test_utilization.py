@@ -1,0 +1,67 @@
+"""How paid time was used, against the time when work was queued: by hand, each millisecond in one part."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+from ledger.spans import Spans, length, overlap, union, without
+from ledger.utilization import TimeUse, idle_amounts, time_use
+
+
+def test_demand_that_begins_and_ends_inside_idle_stretches_divides_them() -> None:
+    # Life 0 to 100, work 20 to 40 and 60 to 80, queued 10 to 90: idle 10-20, 40-60, 80-90 is the fleet's (40),
+    # 0-10 and 90-100 the plan's (20), and 7 are billed beyond the life.
+    found = time_use((0, 100), 107, ((20, 40), (60, 80)), ((10, 90),))
+    assert found == TimeUse(40, 0, 40, 20, 7)
+    assert found.paid_ms == 107
+
+
+def test_work_while_nothing_is_queued_is_said_to_be_that() -> None:
+    # An engine that is loaded ahead, 0 to 30, for work that comes at 20.
+    assert time_use((0, 50), 50, ((0, 30),), ((20, 50),)) == TimeUse(10, 20, 20, 0, 0)
+
+
+def test_a_machine_without_a_life_has_no_share() -> None:
+    found = time_use((5, 5), 5, (), ((0, 9),))
+    assert (found.paid_ms, found.working) == (0, None)
+
+
+def test_the_cost_of_idle_follows_its_time_to_the_nano_unit() -> None:
+    # Free are 0-20, 40-60 and 80-100 of the stretch: 60, of which 10-20, 40-60, 80-90 were queued: 40 of 60 of 100.
+    work, queued = ((20, 40), (60, 80)), ((10, 90),)
+    assert idle_amounts(100, (0, 100), work, queued) == (67, 33)
+    # A correction has no length: nobody saw the fleet at fault.
+    assert idle_amounts(-9, (5, 5), work, queued) == (0, -9)
+
+
+def test_spans_are_sets_of_instants() -> None:
+    rng = random.Random(10)
+
+    def drawn() -> tuple[Spans, set[int]]:
+        pairs = [sorted((rng.randrange(60), rng.randrange(60))) for _ in range(rng.randrange(6))]
+        return union((start, end) for start, end in pairs), {at for start, end in pairs for at in range(start, end)}
+
+    def instants(spans: Spans) -> set[int]:
+        assert all(start < end for start, end in spans)
+        assert all(one[1] < other[0] for one, other in pairwise(spans))
+        return {at for start, end in spans for at in range(start, end)}
+
+    for _ in range(500):
+        (first, ours), (second, theirs) = drawn(), drawn()
+        assert instants(first) == ours
+        assert instants(overlap(first, second)) == ours & theirs
+        assert instants(without(first, second)) == ours - theirs
+        assert length(overlap(first, second)) + length(without(first, second)) == length(first)
+
+
+def test_every_millisecond_is_in_one_part() -> None:
+    rng = random.Random(11)
+    for _ in range(500):
+        start, end = sorted((rng.randrange(80), rng.randrange(80)))
+        spans = [
+            union((a, a + rng.randrange(1, 15)) for a in (rng.randrange(90) for _ in range(rng.randrange(6))))
+            for _ in range(2)
+        ]
+        until = end + rng.randrange(10)
+        assert time_use((start, end), until, *spans).paid_ms == until - start
