@@ -12,7 +12,7 @@ from accounting.month_use import NODE_TIME
 from journals.facts import DemandInterval, SessionOpened
 from ledger.entries import Bucket, LedgerEntry, Unpriced
 from ledger.spans import Span, Spans, union
-from ledger.utilization import TimeUse, idle_amounts, time_use
+from ledger.utilization import PaidTime, idle_amounts, time_use
 
 _WORK = frozenset({Bucket.BUSY, Bucket.LOAD, Bucket.LOST, Bucket.DUPLICATE})
 _FREE = frozenset({Bucket.IDLE, Bucket.BOOT})
@@ -25,9 +25,9 @@ class Utilization:
     """How the machines of a period were used."""
 
     #: All of them.
-    whole: TimeUse = field(default_factory=TimeUse)
+    whole: PaidTime = field(default_factory=PaidTime)
     #: By kind of machine, most paid time first.
-    by_kind: Mapping[str, TimeUse] = field(default_factory=dict)
+    by_kind: Mapping[str, PaidTime] = field(default_factory=dict)
     #: What idle and boot cost while work was queued, in nano-units by currency.
     idle_queued: Mapping[str, int] = field(default_factory=dict)
     #: And while none was.
@@ -50,13 +50,13 @@ def utilization(ledger: FleetLedger) -> Utilization:
     """
     work, queues = _work_times(ledger), Queues(ledger)
     found = openings(ledger.facts.facts)
-    by_kind: dict[str, TimeUse] = {}
+    by_kind: dict[str, PaidTime] = {}
     for bill in ledger.folded.bills:
         life, until = _within(ledger, (bill.start, bill.end.at)), _within(ledger, (bill.start, bill.billed_until))[1]
         use = time_use(life, until, work.get(bill.session, ()), queues.of(bill.session))
         kind = kind_of(found.get(bill.session))
         if use.paid_ms:
-            by_kind[kind] = by_kind.get(kind, TimeUse()) + use
+            by_kind[kind] = by_kind.get(kind, PaidTime()) + use
     amounts: tuple[dict[str, int], dict[str, int]] = ({}, {})
     for entry in ledger.entries:
         if entry.bucket not in _FREE or not entry.session:
@@ -66,7 +66,7 @@ def utilization(ledger: FleetLedger) -> Utilization:
         for sums, nano in zip(amounts, parts, strict=True):
             sums[entry.currency] = sums.get(entry.currency, 0) + nano
     ordered = dict(sorted(by_kind.items(), key=lambda pair: (-pair[1].paid_ms, pair[0])))
-    return Utilization(sum(by_kind.values(), TimeUse()), ordered, *amounts)
+    return Utilization(sum(by_kind.values(), PaidTime()), ordered, *amounts)
 
 
 def kind_of(opened: SessionOpened | None) -> str:

@@ -16,7 +16,7 @@ from ledger.spans import Span, Spans, length, overlap, without
 
 
 @dataclass(frozen=True)
-class TimeUse:
+class PaidTime:
     """Paid time in ms, each millisecond in one part."""
 
     #: At work while work was queued.
@@ -40,15 +40,15 @@ class TimeUse:
         """Share of the paid time that was at work; None where nothing was paid."""
         return Fraction(self.work_queued_ms + self.work_unqueued_ms, self.paid_ms) if self.paid_ms else None
 
-    def __add__(self, other: TimeUse) -> TimeUse:
-        return TimeUse(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+    def __add__(self, other: PaidTime) -> PaidTime:
+        return PaidTime(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
     def as_json(self) -> dict[str, Any]:
         """The parts and their sum, in ms."""
         return {"paid_ms": self.paid_ms, **{field.name: getattr(self, field.name) for field in fields(self)}}
 
 
-def time_use(life: Span, billed_until: int, work: Spans, queued: Spans) -> TimeUse:
+def time_use(life: Span, billed_until: int, work: Spans, queued: Spans) -> PaidTime:
     """How one machine's time was used from the first to the last paid instant of ``life``, and until ``billed_until``.
 
     ``work``: when any attempt or loading was active on it; ``queued``: when a job wanted units that were not finished.
@@ -57,7 +57,7 @@ def time_use(life: Span, billed_until: int, work: Spans, queued: Spans) -> TimeU
     busy = overlap(work, alive)
     free = without(alive, busy)
     work_queued, idle_queued = length(overlap(busy, queued)), length(overlap(free, queued))
-    return TimeUse(
+    return PaidTime(
         work_queued,
         length(busy) - work_queued,
         idle_queued,

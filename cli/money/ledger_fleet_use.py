@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from accounting.preemption import SpotUse
     from accounting.utilization import Utilization
     from ledger.entries import Period
-    from ledger.utilization import TimeUse
+    from ledger.utilization import PaidTime
     from pipeline.runtime import Runtime
 
 
@@ -83,7 +83,7 @@ def _print_time(console: Console, found: Utilization) -> None:
 
     table = Table(box=None, pad_edge=False, show_footer=True)
     table.add_column("Paid machine time", footer="total", overflow="fold")
-    columns: tuple[tuple[str, Callable[[TimeUse], int]], ...] = (
+    columns: tuple[tuple[str, Callable[[PaidTime], int]], ...] = (
         ("at work, work queued", lambda use: use.work_queued_ms),
         ("at work, none queued", lambda use: use.work_unqueued_ms),
         ("idle, work queued", lambda use: use.idle_queued_ms),

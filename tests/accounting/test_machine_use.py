@@ -12,7 +12,7 @@ from accounting.months import read_period
 from accounting.utilization import Utilization, utilization
 from ledger.entries import Period
 from ledger.prices import PriceBook
-from ledger.utilization import TimeUse
+from ledger.utilization import PaidTime
 
 ANNA, BERT = job("anna"), job("bert")
 NOVEMBER = Period.month("2026-11")
@@ -47,9 +47,9 @@ def test_two_machines_by_hand(tmp_path: Path) -> None:
     found = used(fleet(tmp_path))
     # The T4: at work 60 + 50 of queued time and 10 s of loading ahead; idle while queued 30-40 and 100-150, 60 s;
     # idle while not: 0-10, 20-30, 150-400, 450-500, 320 s. Together 500.
-    t4 = TimeUse(110_000, 10_000, 60_000, 320_000, 0)
+    t4 = PaidTime(110_000, 10_000, 60_000, 320_000, 0)
     # The other: at work 30; 50-120 it boots and waits while work is queued, 70 s; from 150 nothing is. Together 150.
-    cpu = TimeUse(30_000, 0, 70_000, 50_000, 0)
+    cpu = PaidTime(30_000, 0, 70_000, 50_000, 0)
     assert found.by_kind == {KIND: t4, "cpu": cpu}
     assert found.whole == t4 + cpu
     assert found.whole.paid_ms == 650_000
@@ -85,7 +85,7 @@ def test_a_runs_own_machine_is_no_place_for_the_fleets_work_nor_the_fleet_for_th
     journals.process("p", 0, "fleet")
     journals.wanted(BERT, 60, 80, ["b"])
     # The run: 30 at work, 60 idle while its job wanted more (10-20, 50-100), 10 before. The fleet: 20 of 100 s queued.
-    assert used(journals).whole == TimeUse(30_000, 0, 60_000 + 20_000, 10_000 + 80_000, 0)
+    assert used(journals).whole == PaidTime(30_000, 0, 60_000 + 20_000, 10_000 + 80_000, 0)
 
 
 def test_of_a_purged_job_what_it_did_was_wanted(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_of_a_purged_job_what_it_did_was_wanted(tmp_path: Path) -> None:
     journals.node("node", 0, 100, "3.60 USD")
     journals.process("p", 0, "node")
     journals.attempt("p", 20, 30, [("a", 60_000, ANNA)])
-    assert used(journals).whole == TimeUse(30_000, 0, 0, 70_000, 0)
+    assert used(journals).whole == PaidTime(30_000, 0, 0, 70_000, 0)
 
 
 def test_a_machine_that_runs_is_paid_up_to_now_and_a_job_that_runs_waits_up_to_now(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_machine_that_runs_is_paid_up_to_now_and_a_job_that_runs_waits_up_to_n
     journals.process("p", 0, "node")
     journals.wanted(ANNA, 4, None, ["a"])
     # Its last beat was at 0 s; at 15 s it has not missed enough to be taken for dead.
-    assert used(journals, now=15).whole == TimeUse(0, 0, 11_000, 4_000, 0)
+    assert used(journals, now=15).whole == PaidTime(0, 0, 11_000, 4_000, 0)
 
 
 def test_nothing_paid_is_no_share(tmp_path: Path) -> None:

@@ -6,20 +6,20 @@ import random
 from itertools import pairwise
 
 from ledger.spans import Spans, length, overlap, union, without
-from ledger.utilization import TimeUse, idle_amounts, time_use
+from ledger.utilization import PaidTime, idle_amounts, time_use
 
 
 def test_demand_that_begins_and_ends_inside_idle_stretches_divides_them() -> None:
     # Life 0 to 100, work 20 to 40 and 60 to 80, queued 10 to 90: idle 10-20, 40-60, 80-90 is the fleet's (40),
     # 0-10 and 90-100 the plan's (20), and 7 are billed beyond the life.
     found = time_use((0, 100), 107, ((20, 40), (60, 80)), ((10, 90),))
-    assert found == TimeUse(40, 0, 40, 20, 7)
+    assert found == PaidTime(40, 0, 40, 20, 7)
     assert found.paid_ms == 107
 
 
 def test_work_while_nothing_is_queued_is_said_to_be_that() -> None:
     # An engine that is loaded ahead, 0 to 30, for work that comes at 20.
-    assert time_use((0, 50), 50, ((0, 30),), ((20, 50),)) == TimeUse(10, 20, 20, 0, 0)
+    assert time_use((0, 50), 50, ((0, 30),), ((20, 50),)) == PaidTime(10, 20, 20, 0, 0)
 
 
 def test_a_machine_without_a_life_has_no_share() -> None:
