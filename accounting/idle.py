@@ -15,7 +15,7 @@ from accounting.month_use import NODE_TIME, IdleTime, MonthUse, Payer, month_use
 from accounting.periods import now_ms
 from core.money import split
 from ledger.allocation import entry_id
-from ledger.entries import SHARED_IDLE, LedgerEntry, Quality, Unpriced
+from ledger.entries import SHARED_IDLE, Bucket, LedgerEntry, Quality, Unpriced
 
 
 class IdleRule(StrEnum):
@@ -48,16 +48,9 @@ def shared_entries(use: MonthUse, owners: Mapping[str, str]) -> Iterator[LedgerE
     """What each job carries of a month's idle, and the reversals; they sum to zero in each bucket and currency."""
     quality = Quality.ESTIMATED if use.month.end > now_ms() else Quality.MEASURED
     for (bucket, caused, currency), idle in sorted(use.idle.items()):
-        for (job, stage, fake), nano, ms in _shares(idle, use.fleet, caused):
+        for payer, nano, ms in _shares(idle, use.fleet, caused):
             yield LedgerEntry(
-                id=entry_id("idle", str(use.month.start), bucket.value, caused, currency, job, stage, str(fake)),
-                session="",
-                attempt="",
-                bucket=bucket,
-                stage=stage,
-                engine="",
-                job=job,
-                owner=owners.get(job, ""),
+                *_about(use, bucket, (caused, currency), payer, owners),
                 language="",
                 unit_ms=ms,
                 start=use.month.start,
@@ -66,30 +59,25 @@ def shared_entries(use: MonthUse, owners: Mapping[str, str]) -> Iterator[LedgerE
                 currency=currency,
                 price_row=SHARED_IDLE,
                 quality=quality,
-                fake=fake,
+                fake=payer[2],
             )
 
 
 def shared_unpriced(use: MonthUse, owners: Mapping[str, str]) -> Iterator[Unpriced]:
     """As `shared_entries`, of machines without a price."""
     for (bucket, caused, why), idle in sorted(use.idle_unpriced.items()):
-        for (job, stage, fake), ms, _ in _shares(idle, use.fleet, caused):
-            yield Unpriced(
-                id=entry_id("idle", str(use.month.start), bucket.value, caused, why, job, stage, str(fake)),
-                session="",
-                attempt="",
-                bucket=bucket,
-                stage=stage,
-                engine="",
-                job=job,
-                owner=owners.get(job, ""),
-                meter=NODE_TIME,
-                quantity=ms,
-                start=use.month.start,
-                end=use.month.end,
-                why=why,
-                fake=fake,
-            )
+        for payer, ms, _ in _shares(idle, use.fleet, caused):
+            about = _about(use, bucket, (caused, why), payer, owners)
+            yield Unpriced(*about, NODE_TIME, ms, use.month.start, use.month.end, why, payer[2])
+
+
+def _about(
+    use: MonthUse, bucket: Bucket, kind: tuple[str, str], payer: Payer, owners: Mapping[str, str]
+) -> tuple[str, str, str, Bucket, str, str, str, str]:
+    """Id, session, attempt, bucket, stage, engine, job and owner of a share."""
+    job, stage, fake = payer
+    name = entry_id("idle", str(use.month.start), bucket.value, *kind, job, stage, str(fake))
+    return name, "", "", bucket, stage, "", job, owners.get(job, "")
 
 
 def _shares(idle: IdleTime, fleet: Mapping[Payer, int], stage: str) -> Iterator[tuple[Payer, int, int]]:

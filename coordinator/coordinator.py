@@ -56,7 +56,7 @@ class Coordinator:
         self._finalizer = Finalizer(runtime, announce, demand)
         self._deaths = DeathWatch(store, self._log_ends, self._announcements.say)
         self.orders = OrderProcessor(
-            store, self.jobs, self._register, self._defects, self._finalizer, self._views, self._announcements
+            store, self._views, self._announcements, self.jobs, self._register, self._defects, self._finalizer
         )
         self.admission = Admission(
             runtime,

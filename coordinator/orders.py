@@ -32,12 +32,12 @@ class OrderProcessor:
     def __init__(
         self,
         store: Store,
+        views: ViewWriter,
+        announcements: Announcements,
         jobs: ActiveJobs,
         register: JobRegister,
         defects: Defects,
         finalizer: Finalizer,
-        views: ViewWriter,
-        announcements: Announcements,
     ) -> None:
         self._store, self._jobs, self._register, self._defects = store, jobs, register, defects
         self._finalizer, self._views, self._announcements = finalizer, views, announcements

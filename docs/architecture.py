@@ -7,7 +7,6 @@ python docs/architecture.py --check   fails if the page shows other rooms, layer
 
 from __future__ import annotations
 
-import argparse
 import ast
 import re
 import sys
@@ -16,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import grimp
+from written_pages import asked_to_write
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
@@ -24,16 +24,12 @@ _SIZE = re.compile(r"(\d+) files, ([\d,]+) lines")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--write", action="store_true")
-    action.add_argument("--check", action="store_true")
-    arguments = parser.parse_args()
+    write = asked_to_write(__doc__)
     page = PAGE.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN, 1)
     shown, after = rest.split(END, 1)
     drawn = f"\n{drawing()}\n"
-    if arguments.write:
+    if write:
         PAGE.write_text(f"{before}{BEGIN}{drawn}{END}{after}", encoding="utf-8")
     elif not same_house(shown, drawn):
         print(f"{PAGE.relative_to(ROOT)} is out of date: run `make docs`", file=sys.stderr)

@@ -6,7 +6,6 @@ python docs/commands.py --check   fails if it is out of date, or a text or messa
 
 from __future__ import annotations
 
-import argparse
 import ast
 import difflib
 import importlib
@@ -16,6 +15,8 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from written_pages import asked_to_write
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "commands.md"
@@ -28,15 +29,11 @@ _SAID_CALL = re.compile(r"[`'](segue(?: [^`'\n|]*)?)[`']")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--write", action="store_true")
-    action.add_argument("--check", action="store_true")
-    arguments = parser.parse_args()
+    write = asked_to_write(__doc__)
     root = load_command()
     text = described(root)
     settings = with_settings(SETTINGS.read_text(encoding="utf-8"))
-    if arguments.write:
+    if write:
         TARGET.write_text(text, encoding="utf-8")
         SETTINGS.write_text(settings, encoding="utf-8")
         return 0
