@@ -87,7 +87,7 @@ def read_closed(store: Store, month: str) -> ClosedMonth | None:
         at=str(value["at"]),
         closing=close_period(Period.month(month), entries, str(value["book"])),
         digest=str(value["digest"]),
-        rules=PricingRules(str(value["rules"]["node_rate"]), frozenset(value["rules"]["own_engines"])),
+        rules=_rules(value["rules"]),
         unpriced=convert(value["unpriced"], tuple[Unpriced, ...]),
         late=convert(value["late"], tuple[LedgerEntry, ...]),
         corrections={
@@ -98,6 +98,16 @@ def read_closed(store: Store, month: str) -> ClosedMonth | None:
         anchors={name: (int(lines), str(head)) for name, (lines, head) in value["anchors"].items()},
         people=_people(value),
     )
+
+
+def _rules(value: Mapping[str, Any]) -> PricingRules:
+    # The first closings were not cut by day.
+    by_day = bool(value.get("by_day", False))
+    return PricingRules(str(value["node_rate"]), frozenset(value["own_engines"]), by_day=by_day)
+
+
+def _rules_json(rules: PricingRules) -> dict[str, Any]:
+    return {"node_rate": rules.node_rate, "own_engines": sorted(rules.own_engines), "by_day": rules.by_day}
 
 
 def _people(value: Mapping[str, Any]) -> PeopleRules | None:
@@ -149,7 +159,7 @@ def write_closed(store: Store, month: ClosedMonth, book: PriceBook) -> None:
         "at": month.at,
         "book": month.closing.book,
         "digest": month.digest,
-        "rules": {"node_rate": month.rules.node_rate, "own_engines": sorted(month.rules.own_engines)},
+        "rules": _rules_json(month.rules),
         "entries": [entry.as_json() for entry in month.closing.entries.values()],
         "unpriced": [usage.as_json() for usage in month.unpriced],
         "late": [entry.as_json() for entry in month.late],

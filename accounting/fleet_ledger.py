@@ -9,11 +9,13 @@ from functools import cache, cached_property
 from accounting.charge import Charging, Weights
 from accounting.facts import JobOwner, LedgerFacts
 from accounting.in_progress import UnderWay, under_way_of
+from accounting.periods import now_ms
 from accounting.report import Finality
 from journals.node_session import BEAT_SECONDS
 from ledger.activity import Provenance
 from ledger.demand import Demand
 from ledger.entries import LedgerEntry, Period, Residual, Unpriced
+from ledger.exchange import NATIVE, Exchange, Exchanged
 from ledger.fold import FoldRules, Ledger, fold_with
 from ledger.prices import PriceBook
 from ledger.totals import Dimension, LedgerTotals, Sum, UnpricedTotals
@@ -32,10 +34,20 @@ class PricingRules:
     own_engines: frozenset[str] = frozenset()
     #: The instant of asking: what a process that has not missed its beats began is no loss. None for the past.
     now: int | None = None
+    #: The report's currency, and the rates into it.
+    exchange: Exchange = NATIVE
+    #: Whether entries are cut at midnight, UTC, also where nothing is converted: a closing's, so that they can be.
+    by_day: bool = False
+
+    @property
+    def native(self) -> PricingRules:
+        """The same with every amount in the currency of its price."""
+        return replace(self, exchange=NATIVE)
 
     def fold_rules(self) -> FoldRules:
         """As the fold is told."""
-        return FoldRules(round(BEAT_SECONDS * 1000), self.node_rate, self.now, self.own_engines)
+        by_day = self.by_day or bool(self.exchange)
+        return FoldRules(round(BEAT_SECONDS * 1000), self.node_rate, self.now, self.own_engines, by_day)
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,7 @@ class FleetLines:
     entries: tuple[LedgerEntry, ...]
     #: Usage without a price, after charging.
     unpriced: tuple[Unpriced, ...]
-    #: The books before charging.
+    #: The books before charging, in the currencies of the prices.
     folded: Ledger
     #: What they were made from.
     facts: LedgerFacts
@@ -148,6 +160,11 @@ class FleetLedger:
 
         return replace(self, lines=longer, totals=totals, unpriced_totals=unpriced_totals)
 
+    def exchanged(self) -> Exchanged:
+        """The exchange rates that the amounts rest on, and what lacks one."""
+        exchange = self.rules.exchange
+        return exchange.told(self.entries, self.rules.now or now_ms()) if exchange.currency else Exchanged()
+
     def by(self, dimension: Dimension, *, fake: bool | None = None) -> dict[str, dict[str, Sum]]:
         """Value -> currency -> sum; what no job caused is under ``""``."""
         return self.totals.by(dimension, fake=fake)
@@ -167,7 +184,7 @@ class FleetLedger:
 
 
 def fold_facts(facts: LedgerFacts, book: PriceBook, rules: PricingRules, period: Period | None = None) -> FleetLedger:
-    """The books over these facts. Pure."""
+    """The books over these facts, in the currency of the rules as far as their rates lead to it. Pure."""
     return ledger_of(fold_lines(facts, book, rules, period), book, rules, period)
 
 
@@ -191,7 +208,7 @@ def ledger_of(lines: FleetLines, book: PriceBook, rules: PricingRules, period: P
 
 
 def fold_lines(facts: LedgerFacts, book: PriceBook, rules: PricingRules, period: Period | None) -> FleetLines:
-    """The lines over these facts. Pure."""
+    """The lines of these books. Pure."""
     made, demand = Provenance(facts.made_by, facts.made_at), Demand(facts.demand)
     folded = fold_with(facts.facts, made, demand, book, period, rules.fold_rules())
     weights = Weights.of(folded.entries, folded.unpriced)
@@ -200,7 +217,7 @@ def fold_lines(facts: LedgerFacts, book: PriceBook, rules: PricingRules, period:
         lives = Weights.of(whole.entries, whole.unpriced)
         weights = Weights({**weights.by_session, **lives.by_session})
     charging = Charging(weights, facts.embedded, facts.demand)
-    entries = tuple(sorted(charging.entries(folded.entries), key=_place))
+    entries = tuple(sorted(rules.exchange.entries(charging.entries(folded.entries)), key=_place))
     unpriced = tuple(sorted(charging.unpriced(folded.unpriced), key=_place))
     return FleetLines(entries, unpriced, folded, facts)
 

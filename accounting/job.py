@@ -11,7 +11,7 @@ from accounting.facts import FactReader, openings
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
 from accounting.idle import IdleRule, shared_entries, shared_unpriced
 from accounting.in_progress import under_way_of
-from accounting.money import convert_entries, spent_of
+from accounting.money import spent_of
 from accounting.month_use import MonthUse, month_uses
 from accounting.months import read_period
 from accounting.people import JobPeople, PeopleRules, PeopleShares
@@ -36,6 +36,7 @@ from ledger.api import Counterfactual
 from ledger.billing import OWN_PRICE, SAID_PRICE, BilledSession
 from ledger.demand import Demand
 from ledger.entries import LedgerEntry, Unpriced
+from ledger.exchange import Exchanged, UsedRate, day_of
 from ledger.loss import units_lost, value_of_resumability
 from ledger.model_tiers import tier_of
 from ledger.prices import PriceBook
@@ -51,12 +52,9 @@ DEFAULT_CURRENCY = "USD"
 class ReportRules:
     """How a report is made, beside the price book."""
 
-    #: How facts are priced.
+    #: How facts are priced, and in which currency they are shown: without one, in that of the entries where they
+    #: agree, else in USD.
     pricing: PricingRules = field(default_factory=PricingRules)
-    #: ISO 4217 code of every amount; empty: that of the entries where they agree, else USD.
-    currency: str = ""
-    #: Dated rates into that currency.
-    conversions: tuple[Conversion, ...] = ()
     #: Hours and rate of the people.
     people: PeopleRules = field(default_factory=PeopleRules)
     #: Who carries the fleet's idle.
@@ -110,15 +108,14 @@ class _Builder:
         #: When its own work ended; shares of a month's idle end with the month.
         self._worked_until = max((entry.end for entry in own), default=0) or now_ms()
         mine = [*own, *idle]
-        self._currency = rules.currency or _common_currency(mine)
-        self._entries = convert_entries(mine, self._currency, rules.conversions)
+        self._exchange = rules.pricing.exchange
+        self._currency = self._exchange.currency or _common_currency(mine)
+        self._entries = tuple(mine)
         self._unpriced = (*unpriced, *idle_unpriced)
         started = [fact for fact in ledger.facts.facts if isinstance(fact, AttemptStarted)]
         ended = {fact.attempt: fact for fact in ledger.facts.facts if isinstance(fact, AttemptEnded)}
         self._attempts = {attempt.attempt: attempt for attempt in started}
-        self._computed = Computed(
-            self._attempts, ended, convert_entries(ledger.entries, self._currency, rules.conversions)
-        )
+        self._computed = Computed(self._attempts, ended, ledger.entries)
         self._demand = Demand(ledger.facts.demand)
         self._fates = self._find_fates()
 
@@ -178,6 +175,7 @@ class _Builder:
             book=self._book.digest,
             errors=self._ledger.errors,
             under_way=under_way_of(self._entries, self._unpriced, self._ledger.folded.under_way),
+            exchanged=self._exchanged(entries, invoices),
         )
 
     def _read_uses(self, own: Sequence[LedgerEntry], unpriced: Sequence[Unpriced]) -> dict[int, MonthUse]:
@@ -261,7 +259,7 @@ class _Builder:
             invoice
             for stage in compared_stages(content)
             for invoice in stage_counterfactuals(
-                stage, workload(content, stage, used, only), self._book, at, self._conversions()
+                stage, workload(content, stage, used, only), self._book, at, self._exchange.valid(at)
             )
         ]
 
@@ -276,8 +274,12 @@ class _Builder:
                 found[stage.name] = tier
         return found
 
-    def _conversions(self) -> list[Conversion]:
-        return [each for each in self._rules.conversions if each.to_currency == self._currency]
+    def _exchanged(self, entries: Sequence[LedgerEntry], invoices: Sequence[Counterfactual]) -> Exchanged:
+        """The rates of the amounts, and those that invoices say in their notes."""
+        at = self._worked_until
+        day = day_of(at)
+        billed = [UsedRate(each, day, day) for each in self._exchange.valid(at) if _is_noted(each, invoices)]
+        return self._exchange.into(self._currency).told(entries, self._ledger.rules.now or now_ms(), billed)
 
     def _avoided(self) -> tuple[Avoided, ...]:
         if self._content is None:
@@ -336,6 +338,10 @@ def _months(line: LedgerEntry | Unpriced) -> Iterator[int]:
     while month.end < line.end:
         month = month_after(month)
         yield month.start
+
+
+def _is_noted(conversion: Conversion, invoices: Iterable[Counterfactual]) -> bool:
+    return any(conversion.words in one.note for one in invoices)
 
 
 def _common_currency(entries: Iterable[LedgerEntry]) -> str:

@@ -2,40 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-
-from msgspec.structs import replace
+from collections.abc import Iterable, Mapping
 
 from accounting.report import JobSpending
-from core.money import Conversion, Money, split
+from core.money import Money
 from ledger.entries import Bucket, LedgerEntry
-
-
-def convert_entries(
-    entries: Iterable[LedgerEntry], currency: str, conversions: Sequence[Conversion]
-) -> tuple[LedgerEntry, ...]:
-    """The entries in ``currency`` where a dated rate leads to it; the others as they are.
-
-    The sum of each foreign currency is converted once and then divided, so that parts sum to the whole.
-    """
-    found = list(entries)
-    rates = {each.from_currency: each for each in conversions if each.to_currency == currency}
-    for foreign, rate in rates.items():
-        for sign in (1, -1):
-            places = [place for place, entry in enumerate(found) if entry.currency == foreign and entry.nano * sign > 0]
-            weights = [found[place].nano * sign for place in places]
-            whole = rate.convert(Money(sum(weights), foreign)).nano
-            row = f"{rate.rate} {currency} of {rate.date.isoformat()}"
-            for place, nano in zip(places, split(whole, weights), strict=True):
-                entry = found[place]
-                found[place] = replace(
-                    entry, nano=nano * sign, currency=currency, price_row=f"{entry.price_row} at {row}"
-                )
-        found = [
-            replace(entry, currency=currency) if entry.currency == foreign and not entry.nano else entry
-            for entry in found
-        ]
-    return tuple(found)
 
 
 def spent_of(entries: Iterable[LedgerEntry], currency: str) -> JobSpending:

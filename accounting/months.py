@@ -46,10 +46,12 @@ def read_period(store: Store, book: PriceBook, rules: PricingRules, period: Peri
     pieces = [(piece, frozen.get(piece)) for piece in _pieces(period, frozen)]
     parts = [fold_facts(facts, book, rules, piece) for piece, month in pieces if month is None]
     kept = [month for _, month in pieces if month is not None]
-    late = tuple(entry for found in _late(store, facts, closed, period).values() for entry in found.entries)
+    found_late = (entry for found in _late(store, facts, closed, period).values() for entry in found.entries)
+    late = tuple(rules.exchange.entries(found_late))
     base = parts[0] if parts else fold_facts(facts, book, rules, Period(period.start, period.start))
-    entries = [entry for part in parts for entry in part.entries] + list(late)
-    entries += [entry for month in kept for entry in (*month.closing.entries.values(), *month.late)]
+    frozen_entries = (entry for month in kept for entry in (*month.closing.entries.values(), *month.late))
+    entries = [entry for part in parts for entry in part.entries]
+    entries += [*late, *rules.exchange.entries(frozen_entries)]
     ordered = tuple(sorted(entries, key=lambda entry: (entry.session, entry.start, entry.attempt, entry.id)))
     unpriced = [usage for part in parts for usage in part.unpriced]
     unpriced += [usage for month in kept for usage in month.unpriced]
@@ -176,6 +178,7 @@ def close_month(
 ) -> ClosedMonth:
     """Freezes a month as the facts say now. Raises UsageError for one that is not over or is closed already.
 
+    Every amount stays in the currency of its price, and is cut by day, so that it can be shown in another one later.
     ``people``: `PeopleRules.frozen`, given the month's entries.
     """
     period = Period.month(text)
@@ -186,6 +189,7 @@ def close_month(
         raise UsageError(f"{text} is closed already", "what is learned of it later goes into the first open month")
     reader = FactReader(store)
     facts = reader.facts(reader.sessions())
+    rules = replace(rules.native, by_day=True)
     ledger = fold_facts(facts, book, replace(rules, now=now), period)
     late = _late(store, facts, all_closed(store), period)
     closing = close_period(period, ledger.entries, book.digest)

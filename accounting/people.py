@@ -8,7 +8,7 @@ Unset hours or an unset rate give no amount, which is not an amount of zero: a v
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -18,12 +18,16 @@ from accounting.fleet_ledger import AudioPlace, FleetLedger
 from accounting.month_use import MonthUse
 from accounting.periods import month_of, month_text, now_ms
 from accounting.report import People
-from core.money import Money, quote, rate, split
+from core.money import Conversion, Money, quote, rate, split
 from journals.facts import AttemptStarted
 from ledger.allocation import entry_id
 from ledger.entries import Bucket, LedgerEntry, Period, Quality
+from ledger.exchange import NATIVE, Exchange, at_rate
 from ledger.tax import EngineeringTax, Hours
 from ledger.verdict import Range
+
+#: Price row of an entry of people.
+_PRICE_ROW = "engineering"
 
 
 def _open(_start: int) -> None:
@@ -42,11 +46,30 @@ class PeopleRules:
     expected: str = ""
     #: By a month's first instant what its closing froze: empty rules where it froze none; None for an open month.
     closed: Callable[[int], PeopleRules | None] = _open
+    #: The report's currency, and the rates into it.
+    exchange: Exchange = NATIVE
+    #: What the rate was converted by; None where it is as it was said.
+    conversion: Conversion | None = None
+    #: The rate as it was said, where it was converted.
+    said: str = ""
 
     def of(self, start: int) -> PeopleRules:
-        """The rules of a month: its closing's, else these."""
+        """The rules of a month: its closing's, else these; in the report's currency by the rate of the month's last
+        day, or of today while it is not over. Raises MoneyError.
+        """
         found = self.closed(start)
-        return found if found is not None and found.is_set else self
+        rules = replace(found, exchange=self.exchange) if found is not None and found.is_set else self
+        return rules._converted(_people_instant(start))
+
+    def _converted(self, at: int) -> PeopleRules:
+        if not self.is_set or len(self.rate.split()) == 1:
+            return self
+        hourly, currency = quote(self.rate)
+        conversion = None if currency == self.exchange.currency else self.exchange.find(currency, at)
+        if conversion is None:
+            return self
+        price = conversion.convert(Money.of(1, hourly, currency))
+        return replace(self, rate=str(price), conversion=conversion, said=self.rate)
 
     def is_todays(self, start: int) -> bool:
         """Whether a month is closed, and these rules are taken all the same since its closing has none."""
@@ -75,7 +98,10 @@ class PeopleRules:
         if missing:
             return f"what people cost is unknown: no engineering {' and '.join(missing)} given"
         stated = self._hourly(currency)[1]
-        return "" if stated == currency else f"the engineering rate is in {stated}, this ledger in {currency}"
+        if stated == currency:
+            return ""
+        why = f": {self.exchange.why_none(stated, now_ms())}" if self.exchange.currency else ""
+        return f"the engineering rate is in {stated}, this ledger in {currency}{why}"
 
     def monthly(self, currency: str) -> tuple[Money, Money] | None:
         """At least and at most for a month; None where `why_none` says why. Raises MoneyError, UsageError."""
@@ -114,7 +140,7 @@ def people_notes(period: Period, rules: PeopleRules, currency: str) -> Iterator[
         why = rules.of(month.start).why_none(currency)
         if why:
             whys.setdefault(why, []).append(month_text(month.start))
-    if not months and (why := rules.why_none(currency)):
+    if not months and (why := rules.of(period.start).why_none(currency)):
         whys[why] = []
     for why, named in whys.items():
         some = f" of {', '.join(named)}" if len(named) < len(months) else ""
@@ -162,14 +188,15 @@ class PeopleShares:
         rules, currency = self._rules, self._currency
         mine = [start for start in sorted(self._uses) if any(job == job_id for job, _ in self._useful(start))]
         ruled = {start: rules.of(start) for start in mine}
-        why = next((found for each in ruled.values() or [rules] if (found := each.why_none(currency))), "")
+        todays = rules.of(month_of(self._now).start)
+        why = next((found for each in ruled.values() or [todays] if (found := each.why_none(currency))), "")
         if not why:
             why = next((self.carried(start).basis for start in mine if self.carried(start).part is None), "")
         if why:
             return JobPeople(People(None, why))
         made: list[LedgerEntry] = []
         shares: dict[str, Range] = {}
-        basis: dict[str, list[str]] = {} if mine else {_at_rate(rules): ["no useful time"]}
+        basis: dict[str, list[str]] = {} if mine else {_at_rate(todays): ["no useful time"]}
         for start in mine:
             monthly = ruled[start].monthly(currency)
             part = self.carried(start).part
@@ -236,6 +263,7 @@ class PeopleShares:
         return audio_in(month, audio_of(self._ledger.facts) if places is None else places)
 
     def _entry(self, month: Period, job: str, stage: str, nano: int) -> LedgerEntry:
+        conversion = self._rules.of(month.start).conversion
         return LedgerEntry(
             id=entry_id("people", job, str(month.start), stage),
             session="",
@@ -251,7 +279,7 @@ class PeopleShares:
             end=month.end,
             nano=nano,
             currency=self._currency,
-            price_row="engineering",
+            price_row=_PRICE_ROW if conversion is None else at_rate(_PRICE_ROW, conversion),
             quality=Quality.ESTIMATED,
             fake=False,
         )
@@ -264,7 +292,15 @@ def audio_of(facts: LedgerFacts) -> dict[AudioPlace, int]:
 
 
 def _at_rate(rules: PeopleRules) -> str:
-    return f"{Hours.parse(rules.hours)} hours a month at {rules.rate}"
+    said = f"{Hours.parse(rules.hours)} hours a month at "
+    if rules.conversion is None:
+        return said + rules.rate
+    return f"{said}{rules.said} = {rules.rate} ({rules.conversion.words}, {rules.conversion.source})"
+
+
+def _people_instant(start: int) -> int:
+    """Whose exchange rate a month's people have."""
+    return min(month_of(start).end - 1, now_ms())
 
 
 def _share(low: int, point: int, high: int, currency: str) -> Range:

@@ -14,6 +14,7 @@ from accounting.in_progress import UnderWay
 from core.money import Money
 from ledger.api import Counterfactual
 from ledger.entries import SHARED_IDLE, Bucket, LedgerEntry, Unpriced
+from ledger.exchange import Exchanged
 from ledger.loss import Resumability
 from ledger.totals import UnpricedSum
 from ledger.verdict import CostVerdict, CostVerdicts, Range
@@ -296,6 +297,8 @@ class JobReport:
     errors: tuple[str, ...] = ()
     #: What is still being computed for it; None when nothing is.
     under_way: UnderWay | None = None
+    #: The exchange rates that it rests on, and what lacks one.
+    exchanged: Exchanged = field(default_factory=Exchanged)
 
     @property
     def budgeted(self) -> Money:
@@ -348,6 +351,7 @@ class JobReport:
             "shared_idle": self.shared_idle.as_json(),
             "fleet_idle": dict(self.fleet_idle),
             "under_way": None if self.under_way is None else self.under_way.as_json(),
+            "exchange": self.exchanged.as_json(),
             "price_book": self.book,
             "errors": list(self.errors),
         }

@@ -218,10 +218,15 @@ class Conversion:
     date: date
     #: Who published it: an address or a document's name; never empty.
     source: str
+    #: Whether the rate was published the other way round (how much of ``from_currency`` one unit of ``to_currency``
+    #: buys, as the ECB does for the euro): amounts are then divided by it, so that it is not rounded first.
+    inverse: bool = False
 
     def __post_init__(self) -> None:
         currency_code(self.from_currency)
         currency_code(self.to_currency)
+        if self.from_currency == self.to_currency:
+            raise MoneyError(f"a rate from {self.from_currency} to itself says nothing", "name two currencies")
         if not isinstance(self.rate, Decimal) or not self.rate.is_finite() or self.rate <= 0:
             raise MoneyError(f"{self.rate!r} is not an exchange rate", "give a Decimal above 0")
         if not isinstance(self.date, date):
@@ -236,5 +241,20 @@ class Conversion:
                 f"a rate from {self.from_currency} cannot convert {money.currency}",
                 "give a rate for that pair",
             )
-        count, parts = _ratio(self.rate)
+        count, parts = self.multiplier.as_integer_ratio()
         return Money(_half_even(money.nano * count, parts), self.to_currency)
+
+    @property
+    def multiplier(self) -> Fraction:
+        """How much of ``to_currency`` one unit of ``from_currency`` buys, exactly."""
+        return 1 / Fraction(self.rate) if self.inverse else Fraction(self.rate)
+
+    @property
+    def rate_text(self) -> str:
+        """``0.92``, or ``1/1.08`` for a rate of the other way round."""
+        return f"1/{self.rate}" if self.inverse else str(self.rate)
+
+    @property
+    def words(self) -> str:
+        """``0.92 EUR per USD of 2026-11-20``."""
+        return f"{self.rate_text} {self.to_currency} per {self.from_currency} of {self.date.isoformat()}"

@@ -9,15 +9,16 @@ an order that comes from names; nothing is ever rounded and then summed.
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from core.money import split
 from ledger.activity import ActivityInterval, Share
 from ledger.billing import BilledSegment, BilledSession
 from ledger.demand import Demand
-from ledger.entries import Bucket, LedgerEntry, Period, Quality, Unpriced
+from ledger.entries import DAY_MS, Bucket, LedgerEntry, Period, Quality, Unpriced
 from ledger.sweep import Sharing
 
 _ID_BYTES = 16
@@ -43,13 +44,17 @@ class Allocation:
         boot_end: int,
         demand: Demand,
         period: Period | None = None,
+        *,
+        by_day: bool = False,
     ) -> None:
-        self._bill, self._demand, self._period = bill, demand, period
+        """``period``: only what falls into it; ``by_day``: what crosses a midnight, UTC, is cut there."""
+        self._bill, self._demand = bill, demand
         self._boot_end = min(max(boot_end, bill.start), bill.end.at)
         cuts = {bill.start, self._boot_end, bill.end.at, bill.billed_until}
         cuts |= {segment.start for segment in bill.segments} | {segment.end for segment in bill.segments}
         self._edges = (period.start, period.end) if period else ()
-        cuts.update(self._edges)
+        self._midnights = range(-(-bill.start // DAY_MS) * DAY_MS, bill.billed_until, DAY_MS) if by_day else range(0)
+        cuts.update(self._edges, self._midnights)
         self._sharing = Sharing([(interval.start, interval.end) for interval in intervals], cuts)
         self._slices = self._cut(intervals)
 
@@ -89,7 +94,7 @@ class Allocation:
         amounts: list[int | None] = [None] * len(weights)
         if segment.nano is not None:
             amounts = [*split(segment.nano, weights)]
-        whole = not self._edges
+        whole = not self._edges and not self._midnights
         for piece, ms, nano in zip(slices, times, amounts, strict=False):
             interval, start = piece.interval, piece.start
             if not whole or len(interval.shares) > 1:
@@ -115,10 +120,6 @@ class Allocation:
         self, segment: BilledSegment, piece: _Slice, ms: int, nano: int | None
     ) -> Iterator[LedgerEntry | Unpriced]:
         interval = piece.interval
-        window = self._window(piece.start, piece.end)
-        if window is None:
-            return
-        before, until, start, end = window
         shares = interval.shares
         if len(shares) == 1:
             times, amounts = [ms], [nano]
@@ -126,44 +127,38 @@ class Allocation:
             weights = [share.weight for share in shares]
             times = split(ms, weights)
             amounts = [None] * len(shares) if nano is None else [*split(nano, weights)]
-        whole = piece.weight
-        for share, time, amount in zip(shares, times, amounts, strict=True):
-            if before or until != whole:
-                time = _part(time, before, until, whole)
-                amount = None if amount is None else _part(amount, before, until, whole)
-            if time or amount:
-                yield self._result(segment, interval, share, (start, end), time, amount, piece.start)
+        for start, end in self._windows(piece.start, piece.end):
+            run = self._sharing.weight(piece.start, start), self._sharing.weight(piece.start, end), piece.weight
+            for share, whole_time, whole_amount in zip(shares, times, amounts, strict=True):
+                time = _part(whole_time, *run)
+                amount = None if whole_amount is None else _part(whole_amount, *run)
+                if time or amount:
+                    yield self._result(segment, interval, share, (start, end), time, amount, piece.start)
 
     def _nobody(
         self, segment: BilledSegment, bucket: Bucket, start: int, end: int, ms: int, nano: int | None
     ) -> Iterator[LedgerEntry | Unpriced]:
-        first, last = start, end
-        if self._edges:
-            first, last = (min(max(edge, start), end) for edge in self._edges)
-            if first >= last:
-                return
-            before, until = self._sharing.free(start, first), self._sharing.free(start, last)
-            whole = self._sharing.free(start, end)
-            ms = _part(ms, before, until, whole)
-            nano = None if nano is None else _part(nano, before, until, whole)
-            if not ms and not nano:
-                return
-        estimated = self._bill.end.estimated and last >= self._bill.end.at
-        interval = ActivityInterval(first, last, "", "", "", "", False, estimated, ())
-        yield self._result(segment, interval, Share(bucket, "", "", 1), (first, last), ms, nano, start)
+        free = self._sharing.free
+        for first, last in self._windows(start, end):
+            run = free(start, first), free(start, last), free(start, end)
+            time, amount = _part(ms, *run), None if nano is None else _part(nano, *run)
+            if time or amount:
+                estimated = self._bill.end.estimated and last >= self._bill.end.at
+                interval = ActivityInterval(first, last, "", "", "", "", False, estimated, ())
+                yield self._result(segment, interval, Share(bucket, "", "", 1), (first, last), time, amount, start)
 
-    def _window(self, start: int, end: int) -> tuple[int, int, int, int] | None:
-        """(weight before the period, weight until its end, first instant, last) of a slice; None outside of it.
+    def _windows(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """A stretch as far as it is in the period, cut at midnights.
 
-        Amounts are cut at an edge by what has run up until it, rounded down; the parts of any two neighbouring periods
-        then sum to the amount of both together.
+        Amounts are cut by what has run up until an edge, rounded down; the parts of any two neighbouring windows then
+        sum to the amount of both together.
         """
-        if not self._edges:
-            return 0, self._sharing.weight(start, end), start, end
-        first, last = (min(max(edge, start), end) for edge in self._edges)
-        if first >= last:
-            return None
-        return self._sharing.weight(start, first), self._sharing.weight(start, last), first, last
+        if self._edges:
+            start, end = (min(max(edge, start), end) for edge in self._edges)
+        if start >= end:
+            return
+        inner = self._midnights[bisect_right(self._midnights, start) : bisect_left(self._midnights, end)]
+        yield from pairwise((start, *inner, end))
 
     def _result(
         self,
@@ -188,6 +183,8 @@ class Allocation:
 
 def _part(whole: int, before: int, until: int, weight: int) -> int:
     """What of ``whole`` runs up between two points of its weight; neighbouring parts sum exactly."""
+    if not before and until == weight:
+        return whole
     return whole * until // weight - whole * before // weight
 
 

@@ -106,8 +106,7 @@ class Counterfactual:
         """The same charge in another currency, with the rate's day and source in the note. Raises CurrencyError."""
         if self.amount is None:
             return self
-        rate = f"at {conversion.rate} {conversion.to_currency} of {conversion.date.isoformat()} ({conversion.source})"
-        note = _joined([self.note, f"{self.amount} {rate}"])
+        note = _joined([self.note, f"{self.amount} at {conversion.words} ({conversion.source})"])
         return replace(self, amount=conversion.convert(self.amount), note=note)
 
     def as_json(self) -> dict[str, object]:

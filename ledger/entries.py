@@ -12,6 +12,8 @@ from msgspec import Struct, to_builtins
 
 from core.errors import UsageError
 
+#: Milliseconds of a day, UTC: instants have no leap seconds.
+DAY_MS = 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 

@@ -41,6 +41,8 @@ class FoldRules:
     now: int | None = None
     #: Engines (one line each, as facts name them) that our own machines serve: their cost is their machine's, no fee.
     own_engines: frozenset[str] = frozenset()
+    #: Whether entries are cut at midnight, UTC, so that each is of one day and has that day's exchange rate.
+    by_day: bool = False
 
 
 @dataclass
@@ -158,7 +160,7 @@ def _fold_node(
     # What lies wholly outside of the period has no part in it, whatever was active when.
     outside = period is not None and (bill.billed_until <= period.start or period.end <= bill.start)
     found = [] if outside else activity.all(rules.beat_ms)
-    allocation = Allocation(bill, found, _boot_end(timeline, end.at), demand, period)
+    allocation = Allocation(bill, found, _boot_end(timeline, end.at), demand, period, by_day=rules.by_day)
     for result in allocation.results():
         entries.append(result) if isinstance(result, LedgerEntry) else unpriced.append(result)
     if period is None:

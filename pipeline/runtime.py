@@ -127,6 +127,13 @@ class CoreSettings(BaseSettings):
     exchange_rate: str = Field(
         default="", description="dated rates into that currency: USD EUR 0.92 2026-11-20 ECB (several: separated by ;)"
     )
+    exchange_rates_file: Path | None = Field(
+        default=None,
+        description="more of them: CSV with date,from,to,rate,source, or the ECB's reference rates (CSV, XML)",
+    )
+    exchange_rate_days: int = Field(
+        default=7, ge=0, description="days after which an exchange rate is old, and said to be"
+    )
     price_file: Path | None = Field(
         default=None, description="your own price rows, over the shipped ones (default: prices.toml under SEGUE_HOME)"
     )

@@ -13,6 +13,7 @@ from cli.completion import complete_job
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.default_command import DefaultCommandGroup
 from cli.money import ledger_care, ledger_fleet_use
+from cli.money.exchange_lines import note_exchange
 from cli.money.ledger_options import (
     AgainstFlag,
     FocusFlag,
@@ -123,6 +124,11 @@ class _Form:
     #: Write FOCUS rows.
     focus: Path | None = None
 
+    @property
+    def is_for_programs(self) -> bool:
+        """Whether nothing is printed for people, so that warnings go beside the document."""
+        return self.json or self.csv or self.page is not None or self.focus is not None
+
 
 def _show_job(runtime: Runtime, wanted: str, prices: PriceFlags, against: list[str], form: _Form) -> None:
     from accounting.job import job_report
@@ -133,6 +139,8 @@ def _show_job(runtime: Runtime, wanted: str, prices: PriceFlags, against: list[s
     report = job_report(runtime.store, job_id, book, report_rules(runtime, against, book, rules))
     for line in report.errors:
         note(line)
+    if form.is_for_programs:
+        note_exchange(report.exchanged)
     offered = {f"{one.provider}/{one.model}" for one in report.counterfactuals}
     for name in against:
         if offered and name not in offered:
@@ -167,6 +175,7 @@ def _write_page(path: Path, text: str) -> None:
 
 
 def _show_period(runtime: Runtime, period: Period, by: str, prices: PriceFlags, form: _Form) -> None:
+    from accounting.exchange_rates import exchange_of
     from accounting.idle import IdleRule, with_shared_idle
     from accounting.months import read_period, with_people
     from accounting.periods import now_ms
@@ -175,16 +184,18 @@ def _show_period(runtime: Runtime, period: Period, by: str, prices: PriceFlags, 
     from cli.money.ledger_options import currency_of, people_rules
 
     book, rules = rules_of(runtime, prices)
-    rules = replace(rules, now=now_ms())
+    rules = replace(rules, now=now_ms(), exchange=exchange_of(runtime.settings))
     ledger = read_period(runtime.store, book, rules, period)
     people = people_rules(runtime)
-    currency = currency_of(runtime, ledger.totals.whole())
+    currency = rules.exchange.currency or currency_of(runtime, ledger.totals.whole())
     ledger, notes = with_people(ledger, people, currency)
     ledger = with_shared_idle(ledger, IdleRule(runtime.settings.idle_rule))
     for line in notes:
         note(line)
     for line in ledger.errors:
         note(line)
+    if form.is_for_programs:
+        note_exchange(ledger.exchanged())
     table = table_of(ledger, by or "job")
     if form.focus is not None:
         from cli.money.ledger_focus import period_focus, write_focus

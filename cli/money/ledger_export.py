@@ -99,6 +99,7 @@ def fleet_json(ledger: FleetLedger, table: dict[str, dict[str, Sum]], by: str) -
         "residuals": to_builtins(ledger.residuals),
         "entries": [one.as_json() for one in ledger.entries],
         "late": [one.as_json() for one in ledger.late],
+        "exchange": ledger.exchanged().as_json(),
         "price_book": ledger.book.digest,
         "errors": list(ledger.errors),
     }

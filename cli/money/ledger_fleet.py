@@ -11,6 +11,7 @@ from rich.text import Text
 from accounting.fleet_ledger import FleetLedger
 from accounting.report import unpriced_lines
 from cli.money import ledger_tables as tables
+from cli.money.exchange_lines import exchange_lines
 from cli.money.ledger_screen import BUCKET_WORDS, under_way_text
 from cli.wording import printable
 from core.errors import UsageError
@@ -58,6 +59,8 @@ def print_fleet(
     tables.print_table(console, _bucket_table(ledger))
     for line in unpriced_lines(ledger.unpriced_totals)[:_MOST_ROWS]:
         console.print(Text(f"UNPRICED {printable(line)}", style="bold red"), soft_wrap=True)
+    for line, style in exchange_lines(ledger.exchanged()):
+        console.print(Text(printable(line), style=style), soft_wrap=True)
     fake = ledger.totals.whole(fake=True)
     if fake:
         said = ", ".join(f"{tables.amount_text(Money(nano, currency))} {currency}" for currency, nano in fake.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from accounting.job import ReportRules
     from accounting.people import PeopleRules
     from cache.store import Store
-    from core.money import Conversion
     from ledger.entries import Period
     from ledger.prices import PriceBook
     from pipeline.runtime import Runtime
@@ -113,6 +112,7 @@ def report_rules(runtime: Runtime, against: Sequence[str], book: PriceBook, rule
     """How a job's report is made. Raises UsageError."""
     from accounting.bill import reconciled_sessions
     from accounting.closing import closed_months
+    from accounting.exchange_rates import exchange_of
     from accounting.idle import IdleRule
     from accounting.job import ReportRules
 
@@ -121,9 +121,7 @@ def report_rules(runtime: Runtime, against: Sequence[str], book: PriceBook, rule
         if not all(name.partition("/")[::2]):
             raise UsageError(f"'{name}' names no API", "write provider/model, such as openai/whisper-1")
     return ReportRules(
-        pricing=rules,
-        currency=_said_currency(runtime),
-        conversions=conversions_of(settings.exchange_rate),
+        pricing=replace(rules, exchange=exchange_of(settings)),
         people=people_rules(runtime),
         idle=IdleRule(settings.idle_rule),
         against=tuple(against),
@@ -135,6 +133,7 @@ def report_rules(runtime: Runtime, against: Sequence[str], book: PriceBook, rule
 def people_rules(runtime: Runtime) -> PeopleRules:
     """Hours and rate of the people: of closed months as their closings have them."""
     from accounting.closing import closed_people
+    from accounting.exchange_rates import exchange_of
     from accounting.expected_use import ExpectedUse
     from accounting.people import PeopleRules
 
@@ -142,7 +141,13 @@ def people_rules(runtime: Runtime) -> PeopleRules:
     if settings.expected_use:
         ExpectedUse.parse(settings.expected_use)
     frozen = closed_people(runtime.store)
-    return PeopleRules(settings.engineering_hours, settings.engineering_rate, settings.expected_use, frozen)
+    return PeopleRules(
+        settings.engineering_hours,
+        settings.engineering_rate,
+        settings.expected_use,
+        frozen,
+        exchange_of(settings),
+    )
 
 
 def currency_of(runtime: Runtime, currencies: Iterable[str]) -> str:
@@ -154,27 +159,6 @@ def currency_of(runtime: Runtime, currencies: Iterable[str]) -> str:
 def _said_currency(runtime: Runtime) -> str:
     settings = runtime.settings
     return settings.currency if "currency" in settings.model_fields_set else ""
-
-
-def conversions_of(text: str) -> tuple[Conversion, ...]:
-    """``USD EUR 0.92 2026-11-20 ECB; GBP EUR ...``. Raises UsageError."""
-    from datetime import date
-
-    from core.money import Conversion, rate
-
-    found = []
-    for part in (part.strip() for part in text.split(";")):
-        if not part:
-            continue
-        words = part.split(maxsplit=4)
-        if len(words) != 5:
-            raise UsageError(f"'{part}' is not an exchange rate", "write it as USD EUR 0.92 2026-11-20 ECB")
-        try:
-            day = date.fromisoformat(words[3])
-        except ValueError as error:
-            raise UsageError(f"'{words[3]}' is not a day", "write it as 2026-11-20") from error
-        found.append(Conversion(words[0], words[1], rate(words[2]), day, words[4]))
-    return tuple(found)
 
 
 def find_ledger_job(store: Store, wanted: str) -> str:

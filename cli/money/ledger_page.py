@@ -160,7 +160,8 @@ def _paid(report: JobReport) -> _PaidTable:
     lacking = {stage for _, stage in missing}
     sums = [_paid_cell(text(spent.by_stage.get(one)), one in spent.by_stage, one in lacking) for one in stages]
     sums.append(_paid_cell(text(spent.total), bool(spent.by_bucket), bool(missing)))
-    notes = [f"and {money} in other currencies, in no sum" for money in spent.elsewhere]
+    exchanged = report.exchanged
+    notes = [*exchanged.missing, *(f"exchange rate: {line}" for line in exchanged.lines), *exchanged.old]
     shared = _bill(report.shared_idle.amounts)
     notes += [f"{amount} of it is the job's share of the fleet's idle: {report.shared_idle.basis}" for amount in shared]
     idle = _bill(report.fleet_idle)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.money.exchange_lines import exchange_lines
 from cli.money.ledger_tables import (
     FINALITY,
     aligned,
@@ -160,8 +161,8 @@ def _print_missing(report: JobReport, say: Callable[..., None]) -> None:
             "         add a price row (segue prices import), or name the engine in SEGUE_OWN_ENGINES if it is yours",
             "red",
         )
-    for money in report.spent.elsewhere:
-        say(f"UNPRICED {money} have no dated rate to {report.currency}: SEGUE_EXCHANGE_RATE", "bold red")
+    for line, style in exchange_lines(report.exchanged):
+        say(line, style)
     if report.people.amount is None:
         say(f"people   {report.people.basis} (SEGUE_ENGINEERING_HOURS, SEGUE_ENGINEERING_RATE)")
     else:

@@ -21,9 +21,10 @@ from accounting.people import PeopleRules
 from accounting.report import Finality, JobReport, SpanStatus
 from accounting.verify import verify_store
 from cache.store import Store
-from core.money import Conversion, Money
+from core.money import Conversion, Money, total
 from jobs.purging import purge
 from ledger.entries import Bucket, LedgerEntry, Period
+from ledger.exchange import Exchange
 from ledger.price_files import shipped_book
 from ledger.prices import PriceBook
 from ledger.totals import Dimension
@@ -347,17 +348,19 @@ def test_euro_books_are_in_euro(bench: Bench) -> None:
     assert report.currency == "EUR"
     assert report.spent.total.currency == "EUR"
     assert not report.spent.elsewhere
-    dollars = report_of(bench, result.job_id, ReportRules(currency="USD"))
+    dollars = report_of(bench, result.job_id, ReportRules(PricingRules(exchange=Exchange("USD"))))
     assert dollars.spent.total == Money(0, "USD")
     assert dollars.spent.elsewhere == (report.spent.total,)
 
 
 def test_a_dated_rate_converts_what_was_paid_and_what_apis_charge(bench: Bench) -> None:
     result = bench.run_one(SAMPLE, node_price="0.30 EUR", fake_delay_ms=20)
-    to_usd = Conversion("EUR", "USD", Decimal("1.25"), date(2026, 11, 20), "ECB")
-    before = report_of(bench, result.job_id).spent.total
-    report = report_of(bench, result.job_id, ReportRules(currency="USD", conversions=(to_usd,)))
-    assert report.spent.total == to_usd.convert(before)
+    to_usd = Conversion("EUR", "USD", Decimal("1.25"), date(2020, 1, 1), "ECB")
+    before = report_of(bench, result.job_id).entries
+    report = report_of(bench, result.job_id, ReportRules(PricingRules(exchange=Exchange("USD", (to_usd,)))))
+    # Each entry is converted by itself, so that every cut of them agrees.
+    each = [to_usd.convert(Money(entry.nano, "EUR")) for entry in before]
+    assert report.spent.total == total(each, "USD")
     assert spent(report.entries) == report.spent.total.nano
     assert not report.spent.elsewhere
     deepl = [one for one in report.counterfactuals if one.provider == "deepl"]

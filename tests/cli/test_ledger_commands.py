@@ -135,11 +135,44 @@ def test_people_and_currency_come_from_settings(kept: tuple[Segue, str]) -> None
     euro = segue("ledger", ran, "--json", SEGUE_CURRENCY="EUR").json
     assert (euro["currency"], euro["spent"]["total"]) == ("EUR", 0)
     assert list(euro["spent"]["other_currencies"]) == ["USD"]
-    rate = {"SEGUE_CURRENCY": "EUR", "SEGUE_EXCHANGE_RATE": "USD EUR 0.92 2026-11-20 ECB"}
+    rate = {"SEGUE_CURRENCY": "EUR", "SEGUE_EXCHANGE_RATE": "USD EUR 0.92 2020-01-01 ECB"}
     converted = segue("ledger", ran, "--json", **rate).json
     assert converted["spent"]["total"] > 0
     assert converted["spent"]["other_currencies"] == {}
     assert segue("ledger", ran, SEGUE_CURRENCY="EUR", SEGUE_EXCHANGE_RATE="USD EUR 0.92").code == 2
+
+
+def test_a_month_in_euros_converts_or_says_what_to_set(kept: tuple[Segue, str], tmp_path: Path) -> None:
+    segue, ran = kept
+    # Dollars first, so that whatever a reading keeps is not shown as euros.
+    assert list(segue("ledger", "--json").json["spent"]["total"]) == ["USD"]
+    alone = segue("ledger", SEGUE_CURRENCY="EUR")
+    assert "are in no EUR amount" in alone.stdout
+    assert "SEGUE_EXCHANGE_RATE='USD EUR RATE DAY SOURCE'" in alone.stdout
+    # The ECB's layout: a euro buys 1.25 dollars.
+    file = tmp_path / "ecb.csv"
+    file.write_text("Date,USD,XYZ,\n2020-01-02,1.25,N/A,\n", encoding="utf-8")
+    rates = {"SEGUE_CURRENCY": "EUR", "SEGUE_EXCHANGE_RATES_FILE": str(file)}
+    mine, month = segue("ledger", ran, "--json", **rates), segue("ledger", "--json", **rates)
+    assert month.json["spent"]["total"].keys() == {"EUR"}
+    assert month.json["table"][ran]["EUR"]["amount"] == mine.json["spent"]["total"] > 0
+    (used,) = month.json["exchange"]["rates"]
+    assert (used["from"], used["to"], used["rate"], used["date"], used["source"]) == (
+        "USD",
+        "EUR",
+        "1/1.25",
+        "2020-01-02",
+        "ECB",
+    )
+    assert "old exchange rate: 1/1.25 EUR per USD of 2020-01-02" in month.stderr
+    screen = segue("ledger", "--by", "owner", **rates)
+    assert "rate     1/1.25 EUR per USD of 2020-01-02 (ECB)" in screen.stdout
+    assert "USD" not in segue("ledger", "--csv", **rates).stdout.replace("EUR per USD", "")
+    page, focus = tmp_path / "page.html", tmp_path / "focus.csv"
+    assert segue("ledger", ran, "--html", str(page), "--focus", str(focus), **rates).code == 0
+    assert "1/1.25 EUR per USD of 2020-01-02 (ECB)" in page.read_text(encoding="utf-8")
+    assert ",EUR," in focus.read_text(encoding="utf-8")
+    assert segue("ledger", SEGUE_EXCHANGE_RATES_FILE=str(tmp_path / "nothing.csv")).code == 2
 
 
 def test_the_word_show_may_be_left_out_and_commands_stay_commands(kept: tuple[Segue, str]) -> None:

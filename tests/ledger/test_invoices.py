@@ -276,7 +276,7 @@ def test_amounts_change_currency_only_by_a_dated_rate() -> None:
     made = {one.model: one for one in charges(JOB, BOOK, AT, conversions=[rate])}
     # 1.9753 EUR x 1.1575 = 2.28640975 USD.
     assert made["api-pro"].amount == Money(2_286_409_750, "USD")
-    assert "1.9753 EUR at 1.1575 USD of 2026-11-20" in made["api-pro"].note
+    assert "1.9753 EUR at 1.1575 USD per EUR of 2026-11-20" in made["api-pro"].note
     assert made["translation-nmt"].amount == CHARACTERS[("google", "translation-nmt")]
     with pytest.raises(CurrencyError):
         made["translation-nmt"].converted(rate)
