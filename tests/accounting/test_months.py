@@ -25,6 +25,7 @@ from core.errors import UsageError
 from journals.chain import Flaw
 from journals.facts import parse_instant
 from ledger.entries import Bucket, Period
+from ledger.exchange import Exchange
 from ledger.prices import PriceBook
 
 NO_PRICES = PriceBook(())
@@ -318,7 +319,9 @@ def people_of(journals: Journals, rules: PeopleRules) -> tuple[int, list[str]]:
     rules = replace(rules, closed=closed_people(journals.store))
     books, notes = with_people(read_period(journals.store, NO_PRICES, RULES, october), rules, "USD")
     shown = [entry for entry in books.entries if entry.bucket is Bucket.PEOPLE]
-    share = job_report(journals.store, ANNA, NO_PRICES, ReportRules(people=rules, currency="USD")).people
+    share = job_report(
+        journals.store, ANNA, NO_PRICES, ReportRules(replace(RULES, exchange=Exchange("USD")), rules)
+    ).people
     assert (share.amount.point.nano if share.amount else 0) == total(shown)
     return total(shown), [*notes, share.basis]
 

@@ -20,6 +20,7 @@ from core.errors import UsageError
 from core.money import Money
 from ledger.api import Basis, Counterfactual
 from ledger.entries import Bucket, Period
+from ledger.exchange import Exchange
 from ledger.prices import PriceBook
 from ledger.totals import Dimension
 from ledger.verdict import CostOutcome
@@ -159,8 +160,8 @@ def clip(folder: Path) -> Journals:
 def people_after(journals: Journals, days: float, expected: str = "") -> tuple[People, int, int]:
     """The job's people so many days into the month; the month's that jobs carry, and all of them."""
     now = NOVEMBER.start + int(timedelta(days=days).total_seconds() * 1000)
-    pricing, rules = PricingRules(now=now), PeopleRules("6", "90 USD", expected)
-    said = job_report(journals.store, ANNA, NO_PRICES, ReportRules(pricing, people=rules, currency="USD"))
+    pricing, rules = PricingRules(now=now, exchange=Exchange("USD")), PeopleRules("6", "90 USD", expected)
+    said = job_report(journals.store, ANNA, NO_PRICES, ReportRules(pricing, people=rules))
     books, _ = with_people(read_period(journals.store, NO_PRICES, pricing, NOVEMBER), rules, "USD")
     entries = [entry for entry in books.entries if entry.bucket is Bucket.PEOPLE]
     return said.people, sum(entry.nano for entry in entries if entry.job), sum(entry.nano for entry in entries)
