@@ -9,13 +9,12 @@ from functools import cache
 
 from msgspec.structs import replace
 
-from accounting.code_digest import code_digest
 from accounting.facts import FactReader, JobOwner
 from accounting.fleet_ledger import AudioPlace, FleetLedger, FleetLines, PeriodSums, PricingRules, fold_lines, ledger_of
 from accounting.in_progress import UnderWay
 from accounting.job_demand import FleetDemand
 from accounting.kept_check import KeptCheck, names_gone
-from accounting.kept_sums import JUST_NOW, KeptSums, SumsIndex
+from accounting.kept_sums import JUST_NOW, KeptSums
 from accounting.machine_files import MachineFiles
 from accounting.machine_fold import (
     FoldedMachine,
@@ -127,7 +126,7 @@ class _PeriodReading:
         for session, each in self._found.folded.items():
             if now is not None and now >= each.kept.quiet_from:
                 machines[session], units[session] = each.kept, each.units
-        index = SumsIndex(code_digest(), jobs, self._shards, machines)
+        index = self._sums.index(jobs, self._shards, machines)
         if index != self._index:
             self._sums.write(index, units)
 

@@ -19,6 +19,7 @@ from functools import cached_property
 
 from msgspec.structs import replace
 
+from core.keys import digest_value
 from core.money import Conversion, Money, MoneyError
 from ledger.entries import DAY_MS, LedgerEntry
 
@@ -159,6 +160,12 @@ class Exchange:
     def __bool__(self) -> bool:
         """Whether there is any rate into the currency."""
         return bool(self._by_currency)
+
+    @property
+    def digest(self) -> str:
+        """Over everything that a converted amount rests on."""
+        told = [each.words for _, rates in self._by_currency.values() for each in rates]
+        return digest_value([self.currency if told else "", told])
 
     def into(self, currency: str) -> Exchange:
         """The same rates, for a report in this currency."""
