@@ -70,7 +70,7 @@ class WholeGpus:
 
     #: What one takes a month.
     monthly_cost: Fraction
-    #: Units that one does in a month at this utilization.
+    #: Units in an average month that one can be planned for, at this utilization.
     capacity: Fraction
 
     def paying(self, people: Money, api_price: Exact) -> WholeGpuBreakEven | None:
@@ -100,8 +100,10 @@ class SweepInputs:
     utilizations: tuple[Fraction, ...] = USUAL_UTILIZATIONS
     #: Measured speed in meter units a second; None when not known yet.
     speed: Fraction | None = None
-    #: What the people cost in a month, at least and at most; None when unset (which is not 0).
+    #: What people, and what else is paid once, cost in a month, at least and at most; None when unset, which is not 0.
     people: tuple[Money, Money] | None = None
+    #: How many times the average the busiest hour is: whole GPUs are bought for it.
+    peak_to_average: Exact = 1
     #: The month's length in seconds; None where no month's usage is asked for.
     seconds_per_month: int | None = None
 
@@ -116,6 +118,8 @@ class SweepInputs:
             share(utilization)
         if self.speed is not None:
             exact(self.speed, "speed")
+        if exact(self.peak_to_average, "peak_to_average") < 1:
+            raise UsageError("the peak is below the average", "peak_to_average is 1 or more")
         if self.people is not None and not self.seconds_per_month:
             raise UsageError("people are paid by the month", "give the month's length in seconds, as 2592000")
 
@@ -172,8 +176,8 @@ def _cell(inputs: SweepInputs, price: Fraction, utilization: Fraction) -> SweepC
         own = cost is not None and cost < exact(inputs.api_price, "api_price")
         cheaper = Cheaper.SELF_HOSTED if own else Cheaper.API
         if inputs.seconds_per_month is not None:
-            done = monthly_capacity(inputs.speed * utilization, inputs.seconds_per_month)
-            whole = WholeGpus(price * inputs.seconds_per_month / 3600, done / inputs.unit.meter_units)
+            done = monthly_capacity(inputs.speed * utilization, inputs.seconds_per_month) / inputs.unit.meter_units
+            whole = WholeGpus(price * inputs.seconds_per_month / 3600, done / Fraction(inputs.peak_to_average))
     least, most = inputs.people or (None, None)
     return SweepCell(
         gpu_price=price,

@@ -104,12 +104,12 @@ def people_flags(engineering: EngineeringTax) -> list[RedFlag]:
         if counted is not None and counted.high > 0:
             continue
         if counted is not None:
-            how = "has 0 hours"
+            how = "0"
         elif engineering.lump is not None:
-            how = "is not among what the one sum of hours includes"
+            how = "not named in the one sum"
         else:
-            how = "has no hours"
-        flags.append(RedFlag(kind, "", f"{category.words} {how}: flatters self-hosting"))
+            how = "none"
+        flags.append(RedFlag(kind, "", f"hours of {category.words}: {how}; flatters self-hosting"))
     return flags
 
 

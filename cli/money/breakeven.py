@@ -17,6 +17,7 @@ from cli.money.comparison_flags import (
     HoursFlag,
     MonthFlag,
     OutputShareFlag,
+    PeakFlag,
     PricesFlag,
     SpeedFlag,
     UnitFlag,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from core.money import Money
+    from core.money import Exact, Money
     from ledger.breakeven import Sweep, SweepCell
     from ledger.compare import WorkUnit
     from ledger.prices import PriceBook
@@ -71,6 +72,7 @@ class _Given:
         str | None, typer.Option("--utilization", metavar="SHARES", help="Of paid GPU time, by comma: 0.05,0.4,1.")
     ] = None
     unit: UnitFlag = None
+    peak: PeakFlag = None
     month_hours: MonthFlag = None
     currency: CurrencyFlag = None
     hours: HoursFlag = None
@@ -124,8 +126,10 @@ class _Question:
     gpu_prices: tuple[Fraction, ...]
     gpu_source: str
     speed: Fraction | None
+    peak: Fraction
     people: tuple[Money, Money] | None
     people_unset: str
+    infrastructure: Money
 
     def inputs(self) -> Any:
         """For `ledger.breakeven.sweep`."""
@@ -141,14 +145,24 @@ class _Question:
             gpu_prices=self.gpu_prices,
             utilizations=numbers(typed, "--utilization") if typed else USUAL_UTILIZATIONS,
             speed=self.speed,
-            people=self.people,
+            people=self.paid_once,
+            peak_to_average=self.peak,
         )
+
+    @property
+    def paid_once(self) -> tuple[Money, Money] | None:
+        """People and infrastructure; None while people are unset."""
+        if self.people is None:
+            return None
+        least, most = self.people
+        return least + self.infrastructure, most + self.infrastructure
 
 
 def _question(given: _Given, worksheet: Path | None) -> _Question:
     from cli.money.comparison_text import unset_text
 
-    of_stage = {} if given.unit is None else {"unit": given.unit}
+    said = {"unit": given.unit, "peak_to_average": given.peak}
+    of_stage = {name: value for name, value in said.items() if value is not None}
     of_all = DeploymentFlags(
         hours=given.hours, rate_per_hour=given.hourly, currency=given.currency, month_hours=given.month_hours
     )
@@ -157,6 +171,9 @@ def _question(given: _Given, worksheet: Path | None) -> _Question:
     book = load_prices(given.prices)
     api_price, api_source = _api_price(given, planned, book, profile.currency)
     gpu_prices, gpu_source = _gpu_prices(given, planned, profile, book)
+    speed = numbers(given.speed, "--rtfx")[0] if given.speed else None
+    if speed is None and planned.speed is not None:
+        speed = _exactly(planned.speed)
     return _Question(
         given=given,
         unit=planned.unit,
@@ -166,16 +183,18 @@ def _question(given: _Given, worksheet: Path | None) -> _Question:
         api_source=api_source,
         gpu_prices=gpu_prices,
         gpu_source=gpu_source,
-        speed=numbers(given.speed, "--rtfx")[0] if given.speed else _exactly(planned.speed),
+        speed=speed,
+        peak=_exactly(1 if planned.peak_to_average is None else planned.peak_to_average),
         people=profile.engineering.monthly(),
         people_unset=unset_text(profile.engineering),
+        infrastructure=profile.infrastructure,
     )
 
 
-def _exactly(value: Any) -> Fraction | None:
+def _exactly(value: Exact) -> Fraction:
     from fractions import Fraction
 
-    return None if value is None else Fraction(value)
+    return Fraction(value)
 
 
 def _api_price(given: _Given, planned: StageWorkload, book: PriceBook, currency: str) -> tuple[Fraction, str]:
@@ -234,11 +253,11 @@ def _as_json(found: Sweep, question: _Question) -> dict[str, Any]:
         return None if value is None else number(value, 9).replace(",", "")
 
     def pays(one: SweepCell) -> list[Any] | None:
-        if one.whole is None or question.people is None:
+        if one.whole is None or question.paid_once is None:
             return None
         return [
             break_even_json(even, partial(one.whole.cost, people=people))
-            for even, people in zip(one.pays_people, question.people, strict=True)
+            for even, people in zip(one.pays_people, question.paid_once, strict=True)
         ]
 
     def cell(one: SweepCell) -> dict[str, Any]:
@@ -261,6 +280,8 @@ def _as_json(found: Sweep, question: _Question) -> dict[str, Any]:
         "api_source": question.api_source,
         "gpu_source": question.gpu_source,
         "speed": text(question.speed),
+        "peak_to_average": text(question.peak),
+        "infrastructure_monthly_nano": question.infrastructure.nano,
         "monthly_capacity": None if whole is None else text(whole.capacity),
         "people_monthly_nano": None if question.people is None else [end.nano for end in question.people],
         "break_even_utilization": [
@@ -313,20 +334,23 @@ def _print_needs(console: Console, found: Sweep, question: _Question) -> None:
     from cli.money.break_even_chart import number, percent_of
     from cli.money.comparison_text import break_even_text, usage_text
 
-    units = question.unit.plural
+    units, who = question.unit.plural, "people and infrastructure" if question.infrastructure else "people"
+    peak = "" if question.peak == 1 else f", peak {number(question.peak)} times the average"
     for price, needed, last in zip(question.gpu_prices, found.needed, found.rows[-1], strict=True):
         if last.whole is None:
             break
         at = f"at {number(price)} {question.currency}/h"
-        does = f"one GPU can do {usage_text(last.whole.capacity)} {units} a month ({percent_of(last.utilization)} busy)"
-        if needed is None or needed >= 1:
+        busy = f"{percent_of(last.utilization)} busy{peak}"
+        does = f"one GPU can do {usage_text(last.whole.capacity)} {units} a month ({busy})"
+        # On the average a GPU that is bought for the peak works for no more than a peak-th of its time.
+        if needed is None or needed * question.peak >= 1:
             console.print(f"{at}: never cheaper at this speed, with any number of GPUs; {does}")
             continue
         console.print(f"{at}: cheaper from {percent_of(needed)} busy; {does}")
-        ends = () if question.people is None else tuple(zip(last.pays_people, question.people, strict=True))
+        ends = () if question.paid_once is None else tuple(zip(last.pays_people, question.paid_once, strict=True))
         for even, people in dict.fromkeys(ends):
             said = break_even_text(even, units, partial(last.whole.cost, people=people))
-            console.print(f"  people of {people.amount(2)} a month are paid, too: {said}")
+            console.print(f"  {who} of {people.amount(2)} a month are paid, too: {said}")
     if question.people is None:
         console.print(
             f"machines only, and no verdict: what people cost is unknown, without {question.people_unset} "

@@ -125,7 +125,7 @@ def _as_json(answer: ComparedMonth) -> dict[str, Any]:
     from ledger.compare import Cheaper
 
     found, profile, stage = answer.found, answer.profile, answer.stage
-    requests = profile.successful_requests
+    requests, people = profile.successful_requests, profile.engineering.monthly()
 
     def way(name: Cheaper) -> dict[str, Any] | None:
         one = found.ways.get(name)
@@ -140,9 +140,7 @@ def _as_json(answer: ComparedMonth) -> dict[str, Any]:
             "effective_cost_nano": per_request_nano(one.with_people, requests),
         }
 
-    def even(people: Money | None) -> dict[str, Any] | None:
-        if people is None:
-            return None
+    def even(people: Money) -> dict[str, Any] | None:
         return break_even_json(found.break_even_with(people), lambda gpus: found.cost_of(gpus, people))
 
     return {
@@ -163,11 +161,12 @@ def _as_json(answer: ComparedMonth) -> dict[str, Any]:
         "break_even_usage": exact_text(found.break_even_usage),
         "break_even_exceeds_single_gpu_capacity": found.break_even_exceeds_single_gpu_capacity,
         "break_even_gpus": found.break_even_gpus,
-        "break_even_with_people": [even(people) for people in profile.engineering.bounds()],
+        "break_even_with_people": None if people is None else [even(end) for end in people],
         "gpus": found.gpus,
         "cheaper": found.cheaper.value,
         "cheaper_with_people": None if found.cheaper_with_people is None else found.cheaper_with_people.value,
-        "people_monthly_nano": nano_ends(profile.engineering.bounds()),
+        "people_monthly_nano": nano_ends(people),
+        "people_at_least_nano": profile.engineering.bounds()[0].nano,
         "people_by_category_nano": {
             category.value: nano_ends(ends) for category, ends in profile.engineering.by_category().items()
         },

@@ -64,6 +64,9 @@ UnitFlag = Annotated[
         "'million characters' or 'character'.",
     ),
 ]
+PeakFlag = Annotated[
+    str | None, typer.Option("--peak", metavar="N", help="The busiest hour, in times the average one.")
+]
 SpeedFlag = Annotated[
     str | None,
     typer.Option(
@@ -97,9 +100,7 @@ class CostFlags:
 
     unit: UnitFlag = None
     usage: Annotated[str | None, typer.Option("--usage", metavar="N", help="Units in an average month.")] = None
-    peak_to_average: Annotated[
-        str | None, typer.Option("--peak", metavar="N", help="The busiest hour, in times the average one.")
-    ] = None
+    peak_to_average: PeakFlag = None
     api_share: Annotated[
         str | None,
         typer.Option("--api-share", metavar="SHARE", help="Hybrid: the share of usage that goes by API anyway, 0.3."),
@@ -216,7 +217,7 @@ def hours_of(text: str, known: object = None) -> str | dict[str, Any]:
     named = {category.strip(): hours.strip() for category, equals, hours in parts if equals}
     if not named and len(parts) == 1:
         return text.strip()
-    if len(named) != len(parts):
+    if not parts or len(named) != len(parts):
         raise UsageError(
             f"--engineering-hours: {text!r} is neither one sum nor hours by category",
             "write 26-43, or each category once: on_call=6-10,security=2-3",

@@ -43,6 +43,8 @@ def test_four_figures_are_a_comparison() -> None:
     assert (value["cheaper"], value["cheaper_with_people"], value["gpus"]) == ("self_hosted", None, 1)
     assert value["self_hosted"]["with_people_nano"] == [384 * 10**9, None]
     assert (value["monthly_capacity"], value["break_even_usage"]) == ("21900", "1066.66666667")
+    # What people cost is not known, which is not 0.
+    assert (value["people_monthly_nano"], value["break_even_with_people"]) == (None, None)
 
 
 def test_people_stand_beside_the_verdict_without_them() -> None:

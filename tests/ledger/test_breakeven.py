@@ -335,6 +335,20 @@ def test_the_command_names_no_volume_beyond_one_gpu_without_the_gpus_and_their_c
     assert "never cheaper at this speed, with any number of GPUs" in slow
 
 
+def test_a_worksheets_peak_and_infrastructure_are_paid_as_compare_pays_them(tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.toml"
+    sheet.write_text(EXAMPLE, encoding="utf-8")
+    text = run("--worksheet", str(sheet), "--gpu-price", "0.526")
+    # A peak of 2 leaves 10,950 of 21,900 h. (2,340 + 75 + 383.98) / 0.36 = 7,774.94 h on one GPU; with 3,870 of people
+    # two: (3,945 + 767.96) / 0.36 = 13,091.6 h.
+    assert "one GPU can do 10,950 audio hours a month (100 % busy, peak 2 times the average)" in text
+    assert "infrastructure of 2415.00 a month are paid, too: from 7,774.94 audio hours a month (1 GPU, 2798.98" in text
+    assert "infrastructure of 3945.00 a month are paid, too: from 13,091.6 audio hours a month (2 GPUs, 4712.96" in text
+    # 10,950 h cost 3,942 by API, which is less than 5.5 x 730 = 4,015, though 21,900 h are more.
+    assert "at 5.5 USD/h: never cheaper at this speed" in run("--worksheet", str(sheet), "--gpu-price", "5.5,6")
+    assert "at 5.5 USD/h: cheaper from" in run("--worksheet", str(sheet), "--gpu-price", "5.5,6", "--peak", "1")
+
+
 def test_the_months_length_is_an_argument() -> None:
     flags = ("--gpu-price", "0.526", "--api-price", "0.36", "--rtfx", "30", "--json")
     # 30 x 720

@@ -496,8 +496,9 @@ def test_flags_say_hours_by_category_and_what_one_sum_includes(sheet: str) -> No
         "no_upgrades",
         "no_monitoring",
     ]
-    with pytest.raises(SegueError, match="neither one sum nor hours by category"):
-        flags("--engineering-hours", "26,on_call=2")
+    for wrong in ("26,on_call=2", "", "on_call=2,on_call=3"):
+        with pytest.raises(SegueError, match="neither one sum nor hours by category"):
+            flags("--engineering-hours", wrong)
     with pytest.raises(SegueError, match="hours_include: is for one sum"):
         flags("--hours-include", "on_call")
     with pytest.raises(SegueError, match="prices are in USD"):
