@@ -239,7 +239,7 @@ def reconcile(store: Store, bill: ProviderBill, book: PriceBook, rules: PricingR
         near,
         elsewhere,
         booked.lives,
-        rules.node_rate,
+        rules.said,
         assumed & booked.lives.keys(),
         tuple(_listed(reader, ledger, book, booked.lives)),
     )

@@ -102,12 +102,17 @@ def read_closed(store: Store, month: str) -> ClosedMonth | None:
 
 def _rules(value: Mapping[str, Any]) -> PricingRules:
     # The first closings were not cut by day.
-    by_day = bool(value.get("by_day", False))
-    return PricingRules(str(value["node_rate"]), frozenset(value["own_engines"]), by_day=by_day)
+    own, by_day = frozenset(value["own_engines"]), bool(value.get("by_day", False))
+    return PricingRules(str(value["node_rate"]), own, book_first=bool(value.get("book_first", False)), by_day=by_day)
 
 
 def _rules_json(rules: PricingRules) -> dict[str, Any]:
-    return {"node_rate": rules.node_rate, "own_engines": sorted(rules.own_engines), "by_day": rules.by_day}
+    return {
+        "node_rate": rules.node_rate,
+        "book_first": rules.book_first,
+        "own_engines": sorted(rules.own_engines),
+        "by_day": rules.by_day,
+    }
 
 
 def _people(value: Mapping[str, Any]) -> PeopleRules | None:

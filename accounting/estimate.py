@@ -7,6 +7,7 @@ Tokens and characters of text that does not exist yet are measured on earlier te
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -64,7 +65,11 @@ def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices, hard
     remote = [(stage, specs[stage.name]) for stage in wanted if runtime.is_remote(stage.role)]
     here, currency, unpriced = _here(stages, rate, _fees(remote, usable, texts, prices, rate))
     apis = _apis(usable, texts, prices.book)
-    return Estimate(files, stages, apis, texts, rate, here, currency, unpriced, runs_on)
+    found = Estimate(files, stages, apis, texts, rate, here, currency, unpriced, runs_on)
+    if not found.done:
+        return found
+    # What is done costs nothing more, whatever anything costs.
+    return replace(found, here=Spread(0, 0, 0), currency=currency or runtime.settings.currency, unpriced=())
 
 
 def _hardware(wanted: str, rates: MeasuredSpeeds) -> str:
@@ -181,7 +186,7 @@ def _written_ms(file: FileEstimate, stage: str) -> int:
 def _here(stages: Sequence[StageEstimate], rate: str, fees: Spread | str) -> tuple[Spread | None, str, tuple[str, ...]]:
     why = [f"{stage.stage} by {stage.engine} {NEVER_MEASURED}" for stage in stages if stage.engine_ms is None]
     if not rate:
-        why.append("what this machine costs an hour is not known: --node-rate '0.526 USD'")
+        why.append("what this machine costs an hour is not known: --node-rate '0.526 USD', or SEGUE_NODE_PRICE")
     if isinstance(fees, str):
         why.append(fees)
     if why or isinstance(fees, str):
@@ -224,6 +229,8 @@ def _fee(
     rate: str,
 ) -> Spread | str:
     whole, left, left_ms = (sum(file.of(stage.name)[place] for file in files) for place in range(3))
+    if not left:
+        return Spread(0, 0, 0)
     meter, amounts = prices.meter(), []
     for end in _ENDS:
         counts = {"audio_ms": left_ms}

@@ -152,8 +152,15 @@ class Estimate:
         return tuple(each.engine for each in self.stages if each.engine_ms is not None and each.load_ms is None)
 
     @property
+    def done(self) -> bool:
+        """Whether nothing is left to compute."""
+        return bool(self.usable) and not any(file.of(each.stage)[1] for file in self.usable for each in self.stages)
+
+    @property
     def without(self) -> tuple[str, ...]:
         """What `here` is without: loading where an engine's was never measured, and what is never in it."""
+        if self.done:
+            return ()
         return (*(("loading",) if self.unmeasured_loads else ()), "idle", "boot", "people")
 
     def as_json(self) -> dict[str, Any]:

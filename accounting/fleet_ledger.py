@@ -38,6 +38,8 @@ class PricingRules:
     exchange: Exchange = NATIVE
     #: Whether entries are cut at midnight, UTC, also where nothing is converted: a closing's, so that they can be.
     by_day: bool = False
+    #: Whether the book goes before ``node_rate``, which is then for what would have no price at all.
+    book_first: bool = False
 
     @property
     def native(self) -> PricingRules:
@@ -47,7 +49,13 @@ class PricingRules:
     def fold_rules(self) -> FoldRules:
         """As the fold is told."""
         by_day = self.by_day or bool(self.exchange)
-        return FoldRules(round(BEAT_SECONDS * 1000), self.node_rate, self.now, self.own_engines, by_day)
+        beat_ms = round(BEAT_SECONDS * 1000)
+        return FoldRules(beat_ms, self.node_rate, self.now, self.own_engines, by_day, self.book_first)
+
+    @property
+    def said(self) -> str:
+        """What these books are told of machines of no known price, as kept bills name it."""
+        return f"{self.node_rate}, after the price book" if self.node_rate and self.book_first else self.node_rate
 
 
 @dataclass(frozen=True)

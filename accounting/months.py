@@ -38,7 +38,7 @@ def read_period(store: Store, book: PriceBook, rules: PricingRules, period: Peri
     """
     if not closed_months(store):
         ledger = read_totals(store, book, rules, period)
-        return replace(ledger, standing=_standing(store, ledger, period, {(rules.node_rate, book.digest)}, book))
+        return replace(ledger, standing=_standing(store, ledger, period, {(rules.said, book.digest)}, book))
     reader = FactReader(store)
     facts = reader.facts(reader.sessions())
     closed = all_closed(store)
@@ -55,8 +55,8 @@ def read_period(store: Store, book: PriceBook, rules: PricingRules, period: Peri
     ordered = tuple(sorted(entries, key=lambda entry: (entry.session, entry.start, entry.attempt, entry.id)))
     unpriced = [usage for part in parts for usage in part.unpriced]
     unpriced += [usage for month in kept for usage in month.unpriced]
-    said = {(month.rules.node_rate, month.closing.book) for month in kept}
-    said |= {(rules.node_rate, book.digest)} if parts else set()
+    said = {(month.rules.said, month.closing.book) for month in kept}
+    said |= {(rules.said, book.digest)} if parts else set()
     ledger = ledger_of(replace(base.lines(), entries=ordered, unpriced=tuple(unpriced)), book, rules, period)
     return replace(
         ledger,

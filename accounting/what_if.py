@@ -45,6 +45,10 @@ class SupposedPrice:
                 found.append(fact)
         return tuple(found)
 
+    def rules(self, paid: PricingRules) -> PricingRules:
+        """What has no price under either book costs what it was said to."""
+        return replace(paid, node_rate=self.node_rate, book_first=False) if self.node_rate else paid
+
     def _is_priced_anew(self, opened: SessionOpened) -> bool:
         if self.node_rate:
             return True
@@ -87,7 +91,7 @@ def what_if(store: Store, text: str, book: PriceBook, rules: PricingRules, suppo
     facts = reader.facts(reader.sessions())
     paid = fold_facts(facts, book, replace(rules, now=at), period)
     anew = replace(facts, facts=supposed.facts(facts.facts))
-    other = fold_facts(anew, supposed.book, replace(rules, now=at, node_rate=supposed.node_rate), period)
+    other = fold_facts(anew, supposed.book, supposed.rules(replace(rules, now=at)), period)
     _check_currencies(_machine_currencies(paid), _machine_currencies(other))
     return WhatIf(
         month=text,

@@ -180,10 +180,16 @@ def _to_ms(seconds: Decimal) -> int:
 
 
 def find_rates(
-    opened: SessionOpened, changes: Sequence[PriceChanged], until: int, book: PriceBook, node_price: str = ""
+    opened: SessionOpened,
+    changes: Sequence[PriceChanged],
+    until: int,
+    book: PriceBook,
+    node_price: str = "",
+    *,
+    book_first: bool = False,
 ) -> list[Rate]:
     """What the machine costs from its opening to ``until``: what the session itself says, else ``node_price``, else
-    the book's row; cut at every change.
+    the book's row (``book_first``: else the book's row, else ``node_price``); cut at every change.
 
     Raises MoneyError for a price that cannot be read.
     """
@@ -194,13 +200,24 @@ def find_rates(
     borders = [(opened.at, first), *own, (until, "")]
     rates: list[Rate] = []
     for (start, price), (end, _) in pairwise(borders):
-        text, row = (price, OWN_PRICE) if price else (node_price, SAID_PRICE)
-        if text:
-            amount, currency = quote(text)
-            rates.append(Rate(start, end, Fraction(amount), currency, row))
+        if price:
+            rates.append(_said_rate(start, end, price, OWN_PRICE))
+        elif node_price and not book_first:
+            rates.append(_said_rate(start, end, node_price, SAID_PRICE))
         elif start < end:
-            rates.extend(_book_rates(opened, start, end, book))
+            found = _book_rates(opened, start, end, book)
+            if node_price:
+                found = [
+                    rate if rate.price is not None else _said_rate(rate.start, rate.end, node_price, SAID_PRICE)
+                    for rate in found
+                ]
+            rates.extend(found)
     return rates
+
+
+def _said_rate(start: int, end: int, text: str, row: str) -> Rate:
+    amount, currency = quote(text)
+    return Rate(start, end, Fraction(amount), currency, row)
 
 
 def _book_rates(opened: SessionOpened, start: int, end: int, book: PriceBook) -> list[Rate]:

@@ -43,6 +43,8 @@ class FoldRules:
     own_engines: frozenset[str] = frozenset()
     #: Whether entries are cut at midnight, UTC, so that each is of one day and has that day's exchange rate.
     by_day: bool = False
+    #: Whether the book goes before ``node_price``, which is then for what would have no price at all.
+    book_first: bool = False
 
 
 @dataclass
@@ -181,7 +183,8 @@ def _fold_node(
 
 def _rates(opened: SessionOpened, timeline: NodeTimeline, until: int, scope: _Scope) -> list[Rate]:
     try:
-        return find_rates(opened, timeline.prices, until, scope.book, scope.rules.node_price)
+        rules = scope.rules
+        return find_rates(opened, timeline.prices, until, scope.book, rules.node_price, book_first=rules.book_first)
     except MoneyError as error:
         # One price that cannot be read must not take the other machines out of the books: this one is unpriced.
         scope.errors.append(f"session {opened.session}: {error}")

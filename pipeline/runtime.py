@@ -122,7 +122,10 @@ class CoreSettings(BaseSettings):
     grace_seconds: int = Field(
         default=25, ge=1, le=3600, description="time that SIGTERM leaves a worker before it is killed"
     )
-    node_price: str = Field(default="", description="what this node costs an hour, e.g. 0.149 USD")
+    node_price: str = Field(
+        default="",
+        description="what this node costs an hour, e.g. 0.149 USD; also prices finished work without any other price",
+    )
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="of the ledger's amounts: USD, EUR, ...")
     exchange_rate: str = Field(
         default="", description="dated rates into that currency: USD EUR 0.92 2026-11-20 ECB (several: separated by ;)"

@@ -113,6 +113,8 @@ def _print_here(found: Estimate) -> None:
         print(f"  cost: unpriced{', since not all of it was measured' if unmeasured else ''}")
         for why in whys:
             print(f"    {printable(why)}")
+    elif found.done:
+        print(f"  cost: {_amount(found.here, found.currency)}, all of it is there already")
     else:
         amount = _amount(found.here, found.currency)
         loads = "".join(f"loading {printable(engine)}, " for engine in found.unmeasured_loads)

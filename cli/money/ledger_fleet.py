@@ -59,6 +59,8 @@ def print_fleet(
     tables.print_table(console, _bucket_table(ledger))
     for line in unpriced_lines(ledger.unpriced_totals)[:_MOST_ROWS]:
         console.print(Text(f"UNPRICED {printable(line)}", style="bold red"), soft_wrap=True)
+    for hint in tables.price_hints(ledger.unpriced_totals):
+        console.print(Text(f"         {hint}", style="red"), soft_wrap=True)
     for line, style in exchange_lines(ledger.exchanged()):
         console.print(Text(printable(line), style=style), soft_wrap=True)
     fake = ledger.totals.whole(fake=True)

@@ -97,9 +97,11 @@ def rules_of(runtime: Runtime, said: PriceFlags) -> tuple[PriceBook, PricingRule
     from core.money import quote
 
     prices = Prices.of(runtime.settings, said.price_file)
-    if said.node_rate:
-        quote(said.node_rate)
-    return prices.book, PricingRules(said.node_rate, prices.own_engines)
+    # The setting is one machine's price: it does not go before what the book says of another.
+    node_rate, book_first = said.node_rate or runtime.settings.node_price, not said.node_rate
+    if node_rate:
+        quote(node_rate)
+    return prices.book, PricingRules(node_rate, prices.own_engines, book_first=book_first and bool(node_rate))
 
 
 def open_books(home: Path | None, said: PriceFlags) -> tuple[Runtime, PriceBook, PricingRules]:
@@ -126,7 +128,7 @@ def report_rules(runtime: Runtime, against: Sequence[str], book: PriceBook, rule
         idle=IdleRule(settings.idle_rule),
         against=tuple(against),
         closed=closed_months(runtime.store),
-        reconciled=reconciled_sessions(runtime.store, node_rate=rules.node_rate, book=book),
+        reconciled=reconciled_sessions(runtime.store, node_rate=rules.said, book=book),
     )
 
 

@@ -11,7 +11,7 @@ from accounting.report import Avoided, JobReport, NodeUse
 from cli.money.ledger_page_apis import api_bars, break_even_charts
 from cli.money.ledger_page_charts import amount_with_currency, legend, timeline_svg
 from cli.money.ledger_screen import missing_times
-from cli.money.ledger_tables import FINALITY, aligned
+from cli.money.ledger_tables import FINALITY, aligned, price_hints
 from cli.rendering import render
 from cli.wording import clock, percent
 from core.money import Money
@@ -78,6 +78,7 @@ def render_page(report: JobReport) -> str:
         report=report,
         title=", ".join(report.media) or f"job {report.job_id[:12]}",
         facts=[fact for fact in facts if fact],
+        price_hints=price_hints(report.unpriced),
         verdict=_verdict(report),
         figures=_figures(report),
         timeline=timeline_svg(report.timeline),

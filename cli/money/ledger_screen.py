@@ -15,6 +15,7 @@ from cli.money.ledger_tables import (
     aligned,
     amount_text,
     number_column,
+    price_hints,
     priced_cell,
     print_table,
     seconds_text,
@@ -154,13 +155,8 @@ def _print_missing(report: JobReport, say: Callable[..., None]) -> None:
     lines = report.unpriced_lines
     for line in lines:
         say(f"UNPRICED {line}", "bold red")
-    if any(one.meter == "node_ms" for one in report.unpriced):
-        say('         give the machine\'s price: --node-rate "0.30 USD", or SEGUE_NODE_PRICE when it runs', "red")
-    if any(one.bucket is Bucket.API_FEE for one in report.unpriced):
-        say(
-            "         add a price row (segue prices import), or name the engine in SEGUE_OWN_ENGINES if it is yours",
-            "red",
-        )
+    for line in price_hints(report.unpriced):
+        say(f"         {line}", "red")
     for line, style in exchange_lines(report.exchanged):
         say(line, style)
     if report.people.amount is None:

@@ -9,8 +9,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from accounting.month_use import NODE_TIME
 from accounting.report import Finality
 from core.money import Money
+from ledger.entries import Bucket, Unpriced
 
 _NANO = 10**9
 _PIPE_WIDTH = 240
@@ -66,6 +68,19 @@ def aligned(amounts: Iterable[Money | None]) -> Callable[[Money | None], str]:
 def seconds_text(ms: int) -> str:
     """``12.3 s``; below ten seconds to the hundredth."""
     return f"{ms / 1000:,.2f} s" if abs(ms) < 10_000 else f"{ms / 1000:,.1f} s"
+
+
+def price_hints(unpriced: Iterable[Unpriced]) -> list[str]:
+    """What to do about usage without a price."""
+    found = list(unpriced)
+    hints = []
+    if any(one.meter == NODE_TIME for one in found):
+        hints.append(
+            'give the machine\'s price: --node-rate "0.30 USD", or SEGUE_NODE_PRICE (node_price in segue.toml)'
+        )
+    if any(one.bucket is Bucket.API_FEE for one in found):
+        hints.append("add a price row (segue prices import), or name the engine in SEGUE_OWN_ENGINES if it is yours")
+    return hints
 
 
 def priced_cell(text: str, *, known: bool, missing: bool) -> Text:

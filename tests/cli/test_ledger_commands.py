@@ -82,6 +82,20 @@ def test_a_machine_without_a_price_is_said_to_be_unpriced(segue: Segue) -> None:
     rated = segue("ledger", "last", "--node-rate", "0.30 USD")
     assert "UNPRICED" not in rated.stdout
     assert segue("ledger", "last", "--node-rate", "cheap").code == 2
+    for said in (text, month):
+        assert re.search("--node-rate .*SEGUE_NODE_PRICE", said)
+    # The setting of whoever looks prices it as well, on both screens; a closing keeps it.
+    told = [segue("ledger", *which, "--json", SEGUE_NODE_PRICE="0.30 USD").json for which in (["last"], [])]
+    assert told[0]["unpriced"] == told[1]["unpriced"] == []
+    assert told[0]["spent"]["total"] == told[1]["spent"]["total"]["USD"] > 0
+    assert told[0]["nodes"][0]["price"] == "0.30 USD/h, as given"
+    assert segue("ledger", SEGUE_NODE_PRICE="cheap").code == 2
+    # What is done costs nothing more, with a price and without one.
+    for price in ({}, {"SEGUE_NODE_PRICE": "0.30 EUR"}):
+        done = segue("estimate", SPEECH, "--to", "es", "--json", **price).json["here"]
+        assert done["amount"] == {"low": 0, "point": 0, "high": 0}
+        assert (done["currency"], done["unpriced"]) == ("EUR" if price else "USD", [])
+    assert "cost: 0.0000 USD, all of it is there already" in segue("estimate", SPEECH, "--to", "es").stdout
 
 
 def test_csv_has_a_line_for_each_entry(kept: tuple[Segue, str]) -> None:

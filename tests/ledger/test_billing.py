@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from fleet_simulation import HOUR, MINUTE, MONTH_EDGE, price_book, row
@@ -159,3 +160,22 @@ def test_terms_come_from_the_row_and_are_rounded_up_to_milliseconds() -> None:
 def test_a_price_that_cannot_be_read_is_refused(price: str) -> None:
     with pytest.raises(MoneyError):
         find_rates(SessionOpened("vm", START, price=price), [], START + 1, BOOK)
+
+
+def test_a_price_for_what_has_none_goes_after_the_book_where_that_is_asked_for() -> None:
+    known = SessionOpened(
+        "vm", START, cloud="gcp", size="g2-standard-8", region="europe-west4", spot=False, gpu=("L4",)
+    )
+    strange = SessionOpened("own", START)
+    priced = find_rates(known, [], START + HOUR, BOOK)
+
+    def rates(opened: SessionOpened, *, book_first: bool) -> list[tuple[Fraction | None, str]]:
+        found = find_rates(opened, [], START + HOUR, BOOK, "9 USD", book_first=book_first)
+        return [(rate.price, rate.price_row) for rate in found]
+
+    assert rates(known, book_first=False) == [(Fraction(9), "node-price")]
+    assert rates(known, book_first=True) == [(rate.price, rate.price_row) for rate in priced]
+    assert rates(strange, book_first=True) == [(Fraction(9), "node-price")]
+    # What the machine says itself goes before both.
+    own = SessionOpened("own", START, price="1 USD")
+    assert rates(own, book_first=True) == [(Fraction(1), "session")]
