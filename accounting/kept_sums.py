@@ -49,7 +49,7 @@ class KeptSums:
     def __init__(self, store: Store, book: PriceBook, rules: PricingRules) -> None:
         self._store = store
         # Rates are not in the name: with each new day's the sums are made anew, and replace the old ones.
-        named = [book.digest, rules.node_rate, sorted(rules.own_engines), rules.by_day, rules.exchange.currency]
+        named = [book.digest, rules.said, sorted(rules.own_engines), rules.by_day, rules.exchange.currency]
         pricing = digest_value(named)
         self._made_with = digest_value([code_digest(), rules.exchange.digest])
         self._parts = (*FOLDER, f"sums-{pricing[:_NAME_DIGITS]}.state")
