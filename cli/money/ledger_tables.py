@@ -13,6 +13,7 @@ from accounting.month_use import NODE_TIME
 from accounting.report import Finality
 from core.money import Money
 from ledger.entries import Bucket, Unpriced
+from ledger.totals import UnpricedSum
 
 _NANO = 10**9
 _PIPE_WIDTH = 240
@@ -70,7 +71,7 @@ def seconds_text(ms: int) -> str:
     return f"{ms / 1000:,.2f} s" if abs(ms) < 10_000 else f"{ms / 1000:,.1f} s"
 
 
-def price_hints(unpriced: Iterable[Unpriced]) -> list[str]:
+def price_hints(unpriced: Iterable[Unpriced | UnpricedSum]) -> list[str]:
     """What to do about usage without a price."""
     found = list(unpriced)
     hints = []
