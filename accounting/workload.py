@@ -29,7 +29,7 @@ class JobContent:
 
     #: The plan in force.
     plan: Plan
-    #: The job's frontier as the disk shows it.
+    #: The job's units as the disk shows them.
     work: JobWork
 
     @property

@@ -1,4 +1,4 @@
-"""A job that the coordinator has open: its frontier, and which of its units have been handed out."""
+"""A job that the coordinator has open: its ready set, and which of its units have been handed out."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ActiveJob:
     halted: str = ""
     #: What its budget still allows; None for a job without one.
     reservation: BudgetReservation | None = None
-    #: Ready units by queue, and their speech; made again when the frontier has changed.
+    #: Ready units by queue, and their speech; made again when the ready set has changed.
     _queues: dict[tuple[str, EngineSpec], str] = field(default_factory=dict)
     _ready: dict[str, list[Unit]] | None = None
     _ready_ms: dict[str, int] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class ActiveJob:
         return self.fruitless[key]
 
     def touch(self) -> None:
-        """The frontier has changed."""
+        """The ready set has changed."""
         self._ready = None
 
     def ready(self) -> dict[str, list[Unit]]:

@@ -1,4 +1,4 @@
-"""Opening a job: from its orders on disk to a frontier, in a thread of its own, since planning decodes media."""
+"""Opening a job: from its orders on disk to its ready units, in a thread of its own, since planning decodes media."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Three kinds of thread: one plans (decoding and speech detection), one runs the engines of this machine, and one
 those elsewhere. They share a `RunState`; no engine is ever called with its lock held.
-Whatever ends the process, the next run reads the frontiers from disk again.
+Whatever ends the process, the next run reads from disk what is ready.
 """
 
 from __future__ import annotations
