@@ -61,7 +61,15 @@ class ExpectedUse:
 
     def describe(self) -> str:
         """``400 audio hours``."""
-        return f"{Decimal(self.ms) / HOUR_MS:,f}".rstrip("0").rstrip(".") + f" {self.unit.value}"
+        whole, _, part = f"{Decimal(self.ms) / HOUR_MS:,.3f}".partition(".")
+        part = part.rstrip("0")
+        return f"{whole}.{part} {self.unit.value}" if part else f"{whole} {self.unit.value}"
+
+
+def percent_of(part: Fraction) -> str:
+    """``12.5 %``, ``0.0034 %``: with the digits that a small part needs."""
+    percent = float(part * 100)
+    return f"{percent:.1f} %" if percent >= 10 or not percent else f"{percent:.2g} %"
 
 
 @dataclass(frozen=True)

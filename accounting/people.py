@@ -231,8 +231,7 @@ class PeopleShares:
             if found.part is None:
                 yield f"no job carries people of {name} yet: {found.basis}"
             else:
-                percent = f"{float(found.part * 100):,.1f} %"
-                yield f"people of {name} (an estimate): jobs carry {percent} of them ({found.basis})"
+                yield f"people of {name} (an estimate): jobs carry {percent_of(found.part)} of them ({found.basis})"
                 if found.doubt:
                     yield found.doubt
 
@@ -242,7 +241,7 @@ class PeopleShares:
         said = (
             f"{seconds:,.0f} of {sum(useful.values()) / 1000:,.0f} useful seconds of {month_text(start)} as known now"
         )
-        said += f", which carry {float((found.part or 0) * 100):,.1f} % of its people ({found.basis})"
+        said += f", which carry {percent_of(found.part or Fraction(0))} of its people ({found.basis})"
         said += f"; {found.doubt}" if found.doubt else ""
         return said + (" (its closing has no hours: those of today)" if self._rules.is_todays(start) else "")
 

@@ -77,6 +77,8 @@ def judge(reference: VerdictInputs) -> JobVerdict:
         invoice = _chosen(stage, reference)
         if invoice is not None:
             against[stage] = invoice
+        elif reference.same_tier:
+            return JobVerdict(None, f"{stage}: no API of the {reference.tiers[stage]} is sold at a known price")
         figures.append(_figures(stage, invoice, reference))
     found = verdicts(figures, _people(reference.people))
     return JobVerdict(found, "", against, {figure.stage: figure.paid for figure in figures})
@@ -182,8 +184,7 @@ def _api_range(invoice: Counterfactual, reference: VerdictInputs) -> Range:
 def _rests_on(stage: str, invoice: Counterfactual | None, reference: VerdictInputs) -> Iterable[str]:
     tier = reference.tiers.get(stage)
     if invoice is None:
-        what = f"no API of the {tier} that is sold" if reference.same_tier else "no API that is sold"
-        yield f"{stage}: {what} has a price in {reference.currency}"
+        yield f"{stage}: no API that is sold has a price in {reference.currency}"
         return
     form = "the whole file" if reference.whole_file else "silence skipped on both sides"
     how = "the cheapest verified price" if invoice.verified else "the cheapest price known"

@@ -118,7 +118,7 @@ def _same_class(report: JobReport) -> str:
     if alike.against == report.verdict.against:
         return ""
     names = ", ".join(f"{one.provider} {one.model}" for one in alike.against.values())
-    return f"{alike.line} ({names})" if names else alike.line
+    return f"{alike.line} ({names})" if names else f"not compared: {alike.why_none}"
 
 
 def _figures(report: JobReport) -> list[tuple[str, str]]:

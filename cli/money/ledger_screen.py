@@ -160,7 +160,8 @@ def _print_missing(report: JobReport, say: Callable[..., None]) -> None:
     for line, style in exchange_lines(report.exchanged):
         say(line, style)
     if report.people.amount is None:
-        say(f"people   {report.people.basis} (SEGUE_ENGINEERING_HOURS, SEGUE_ENGINEERING_RATE)")
+        unset = " (SEGUE_ENGINEERING_HOURS, SEGUE_ENGINEERING_RATE)" if report.people.basis.endswith("given") else ""
+        say(f"people   {report.people.basis}{unset}")
     else:
         people = report.people.amount
         say(f"people   {amount_text(people.low)} to {amount_text(people.high)}: {report.people.basis}")
@@ -284,7 +285,7 @@ def _print_verdict(report: JobReport, say: Callable[..., None]) -> None:
         names = ", ".join(f"{one.provider} {one.model}" for one in alike.against.values())
         title = f"At equal quality ({names}): " if names else "At equal quality: "
         if alike.found is None:
-            say(f"{title}{alike.line}")
+            say(f"{title}not compared: {alike.why_none}")
         else:
             _print_outcome(title, alike.found.job, say)
     whole = report.verdict_whole_file.found

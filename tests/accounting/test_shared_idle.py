@@ -173,6 +173,7 @@ def test_the_first_clip_of_a_month_carries_what_it_is_of_the_months_plan(tmp_pat
     found, carried, whole = people_after(journals, 0.5, "400 audio hours")
     assert found.amount is not None
     assert found.amount.point.nano == carried == 37_500_000
+    assert "which carry 0.0069 % of its people (2026-11 had 0.03 of an expected 400 audio hours so far)" in found.basis
     assert whole == 540 * 10**9
     # 20 s of a machine of a planned 100 h: 1/18,000, 0.03 USD.
     found, carried, _ = people_after(journals, 0.5, "100 machine hours")
@@ -203,6 +204,7 @@ def test_without_a_plan_a_month_is_forecast_from_a_week_of_it_and_not_from_less(
 def test_a_plan_is_hours_of_something() -> None:
     assert ExpectedUse.parse("400 audio hours") == ExpectedUse(400 * 3_600_000, UseUnit.AUDIO)
     assert ExpectedUse.parse("0.5 machine hours").describe() == "0.5 machine hours"
+    assert ExpectedUse.parse("1400 audio hours").describe() == "1,400 audio hours"
     for text in ("400", "0 audio hours", "-1 audio hours", "many audio hours", "NaN audio hours", "4 hours"):
         with pytest.raises(UsageError, match="400 audio hours"):
             ExpectedUse.parse(text)
