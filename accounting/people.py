@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from accounting.expected_use import Carried, audio_in, audio_places, carried
+from accounting.expected_use import Carried, audio_in, audio_places, carried, percent_of
 from accounting.facts import LedgerFacts
 from accounting.fleet_ledger import AudioPlace, FleetLedger
 from accounting.month_use import MonthUse
