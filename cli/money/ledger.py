@@ -12,7 +12,7 @@ import typer
 from cli.completion import complete_job
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.default_command import DefaultCommandGroup
-from cli.money import ledger_care, ledger_fleet_use
+from cli.money import ledger_care, ledger_fleet_use, ledger_forecast
 from cli.money.exchange_lines import note_exchange
 from cli.money.ledger_options import (
     AgainstFlag,
@@ -222,6 +222,7 @@ def _names(store: Store, by: str) -> Callable[[Sequence[str]], Mapping[str, str]
     return lambda ids: known[by](store, ids) if by in known else {}
 
 
+app.command("forecast")(ledger_forecast.forecast_command)
 app.command("fleet")(ledger_fleet_use.fleet_command)
 app.command("verify")(ledger_care.verify_command)
 app.command("replay")(ledger_care.replay_command)
