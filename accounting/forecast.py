@@ -15,13 +15,12 @@ from accounting.people import PeopleRules
 from accounting.periods import month_of, month_text
 from cache.store import Store
 from core.money import Money, split
-from ledger.entries import Bucket, LedgerEntry, Period
+from ledger.entries import DAY_MS, Bucket, LedgerEntry, Period
+from ledger.exchange import Exchanged
 from ledger.forecast import LEAST_DAYS, MOST_DAYS, rest_by_part
 from ledger.prices import PriceBook
 from ledger.speed import Spread
 from ledger.totals import Dimension
-
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -58,13 +57,15 @@ class MonthForecast:
     people_unknown: str = ""
     #: Node time without a price in the month so far and in the days that it rests on, in ms: in no amount.
     unpriced_ms: int = 0
+    #: The exchange rates that it rests on, and what lacks one.
+    exchanged: Exchanged = field(default_factory=Exchanged)
     #: Whether other usage (requests at an API) has no price either.
     unpriced_fees: bool = False
 
     @property
     def left(self) -> Fraction:
         """Days of the month that are left."""
-        return Fraction(self.month.end - self.now, _DAY_MS)
+        return Fraction(self.month.end - self.now, DAY_MS)
 
     @property
     def why_none(self) -> str:
@@ -103,6 +104,7 @@ class MonthForecast:
             if people is None
             else {"low": people[0].nano, "high": people[1].nano, "currency": people[0].currency},
             "people_unknown": self.people_unknown,
+            "exchange": self.exchanged.as_json(),
             "unpriced_ms": self.unpriced_ms,
             "unpriced_fees": self.unpriced_fees,
         }
@@ -110,14 +112,14 @@ class MonthForecast:
 
 def forecast_month(store: Store, book: PriceBook, rules: PricingRules, now: int) -> MonthForecast:
     """This month's end without people. ``rules`` say ``now`` as well. Raises StoreError."""
-    month, today = month_of(now), now - now % _DAY_MS
+    month, today = month_of(now), now - now % DAY_MS
     books = read_period(store, book, rules, month)
-    past = read_period(store, book, rules, Period(today - MOST_DAYS * _DAY_MS, today))
+    past = read_period(store, book, rules, Period(today - MOST_DAYS * DAY_MS, today))
     first = min((bill.start for bill in past.folded.bills), default=today)
-    begins = max(past.period.start if past.period else today, -(-first // _DAY_MS) * _DAY_MS)
-    days = max(today - begins, 0) // _DAY_MS
-    history = days_of(past.entries, Period(today - days * _DAY_MS, today))
-    left = Fraction(month.end - now, _DAY_MS)
+    begins = max(past.period.start if past.period else today, -(-first // DAY_MS) * DAY_MS)
+    days = max(today - begins, 0) // DAY_MS
+    history = days_of(past.entries, Period(today - days * DAY_MS, today))
+    left = Fraction(month.end - now, DAY_MS)
     amounts = {}
     so_far = _by_currency(books)
     for currency in sorted(so_far.keys() | history.keys()):
@@ -129,6 +131,7 @@ def forecast_month(store: Store, book: PriceBook, rules: PricingRules, now: int)
         now,
         days,
         amounts,
+        exchanged=rules.exchange.told([*books.entries, *past.entries], now) if rules.exchange.currency else Exchanged(),
         unpriced_ms=sum(usage.quantity for usage in unpriced if usage.meter == NODE_TIME),
         unpriced_fees=any(usage.meter != NODE_TIME for usage in unpriced),
     )
@@ -159,7 +162,7 @@ def _more(spread: Spread, nano: int) -> Spread:
 
 def days_of(entries: Iterable[LedgerEntry], period: Period) -> dict[str, dict[str, list[int]]]:
     """Nano-units of each whole day by currency and bucket; what goes over midnight is divided by its time."""
-    count = (period.end - period.start) // _DAY_MS
+    count = (period.end - period.start) // DAY_MS
     found: dict[str, dict[str, list[int]]] = {}
     for entry in entries:
         if entry.start == entry.end == month_of(entry.start).start:
@@ -173,10 +176,10 @@ def days_of(entries: Iterable[LedgerEntry], period: Period) -> dict[str, dict[st
 
 
 def _by_day(entry: LedgerEntry, start: int) -> Iterable[tuple[int, int]]:
-    first, last = (entry.start - start) // _DAY_MS, (max(entry.end - 1, entry.start) - start) // _DAY_MS
+    first, last = (entry.start - start) // DAY_MS, (max(entry.end - 1, entry.start) - start) // DAY_MS
     if first == last:
         return [(first, entry.nano)]
-    edges = [entry.start, *(start + day * _DAY_MS for day in range(first + 1, last + 1)), entry.end]
+    edges = [entry.start, *(start + day * DAY_MS for day in range(first + 1, last + 1)), entry.end]
     weights = [after - before for before, after in pairwise(edges)]
     return zip(range(first, last + 1), split(entry.nano, weights), strict=True)
 

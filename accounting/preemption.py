@@ -12,7 +12,7 @@ from accounting.utilization import Queues
 from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, ProcessStarted, SessionOpened
 from ledger.entries import LedgerEntry, Period, Unpriced
 from ledger.preemption import FleetHistory, Line, Preemption, preemption_cost
-from ledger.spot_saving import SpotSaving, spot_saving
+from ledger.spot_saving import OnDemandPrices, SpotSaving, spot_saving
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ def spot_use(ledger: FleetLedger, period: Period) -> SpotUse:
     """Of the books of this period."""
     history, lines = _history(ledger), _lines(ledger)
     lost = preemption_cost(history, lines, period)
-    return SpotUse(lost, spot_saving(history, lines, lost, ledger.book, period))
+    prices = OnDemandPrices(ledger.book, ledger.rules.exchange)
+    return SpotUse(lost, spot_saving(history, lines, lost, prices, period))
 
 
 def preemption(ledger: FleetLedger, period: Period, opened: Mapping[str, SessionOpened] | None = None) -> Preemption:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from msgspec import structs
 
-from core.money import NANO, settle
+from core.money import NANO, Money, settle
 from journals.facts import SessionOpened
 from ledger.billing import BilledSession, find_rates, machine_cost
-from ledger.entries import Bucket, LedgerEntry, Period, Unpriced
+from ledger.entries import DAY_MS, Bucket, LedgerEntry, Period, Unpriced
+from ledger.exchange import NATIVE, Exchange
 from ledger.preemption import FleetHistory, Line, Preemption
 from ledger.prices import PriceBook
 from ledger.spans import Span
@@ -56,8 +57,35 @@ class SpotSaving:
         }
 
 
+@dataclass(frozen=True)
+class OnDemandPrices:
+    """Where prices on demand are from."""
+
+    #: The price book.
+    book: PriceBook
+    #: The report's currency and the rates into it.
+    exchange: Exchange = NATIVE
+
+    def cost(self, opened: SessionOpened, time: Span) -> dict[str, int] | None:
+        """What a machine's time would have cost on demand, in nano-units by currency; None where the book has no row.
+
+        A price that the machine itself says is a spot machine's, and says nothing of it.
+        """
+        asked = structs.replace(opened, spot=False, price="", at=time[0])
+        rates = find_rates(asked, (), time[1], self.book)
+        if any(rate.price is None for rate in rates):
+            return None
+        found: list[Mapping[str, int]] = []
+        for rate in rates:
+            for start, end in _by_day(rate.start, rate.end) if self.exchange else [(rate.start, rate.end)]:
+                cost = Money(machine_cost(end - start, rate.price or 0), rate.currency)
+                cost = self.exchange.money(cost, end - 1)
+                found.append({cost.currency: cost.nano})
+        return added(*found)
+
+
 def spot_saving(
-    history: FleetHistory, lines: Sequence[Line], lost: Preemption, book: PriceBook, period: Period
+    history: FleetHistory, lines: Sequence[Line], lost: Preemption, prices: OnDemandPrices, period: Period
 ) -> SpotSaving:
     """Of a period; ``lines`` as `preemption_cost` takes them, and ``lost`` what it found."""
     paid_for = {bill.session: time for bill in history.bills if (time := _paid(bill, period)) is not None}
@@ -65,15 +93,23 @@ def spot_saving(
     mine = [line for line in lines if line.session in spot and line.bucket not in _NO_MACHINE]
     paid = added(*({line.currency: line.nano} for line in mine if isinstance(line, LedgerEntry)))
     unpriced = {line.session for line in mine if isinstance(line, Unpriced)}
+    paid_in: dict[str, set[str]] = {}
+    for line in mine:
+        if isinstance(line, LedgerEntry):
+            paid_in.setdefault(line.session, set()).add(line.currency)
     spared = [amounts for session, amounts in lost.by_machine.items() if session not in spot]
     whole: list[Mapping[str, int]] = []
     unknown: dict[str, int] = {}
     for session, (start, end) in spot.items():
         opened = history.opened[session]
         name = " ".join(part for part in (opened.cloud, opened.size, opened.region) if part) or "a spot machine"
-        amounts = on_demand_cost(opened, (start, end), book)
+        amounts = prices.cost(opened, (start, end))
         whys = [f"{name}: what it cost is not known"] if session in unpriced else []
         whys += [f"{name}: no price on demand is known"] if amounts is None else []
+        if amounts and (strange := amounts.keys() ^ paid_in.get(session, amounts.keys())):
+            whys.append(
+                f"{name}: {' and '.join(sorted(strange))} cannot be set against each other without a dated rate"
+            )
         for why in whys:
             unknown[why] = unknown.get(why, 0) + 1
         part = Fraction(min(lost.ms_by_machine.get(session, 0), end - start), end - start)
@@ -83,14 +119,12 @@ def spot_saving(
     return SpotSaving(len(spot), paid, added(*whole), added(*spared), tuple(told))
 
 
-def on_demand_cost(opened: SessionOpened, time: Span, book: PriceBook) -> dict[str, int] | None:
-    """What a machine's time would have cost on demand, by the book, in nano-units by currency; None where it has no
-    row. A price that the machine itself says is a spot machine's, and says nothing of it."""
-    asked = structs.replace(opened, spot=False, price="", at=time[0])
-    rates = find_rates(asked, (), time[1], book)
-    if any(rate.price is None for rate in rates):
-        return None
-    return added(*({rate.currency: machine_cost(rate.end - rate.start, rate.price or 0)} for rate in rates))
+def _by_day(start: int, end: int) -> Iterator[Span]:
+    """A stretch cut at midnight, UTC, as converted entries are."""
+    while start < end:
+        until = min(end, (start // DAY_MS + 1) * DAY_MS)
+        yield start, until
+        start = until
 
 
 def _paid(bill: BilledSession, period: Period) -> Span | None:

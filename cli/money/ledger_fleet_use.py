@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
+from cli.money.exchange_lines import note_exchange
 from cli.money.ledger_options import PriceFlags, SinceFlag, UntilFlag, period_of, rules_of, with_price_flags
 from cli.wording import printable
 from core.money import Money
@@ -47,14 +48,18 @@ def fleet_command(
 
 
 def _read(runtime: Runtime, period: Period, prices: PriceFlags) -> FleetUse:
+    from accounting.exchange_rates import exchange_of
     from accounting.fleet_use import fleet_use
     from accounting.months import read_period, with_people
     from accounting.periods import now_ms
     from cli.money.ledger_options import currency_of, people_rules
 
     book, rules = rules_of(runtime, prices)
-    ledger = read_period(runtime.store, book, replace(rules, now=now_ms()), period)
-    ledger, notes = with_people(ledger, people_rules(runtime), currency_of(runtime, ledger.totals.whole()))
+    rules = replace(rules, now=now_ms(), exchange=exchange_of(runtime.settings))
+    ledger = read_period(runtime.store, book, rules, period)
+    currency = rules.exchange.currency or currency_of(runtime, ledger.totals.whole())
+    ledger, notes = with_people(ledger, people_rules(runtime), currency)
+    note_exchange(ledger.exchanged())
     for line in (*notes, *ledger.errors):
         note(line)
     return fleet_use(ledger, period)

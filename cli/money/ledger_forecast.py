@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
+from cli.money.exchange_lines import note_exchange
 from cli.money.ledger_options import PriceFlags, currency_of, people_rules, rules_of, with_price_flags
 from cli.wording import printable
 from core.money import Money
@@ -21,14 +22,18 @@ def forecast_command(*, prices: PriceFlags, home: HomeFlag = None, json: JsonFla
 
     It rests on the last 28 whole days, or as many as there are since the first machine; from less than 7 there is none.
     """
+    from accounting.exchange_rates import exchange_of
     from accounting.forecast import forecast_month, people_of_month
     from accounting.periods import now_ms
 
     runtime = open_runtime({"home": home}, in_place=True)
     book, rules = rules_of(runtime, prices)
     now = now_ms()
-    found = forecast_month(runtime.store, book, replace(rules, now=now), now)
-    people, unknown = people_of_month(people_rules(runtime), found.month, currency_of(runtime, found.amounts))
+    rules = replace(rules, now=now, exchange=exchange_of(runtime.settings))
+    found = forecast_month(runtime.store, book, rules, now)
+    note_exchange(found.exchanged)
+    currency = rules.exchange.currency or currency_of(runtime, found.amounts)
+    people, unknown = people_of_month(people_rules(runtime), found.month, currency)
     found = replace(found, people=people, people_unknown=unknown)
     if json:
         print_json(found.as_json())

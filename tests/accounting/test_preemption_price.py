@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from accounting.fleet_ledger import PricingRules
 from accounting.months import read_period
 from accounting.preemption import SpotUse, spot_use
 from accounting.what_if import SupposedPrice, totals, what_if
+from core.money import Conversion
 from ledger.entries import Bucket, Period
+from ledger.exchange import NATIVE, Exchange
 from ledger.price_files import parse_toml
 from ledger.prices import PriceBook
 
@@ -72,8 +75,11 @@ def fleet(folder: Path, until: float = 250) -> Journals:
     return journals
 
 
-def price(journals: Journals, book: PriceBook = BOOK, period: Period = NOVEMBER) -> SpotUse:
-    return spot_use(read_period(journals.store, book, PricingRules(now=journals.ms(10_000)), period), period)
+def price(
+    journals: Journals, book: PriceBook = BOOK, period: Period = NOVEMBER, exchange: Exchange = NATIVE
+) -> SpotUse:
+    rules = PricingRules(now=journals.ms(10_000), exchange=exchange)
+    return spot_use(read_period(journals.store, book, rules, period), period)
 
 
 def usd(nano: int) -> dict[str, int]:
@@ -179,3 +185,17 @@ def test_work_that_failed_on_both_machines_is_not_the_clouds_doing(tmp_path: Pat
     journals.wanted(ANNA, 10, 150, ["bad"])
     found = price(journals).preemption
     assert (found.replaced, found.total) == (1, {})
+
+
+def test_both_sides_are_in_the_reports_currency_or_not_set_against_each_other(tmp_path: Path) -> None:
+    journals = fleet(tmp_path)
+    # A dollar is half a euro: everything is half of what it is in dollars.
+    half = Conversion("USD", "EUR", Decimal("0.5"), date(2026, 10, 31), "bank")
+    found = price(journals, exchange=Exchange("EUR", (half,)))
+    assert found.preemption.total == {"EUR": 70_000_000}
+    assert found.saving.saved == {"EUR": 1_520_000_000}
+    # A spot machine that is paid in euros, and a price book in dollars, without a rate.
+    journals.node("euros", 0, 100, "3.60 EUR", **SPOT)
+    strange = price(journals).saving
+    assert strange.saved is None
+    assert strange.unknown == ("azure t4 eastus: EUR and USD cannot be set against each other without a dated rate",)
