@@ -18,7 +18,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from accounting.spending import Prices, Spending, batch_ahead
+from accounting.spending import Prices, Spending, batch_ahead, now_ms
 from core.errors import StoreError, UsageError
 from core.money import CurrencyError, Money, quote
 from core.specs import EngineSpec
@@ -53,29 +53,33 @@ def budget_of(text: str, node_rate: str, currency: str = USUAL_CURRENCY) -> Mone
     return parse_budget(text, quote(node_rate)[1] if node_rate else currency)
 
 
-def check_node_rate(text: str, cap: Money) -> None:
-    """Refuses what cannot be set against the cap. Raises UsageError, MoneyError."""
+def check_node_rate(text: str, cap: Money, prices: Prices) -> Fraction:
+    """What the machine costs an hour, in the cap's currency by today's exchange rate; refuses what cannot be set
+    against the cap. Raises UsageError, MoneyError.
+    """
     if not text:
         raise UsageError(
             "a budget needs a price, and what this machine costs an hour is not known",
             f"say --node-rate '0.526 {cap.currency}' (or SEGUE_NODE_PRICE); '0 {cap.currency}' if it costs nothing",
         )
-    _, currency = quote(text)
-    if currency != cap.currency:
+    price = prices.hourly(text, cap.currency)
+    if price is None:
+        said = quote(text)[1]
         raise CurrencyError(
-            f"the budget is in {cap.currency} and the machine's price in {currency}",
-            "give both in the same currency",
+            f"the budget is in {cap.currency} and the machine's price in {said}",
+            f"give both in the same currency, or a rate: {prices.exchange.into(cap.currency).why_none(said, now_ms())}",
         )
+    return price
 
 
 class RunBudget:
     """An embedded run's cap and its account: the machine from `begin` on, and what APIs charge. Thread-safe."""
 
     def __init__(self, cap: Money, node_rate: str, prices: Prices, spending: Spending) -> None:
-        check_node_rate(node_rate, cap)
+        #: An hour of the machine; a run that goes on over midnight is counted by this day's rate until it ends.
+        self._price = check_node_rate(node_rate, cap, prices)
         self.cap = cap
-        self._node_rate, self._spending, self._meter = node_rate, spending, prices.meter()
-        self._price, _ = quote(node_rate)
+        self._node_rate, self._spending, self._meter = node_rate, spending, prices.meter(cap.currency)
         self._lock = threading.Lock()
         self._jobs: set[str] = set()
         #: Nanoseconds that only go forward.
@@ -177,11 +181,9 @@ class RunBudget:
 
     def _charge(self, started: AttemptStarted, ended: AttemptEnded | None) -> None:
         fees, unpriced = self._meter.charge(started, ended)
-        strange = [fee.currency for fee in fees if fee.currency != self.cap.currency]
-        if unpriced or strange:
-            why = unpriced[0] if unpriced else f"an API charges in {strange[0]}, the budget is in {self.cap.currency}"
-            self.trouble = self.trouble or f"a budget needs a price: {why}"
-        self._fees[started.attempt] = sum(fee.nano for fee in fees if fee.currency == self.cap.currency)
+        if unpriced:
+            self.trouble = self.trouble or f"a budget needs a price: {unpriced[0]}"
+        self._fees[started.attempt] = sum(fee.nano for fee in fees)
 
     def state(self) -> BudgetEnd:
         """The account as it is now."""

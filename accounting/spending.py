@@ -17,8 +17,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from accounting.charge import Charging, Weights
+from accounting.exchange_rates import exchange_of
 from cache.store import Store
-from core.money import Money
+from core.money import Money, quote
 from engines.roles import is_remote
 from journals import attempts, node_session
 from journals.facts import (
@@ -38,6 +39,7 @@ from ledger.activity import Provenance, Share
 from ledger.billing import find_rates
 from ledger.demand import Demand
 from ledger.entries import Bucket, LedgerEntry, Unpriced
+from ledger.exchange import NATIVE, Exchange
 from ledger.fees import Fees
 from ledger.fold import FoldRules, fold_with
 from ledger.price_files import PROJECT_FILE, load_book, read_rows, shipped_book
@@ -84,17 +86,24 @@ class Spent:
 class FeeMeter:
     """What an API charges for attempts, by the rows of a price book."""
 
-    def __init__(self, book: PriceBook, own_engines: Collection[str] = ()) -> None:
-        """``own_engines``: lines of engines that machines of one's own serve over the network, for no fee."""
-        self._fees, self._own = Fees("", book, _NOBODY, None), frozenset(own_engines)
+    def __init__(self, book: PriceBook, own_engines: Collection[str] = (), exchange: Exchange = NATIVE) -> None:
+        """``own_engines``: lines of engines that machines of one's own serve over the network, for no fee.
+
+        ``exchange``: with a currency, amounts are in it, and what no rate leads to it from has no price.
+        """
+        self._fees, self._own, self._exchange = Fees("", book, _NOBODY, None), frozenset(own_engines), exchange
 
     def charge(self, started: AttemptStarted, ended: AttemptEnded | None = None) -> tuple[list[Money], list[str]]:
         """The amounts, and what has no price; before its end the estimated usage counts."""
         if not started.remote or started.engine in self._own:
             return [], []
         lines = list(self._fees.of(started, ended, [Share(Bucket.API_FEE, "", "", 1)]))
-        amounts = [Money(line.nano, line.currency) for line in lines if isinstance(line, LedgerEntry)]
-        return amounts, [line.why for line in lines if isinstance(line, Unpriced)]
+        charged, into = [line for line in lines if isinstance(line, LedgerEntry)], self._exchange.currency
+        amounts = [self._exchange.money(Money(line.nano, line.currency), line.start) for line in charged]
+        strange = {amount.currency: None for amount in amounts if into and amount.currency != into}
+        unpriced = [line.why for line in lines if isinstance(line, Unpriced)]
+        unpriced += [_in_other(f"an API charges in {each}", each, self._exchange, started.at) for each in strange]
+        return [amount for amount in amounts if amount.currency not in strange], unpriced
 
     def unpriced(self, stage: Stage, engine: EngineSpec) -> str:
         """What of an engine's usage elsewhere has no price, in words; empty when all of it has one."""
@@ -111,20 +120,39 @@ class Prices:
     book: PriceBook
     #: Lines of engines that machines of one's own serve over the network, for no fee.
     own_engines: frozenset[str] = frozenset()
+    #: Exchange rates, for whichever currency is asked for.
+    exchange: Exchange = NATIVE
 
     @classmethod
     def of(cls, settings: Settings, price_file: Path | None = None) -> Prices:
         """As the settings say; ``price_file`` goes before theirs. Raises PriceBookError."""
         own = frozenset(name.strip() for name in settings.own_engines.split(",") if name.strip())
+        exchange = exchange_of(settings)
         given = price_file or settings.price_file
         if given:
             # A file that was named has to be there; one that nobody named need not.
-            return cls(shipped_book().with_rows(read_rows(given, priced_names())), own)
-        return cls(load_book(settings.home / PROJECT_FILE, priced_names()), own)
+            return cls(shipped_book().with_rows(read_rows(given, priced_names())), own, exchange)
+        return cls(load_book(settings.home / PROJECT_FILE, priced_names()), own, exchange)
 
-    def meter(self) -> FeeMeter:
-        """For the fees of attempts."""
-        return FeeMeter(self.book, self.own_engines)
+    def meter(self, currency: str = "") -> FeeMeter:
+        """For the fees of attempts; with a currency, in that."""
+        return FeeMeter(self.book, self.own_engines, self.exchange.into(currency) if currency else NATIVE)
+
+    def hourly(self, text: str, currency: str) -> Fraction | None:
+        """A price an hour, ``0.526 USD``, in ``currency`` by today's rate; None where none leads there.
+
+        Raises MoneyError.
+        """
+        price, said = quote(text)
+        return self.exchange.into(currency).price(Fraction(price), said, now_ms())
+
+    def why_none(self, what: str, said: str, currency: str) -> str:
+        """In words, why ``what`` that is in one currency is not known in another."""
+        return _in_other(what, said, self.exchange.into(currency), now_ms())
+
+
+def _in_other(what: str, said: str, exchange: Exchange, at: int) -> str:
+    return f"{what}, the budget in {exchange.currency}; {exchange.why_none(said, at)}"
 
 
 #: An amount's job, currency, and whether an API charged it.
@@ -152,8 +180,8 @@ class _Machine:
     facts: list[Fact] = field(default_factory=list)
     #: Byte to go on from, by journal.
     offsets: dict[tuple[str, ...], int] = field(default_factory=dict)
-    #: By what a machine of no known price costs an hour.
-    accounts: dict[str, _Account] = field(default_factory=dict)
+    #: By what a machine of no known price costs an hour, and the currency.
+    accounts: dict[tuple[str, str], _Account] = field(default_factory=dict)
     #: `Spending` has been refreshed so often when it was read, and when it was asked for in seconds.
     read_at: int = -1
     asked: float = 0.0
@@ -163,7 +191,7 @@ class Spending:
     """What jobs have cost. Not thread-safe."""
 
     def __init__(self, store: Store, prices: Prices) -> None:
-        self._store, self._prices, self._meter = store, prices, prices.meter()
+        self._store, self._prices = store, prices
         #: Engine time of the latest batches on this store, by stage and engine, and of loading, by engine.
         self.batches, self.loads = Speeds[tuple[str, str]](RECENT), Speeds[str](RECENT)
         self._refreshed = 0
@@ -193,20 +221,20 @@ class Spending:
         """
         nano, unknown = 0, dict[str, None]()
         for session in sorted(set(chain.from_iterable(self._sessions_of.get(job, ()) for job in jobs))):
-            account = self._account(session, node_rate)
+            account = self._account(session, node_rate, currency)
             for (job, said, fee), amount in account.amounts.items():
                 if job in jobs and said == currency:
                     nano += amount
                 elif job in jobs:
                     what = f"an API charges in {said}" if fee else f"machine {session[:12]} is priced in {said}"
-                    unknown[f"{what}, the budget in {currency}"] = None
+                    unknown[self._prices.why_none(what, said, currency)] = None
             for job in jobs:
                 unknown.update(account.unknown.get(job, {}))
         return Spent(nano, tuple(unknown))
 
     def price_of(self, session: str, currency: str) -> Fraction | None:
-        """What a machine costs an hour now, by its own word or the book's; None where that is not known, or not in
-        ``currency``. Raises StoreError.
+        """What a machine costs an hour now, by its own word or the book's, in ``currency``; None where that is not
+        known, or no exchange rate leads there. Raises StoreError.
         """
         now, facts = now_ms(), self._machine(session).facts if session else []
         opened = next((fact for fact in facts if isinstance(fact, SessionOpened)), None)
@@ -214,14 +242,16 @@ class Spending:
             return None
         changes = [fact for fact in facts if isinstance(fact, PriceChanged)]
         rates = find_rates(opened, changes, max(now, opened.at + 1), self._prices.book)
-        return rates[-1].price if rates and rates[-1].currency == currency else None
+        if not rates or rates[-1].price is None:
+            return None
+        return self._prices.exchange.into(currency).price(Fraction(rates[-1].price), rates[-1].currency, now)
 
     def expected_fee(self, unit: Unit, engine: EngineSpec, currency: str) -> int:
         """What an API is expected to charge for one unit, in nano-units of ``currency``; 0 for an engine of ours."""
         if not is_remote(stage_named(unit.stage).role, engine.provider):
             return 0
-        fees, _ = self._meter.charge(batch_ahead(unit.stage, [unit], engine, remote=True))
-        return sum(fee.nano for fee in fees if fee.currency == currency)
+        fees, _ = self._prices.meter(currency).charge(batch_ahead(unit.stage, [unit], engine, remote=True))
+        return sum(fee.nano for fee in fees)
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -282,23 +312,24 @@ class Spending:
 
     # -- allocating ------------------------------------------------------------------------------------------
 
-    def _account(self, session: str, node_rate: str) -> _Account:
-        machine = self._machine(session)
-        known = machine.accounts.get(node_rate)
+    def _account(self, session: str, node_rate: str, currency: str) -> _Account:
+        machine, asked = self._machine(session), (node_rate, currency)
+        known = machine.accounts.get(asked)
         unchanged = known is not None and known.facts == len(machine.facts)
         if known is not None and unchanged and (known.final or known.read_at == machine.read_at):
             return known
-        machine.accounts[node_rate] = account = self._allocate(session, machine, node_rate)
+        exchange = self._prices.exchange.into(currency)
+        machine.accounts[asked] = account = self._allocate(session, machine, node_rate, exchange)
         return account
 
-    def _allocate(self, session: str, machine: _Machine, node_rate: str) -> _Account:
-        now, facts = now_ms(), machine.facts
-        rules = FoldRules(round(node_session.BEAT_SECONDS * 1000), node_rate, now, self._prices.own_engines)
+    def _allocate(self, session: str, machine: _Machine, node_rate: str, exchange: Exchange) -> _Account:
+        now, facts, own = now_ms(), machine.facts, self._prices.own_engines
+        rules = FoldRules(round(node_session.BEAT_SECONDS * 1000), node_rate, now, own, by_day=bool(exchange))
         ledger = fold_with(facts, Provenance({}, {}), _NOBODY, self._prices.book, None, rules, {session})
         account = _Account(len(facts), machine.read_at, all(bill.end.at < now for bill in ledger.bills))
         embedded = {session: _jobs_of(facts)} if session in self._processes_of.get(session, ()) else {}
         charging = Charging(Weights.of(ledger.entries, ledger.unpriced), embedded, ())
-        for entry in charging.entries(ledger.entries):
+        for entry in exchange.entries(charging.entries(ledger.entries)):
             part = entry.job, entry.currency, entry.bucket is Bucket.API_FEE
             account.amounts[part] = account.amounts.get(part, 0) + entry.nano
         for usage in charging.unpriced(ledger.unpriced):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from fractions import Fraction
+from functools import cached_property
 
 from accounting.spending import Prices, Spending
 from coordinator.active import ActiveJob
@@ -155,10 +156,12 @@ class Budgets:
 
     def _dearest(self, job: ActiveJob, queue: str, currency: str, spending: Spending) -> Fraction:
         """The highest price an hour of the workers that serve a queue."""
-        found = [Fraction(quote(job.wanted.node_rate)[0])] if job.wanted.node_rate else []
+        prices = self._prices
+        said = prices.hourly(job.wanted.node_rate, currency) if job.wanted.node_rate else None
+        found = [] if said is None else [said]
         for worker in self._roster:
             if queue in worker.queues:
-                price = _said_price(worker, currency)
+                price = _said_price(worker, currency, prices)
                 if price is None and not job.wanted.node_rate:
                     price = spending.price_of(worker.node, currency)
                 found += [price] if price is not None else []
@@ -174,19 +177,27 @@ class Budgets:
 
     def _account(self) -> Spending:
         if self._spending is None:
-            self._spending = Spending(self._runtime.store, Prices.of(self._runtime.settings))
+            self._spending = Spending(self._runtime.store, self._prices)
         return self._spending
+
+    @cached_property
+    def _prices(self) -> Prices:
+        return Prices.of(self._runtime.settings)
 
     def _unpriced_workers(self, job: ActiveJob, currency: str) -> str:
         """Which worker could be given the job's work whose machine nobody can price; empty when there is none."""
-        if job.wanted.node_rate:
+        if (text := job.wanted.node_rate) and self._prices.hourly(text, currency) is None:
+            said = quote(text)[1]
+            return self._prices.why_none(f"its --node-rate is in {said}", said, currency)
+        if text:
             return ""
         names = set(job.ready())
         for worker in self._roster:
             if names.isdisjoint(worker.queues):
                 continue
-            if worker.price and quote(worker.price)[1] != currency:
-                return f"worker {worker.id} is priced in {quote(worker.price)[1]}, the budget in {currency}"
+            if worker.price and self._prices.hourly(worker.price, currency) is None:
+                said = quote(worker.price)[1]
+                return self._prices.why_none(f"worker {worker.id} is priced in {said}", said, currency)
             if not worker.price and self._account().price_of(worker.node, currency) is None:
                 return f"what the machine of worker {worker.id} costs an hour is not known"
         return ""
@@ -195,10 +206,10 @@ class Budgets:
         return any(True for _ in self._in_flight.under_way(job.job_id))
 
 
-def _said_price(worker: Worker, currency: str) -> Fraction | None:
-    """What a worker says that its machine costs an hour; None for nothing that can be read, or another currency."""
+def _said_price(worker: Worker, currency: str, prices: Prices) -> Fraction | None:
+    """What a worker says that its machine costs an hour; None for nothing that can be read, or that no exchange rate
+    leads from."""
     try:
-        amount, unit = quote(worker.price)
+        return prices.hourly(worker.price, currency)
     except MoneyError:
         return None
-    return Fraction(amount) if unit == currency else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from job_bench import Bench
 from spoken import SAMPLE, SPEECH
 
 from accounting.budget import RunBudget, budget_of
+from accounting.exchange_rates import parse_rates
 from accounting.spending import FeeMeter, Prices, Spending
 from core.errors import UsageError
 from core.keys import Key, digest_value
@@ -21,6 +23,7 @@ from jobs.status import status_of
 from journals.attempts import AttemptJournal, read_attempts
 from journals.facts import AttemptEnded, AttemptStarted, UnitUse
 from journals.lines import AttemptEndedLine, AttemptLine, AttemptStartedLine, UnitLine
+from ledger.exchange import Exchange
 from ledger.price_files import parse_toml, shipped_book
 from ledger.prices import PriceBook
 from pipeline.budget import BudgetEnd, BudgetGate
@@ -334,3 +337,38 @@ def test_calls_of_an_api_are_not_begun_where_their_estimate_goes_past_the_cap(be
 
 def priced_book() -> Prices:
     return Prices(PriceBook((parse_toml(PRICED + OUTPUT, "test"),)))
+
+
+def test_a_budget_in_euros_counts_a_machine_and_an_api_in_dollars(bench: Bench) -> None:
+    store = bench.runtime().store
+    rates = Exchange(conversions=tuple(parse_rates("USD EUR 0.80 2020-01-01 ECB")))
+    prices = replace(priced_book(), exchange=rates)
+    budget, clock = RunBudget(Money.parse("10 EUR"), DEAR, prices, Spending(store, prices)), UnitClock()
+    budget.clock = clock
+    budget.begin()
+    clock.now = 5 * 10**9
+    # Five seconds at a dollar a second: 5 x 0.80.
+    assert budget.state().spent == Money.parse("4 EUR")
+    usage = {"requests": 1, "input_tokens": 1000, "output_tokens": 1000}
+    call = AttemptStartedLine(
+        attempt="a",
+        stage="translate",
+        at="2026-11-21T10:00:00.000+00:00",
+        engine="openai words",
+        provider="openai",
+        remote=True,
+        estimated=usage,
+        units=(UnitLine("k", 1000),),
+        jobs=("job",),
+    )
+    budget.take(call)
+    # A dollar for the tokens in and two for those out: 3 x 0.80 more.
+    assert budget.state().spent == Money.parse("6.4 EUR")
+    assert budget.trouble == ""
+
+
+def test_a_budget_without_a_rate_is_refused_and_says_which(bench: Bench) -> None:
+    prices = Prices(PriceBook(()), exchange=Exchange(conversions=tuple(parse_rates("EUR USD 1.25 2020-01-01 ECB"))))
+    with pytest.raises(CurrencyError, match="the budget is in EUR and the machine's price in USD") as refused:
+        RunBudget(Money.parse("10 EUR"), DEAR, prices, Spending(bench.runtime().store, prices))
+    assert "USD EUR 1/1.25" in refused.value.hint

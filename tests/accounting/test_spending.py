@@ -11,9 +11,11 @@ import pytest
 from whole_ledger import read_fleet_ledger
 
 from accounting import spending
+from accounting.exchange_rates import parse_rates
 from accounting.spending import Prices, Spending, Spent
 from cache.store import Store
 from core.keys import digest_value
+from ledger.exchange import Exchange
 from ledger.price_files import parse_toml
 from ledger.prices import PriceBook
 from ledger.totals import Dimension
@@ -175,9 +177,21 @@ def test_a_machine_without_a_price_is_named_and_priced_only_when_somebody_says(s
     assert found.nano == 0
     assert found.unknown == ("what machine nobody-knows costs an hour is not known",)
     assert scene.of("job", rate=RATE) == Spent(1000 * NANO_A_MS)
-    assert scene.of("job", rate=RATE, currency="EUR").unknown == (
-        "machine nobody-knows is priced in USD, the budget in EUR",
-    )
+    (why,) = scene.of("job", rate=RATE, currency="EUR").unknown
+    assert why.startswith("machine nobody-knows is priced in USD, the budget in EUR; no exchange rate from USD to EUR")
+    assert "SEGUE_EXCHANGE_RATE='USD EUR RATE DAY SOURCE'" in why
+
+
+def test_what_was_spent_has_the_rate_of_its_day(scene: Scene) -> None:
+    rates = tuple(parse_rates("USD EUR 0.90 2026-11-01 ECB; USD EUR 0.80 2026-11-21 ECB"))
+    scene.spending = Spending(scene.store, Prices(PriceBook(()), exchange=Exchange(conversions=rates)))
+    midnight = 16 * 3600 * 1000
+    scene.node("n", opened=midnight - 1000)
+    scene.process("p", "n", began=midnight - 1000)
+    scene.work("p", "1", midnight - 1000, midnight + 3000, "job")
+    # A second of the twentieth: 0.001 x 0.90; three of the twenty-first: 0.003 x 0.80.
+    assert scene.of("job", currency="EUR") == Spent(900_000 + 2_400_000)
+    assert scene.of("job") == Spent(4000 * NANO_A_MS)
 
 
 def test_what_an_api_may_have_charged_counts_until_its_usage_is_known(scene: Scene) -> None:
