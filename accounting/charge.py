@@ -1,6 +1,7 @@
 """Who pays for what no unit caused: loading, and the idle time of a run. Pure; every amount is divided, none is made.
 
-* Loading is charged to the jobs that the engine's stage worked for on that machine, by their node time there.
+* Loading is charged to the jobs that the engine worked for on that machine, by their node time with it there. An engine
+  of a fleet's machine that worked for nobody is the fleet's.
 * The session of an embedded run (`segue run`) exists for its jobs: they pay all of it, by their node time.
 * Idle, boot and the provider's increments of a fleet's machine stay with the fleet: no job caused them.
 
@@ -19,6 +20,7 @@ from core.money import split
 from journals.facts import DemandInterval
 from ledger.allocation import entry_id
 from ledger.entries import Bucket, LedgerEntry, Unpriced
+from pipeline.stages import find_stage, loaded_for
 
 #: Job, stage, whether a fake engine did it.
 Payer = tuple[str, str, bool]
@@ -99,9 +101,15 @@ class Charging:
             return {}
         working = self._weights.get(each.session, {})
         if each.bucket is Bucket.LOAD:
-            same = {payer: ms for payer, ms in working.items() if payer[1] == each.stage}
-            working = same or working
+            same = {payer: ms for payer, ms in working.items() if _uses_engine(payer[1], each.stage)}
+            working = same if embedded is None else same or working
         if not working and embedded:
             # Nothing was begun yet: whoever was waited for.
             working = {(job, each.stage, each.fake): 1 for job in embedded}
         return dict(sorted(working.items()))
+
+
+def _uses_engine(stage: str, loaded: str) -> bool:
+    """Whether a stage is done by the engine whose loading is noted under the name ``loaded``."""
+    known = find_stage(stage)
+    return stage == loaded or (known is not None and bool(known.role) and loaded_for(known.role) == loaded)

@@ -274,6 +274,35 @@ def test_loading_is_charged_to_jobs_and_idle_stays_with_the_fleet(tmp_path: Path
     assert [(node.hardware, node.embedded) for node in report.nodes] == [("1 x Tesla T4", False)]
 
 
+def test_an_engine_that_a_worker_loaded_and_a_job_did_not_need_is_not_charged_to_it(tmp_path: Path) -> None:
+    """A job whose transcripts were cached: a worker that serves both stages loads Whisper for 10 s, the translator for
+    5 s, and translates for 30 s, at 0.001 USD a second."""
+    journals = Journals(tmp_path)
+    journals.node("node", 0, 100, "3.60 USD")
+    journals.process("p", 0, "node")
+    journals.loaded("p", 10, "10.000")
+    journals.loaded("p", 15, "5.000", stage="translate")
+    made = journals.attempt("p", 20, 30, [("a", 10_000, ANNA)], stage="translate")
+    journals.record("a", made)
+    journals.wanted(ANNA, 5, 60, ["a"])
+    books = read_fleet_ledger(journals.store, NO_PRICES)
+    assert spent(books.entries) == billed(books) == 100_000_000
+    assert spent(books.entries, whose=ANNA, bucket=Bucket.LOAD) == 5_000_000
+    # The fleet's: 10 s of loading, and 100 - 10 - 5 - 30 = 55 s idle.
+    assert books.by(Dimension.JOB)[""]["USD"].nano == 65_000_000
+    report = job_report(journals.store, ANNA, NO_PRICES, LEFT)
+    assert report.spent.total == Money(35_000_000, "USD")
+    assert report.spent.by_stage == {"translate": Money(35_000_000, "USD")}
+    # Whoever had a language detected by it needed it.
+    heard = journals.attempt("p", 60, 1, [("l", 5_000, BERT)], stage="detect")
+    journals.record("l", heard)
+    journals.wanted(BERT, 55, 70, ["l"])
+    books = read_fleet_ledger(journals.store, NO_PRICES)
+    assert spent(books.entries, whose=BERT, bucket=Bucket.LOAD) == 10_000_000
+    assert spent(books.entries, whose=ANNA, bucket=Bucket.LOAD) == 5_000_000
+    assert spent(books.entries) == billed(books) == 100_000_000
+
+
 def test_jobs_and_the_fleet_sum_to_the_machines(tmp_path: Path) -> None:
     journals = fleet(tmp_path)
     books = read_fleet_ledger(journals.store, NO_PRICES)
