@@ -15,7 +15,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-re
 # Passed on to pytest, the benchmarks or the storm: make test ARGS='-k resume'
 ARGS ?=
 # The measurements that `make bench` makes, in this order.
-BENCH ?= segmenter store media run overhead reuse transcribe translate recovery queue ledger scale silence
+BENCH ?= segmenter store media run overhead reuse transcribe translate recovery queue ledger period scale silence
 # Storms that `make storm` raises, each for SECONDS: over single runs, and over a fleet with a queue.
 STORM ?= run fleet
 # Readers that `make fuzz` damages input for, each for SECONDS; empty for all of tests/fuzz/targets.py.

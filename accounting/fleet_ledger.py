@@ -15,7 +15,7 @@ from journals.node_session import BEAT_SECONDS
 from ledger.activity import Provenance
 from ledger.demand import Demand
 from ledger.entries import LedgerEntry, Period, Residual, Unpriced
-from ledger.exchange import NATIVE, Exchange, Exchanged
+from ledger.exchange import NATIVE, Exchange, Exchanged, ExchangeUse
 from ledger.fold import FoldRules, Ledger, fold_with
 from ledger.prices import PriceBook
 from ledger.totals import Dimension, LedgerTotals, Sum, UnpricedTotals
@@ -117,6 +117,8 @@ class FleetLedger:
     by_month: Mapping[int, PeriodSums] | None = None
     #: Audio of finished units of real engines, in ms; None where it has to be counted from the lines.
     audio: Mapping[AudioPlace, int] | None = None
+    #: Exchange rates that the entries have; None where they have to be found in the lines.
+    exchange_use: ExchangeUse | None = None
     #: What is wrong with the facts, one line each.
     errors: tuple[str, ...] = ()
     #: Differences of closed months that were entered here; among the entries.
@@ -159,19 +161,26 @@ class FleetLedger:
         totals, unpriced_totals = LedgerTotals.of(more), UnpricedTotals.of(without)
         totals.merge(self.totals)
         unpriced_totals.merge(self.unpriced_totals)
-        lines = self.lines
+        use, lines = self.exchange_use, self.lines
+        if use is not None:
+            both = self.rules.exchange.use_of(more)
+            both.merge(use)
+            use = both
 
         @cache
         def longer() -> FleetLines:
             found = lines()
             return replace(found, entries=(*found.entries, *more), unpriced=(*found.unpriced, *without))
 
-        return replace(self, lines=longer, totals=totals, unpriced_totals=unpriced_totals)
+        return replace(self, lines=longer, totals=totals, unpriced_totals=unpriced_totals, exchange_use=use)
 
     def exchanged(self) -> Exchanged:
         """The exchange rates that the amounts rest on, and what lacks one."""
         exchange = self.rules.exchange
-        return exchange.told(self.entries, self.rules.now or now_ms()) if exchange.currency else Exchanged()
+        if not exchange.currency:
+            return Exchanged()
+        use = exchange.use_of(self.entries) if self.exchange_use is None else self.exchange_use
+        return exchange.told_of(use, self.rules.now or now_ms())
 
     def by(self, dimension: Dimension, *, fake: bool | None = None) -> dict[str, dict[str, Sum]]:
         """Value -> currency -> sum; what no job caused is under ``""``."""

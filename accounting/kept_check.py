@@ -11,6 +11,7 @@ from accounting.machine_sums import KeptMachine, Units, in_shard, packed, unpack
 from cache.names import SHARDS
 from cache.store import Record, Store
 from ledger.entries import Period
+from ledger.exchange import Exchange
 
 
 def names_gone(kept: KeptMachine) -> bool:
@@ -21,8 +22,8 @@ def names_gone(kept: KeptMachine) -> bool:
 class KeptCheck:
     """Looks at machines whose journals have not changed."""
 
-    def __init__(self, store: Store, kept: KeptSums, index: SumsIndex, demand: FleetDemand) -> None:
-        self._store, self._kept, self._index, self._demand = store, kept, index, demand
+    def __init__(self, store: Store, kept: KeptSums, index: SumsIndex, demand: FleetDemand, exchange: Exchange) -> None:
+        self._store, self._kept, self._index, self._demand, self._exchange = store, kept, index, demand, exchange
         #: Units of machines that another has computed since, by session: their sums stay.
         self.moved: dict[str, Units] = {}
 
@@ -42,7 +43,9 @@ class KeptCheck:
         sound = {
             session: each
             for session, each in machines.items()
-            if all(each.within(period) is not None for period in periods) and self._same_jobs(session, each, jobs)
+            if all(each.within(period) is not None for period in periods)
+            and (each.life is None or each.rates == self._exchange.digest(*each.life))
+            and self._same_jobs(session, each, jobs)
         }
         before = self._index.shards
         changed = [shard for shard in SHARDS if shards.get(shard) == JUST_NOW or before.get(shard) != shards.get(shard)]

@@ -33,8 +33,8 @@ _Kept = TypeVar("_Kept")
 class SumsIndex(Struct, frozen=True):
     """What was kept the last time somebody asked, under one price book and its rules."""
 
-    #: The code that made it, and the exchange rates.
-    made_with: str
+    #: The code that made it.
+    code: str
     #: Digest of each job's demand, as all machines below were folded with.
     jobs: dict[str, str]
     #: When each folder of records last changed, or `JUST_NOW`.
@@ -48,22 +48,21 @@ class KeptSums:
 
     def __init__(self, store: Store, book: PriceBook, rules: PricingRules) -> None:
         self._store = store
-        # Rates are not in the name: with each new day's the sums are made anew, and replace the old ones.
+        # Rates are not in the name: each machine says which it rests on.
         named = [book.digest, rules.said, sorted(rules.own_engines), rules.by_day, rules.exchange.currency]
         pricing = digest_value(named)
-        self._made_with = digest_value([code_digest(), rules.exchange.digest])
         self._parts = (*FOLDER, f"sums-{pricing[:_NAME_DIGITS]}.state")
         self.units = cache(self._read_units)
 
     def read(self) -> SumsIndex:
         """What was kept; empty where nothing was, or by another Segue."""
         found = self._decoded(self._parts, SumsIndex)
-        same = found is not None and found.made_with == self._made_with
+        same = found is not None and found.code == code_digest()
         return found if found is not None and same else self.index({}, {}, {})
 
     def index(self, jobs: dict[str, str], shards: dict[str, int], machines: dict[str, KeptMachine]) -> SumsIndex:
         """What is to be kept."""
-        return SumsIndex(self._made_with, jobs, shards, machines)
+        return SumsIndex(code_digest(), jobs, shards, machines)
 
     def _read_units(self, session: str) -> Units | None:
         return self._decoded(_units_parts(session), Units)

@@ -166,25 +166,27 @@ def fold_machine(
         own_jobs=None if machine.own_jobs is None else tuple(sorted(machine.own_jobs)),
         attempts=span,
         life=life,
+        rates=scope.rules.exchange.digest(*life) if life else "",
         parts=parts,
         units=digest_units(units),
         began=min((bill.start for bill in whole.folded.bills), default=None),
         audio=tuple((*place, ms) for place, ms in audio_of(facts).items()),
         errors=tuple(sorted({*machine.errors, *whole.folded.errors})),
-        sums=_sums(whole),
+        sums=_sums(whole, scope.rules),
     )
     lines = {scope.period: whole} if kept.within(scope.period) is kept.sums else {}
     for period in scope.periods:
         if period is not None and kept.within(period) is None:
             lines[period] = fold_lines(facts, scope.book, scope.rules, period)
-            kept = with_piece(kept, period, _sums(lines[period]))
+            kept = with_piece(kept, period, _sums(lines[period], scope.rules))
     asked = lines.get(scope.period)
     open_now = under_way_of(asked.entries, asked.unpriced, asked.folded.under_way) if asked is not None else None
     return FoldedMachine(kept, units, open_now)
 
 
-def _sums(lines: FleetLines) -> Sums:
-    return Sums.of(lines.entries, lines.unpriced, lines.folded.residuals)
+def _sums(lines: FleetLines, rules: PricingRules) -> Sums:
+    use = rules.exchange.use_of(lines.entries)
+    return Sums.of(lines.entries, lines.unpriced, lines.folded.residuals, use)
 
 
 def with_piece(kept: KeptMachine, period: Period, sums: Sums) -> KeptMachine:

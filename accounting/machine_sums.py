@@ -5,10 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from cache.store import Stamp
 from ledger.entries import LedgerEntry, Period, Residual, Unpriced
+from ledger.exchange import ExchangeUse
 from ledger.totals import LedgerTotals, UnpricedTotals
 
 _KEY_BYTES = 32
@@ -27,9 +28,17 @@ class Sums(Struct, frozen=True, array_like=True):
     unpriced: tuple[UnpricedCell, ...] = ()
     #: Billed time that no life accounts for.
     residuals: tuple[Residual, ...] = ()
+    #: Exchange rates that they rest on.
+    exchange: ExchangeUse = field(default_factory=ExchangeUse)
 
     @classmethod
-    def of(cls, entries: Iterable[LedgerEntry], unpriced: Iterable[Unpriced], residuals: Iterable[Residual]) -> Sums:
+    def of(
+        cls,
+        entries: Iterable[LedgerEntry],
+        unpriced: Iterable[Unpriced],
+        residuals: Iterable[Residual],
+        use: ExchangeUse,
+    ) -> Sums:
         """The sums of one machine's entries."""
         totals, without = LedgerTotals.of(entries), UnpricedTotals.of(unpriced)
         cells = tuple(
@@ -40,7 +49,7 @@ class Sums(Struct, frozen=True, array_like=True):
             (bucket, stage, job, engine, meter, why, fake, quantity)
             for (bucket, stage, job, _, _, engine, meter, why, fake), quantity in without.cells.items()
         )
-        return cls(cells, unpriced_cells, tuple(residuals))
+        return cls(cells, unpriced_cells, tuple(residuals), use)
 
     def add_to(self, session: str, owner: Callable[[str], str], totals: LedgerTotals, unpriced: UnpricedTotals) -> None:
         """Counts these sums of a machine."""
@@ -109,6 +118,8 @@ class KeptMachine(Struct, frozen=True):
     attempts: tuple[int, int] | None
     #: First instant of what it was billed and charged for, and the first after it; None where that is nothing.
     life: tuple[int, int] | None
+    #: Digest of the exchange rates of that time.
+    rates: str
     #: What the fold took from each job, as `FleetDemand.part` has it.
     parts: dict[str, str]
     #: Digest of the `Units` that are kept of it.

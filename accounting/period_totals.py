@@ -29,6 +29,7 @@ from accounting.periods import month_of
 from accounting.provenance import WholeAttempt, whole_attempts
 from cache.store import Store
 from ledger.entries import Period
+from ledger.exchange import ExchangeUse
 from ledger.prices import PriceBook
 from ledger.totals import LedgerTotals, UnpricedTotals
 
@@ -84,7 +85,7 @@ class _PeriodReading:
         same = self._files.same
         self._read(session for session in sorted(self._files.files) if session not in same)
         changed = {job for job in jobs.keys() | self._index.jobs.keys() if jobs.get(job) != self._index.jobs.get(job)}
-        check = KeptCheck(self._store, self._sums, self._index, self._demand)
+        check = KeptCheck(self._store, self._sums, self._index, self._demand, self._rules.exchange)
         held = check.hold(same, self._scope.periods, changed, self._shards, self._found.touched if same else ())
         self._read(session for session in sorted(same) if session not in held)
         if self._found.postponed or self._index.machines.keys() - self._files.files.keys():
@@ -137,6 +138,9 @@ class _PeriodReading:
             for month, job, stage, language, ms in machine.audio:
                 place = month, job, stage, language
                 audio[place] = audio.get(place, 0) + ms
+        use = ExchangeUse()
+        for machine in machines.values():
+            use.merge(_within(machine, self._period).exchange)
         residuals = (each for name in sorted(machines) for each in _within(machines[name], self._period).residuals)
         parts = [part for part in self._scope.periods[1:] or self._scope.periods if part is not None]
         return FleetLedger(
@@ -151,6 +155,7 @@ class _PeriodReading:
             period=self._period,
             by_month={month_of(part.start).start: sums[part] for part in parts} if parts else None,
             audio=audio,
+            exchange_use=use,
             errors=tuple(sorted({line for each in machines.values() for line in each.errors} | {*self._demand.errors})),
             book=self._scope.book,
             rules=self._rules,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
 from functools import cached_property
@@ -95,6 +95,33 @@ def used_together(uses: Iterable[UsedRate]) -> tuple[UsedRate, ...]:
     return tuple(sorted(found.values(), key=lambda use: (use.conversion.from_currency, use.conversion.date)))
 
 
+@dataclass
+class ExchangeUse:
+    """Which rates entries have, and what of them has none: sums, so that machines can be put together."""
+
+    #: First and last instant of the use, and what it came to, by the rate's words.
+    rates: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    #: First instant and amount in another currency, by currency.
+    foreign: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def add_rate(self, words: str, first: int, last: int, nano: int) -> None:
+        """Counts a use of a rate."""
+        held = self.rates.get(words, (first, last, 0))
+        self.rates[words] = min(held[0], first), max(held[1], last), held[2] + nano
+
+    def add_foreign(self, currency: str, first: int, nano: int) -> None:
+        """Counts an amount without a rate."""
+        held = self.foreign.get(currency, (first, 0))
+        self.foreign[currency] = min(held[0], first), held[1] + nano
+
+    def merge(self, other: ExchangeUse) -> None:
+        """Counts everything that another has counted."""
+        for words, rate in other.rates.items():
+            self.add_rate(words, *rate)
+        for currency, foreign in other.foreign.items():
+            self.add_foreign(currency, *foreign)
+
+
 @dataclass(frozen=True)
 class Exchanged:
     """What a report says of the rates that it rests on."""
@@ -161,11 +188,13 @@ class Exchange:
         """Whether there is any rate into the currency."""
         return bool(self._by_currency)
 
-    @property
-    def digest(self) -> str:
-        """Over everything that a converted amount rests on."""
-        told = [each.words for _, rates in self._by_currency.values() for each in rates]
-        return digest_value([self.currency if told else "", told])
+    def digest(self, first: int, last: int) -> str:
+        """Over the rates that hold at any instant between two, both included: later days' rates change nothing."""
+        told = []
+        for days, rates in self._by_currency.values():
+            before, until = (bisect_right(days, _EPOCH_DAY + at // DAY_MS) for at in (first, last))
+            told += [each.words for each in rates[max(before - 1, 0) : until]]
+        return digest_value(told)
 
     def into(self, currency: str) -> Exchange:
         """The same rates, for a report in this currency."""
@@ -227,21 +256,28 @@ class Exchange:
 
     def told(self, entries: Iterable[LedgerEntry], now: int, more: Iterable[UsedRate] = ()) -> Exchanged:
         """What a report must say of converted entries; ``more``: rates that were used for other amounts in it."""
-        found = list(entries)
-        uses = used_together([*self._used(found, now), *more])
-        return Exchanged(self.currency, uses, tuple(self._missing(found)), tuple(self._old(uses)))
+        return self.told_of(self.use_of(entries), now, more)
 
-    def _used(self, entries: Iterable[LedgerEntry], now: int) -> Iterator[UsedRate]:
-        """The rates that these entries have; of what ends after ``now``, the use is today's."""
-        found: dict[str, list[int]] = {}
-        for entry in entries:
-            words = entry.price_row.rpartition(_AT)[2]
+    def told_of(self, use: ExchangeUse, now: int, more: Iterable[UsedRate] = ()) -> Exchanged:
+        """As `told`, of entries whose use is known."""
+        uses = used_together([*self._used(use, now), *more])
+        return Exchanged(self.currency, uses, tuple(self._missing(use)), tuple(self._old(uses)))
+
+    def use_of(self, entries: Iterable[LedgerEntry]) -> ExchangeUse:
+        """The rates that these entries have, and what of them has none."""
+        found = ExchangeUse()
+        for entry in entries if self.currency else ():
+            words, at = entry.price_row.rpartition(_AT)[2], last_instant(entry)
             if words in self._by_words:
-                at = min(last_instant(entry), now)
-                held = found.setdefault(words, [at, at, 0])
-                held[:] = min(held[0], at), max(held[1], at), held[2] + entry.nano
-        for words, (first, last, nano) in found.items():
-            yield UsedRate(self._by_words[words], day_of(first), day_of(last), nano)
+                found.add_rate(words, at, at, entry.nano)
+            if entry.currency != self.currency:
+                found.add_foreign(entry.currency, at, entry.nano)
+        return found
+
+    def _used(self, use: ExchangeUse, now: int) -> Iterator[UsedRate]:
+        """Of what ends after ``now``, the use is today's."""
+        for words, (first, last, nano) in use.rates.items():
+            yield UsedRate(self._by_words[words], day_of(min(first, now)), day_of(min(last, now)), nano)
 
     def _old(self, uses: Iterable[UsedRate]) -> Iterator[str]:
         """One line for each currency whose rates were old when they were used."""
@@ -254,14 +290,9 @@ class Exchange:
             said = f"{use.conversion.words} is used for {use.last}, {use.age} days later"
             yield f"old exchange rate: {said}; give newer ones (SEGUE_EXCHANGE_RATE, SEGUE_EXCHANGE_RATES_FILE)"
 
-    def _missing(self, entries: Iterable[LedgerEntry]) -> Iterator[str]:
+    def _missing(self, use: ExchangeUse) -> Iterator[str]:
         """One line for each other currency that entries are still in: how much, and why."""
-        sums: dict[str, tuple[int, int]] = {}
-        for entry in entries if self.currency else ():
-            if entry.currency != self.currency:
-                nano, first = sums.get(entry.currency, (0, last_instant(entry)))
-                sums[entry.currency] = nano + entry.nano, min(first, last_instant(entry))
-        for currency, (nano, first) in sorted(sums.items()):
+        for currency, (first, nano) in sorted(use.foreign.items()):
             yield f"{Money(nano, currency)} are in no {self.currency} amount: {self.why_none(currency, first)}"
 
     def why_none(self, currency: str, at: int) -> str:

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import random
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from fleet_simulation import MONTH_EDGE, VLLM, Fleet, price_book, row, simulate
 from journal_writer import JournalWriter, instant, job_of, key_of
 
+from accounting.exchange_rates import parse_rates
 from accounting.facts import FactReader
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
+from accounting.idle import IdleRule, with_shared_idle
 from accounting.month_use import MonthUse, month_uses
-from accounting.people import audio_of
+from accounting.months import read_period, with_people
+from accounting.people import PeopleRules, audio_of
 from accounting.period_totals import read_totals
 from accounting.periods import month_of, months_of
 from accounting.typed_facts import NodeJournal, read_node
 from cache.store import Store
+from cli.money.ledger_fleet import print_fleet, table_of
 from journals.facts import AttemptEnded, AttemptStarted, Fact, ProcessStarted, SessionOpened, UnitUse
 from ledger.entries import Period
+from ledger.exchange import Exchange
 from ledger.prices import Meter, PriceBook
 
 OLD = Period(MONTH_EDGE - 30 * 86_400_000, MONTH_EDGE)
 NEW = Period(MONTH_EDGE, MONTH_EDGE + 31 * 86_400_000)
 BOOK = price_book()
 STEPS = 8
+#: Days around the month's edge, and one that is long over.
+RATES = [f"USD EUR 0.{90 + place} 2026-{day} ECB" for place, day in enumerate(("11-01", "11-30", "12-01", "12-02"))]
 DEARER = BOOK.with_rows([row("openai/tomorrow", "openai", Meter.AUDIO_SECOND, "model-of-tomorrow", "0.001")])
 
 
@@ -117,6 +124,7 @@ def check_same(store: Store, book: PriceBook, rules: PricingRules, period: Perio
     assert kept.errors == anew.errors
     assert kept.under_way == anew.under_way
     assert (kept.owners, kept.embedded, kept.began) == (anew.owners, anew.embedded, anew.began)
+    assert kept.exchanged() == anew.exchanged()
     assert (kept.audio or audio_of(kept.facts)) == audio_of(anew.facts)
     if period is not None:
         check_months(kept, anew, period)
@@ -140,7 +148,7 @@ def test_kept_sums_are_those_of_all_facts_whatever_happens_in_between(tmp_path: 
     book, at = BOOK, MONTH_EDGE - 3_600_000
     for _ in range(STEPS):
         at += rng.randint(0, 1_800_000)
-        match rng.choice(("grow", "grow", "grow", "purge", "lose", "again", "prices", "rules", "nothing")):
+        match rng.choice(("grow", "grow", "grow", "purge", "lose", "again", "prices", "rules", "rates", "nothing")):
             case "grow":
                 history.grow(at, rng.choice((0, 0.05)))
             case "purge":
@@ -152,8 +160,11 @@ def test_kept_sums_are_those_of_all_facts_whatever_happens_in_between(tmp_path: 
             case "prices":
                 book = DEARER if book is BOOK else BOOK
             case "rules":
-                rules = PricingRules("" if rules.node_rate else "0.5 USD", rules.own_engines)
-        now = PricingRules(rules.node_rate, rules.own_engines, at + rng.choice((0, 10**9)))
+                rules = replace(rules, node_rate="" if rules.node_rate else "0.5 USD")
+            case "rates":
+                told = rng.sample(RATES, rng.randint(0, len(RATES)))
+                rules = replace(rules, exchange=Exchange("EUR", tuple(parse_rates("; ".join(told)))))
+        now = replace(rules, now=at + rng.choice((0, 10**9)))
         for period in rng.sample((OLD, NEW, None, Period(MONTH_EDGE - 10**6, MONTH_EDGE + 10**6)), 2):
             check_same(history.store, book, now, period)
 
@@ -174,6 +185,10 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Store, lis
 
 
 LATER = PricingRules(now=MONTH_EDGE + 10**10)
+
+
+def euros(*rates: str) -> PricingRules:
+    return replace(LATER, exchange=Exchange("EUR", tuple(parse_rates("; ".join(rates)))))
 
 
 def test_machines_that_are_over_are_read_once(counted: tuple[Store, list[str]]) -> None:
@@ -227,6 +242,37 @@ def test_sums_of_another_segue_are_not_taken(counted: tuple[Store, list[str]], m
     monkeypatch.setattr("accounting.kept_sums.code_digest", lambda: "other")
     check_same(store, BOOK, LATER, None)
     assert len(read) == 3
+
+
+def test_a_months_screen_folds_no_lines_of_machines_that_are_over(
+    counted: tuple[Store, list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Idle that is shared, people by a plan, and another currency come from sums as well."""
+    store, read = counted
+    screens = []
+    for _ in range(2):
+        read.clear()
+        ledger, _ = with_people(
+            read_period(store, BOOK, euros(*RATES), OLD), PeopleRules("6", "90 EUR", "400 audio hours"), "EUR"
+        )
+        ledger = with_shared_idle(ledger, IdleRule.SHARED)
+        print_fleet(ledger, table_of(ledger, "job"), "job")
+        screens.append(capsys.readouterr().out)
+        monkeypatch.setattr("accounting.period_totals.FactReader", None)
+    assert read == []
+    assert screens[0] == screens[1]
+    assert "people" in screens[0]
+
+
+def test_another_days_exchange_rate_folds_no_machine_that_was_over_before(counted: tuple[Store, list[str]]) -> None:
+    store, read = counted
+    first, later, other = euros(*RATES), euros(*RATES, "USD EUR 0.5 2026-12-09 ECB"), euros(*RATES[:2], *RATES[3:])
+    check_same(store, BOOK, first, None)
+    read.clear()
+    check_same(store, BOOK, later, None)
+    assert read == []
+    check_same(store, BOOK, other, None)
+    assert read
 
 
 def test_a_purged_owner_is_in_no_kept_file(tmp_path: Path) -> None:
