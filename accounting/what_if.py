@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from msgspec.structs import replace as changed
 
@@ -16,6 +16,7 @@ from cache.store import Store
 from core.errors import UsageError
 from journals.facts import Fact, PriceChanged, SessionOpened, parse_instant
 from ledger.entries import Bucket, Period, Unpriced
+from ledger.exchange import Exchanged
 from ledger.preemption import Preemption
 from ledger.prices import PriceBook
 
@@ -75,18 +76,20 @@ class WhatIf:
     #: Usage that has no price in either.
     unpriced: tuple[Unpriced, ...]
     unpriced_supposed: tuple[Unpriced, ...]
+    #: The exchange rates that both rest on, and what lacks one.
+    exchanged: Exchanged = field(default_factory=Exchanged)
 
 
 def what_if(store: Store, text: str, book: PriceBook, rules: PricingRules, supposed: SupposedPrice) -> WhatIf:
     """The month ``text`` priced twice. Raises UsageError, StoreError, MoneyError.
 
     As it was priced: a closed month under its own book and rules, from the facts that it knew; an open one under
-    ``book`` and ``rules``, as it stands.
+    ``book`` and ``rules``, as it stands. Both are in the currency of ``rules``.
     """
     period, month = Period.month(text), read_closed(store, text)
     at = now_ms() if month is None else parse_instant(month.at)
     if month is not None:
-        book, rules = read_book(store, month.closing.book), month.rules
+        book, rules = read_book(store, month.closing.book), replace(month.rules, exchange=rules.exchange)
     reader = FactReader(store, None if month is None else month.heads)
     facts = reader.facts(reader.sessions())
     paid = fold_facts(facts, book, replace(rules, now=at), period)
@@ -102,6 +105,7 @@ def what_if(store: Store, text: str, book: PriceBook, rules: PricingRules, suppo
         preemption_supposed=preemption(other, period, openings(facts.facts)),
         unpriced=paid.unpriced,
         unpriced_supposed=other.unpriced,
+        exchanged=rules.exchange.told([*paid.entries, *other.entries], at),
     )
 
 

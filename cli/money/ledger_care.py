@@ -10,6 +10,7 @@ import typer
 
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.exits import Exit
+from cli.money.exchange_lines import note_exchange
 from cli.money.ledger_options import PriceFlags, currency_of, open_books, people_rules, rules_of, with_price_flags
 from cli.wording import printable
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from accounting.months import Replay
     from accounting.verify import PricesNow
     from ledger.entries import LedgerEntry
+    from ledger.exchange import Exchanged
     from pipeline.runtime import Runtime, Settings
 
 MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="A month, UTC, such as 2026-10.")]
@@ -126,6 +128,8 @@ def close_command(
         lambda entries: people.frozen(currency_of(runtime, (entry.currency for entry in entries))),
     )
     totals = _totals(closed.closing.entries.values())
+    shown, exchanged = _converted(runtime, closed.closing.entries.values())
+    note_exchange(exchanged)
     if json:
         print_json(
             {
@@ -137,6 +141,8 @@ def close_command(
                 "late": len(closed.late),
                 "unpriced": len(closed.unpriced),
                 "total": totals,
+                "shown": shown,
+                "exchange": exchanged.as_json(),
                 "people": None if closed.people is None else {"hours": closed.people.hours, "rate": closed.people.rate},
             }
         )
@@ -146,6 +152,7 @@ def close_command(
     if closed.unpriced:
         note(f"{len(closed.unpriced)} lines of usage have no price, and stay without one in this month")
     print(f"{month} is closed: {len(closed.closing.entries)} entries, {_amounts(totals)}; digest {closed.digest}")
+    _print_converted(shown, exchanged)
     print("keep the digest somewhere else: whoever can change this disk can change the closing, too")
     return Exit.DONE
 
@@ -180,21 +187,27 @@ def replay_command(
     kept = {entry.session for entry in found.entries if entry.price_row.partition("#")[0] == OWN_PRICE}
     if kept and not own:
         note(f"{len(kept)} machines said what they cost, and keep that price; --what-if prices them anew")
+    shown, exchanged = _converted(runtime, found.entries)
+    note_exchange(exchanged)
     if json:
-        print_json(_replay_json(found, own=own))
+        print_json({**_replay_json(found, own=own), "shown": shown, "exchange": exchanged.as_json()})
     else:
         _print_replay(found, own=own)
+        _print_converted(shown, exchanged)
     return Exit.INCOMPLETE if own and not found.same else Exit.DONE
 
 
 def _show_what_if(runtime: Runtime, month: str, prices: PriceFlags, *, json: bool) -> int:
+    from accounting.exchange_rates import exchange_of
     from accounting.what_if import SupposedPrice, what_if
     from cli.money.ledger_what_if import print_what_if, what_if_json
 
     book, rules = rules_of(runtime, PriceFlags())
     other, _ = rules_of(runtime, prices)
     supposed = SupposedPrice(other, prices.node_rate, everywhere=prices.price_file is not None)
+    rules = replace(rules, exchange=exchange_of(runtime.settings))
     found = what_if(runtime.store, month, book, rules, supposed)
+    note_exchange(found.exchanged)
     if json:
         print_json(what_if_json(found))
         return Exit.DONE
@@ -254,6 +267,23 @@ def reconcile_command(
 
     print_reconciliation(found)
     return Exit.INCOMPLETE if apart else Exit.DONE
+
+
+def _converted(runtime: Runtime, entries: Iterable[LedgerEntry]) -> tuple[dict[str, int], Exchanged]:
+    """What the entries come to in the currency of reports, and by which rates; the closing stays in that of prices."""
+    from accounting.exchange_rates import exchange_of
+    from accounting.periods import now_ms
+
+    exchange = exchange_of(runtime.settings)
+    found = tuple(exchange.entries(entries))
+    return _totals(found), exchange.told(found, now_ms())
+
+
+def _print_converted(shown: dict[str, int], exchanged: Exchanged) -> None:
+    if exchanged.rates:
+        print(f"that is {_amounts(shown)}")
+        for line in exchanged.lines:
+            print(f"rate     {line}")
 
 
 def _totals(entries: Iterable[LedgerEntry]) -> dict[str, int]:

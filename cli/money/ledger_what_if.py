@@ -39,6 +39,7 @@ def what_if_json(found: WhatIf) -> dict[str, Any]:
         },
         "unpriced": [one.as_json() for one in found.unpriced],
         "what_if_unpriced": [one.as_json() for one in found.unpriced_supposed],
+        "exchange": found.exchanged.as_json(),
     }
 
 
@@ -56,6 +57,8 @@ def print_what_if(found: WhatIf, supposed: str) -> None:
         console.print("")
         for line in _spot_lines(found, currency, paid.get(currency, 0), other.get(currency, 0)):
             console.print(line)
+    for line in found.exchanged.lines:
+        console.print(f"rate     {line}", soft_wrap=True)
     for words, unpriced in (("as it was priced", found.unpriced), ("what if", found.unpriced_supposed)):
         if unpriced:
             why = "; ".join(dict.fromkeys(one.why for one in unpriced))

@@ -6,10 +6,12 @@ import csv
 import io
 import re
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from ledger_journals import Journals, job
 from segue_cli import Segue, SegueHere
 from spoken import SAMPLE, SPEECH
 
@@ -270,6 +272,36 @@ def test_a_month_is_closed_and_priced_again(segue: Segue) -> None:
     assert again.json["digest"] == closed.json["digest"]
     assert segue("ledger", "close", last_year).code == 2
     assert segue("ledger", "close", "June").code == 2
+
+
+def test_a_closing_stays_in_dollars_and_is_shown_in_euros(segue: Segue) -> None:
+    year = time.gmtime().tm_year - 1
+    journals, anna = Journals(segue.folder / "home", datetime(year, 6, 10, 23, 59, tzinfo=UTC)), job("anna")
+    journals.node("n", 0, 120, "3.60 USD")
+    journals.process("p", 0, "n")
+    journals.record("a", journals.attempt("p", 0, 120, [("a", 60_000, anna)]))
+    rates = f"USD EUR 0.9 {year}-06-01 ECB; USD EUR 0.8 {year}-06-11 ECB"
+    euros = {"SEGUE_CURRENCY": "EUR", "SEGUE_EXCHANGE_RATE": rates, "SEGUE_EXCHANGE_RATE_DAYS": "9"}
+    closed = segue("ledger", "close", f"{year}-06", "--json", **euros).json
+    # A minute at 0.9 and one at 0.8: 0.054 + 0.048.
+    assert (closed["total"], closed["shown"]) == ({"USD": 120_000_000}, {"EUR": 102_000_000})
+    assert not closed["exchange"]["old"]
+    again = segue("ledger", "replay", f"{year}-06", "--json").json
+    assert (again["same"], again["total"], again["shown"]) == (True, {"USD": 120_000_000}, {"USD": 120_000_000})
+    said = segue("ledger", "replay", f"{year}-06", **euros).stdout
+    assert "came out the same to the byte: 0.12 USD" in said
+    assert "that is 0.102 EUR" in said
+    assert f"rate     0.9 EUR per USD of {year}-06-01 (ECB), for {year}-06-10" in said
+    days = ("--since", f"{year}-06-01", "--until", f"{year}-07-01")
+    assert segue("ledger", *days, "--json", **euros).json["spent"]["total"] == {"EUR": 102_000_000}
+    # 7.20 EUR an hour instead: 0.24 EUR, which is 0.138 more.
+    other = segue("ledger", "replay", f"{year}-06", "--what-if", "--node-rate", "7.20 EUR", "--json", **euros).json
+    assert other["difference"]["total"] == {"EUR": 138_000_000}
+    # Without the rate of the second day nothing of it is taken for euros.
+    rate = {"SEGUE_CURRENCY": "EUR", "SEGUE_EXCHANGE_RATE": f"USD EUR 0.8 {year}-06-11 ECB"}
+    half = segue("ledger", *days, "--json", **rate)
+    assert half.json["spent"]["total"] == {"EUR": 48_000_000, "USD": 60_000_000}
+    assert "0.06 USD are in no EUR amount" in half.stderr
 
 
 def test_replay_shows_a_month_at_another_price_beside_what_was_paid(kept: tuple[Segue, str]) -> None:
