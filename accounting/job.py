@@ -108,8 +108,8 @@ class _Builder:
         #: When its own work ended; shares of a month's idle end with the month.
         self._worked_until = max((entry.end for entry in own), default=0) or now_ms()
         mine = [*own, *idle]
-        self._exchange = rules.pricing.exchange
-        self._currency = self._exchange.currency or _common_currency(mine)
+        self._currency = rules.pricing.exchange.currency or _common_currency(mine)
+        self._exchange = rules.pricing.exchange.into(self._currency)
         self._entries = tuple(mine)
         self._unpriced = (*unpriced, *idle_unpriced)
         started = [fact for fact in ledger.facts.facts if isinstance(fact, AttemptStarted)]
@@ -279,7 +279,7 @@ class _Builder:
         at = self._worked_until
         day = day_of(at)
         billed = [UsedRate(each, day, day) for each in self._exchange.valid(at) if _is_noted(each, invoices)]
-        return self._exchange.into(self._currency).told(entries, self._ledger.rules.now or now_ms(), billed)
+        return self._exchange.told(entries, self._ledger.rules.now or now_ms(), billed)
 
     def _avoided(self) -> tuple[Avoided, ...]:
         if self._content is None:

@@ -72,6 +72,7 @@ def with_people(ledger: FleetLedger, rules: PeopleRules, currency: str) -> tuple
 
     Raises MoneyError, UsageError.
     """
+    rules = rules.into(currency)
     months = [] if ledger.period is None else list(whole_months(ledger.period))
     said = any(rules.of(month.start).monthly(currency) is not None for month in months)
     shares = PeopleShares(ledger, rules, currency, month_uses(ledger) if said else {})

@@ -61,6 +61,10 @@ class PeopleRules:
         rules = replace(found, exchange=self.exchange) if found is not None and found.is_set else self
         return rules._converted(_people_instant(start))
 
+    def into(self, currency: str) -> PeopleRules:
+        """The same, for a report in this currency."""
+        return replace(self, exchange=self.exchange.into(currency))
+
     def _converted(self, at: int) -> PeopleRules:
         if not self.is_set or len(self.rate.split()) == 1:
             return self
@@ -155,7 +159,7 @@ class PeopleShares:
 
     def __init__(self, ledger: FleetLedger, rules: PeopleRules, currency: str, uses: Mapping[int, MonthUse]) -> None:
         """``uses``: `month_uses` of the books, or of those months that are asked for."""
-        self._ledger, self._rules, self._currency, self._uses = ledger, rules, currency, uses
+        self._ledger, self._rules, self._currency, self._uses = ledger, rules.into(currency), currency, uses
         self._owners = {job: card.owner for job, card in ledger.owners.items()}
         self._first = ledger.began
         self._now = ledger.rules.now or now_ms()
@@ -227,7 +231,9 @@ class PeopleShares:
         for month in whole_months(period):
             if self._rules.of(month.start).monthly(self._currency) is None or not self._useful(month.start):
                 continue
-            found, name = self.carried(month.start), month_text(month.start)
+            found, name, rules = self.carried(month.start), month_text(month.start), self._rules.of(month.start)
+            if rules.conversion is not None:
+                yield f"people of {name}: {_at_rate(rules)}"
             if found.part is None:
                 yield f"no job carries people of {name} yet: {found.basis}"
             else:

@@ -250,3 +250,19 @@ def test_an_entry_of_several_days_in_an_old_closing_has_the_rate_of_its_last(tmp
     # 0.18 USD x 0.80.
     (entry,) = euros().exchange.entries([native])
     assert (entry.nano, entry.currency) == (144_000_000, "EUR")
+
+
+def test_people_in_dollars_and_apis_are_converted_where_the_books_agree_on_euros(tmp_path: Path) -> None:
+    journals = november(tmp_path)
+    work(journals, "a", 9 * DAY, 100, ANNA, "3.60 EUR")
+    # Nobody said a currency: the books are in that of their entries, and the rates lead there.
+    rules = PricingRules(now=NOW, exchange=Exchange("", tuple(parse_rates("USD EUR 0.50 2020-01-01 ECB"))))
+    people = PeopleRules("10", "90 USD", exchange=rules.exchange)
+    mine = report(journals, ANNA, rules, people)
+    assert (mine.currency, mine.spent.by_bucket["busy"]) == ("EUR", Money.parse("0.1 EUR"))
+    # 10 hours of 45 EUR.
+    books, notes = with_people(read_period(journals.store, NO_PRICES, rules, NOVEMBER), people, "EUR")
+    assert books.by(Dimension.BUCKET)["people"]["EUR"].nano == 450 * 10**9
+    assert "90 USD = 45 EUR (0.50 EUR per USD of 2020-01-01, ECB)" in " ".join(notes)
+    assert mine.people.amount is not None
+    assert mine.spent.by_bucket["people"].nano == by_job(books)[ANNA]["EUR"] - 100_000_000
