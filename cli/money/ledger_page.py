@@ -78,6 +78,7 @@ def render_page(report: JobReport) -> str:
         report=report,
         title=", ".join(report.media) or f"job {report.job_id[:12]}",
         facts=[fact for fact in facts if fact],
+        finality=FINALITY[report.standing],
         price_hints=price_hints(report.unpriced),
         verdict=_verdict(report),
         figures=_figures(report),
