@@ -26,7 +26,8 @@ from ledger.price_files import parse_toml, toml_of
 from ledger.prices import PriceBook
 
 LEDGER = "ledger"
-_CLOSED, _BOOK = "closed-", "book-"
+#: With which the names of closings begin.
+CLOSED, _BOOK = "closed-", "book-"
 _VERSION = 1
 
 
@@ -69,13 +70,13 @@ def closed_months(store: Store) -> frozenset[int]:
 
 
 def _closed_names(store: Store) -> list[str]:
-    names = [name for name in store.children((LEDGER,)) if name.startswith(_CLOSED) and name.endswith(".json")]
-    return sorted(name.removeprefix(_CLOSED).removesuffix(".json") for name in names)
+    names = [name for name in store.children((LEDGER,)) if name.startswith(CLOSED) and name.endswith(".json")]
+    return sorted(name.removeprefix(CLOSED).removesuffix(".json") for name in names)
 
 
 def read_closed(store: Store, month: str) -> ClosedMonth | None:
     """A closing; None when the month is open. Raises StoreError for one of another version or a damaged one."""
-    data = store.read_document((LEDGER, f"{_CLOSED}{month}.json"))
+    data = store.read_document((LEDGER, f"{CLOSED}{month}.json"))
     if data is None:
         return None
     value = json.loads(data)
@@ -87,7 +88,7 @@ def read_closed(store: Store, month: str) -> ClosedMonth | None:
         at=str(value["at"]),
         closing=close_period(Period.month(month), entries, str(value["book"])),
         digest=str(value["digest"]),
-        rules=_rules(value["rules"]),
+        rules=read_pricing(value["rules"]),
         unpriced=convert(value["unpriced"], tuple[Unpriced, ...]),
         late=convert(value["late"], tuple[LedgerEntry, ...]),
         corrections={
@@ -100,13 +101,17 @@ def read_closed(store: Store, month: str) -> ClosedMonth | None:
     )
 
 
-def _rules(value: Mapping[str, Any]) -> PricingRules:
+def read_pricing(value: Mapping[str, Any], now: int | None = None) -> PricingRules:
+    """How facts were priced, as `pricing_json` wrote it."""
     # The first closings were not cut by day.
     own, by_day = frozenset(value["own_engines"]), bool(value.get("by_day", False))
-    return PricingRules(str(value["node_rate"]), own, book_first=bool(value.get("book_first", False)), by_day=by_day)
+    return PricingRules(
+        str(value["node_rate"]), own, book_first=bool(value.get("book_first", False)), now=now, by_day=by_day
+    )
 
 
-def _rules_json(rules: PricingRules) -> dict[str, Any]:
+def pricing_json(rules: PricingRules) -> dict[str, Any]:
+    """How facts are priced, as a closing keeps it."""
     return {
         "node_rate": rules.node_rate,
         "book_first": rules.book_first,
@@ -131,7 +136,7 @@ def closed_people(store: Store) -> Callable[[int], PeopleRules | None]:
 
     @cache
     def frozen(start: int) -> PeopleRules | None:
-        data = store.read_document((LEDGER, f"{_CLOSED}{month_text(start)}.json"))
+        data = store.read_document((LEDGER, f"{CLOSED}{month_text(start)}.json"))
         return None if data is None else _people(json.loads(data)) or PeopleRules()
 
     return frozen
@@ -164,7 +169,7 @@ def write_closed(store: Store, month: ClosedMonth, book: PriceBook) -> None:
         "at": month.at,
         "book": month.closing.book,
         "digest": month.digest,
-        "rules": _rules_json(month.rules),
+        "rules": pricing_json(month.rules),
         "entries": [entry.as_json() for entry in month.closing.entries.values()],
         "unpriced": [usage.as_json() for usage in month.unpriced],
         "late": [entry.as_json() for entry in month.late],
@@ -176,7 +181,7 @@ def write_closed(store: Store, month: ClosedMonth, book: PriceBook) -> None:
         "anchors": {name: [lines, head] for name, (lines, head) in month.anchors.items()},
         "people": None if month.people is None else _people_json(month.people),
     }
-    store.write_once((LEDGER, f"{_CLOSED}{month.month}.json"), canonical_json(value))
+    store.write_once((LEDGER, f"{CLOSED}{month.month}.json"), canonical_json(value))
 
 
 def read_book(store: Store, digest: str) -> PriceBook:

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from accounting.charge import Charging, Weights
 from accounting.facts import JobOwner, LedgerFacts
 from accounting.in_progress import UnderWay, under_way_of
-from accounting.periods import now_ms
+from accounting.periods import month_of, now_ms
 from accounting.report import Finality
 from journals.node_session import BEAT_SECONDS
 from ledger.activity import Provenance
@@ -119,6 +119,8 @@ class FleetLedger:
     audio: Mapping[AudioPlace, int] | None = None
     #: Exchange rates that the entries have; None where they have to be found in the lines.
     exchange_use: ExchangeUse | None = None
+    #: Digest over every entry; None where nobody took it.
+    digest: str | None = None
     #: What is wrong with the facts, one line each.
     errors: tuple[str, ...] = ()
     #: Differences of closed months that were entered here; among the entries.
@@ -173,6 +175,23 @@ class FleetLedger:
             return replace(found, entries=(*found.entries, *more), unpriced=(*found.unpriced, *without))
 
         return replace(self, lines=longer, totals=totals, unpriced_totals=unpriced_totals, exchange_use=use)
+
+    def with_late(self, late: tuple[LedgerEntry, ...]) -> FleetLedger:
+        """These books with the differences of closed months that are entered here."""
+        more, months = self.adding(late), dict(self.by_month or {})
+        for entry in late:
+            start = month_of(entry.start).start
+            held = months.get(start, PeriodSums(LedgerTotals(), UnpricedTotals()))
+            totals = LedgerTotals.of([entry])
+            totals.merge(held.totals)
+            months[start] = PeriodSums(totals, held.unpriced)
+
+        @cache
+        def ordered() -> FleetLines:
+            found = more.lines()
+            return replace(found, entries=tuple(sorted(found.entries, key=_place)))
+
+        return replace(more, lines=ordered, late=late, by_month=None if self.by_month is None else months)
 
     def exchanged(self) -> Exchanged:
         """The exchange rates that the amounts rest on, and what lacks one."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
 from msgspec import Struct, field
 
 from cache.store import Stamp
+from core.keys import digest_bytes
 from ledger.entries import LedgerEntry, Period, Residual, Unpriced
 from ledger.exchange import ExchangeUse
 from ledger.totals import LedgerTotals, UnpricedTotals
@@ -28,13 +30,15 @@ class Sums(Struct, frozen=True, array_like=True):
     unpriced: tuple[UnpricedCell, ...] = ()
     #: Billed time that no life accounts for.
     residuals: tuple[Residual, ...] = ()
+    #: Digest over every entry; empty where there is none.
+    digest: str = ""
     #: Exchange rates that they rest on.
     exchange: ExchangeUse = field(default_factory=ExchangeUse)
 
     @classmethod
     def of(
         cls,
-        entries: Iterable[LedgerEntry],
+        entries: Sequence[LedgerEntry],
         unpriced: Iterable[Unpriced],
         residuals: Iterable[Residual],
         use: ExchangeUse,
@@ -49,7 +53,8 @@ class Sums(Struct, frozen=True, array_like=True):
             (bucket, stage, job, engine, meter, why, fake, quantity)
             for (bucket, stage, job, _, _, engine, meter, why, fake), quantity in without.cells.items()
         )
-        return cls(cells, unpriced_cells, tuple(residuals), use)
+        digest = digest_bytes(msgspec.json.encode(entries)) if entries else ""
+        return cls(cells, unpriced_cells, tuple(residuals), digest, use)
 
     def add_to(self, session: str, owner: Callable[[str], str], totals: LedgerTotals, unpriced: UnpricedTotals) -> None:
         """Counts these sums of a machine."""

@@ -13,6 +13,7 @@ from accounting.bill import reconciled_sessions
 from accounting.closing import ClosedMonth, all_closed, closed_months, read_book, read_closed, stands_for, write_closed
 from accounting.facts import FactReader, LedgerFacts
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts, ledger_of
+from accounting.late_entries import read_late
 from accounting.month_use import month_uses
 from accounting.people import PeopleRules, PeopleShares, whole_months
 from accounting.period_totals import read_totals
@@ -36,9 +37,30 @@ def read_period(store: Store, book: PriceBook, rules: PricingRules, period: Peri
 
     A period that cuts a closed month shows that part as the facts say now.
     """
-    if not closed_months(store):
-        ledger = read_totals(store, book, rules, period)
-        return replace(ledger, standing=_standing(store, ledger, period, {(rules.said, book.digest)}, book))
+    taken = closed_months(store)
+    if any(month.start in taken for month in whole_months(period)):
+        return _read_with_closed(store, book, rules, period)
+    ledger = read_totals(store, book, rules, period)
+    found = (
+        entry
+        for start in sorted(taken)
+        if period.start <= (following := first_open(month_of(start), taken)).start < period.end
+        for entry in read_late(store, month_of(start), following, now_ms())
+    )
+    ledger = ledger.with_late(tuple(rules.exchange.entries(found))) if taken else ledger
+    return replace(ledger, standing=_standing(store, ledger, period, {(rules.said, book.digest)}, book))
+
+
+def first_open(month: Period, taken: Collection[int]) -> Period:
+    """The first month after a closed one that is open; ``taken``: first instants of those that are closed."""
+    following = month_after(month)
+    while following.start in taken:
+        following = month_after(following)
+    return following
+
+
+def _read_with_closed(store: Store, book: PriceBook, rules: PricingRules, period: Period) -> FleetLedger:
+    """As `read_period`, of one with a closed month in it: everything is read and folded."""
     reader = FactReader(store)
     facts = reader.facts(reader.sessions())
     closed = all_closed(store)
@@ -122,9 +144,7 @@ def _late(store: Store, facts: LedgerFacts, closed: Sequence[ClosedMonth], perio
     taken = {each.period.start for each in closed}
     found = {}
     for month in closed:
-        following = month_after(month.period)
-        while following.start in taken:
-            following = month_after(following)
+        following = first_open(month.period, taken)
         if not period.start <= following.start < period.end:
             continue
         stood = stands_for(month, closed)

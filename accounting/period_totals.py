@@ -28,6 +28,7 @@ from accounting.machine_sums import KeptMachine, Sums, Units
 from accounting.periods import month_of
 from accounting.provenance import WholeAttempt, whole_attempts
 from cache.store import Store
+from core.keys import digest_value
 from ledger.entries import Period
 from ledger.exchange import ExchangeUse
 from ledger.prices import PriceBook
@@ -156,10 +157,16 @@ class _PeriodReading:
             by_month={month_of(part.start).start: sums[part] for part in parts} if parts else None,
             audio=audio,
             exchange_use=use,
+            digest=self._digest(machines, whole.totals),
             errors=tuple(sorted({line for each in machines.values() for line in each.errors} | {*self._demand.errors})),
             book=self._scope.book,
             rules=self._rules,
         )
+
+    def _digest(self, machines: Mapping[str, KeptMachine], totals: LedgerTotals) -> str:
+        told = [[name, _within(machines[name], self._period).digest] for name in sorted(machines)]
+        owners = sorted({(cell[2], cell[3]) for cell in totals.cells})
+        return digest_value([[each for each in told if each[1]], owners])
 
     def _sum(self, machines: Mapping[str, KeptMachine], period: Period | None) -> PeriodSums:
         found = PeriodSums(LedgerTotals(), UnpricedTotals())

@@ -11,15 +11,16 @@ import pytest
 from fleet_simulation import MONTH_EDGE, VLLM, Fleet, price_book, row, simulate
 from journal_writer import JournalWriter, instant, job_of, key_of
 
+from accounting import months
 from accounting.exchange_rates import parse_rates
 from accounting.facts import FactReader
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
 from accounting.idle import IdleRule, with_shared_idle
 from accounting.month_use import MonthUse, month_uses
-from accounting.months import read_period, with_people
+from accounting.months import close_month, read_period, with_people
 from accounting.people import PeopleRules, audio_of
 from accounting.period_totals import read_totals
-from accounting.periods import month_of, months_of
+from accounting.periods import month_of, month_text, months_of
 from accounting.typed_facts import NodeJournal, read_node
 from cache.store import Store
 from cli.money.ledger_fleet import print_fleet, table_of
@@ -167,6 +168,49 @@ def test_kept_sums_are_those_of_all_facts_whatever_happens_in_between(tmp_path: 
         now = replace(rules, now=at + rng.choice((0, 10**9)))
         for period in rng.sample((OLD, NEW, None, Period(MONTH_EDGE - 10**6, MONTH_EDGE + 10**6)), 2):
             check_same(history.store, book, now, period)
+
+
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(4, 40))])
+def test_books_after_a_closed_month_are_those_of_all_facts(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(seed)
+    history = History(Store.open(tmp_path), simulate(seed, minutes=25), rng)
+    at = MONTH_EDGE + rng.randint(0, 600_000)
+    monkeypatch.setattr("accounting.months.now_ms", lambda: at)
+    history.grow(at, 0.1)
+    close_month(history.store, month_text(OLD.start), BOOK, PricingRules())
+    for _ in range(STEPS):
+        at += rng.randint(0, 600_000)
+        match rng.choice(("grow", "purge", "lose", "nothing", "nothing")):
+            case "grow":
+                history.grow(at, rng.choice((0, 0.1)))
+            case "purge":
+                history.purge()
+            case "lose":
+                history.lose_records()
+        rules = replace(rng.choice((LATER, euros(*RATES[:2]))), now=at)
+        kept = read_period(history.store, BOOK, rules, NEW)
+        anew = months._read_with_closed(history.store, BOOK, rules, NEW)
+        assert kept.totals == anew.totals
+        assert kept.unpriced_totals == anew.unpriced_totals
+        assert (kept.late, kept.residuals, kept.errors) == (anew.late, anew.residuals, anew.errors)
+        assert (kept.standing, kept.exchanged(), kept.under_way) == (anew.standing, anew.exchanged(), anew.under_way)
+        assert month_uses(kept).get(NEW.start) == (month_uses(anew).get(NEW.start) or MonthUse(NEW))
+        assert (kept.entries, kept.unpriced) == (anew.entries, anew.unpriced)
+
+
+def test_what_is_found_of_a_closed_month_is_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = History(Store.open(tmp_path), simulate(5, minutes=25), random.Random(5))
+    at = MONTH_EDGE + 10**9
+    monkeypatch.setattr("accounting.months.now_ms", lambda: at)
+    history.grow(at, 0.2)
+    close_month(history.store, month_text(OLD.start), BOOK, PricingRules())
+    history.grow(at)
+    found = read_period(history.store, BOOK, LATER, NEW)
+    assert found.late
+    monkeypatch.setattr("accounting.late_entries.all_closed", None)
+    assert read_period(history.store, BOOK, LATER, NEW).totals == found.totals
 
 
 @pytest.fixture
