@@ -210,7 +210,7 @@ class FleetDemand:
     def _read(self, folder: JobFolder) -> JobDemand:
         job, stamps = folder.job_id, self._store.file_stamps((JOBS, folder.job_id))
         files = {name: stamp for name, stamp in stamps.items() if _tells_demand(name)}
-        if _KEPT in stamps and (held := self._held(job, files)) is not None:
+        if _KEPT in stamps and (held := _held(self._store, job, files)) is not None:
             return held
         errors: list[str] = []
         owner, labels = owner_and_labels(self._store, folder, errors)
@@ -229,13 +229,24 @@ class FleetDemand:
                 self._store.replace_state((JOBS, job, _KEPT), kept, durable=False)
         return demand
 
-    def _held(self, job: str, files: Mapping[str, Stamp]) -> JobDemand | None:
-        data = self._store.read_state((JOBS, job, _KEPT))
-        try:
-            kept = None if data is None else msgspec.json.decode(data, type=_Kept)
-        except msgspec.DecodeError:
-            return None
-        return kept.demand if kept is not None and kept.code == code_digest() and kept.files == files else None
+
+def _held(store: Store, job: str, files: Mapping[str, Stamp]) -> JobDemand | None:
+    data = store.read_state((JOBS, job, _KEPT))
+    try:
+        kept = None if data is None else msgspec.json.decode(data, type=_Kept)
+    except msgspec.DecodeError:
+        return None
+    return kept.demand if kept is not None and kept.code == code_digest() and kept.files == files else None
+
+
+def misleads(store: Store, folder: JobFolder) -> str:
+    """The file that keeps whose a job is and would be believed, where it says otherwise than plan and orders; else
+    nothing."""
+    job, stamps = folder.job_id, store.file_stamps((JOBS, folder.job_id))
+    held = _held(store, job, {name: stamp for name, stamp in stamps.items() if _tells_demand(name)})
+    if held is None or (held.owner, held.labels) == owner_and_labels(store, folder, []):
+        return ""
+    return f"{JOBS}/{job}/{_KEPT}"
 
 
 #: Instead of a digest, for a job whose folder is gone.

@@ -12,12 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from accounting.job_demand import misleads
 from cache.names import JOBS
 from cache.store import Store
 from core.keys import digest_bytes, digest_value
 from journals.chain import Flaw, LogProblem
 from journals.demand import orders_digest, orders_parts, plan_names
 from pipeline.job import JOB_ID_LENGTH
+from pipeline.jobs import list_jobs
 
 
 class JobEvidence:
@@ -39,8 +41,11 @@ class JobEvidence:
     def check(self, store: Store) -> tuple[list[LogProblem], list[str]]:
         """(What is wrong with plans' owners and with orders; plans and orders whose present form no line knows)."""
         problems, unbound = list[LogProblem](), list[str]()
-        for job in store.children((JOBS,)):
-            names = store.children((JOBS, job))
+        for folder in list_jobs(store):
+            job, names = folder.job_id, folder.names()
+            if place := misleads(store, folder):
+                words = "it keeps another owner or other labels than the job's plan and orders say; delete it"
+                problems.append(LogProblem(place, 0, Flaw.CHANGED, words))
             for name in plan_names(names):
                 place = f"{JOBS}/{job}/{name}"
                 data = store.read_document((JOBS, job, name))

@@ -19,6 +19,7 @@ from ledger_journals import Journals
 from accounting.closing import read_closed
 from accounting.fleet_ledger import PricingRules
 from accounting.months import close_month
+from accounting.period_totals import read_totals
 from accounting.verify import PricesNow, Verification, verify_store
 from cache.envelope import encode_document
 from cache.journal import encode_line
@@ -183,6 +184,22 @@ def test_jobs_from_before_lines_knew_of_plans_are_unbound_and_not_wrong(
     # Whose it is says its id all the same.
     old.rewrite("plan-1.json", set_owner)
     assert flaws(old.verify()) == {("plan-1.json", Flaw.CHANGED)}
+
+
+def test_what_is_kept_of_a_jobs_owner_and_labels_to_spare_reading_them_is_compared_with_them(ran: Ran) -> None:
+    read_totals(ran.store, BOOK, PricingRules(), None)
+    kept = ran.path / "demand.state"
+    assert kept.exists()
+    assert ran.verify().problems == ()
+    for before, after in ((b'"anna"', b'"bert"'), (b'"news"', b'"film"')):
+        whole = kept.read_bytes()
+        value = ran.store.read_state((JOBS, ran.folder.job_id, "demand.state")) or b""
+        assert before in value
+        ran.store.replace_state((JOBS, ran.folder.job_id, "demand.state"), value.replace(before, after))
+        assert flaws(ran.verify()) == {("demand.state", Flaw.CHANGED)}
+        kept.write_bytes(whole)
+    kept.unlink()
+    assert ran.verify().problems == ()
 
 
 # -- price rows ----------------------------------------------------------------------------------------------
