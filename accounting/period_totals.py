@@ -52,6 +52,31 @@ def read_totals(store: Store, book: PriceBook, rules: PricingRules, period: Peri
         return ledger_of(lines(), book, rules, period)
 
 
+def changed_sums(store: Store, book: PriceBook, rules: PricingRules) -> list[str]:
+    """Machines of which something else is kept than their facts come to, and would be shown. Raises StoreError."""
+    reading = _PeriodReading(store, book, rules, None)
+    try:
+        held = {session: each for session, each in reading.machines().items() if session not in reading.folded}
+        lives = [each.life for each in held.values() if each.life is not None]
+        if not held:
+            return []
+        # Every month of them, for what is kept of a machine that lived in several.
+        first, last = min((life[0] for life in lives), default=0), max((life[1] for life in lives), default=1)
+        whole = Period(month_of(first).start, month_of(last).end)
+        anew = _PeriodReading(store, book, rules, whole, anew=True).machines()
+    except NotItsOwnError:
+        return []
+    return sorted(session for session, each in held.items() if session in anew and not _same(each, anew[session]))
+
+
+def _same(kept: KeptMachine, anew: KeptMachine) -> bool:
+    """Whether two are the same in all that is shown of them."""
+    if (kept.sums, kept.audio, kept.embedded, kept.life) != (anew.sums, anew.audio, anew.embedded, anew.life):
+        return False
+    pieces = ((sums, anew.within(Period(first, last))) for first, last, sums in kept.pieces)
+    return all(other is None or sums == other for sums, other in pieces)
+
+
 @dataclass
 class _FoldedNow:
     """What the machines came to, as they are folded or found to hold."""
@@ -69,12 +94,15 @@ class _FoldedNow:
 class _PeriodReading:
     """One reading of a period."""
 
-    def __init__(self, store: Store, book: PriceBook, rules: PricingRules, period: Period | None) -> None:
+    def __init__(
+        self, store: Store, book: PriceBook, rules: PricingRules, period: Period | None, *, anew: bool = False
+    ) -> None:
+        """``anew``: nothing that is kept is believed."""
         self._store, self._rules, self._period = store, rules, period
         # Looked at before anything is read: what changes meanwhile is looked at again by the next one who asks.
         self._shards = _settled(store.shard_times())
         self._sums = KeptSums(store, book, rules)
-        self._index = self._sums.read()
+        self._index = self._sums.index({}, {}, {}) if anew else self._sums.read()
         self._files = MachineFiles(store, self._index.machines, rules.now)
         self._demand = FleetDemand(store, self._files.life)
         self._scope = FoldScope(store, self._demand, book, rules, period)
@@ -82,6 +110,15 @@ class _PeriodReading:
 
     def books(self, lines: Callable[[], FleetLines]) -> FleetLedger:
         """The books. Raises NotItsOwnError."""
+        return self._ledger(self.machines(), lines)
+
+    @property
+    def folded(self) -> frozenset[str]:
+        """Machines that were not held, once `machines` was asked for."""
+        return frozenset(self._found.folded)
+
+    def machines(self) -> dict[str, KeptMachine]:
+        """What each machine comes to, held or folded. Raises NotItsOwnError."""
         jobs = {job: self._demand.digest(job) for job in self._demand.jobs}
         same = self._files.same
         self._read(session for session in sorted(self._files.files) if session not in same)
@@ -97,7 +134,7 @@ class _PeriodReading:
             for session in self._found.postponed:
                 self._fold(session, self._machine(session), self._found.makers)
         self._keep(held, check.moved, jobs)
-        return self._ledger({**held, **{name: each.kept for name, each in self._found.folded.items()}}, lines)
+        return {**held, **{name: each.kept for name, each in self._found.folded.items()}}
 
     def _machine(self, session: str) -> MachineJournals:
         return MachineJournals.read(self._store, session, self._files.names.get(session, ()), self._files.homes)

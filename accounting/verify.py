@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from accounting.closing import LEDGER, ClosedMonth, all_closed
+from accounting.fleet_ledger import PricingRules
+from accounting.kept_sums import FOLDER as KEPT_SUMS
+from accounting.period_totals import changed_sums
+from accounting.periods import now_ms
 from accounting.verify_jobs import JobEvidence, plan_digests
 from accounting.verify_prices import kept_book_problems, row_problems
 from cache.journal import decode_body
@@ -68,6 +72,8 @@ class PricesNow:
     book: PriceBook
     #: The file in which people keep theirs.
     file: str
+    #: How facts are priced beside it.
+    rules: PricingRules = field(default_factory=PricingRules)
 
 
 def verify_store(store: Store, prices: PricesNow | None = None) -> Verification:
@@ -237,6 +243,7 @@ class _Survey:
         if prices is not None:
             rows = row_problems(self._store, self._closed, self._imported, prices.book, prices.file)
             self._problems += rows
+            self._problems += _sum_problems(self._store, prices)
         known = {name for check in self._checks for name in check.documents} - {one.file for one in damaged}
         checks = [replace(check, documents=_only(check.documents, known)) for check in self._checks]
         documents = {name: digest for name, digest in _documents(self._store) if name in known}
@@ -276,6 +283,15 @@ class _Survey:
         except OSError as error:
             hint = "check the disk that holds SEGUE_HOME"
             raise StoreError(f"{name} cannot be read: {error.strerror}", hint) from error
+
+
+def _sum_problems(store: Store, prices: PricesNow) -> list[LogProblem]:
+    """Kept sums that would be shown and are not what the facts come to."""
+    words = "what is kept of machine {} is not what its facts come to; delete the folder, it is made anew"
+    place, rules = "/".join(KEPT_SUMS), replace(prices.rules, now=prices.rules.now or now_ms())
+    return [
+        LogProblem(place, 0, Flaw.CHANGED, words.format(session)) for session in changed_sums(store, prices.book, rules)
+    ]
 
 
 def _anchors_in(entry: Mapping[str, Any]) -> list[Anchor]:

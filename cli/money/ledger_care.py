@@ -39,10 +39,11 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
     from journals.chain import Flaw, LogProblem
     from ledger.prices import PriceBookError
 
-    settings = open_runtime({"home": home}).settings
+    runtime = open_runtime({"home": home})
+    settings = runtime.settings
     unreadable: tuple[LogProblem, ...] = ()
     try:
-        prices = _prices_now(settings)
+        prices = _prices_now(runtime)
     except PriceBookError as error:
         prices, unreadable = None, (LogProblem(_price_file(settings), 0, Flaw.DAMAGED, error.message),)
     found = verify_store(Store.look(settings.home), prices)
@@ -100,12 +101,14 @@ def _price_file(settings: Settings) -> str:
     return str(settings.price_file or PROJECT_FILE)
 
 
-def _prices_now(settings: Settings) -> PricesNow:
-    """The price book that the settings name. Raises PriceBookError."""
-    from accounting.spending import Prices
+def _prices_now(runtime: Runtime) -> PricesNow:
+    """The price book that the settings name, and the rules by which a period is shown. Raises PriceBookError."""
+    from accounting.exchange_rates import exchange_of
     from accounting.verify import PricesNow
 
-    return PricesNow(Prices.of(settings).book, _price_file(settings))
+    book, rules = rules_of(runtime, PriceFlags())
+    rules = replace(rules, exchange=exchange_of(runtime.settings))
+    return PricesNow(book, _price_file(runtime.settings), rules)
 
 
 @with_price_flags

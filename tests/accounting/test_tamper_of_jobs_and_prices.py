@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from job_bench import Bench
 from ledger_journals import Journals
+from msgspec.structs import replace as changed_struct
 
 from accounting.closing import read_closed
 from accounting.fleet_ledger import PricingRules
+from accounting.kept_sums import KeptSums
 from accounting.months import close_month
 from accounting.period_totals import read_totals
 from accounting.verify import PricesNow, Verification, verify_store
@@ -32,6 +34,7 @@ from journals.chain import Flaw
 from journals.demand import DemandLog
 from journals.facts import parse_instant
 from journals.log_ends import EndOfLogRecorder, keep_price_rows, process_name
+from ledger.entries import Period
 from ledger.price_history import terms_digest
 from ledger.prices import Confidence, Meter, PriceBook, PriceRow
 from pipeline.jobs import JobFolder
@@ -285,6 +288,36 @@ def test_an_imported_row_that_was_rewritten_or_taken_away_is_seen(tmp_path: Path
     assert with_book(store, ROW) == set()
     assert with_book(store, replace(ROW, unit_price=Decimal("3.5"))) == {("prices.toml", Flaw.CHANGED)}
     assert with_book(store) == {("prices.toml", Flaw.MISSING)}
+
+
+def test_sums_that_are_kept_to_spare_folding_are_compared_with_the_facts(tmp_path: Path) -> None:
+    journals = Journals(tmp_path, OCTOBER)
+    journals.node("node", 0, 100, "3.60 USD")
+    # It lives on both sides of a month's edge: what it came to in each month is kept beside the whole.
+    journals.node("long", 0, 40 * 86_400, "3.60 USD")
+    rules, months = PricingRules(now=journals.ms(50 * 86_400)), Period.month("2026-10")
+    months = Period(months.start, Period.month("2026-11").end)
+    prices = PricesNow(BOOK, "prices.toml", rules)
+    kept = KeptSums(journals.store, BOOK, rules)
+    read_totals(journals.store, BOOK, rules, months)
+    index = kept.read()
+    assert set(index.machines) == {"node", "long"}
+    assert verify_store(journals.store, prices).problems == ()
+    node, long = index.machines["node"], index.machines["long"]
+    (first, last, sums), *others = long.pieces
+    for name, changed in (
+        ("node", changed_struct(node, sums=long.sums)),
+        ("long", changed_struct(long, pieces=((first, last, node.sums), *others))),
+        ("long", changed_struct(long, audio=((0, "", "", "", 5),))),
+    ):
+        assert sums != node.sums
+        kept.write(kept.index(index.jobs, index.shards, {**index.machines, name: changed}), {})
+        found = verify_store(journals.store, prices).problems
+        assert [(one.file, one.flaw) for one in found] == [("state/ledger", Flaw.CHANGED)]
+        assert name in found[0].detail
+    for path in (tmp_path / "state" / "ledger").iterdir():
+        path.unlink()
+    assert verify_store(journals.store, prices).problems == ()
 
 
 # -- nothing is changed --------------------------------------------------------------------------------------
