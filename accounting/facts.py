@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Protocol
 
 from accounting.job_demand import (
     Span,
@@ -64,16 +65,34 @@ class LedgerFacts:
     heads: Mapping[str, int] = field(default_factory=dict)
 
 
+class ChosenMachines(Protocol):
+    """Machines whose journals are to be read."""
+
+    @property
+    def processes(self) -> Collection[str]:
+        """Names of their processes."""
+
+    @property
+    def sessions(self) -> Collection[str]:
+        """The machines."""
+
+    def life(self, writer: str, /) -> WriterLife:
+        """How long whoever wrote a job's demand lived, also where the journal is not among them."""
+
+
 class FactReader:
     """Reads the journals once, and the machines and records that a question needs."""
 
-    def __init__(self, store: Store, limits: Mapping[str, int] | None = None) -> None:
-        self.store = store
+    def __init__(
+        self, store: Store, limits: Mapping[str, int] | None = None, only: ChosenMachines | None = None
+    ) -> None:
+        """``only``: the machines whose journals are read; without it all are."""
+        self.store, self._only = store, only
         self._limits = limits
         self._errors: list[str] = []
         self._used_of: frozenset[str] = frozenset()
         #: Every process's journal.
-        self.processes = read_processes(store, self._errors, limits)
+        self.processes = read_processes(store, self._errors, limits, only.processes if only else None)
         self._nodes: dict[str, NodeJournal] = {}
         self._languages = {key: said for each in self.processes for key, said in each.languages.items()}
         self._by_name = {each.name: each for each in self.processes}
@@ -161,7 +180,7 @@ class FactReader:
             owner, labels = owner_and_labels(self.store, folder, self._errors)
             whose = self.owners[job] = JobOwner(owner, labels)
             journals = dict(demand_journals(self.store, job, self._errors))
-            for writer in journals:
+            for writer in journals if self._only is None else journals.keys() & self._only.sessions:
                 own = self._by_name.get(writer)
                 if (own is not None and own.session == writer) or self.node(writer).opening is not None:
                     found.setdefault(writer, set()).add(job)
@@ -197,6 +216,8 @@ class FactReader:
             yield since, until if until is not None else self._life(writer).until(since), keys
 
     def _life(self, writer: str) -> WriterLife:
+        if self._only is not None and writer not in self._only.sessions:
+            return self._only.life(writer)
         node, own = self.node(writer), self._by_name.get(writer)
         return WriterLife(max(node.last, own.last if own else 0), node.closed)
 

@@ -11,6 +11,7 @@ from accounting.facts import FactReader, openings
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
 from accounting.idle import IdleRule, shared_entries, shared_unpriced
 from accounting.in_progress import under_way_of
+from accounting.job_machines import machines_of
 from accounting.money import spent_of
 from accounting.month_use import MonthUse, month_uses
 from accounting.months import read_period
@@ -70,13 +71,14 @@ class ReportRules:
 def job_report(store: Store, job_id: str, book: PriceBook, rules: ReportRules | None = None) -> JobReport:
     """Everything the ledger says of a job, also of one whose folder is gone. Raises StoreError, ConservationError."""
     chosen = rules or ReportRules()
-    reader = FactReader(store)
+    pricing = replace(chosen.pricing, now=chosen.pricing.now or now_ms())
+    reader = FactReader(store, only=machines_of(store, job_id, book, pricing))
     content = read_content(JobFolder(store, job_id)) if job_id in reader.owners else None
     wanted = reader.demand.get(job_id, ())
     keys = frozenset[str]().union(*(interval.keys for interval in wanted), content.keys if content else ())
     reader.keep_usage(keys)
     facts = reader.facts(reader.sessions_of(job_id, keys))
-    ledger = fold_facts(facts, book, replace(chosen.pricing, now=chosen.pricing.now or now_ms()))
+    ledger = fold_facts(facts, book, pricing)
     return _Builder(reader, job_id, book, chosen, ledger, content, keys).report()
 
 

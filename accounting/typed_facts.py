@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +45,16 @@ class Process:
         return max((getattr(fact, "at", 0) for fact in self.facts), default=0)
 
 
-def read_processes(store: Store, errors: list[str], limits: Mapping[str, int] | None = None) -> list[Process]:
-    """Every process's journal. ``limits`` cuts journals to so many facts; those it does not name are left out."""
+def read_processes(
+    store: Store,
+    errors: list[str],
+    limits: Mapping[str, int] | None = None,
+    names: Collection[str] | None = None,
+) -> list[Process]:
+    """Every process's journal, or those of these names. ``limits`` cuts journals to so many facts; those it does not
+    name are left out."""
     found = []
-    for name in store.children((ATTEMPTS,)):
+    for name in store.children((ATTEMPTS,)) if names is None else sorted(f"{name}{JOURNAL}" for name in names):
         if name.endswith(JOURNAL) and (process := read_process(store, name.removesuffix(JOURNAL), errors, limits)):
             found.append(process)
     return found

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from fleet_simulation import MONTH_EDGE, VLLM, Fleet, price_book, row, simulate
 from journal_writer import JournalWriter, instant, job_of, key_of
+from ledger_journals import Journals, job
 
 from accounting import months
 from accounting.exchange_rates import parse_rates
 from accounting.facts import FactReader
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
 from accounting.idle import IdleRule, with_shared_idle
+from accounting.job import ReportRules, job_report
 from accounting.month_use import MonthUse, month_uses
 from accounting.months import close_month, read_period, with_people
 from accounting.people import PeopleRules, audio_of
 from accounting.period_totals import read_totals
 from accounting.periods import month_of, month_text, months_of
 from accounting.typed_facts import NodeJournal, read_node
+from cache.journal import Lines
 from cache.store import Store
 from cli.money.ledger_fleet import print_fleet, table_of
 from journals.facts import AttemptEnded, AttemptStarted, Fact, ProcessStarted, SessionOpened, UnitUse
@@ -83,9 +87,9 @@ class History:
 
     def purge(self) -> None:
         """An owner's purge of one job."""
-        job = self.rng.choice(self.fleet.wants)
-        self._purged.add(job.job)
-        self.store.purge(keys=[key_of(key) for key in job.keys], trees=[("jobs", job_of(job.job))], dry_run=False)
+        want = self.rng.choice(self.fleet.wants)
+        self._purged.add(want.job)
+        self.store.purge(keys=[key_of(key) for key in want.keys], trees=[("jobs", job_of(want.job))], dry_run=False)
 
     def lose_records(self) -> None:
         """Records that somebody deleted."""
@@ -198,6 +202,56 @@ def test_books_after_a_closed_month_are_those_of_all_facts(
         assert (kept.standing, kept.exchanged(), kept.under_way) == (anew.standing, anew.exchanged(), anew.under_way)
         assert month_uses(kept).get(NEW.start) == (month_uses(anew).get(NEW.start) or MonthUse(NEW))
         assert (kept.entries, kept.unpriced) == (anew.entries, anew.unpriced)
+
+
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 30))])
+def test_a_jobs_report_is_the_same_from_the_machines_that_worked_for_it(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(seed)
+    history = History(Store.open(tmp_path), simulate(seed, minutes=25), rng)
+    at = MONTH_EDGE - 3_600_000
+    for _ in range(STEPS):
+        at += rng.randint(0, 1_800_000)
+        match rng.choice(("grow", "grow", "grow", "purge", "lose")):
+            case "grow":
+                history.grow(at, 0.05)
+            case "purge":
+                history.purge()
+            case "lose":
+                history.lose_records()
+        rules = ReportRules(replace(LATER, now=at + rng.choice((0, 10**9))), idle=IdleRule.FLEET)
+        read_totals(history.store, BOOK, rules.pricing, None)
+        whose = job_of(rng.choice(history.fleet.wants).job)
+        found = job_report(history.store, whose, BOOK, rules).as_json()
+        with monkeypatch.context() as patch:
+            patch.setattr("accounting.job.machines_of", lambda *_: None)
+            assert job_report(history.store, whose, BOOK, rules).as_json() == found
+
+
+def test_a_jobs_report_reads_no_machine_that_did_nothing_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journals = Journals(tmp_path)
+    for name, whose in (("one", "anna"), ("two", "bert")):
+        journals.node(f"node-{name}", 0, 100, "3.60 USD")
+        journals.process(name, 0, f"node-{name}")
+        journals.record(name, journals.attempt(name, 10, 20, [(name, 5000, job(whose))]))
+        journals.wanted(job(whose), 0, 90, [name])
+    rules = ReportRules(LATER, idle=IdleRule.FLEET)
+    before = job_report(journals.store, job("anna"), BOOK, rules).as_json()
+    read_totals(journals.store, BOOK, LATER, None)
+    opened: list[str] = []
+    real = Store.read_lines
+
+    def noting(store: Store, parts: Sequence[str]) -> Lines:
+        opened.append("/".join(parts))
+        return real(store, parts)
+
+    monkeypatch.setattr(Store, "read_lines", noting)
+    assert job_report(journals.store, job("anna"), BOOK, rules).as_json() == before
+    assert "attempts/one.jsonl" in opened
+    assert not [path for path in opened if path.endswith("two.jsonl") or "node-two" in path]
 
 
 def test_what_is_found_of_a_closed_month_is_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
