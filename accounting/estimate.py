@@ -52,7 +52,7 @@ def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices, hard
     its own problem.
     """
     rates = measure_speeds(runtime.store)
-    runs_on = _hardware(hardware, rates)
+    runs_on = chosen_hardware(hardware, rates)
     files = tuple(_estimate_file(request, runtime) for request in requests)
     usable = [file for file in files if not file.problem]
     wanted = [stage for stage in engine_stages() if any(stage.name in (file.units or {}) for file in usable)]
@@ -72,8 +72,11 @@ def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices, hard
     return replace(found, here=Spread(0, 0, 0), currency=currency or runtime.settings.currency, unpriced=())
 
 
-def _hardware(wanted: str, rates: MeasuredSpeeds) -> str:
-    """The hardware that was asked for, by its name or a part of it that no other has."""
+def chosen_hardware(wanted: str, rates: MeasuredSpeeds) -> str:
+    """The hardware that was asked for, by its name or a part of it that no other has; this machine's without one.
+
+    Raises UsageError.
+    """
     if not wanted:
         return hardware_here()
     found = [name for name in rates.hardware if wanted.lower() in name.lower()]
@@ -147,6 +150,11 @@ def _text(stage: Stage, files: Sequence[FileEstimate], spec: EngineSpec, rates: 
     """Tokens and characters of all of a stage's work, and where they are from."""
     audio_ms = sum(_written_ms(file, stage.name) for file in files)
     requests = sum(file.of(stage.name)[0] for file in files)
+    return estimate_text(stage.name, spec.describe(), audio_ms, requests, rates)
+
+
+def estimate_text(stage: str, engine: str, audio_ms: int, requests: int, rates: MeasuredSpeeds) -> TextEstimate:
+    """Tokens and characters of so much speech, once for each language: as measured here, else assumed."""
     assumed = {
         "input_tokens": tuple(
             text * audio_ms // 1000 + prompt * requests
@@ -158,17 +166,17 @@ def _text(stage: Stage, files: Sequence[FileEstimate], spec: EngineSpec, rates: 
     usage: dict[str, Spread] = {}
     notes: dict[str, list[str]] = {}
     for meter, (low, point, high) in assumed.items():
-        found = rates.usage_of(stage.name, spec.describe(), meter)
+        found = rates.usage_of(stage, engine, meter)
         if found is None:
             usage[meter] = Spread(low, point, high)
             said = "assumed, never measured here"
         else:
-            measure, engine = found
+            measure, whose = found
             usage[meter] = measure.times(audio_ms)
-            said = f"measured on {_batches(measure)} of {engine}"
+            said = f"measured on {_batches(measure)} of {whose}"
         notes.setdefault(said, []).append(meter.replace("_", " "))
     rests_on = "; ".join(f"{', '.join(meters)}: {said}" for said, meters in notes.items())
-    return TextEstimate(stage.name, usage, rests_on)
+    return TextEstimate(stage, usage, rests_on)
 
 
 def _batches(measure: Measure) -> str:

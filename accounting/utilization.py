@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from accounting.facts import openings
@@ -67,6 +68,26 @@ def utilization(ledger: FleetLedger) -> Utilization:
             sums[entry.currency] = sums.get(entry.currency, 0) + nano
     ordered = dict(sorted(by_kind.items(), key=lambda pair: (-pair[1].paid_ms, pair[0])))
     return Utilization(sum(by_kind.values(), PaidTime()), ordered, *amounts)
+
+
+def useful_share(ledger: FleetLedger) -> Fraction | None:
+    """Share of the paid time of these books' machines that was useful; None where none was.
+
+    Machines on which fake engines worked are left out: they say nothing of real ones.
+    """
+    busy = [line for line in _lines(ledger) if line.bucket is Bucket.BUSY]
+    fakes = {line.session for line in busy if line.fake}
+    useful = sum(ms_of(line) for line in busy if line.session not in fakes)
+    paid = 0
+    for bill in ledger.folded.bills:
+        start, end = _within(ledger, (bill.start, bill.billed_until))
+        paid += 0 if bill.session in fakes else end - start
+    return Fraction(useful, paid) if useful and paid else None
+
+
+def ms_of(line: LedgerEntry | Unpriced) -> int:
+    """Node time of an entry, or of usage of a machine without a price."""
+    return line.unit_ms if isinstance(line, LedgerEntry) else line.quantity
 
 
 def kind_of(opened: SessionOpened | None) -> str:

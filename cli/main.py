@@ -12,8 +12,8 @@ import typer
 from cli import cache_commands, doctor, export, plan, run, settings, status
 from cli.context import print_error
 from cli.exits import Exit, report_crash, report_error
-from cli.money import breakeven, compare, decide, estimate, ledger, prices
-from cli.options import OUTPUT_OPTIONS, PRICE_OPTIONS, WORK_OPTIONS, JobOption, with_job_options
+from cli.money import breakeven, catalogue, compare, decide, estimate, ledger, prices
+from cli.options import ENGINE_OPTIONS, OUTPUT_OPTIONS, PRICE_OPTIONS, WORK_OPTIONS, JobOption, with_job_options
 from cli.queue import coordinator, emulate, follow, jobs, logs, orders, submit, up, worker, workers
 from core.conditions import condition_of
 from core.errors import SegueError
@@ -60,6 +60,7 @@ def make_app(stage_options: Sequence[JobOption] = ()) -> typer.Typer:
         (_FLEET, "emulate-metadata", emulate.emulate_command),
         (_MONEY, "estimate", with_job_options(estimate.estimate_command, (*work, *PRICE_OPTIONS))),
         (_MONEY, "compare", compare.compare_command),
+        (_MONEY, "catalogue", with_job_options(catalogue.catalogue_command, (*ENGINE_OPTIONS, *PRICE_OPTIONS))),
         (_MONEY, "breakeven", breakeven.breakeven_command),
         (_MONEY, "decide", decide.decide_command),
         (_CARE, "doctor", doctor.doctor_command),

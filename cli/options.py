@@ -89,17 +89,21 @@ class JobOption:
         return Parameter(self.name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
+#: Which engines do the work.
+ENGINE_OPTIONS = (
+    JobOption("transcriber", str, "Provider: faster-whisper or fake."),
+    JobOption("transcriber_model", str, "Name, hub id or folder."),
+    JobOption("translator", str, "Provider: llama, openai or fake."),
+    JobOption("translator_model", str, "Name, hub id, folder or file."),
+    JobOption("translator_url", str, "OpenAI-compatible endpoint."),
+)
 #: What is to be done with media: it decides which units a job has, and what they cost.
 WORK_OPTIONS = (
     JobOption("to", str, "Target languages, BCP 47: es,ja,pt-BR.", complete=complete_languages),
     JobOption("source", str, "Language spoken; 'auto' decides it by vote.", flag="--from", complete=complete_language),
     JobOption("track", str, "Audio track: an index from 0, or a language."),
     JobOption("glossary", Path, "CSV of terms: source,target[,language]."),
-    JobOption("transcriber", str, "Provider: faster-whisper or fake."),
-    JobOption("transcriber_model", str, "Name, hub id or folder."),
-    JobOption("translator", str, "Provider: llama, openai or fake."),
-    JobOption("translator_model", str, "Name, hub id, folder or file."),
-    JobOption("translator_url", str, "OpenAI-compatible endpoint."),
+    *ENGINE_OPTIONS,
     JobOption("owner", str, "Whom the jobs belong to."),
 )
 #: Which files are written, and where.

@@ -23,6 +23,7 @@ ARGUMENTS = {
     "plan": ["nosuch.mp4"],
     "submit": ["nosuch.mp4"],
     "estimate": ["nosuch.mp4"],
+    "catalogue": ["--hours", "400", "--languages", "8"],
     "reprioritise": ["nosuch", "rush"],
     "ledger replay": ["2026-11"],
     "ledger close": ["2026-10"],
