@@ -22,6 +22,7 @@ from core.specs import EngineSpec
 from journals.facts import AttemptStarted
 from ledger.api import Counterfactual, Workload
 from ledger.billing import machine_cost
+from ledger.exchange import Exchange, Exchanged, UsedRate, day_of
 from ledger.prices import PriceBook
 from ledger.speed import Measure, Spread
 from pipeline.inputs.requests import Request, plan_request
@@ -63,11 +64,13 @@ def estimate(requests: Sequence[Request], runtime: Runtime, prices: Prices, hard
     )
     rate = runtime.settings.node_price
     remote = [(stage, specs[stage.name]) for stage in wanted if runtime.is_remote(stage.role)]
-    here, currency, unpriced = _here(stages, rate, _fees(remote, usable, texts, prices, rate))
-    apis = _apis(usable, texts, prices.book)
-    found = Estimate(files, stages, apis, texts, rate, here, currency, unpriced, runs_on)
+    currency = prices.exchange.currency or (quote(rate)[1] if rate else "")
+    here, unpriced = _here(stages, rate, _fees(remote, usable, texts, prices, currency), prices, currency)
+    apis = _apis(usable, texts, prices.book, prices.exchange.into(currency))
+    exchanged = _exchanged(prices.exchange.into(currency), rate, apis)
+    found = Estimate(files, stages, apis, texts, rate, here, currency, unpriced, runs_on, exchanged)
     if not found.done:
-        return found
+        return found if here is not None else replace(found, currency="")
     # What is done costs nothing more, whatever anything costs.
     return replace(found, here=Spread(0, 0, 0), currency=currency or runtime.settings.currency, unpriced=())
 
@@ -191,21 +194,35 @@ def _written_ms(file: FileEstimate, stage: str) -> int:
 # -- money ---------------------------------------------------------------------------------------------------
 
 
-def _here(stages: Sequence[StageEstimate], rate: str, fees: Spread | str) -> tuple[Spread | None, str, tuple[str, ...]]:
+def _exchanged(exchange: Exchange, rate: str, apis: Sequence[ApiEstimate]) -> Exchanged:
+    """Today's exchange rates that the figures rest on."""
+    now, currencies = now_ms(), {quote(rate)[1]} if rate else set()
+    noted = [each for each in exchange.valid(now) if any(each.words in api.like.note for api in apis)]
+    currencies |= {each.from_currency for each in noted}
+    found = [each for each in exchange.valid(now) if each.from_currency in currencies]
+    return exchange.told((), now, [UsedRate(each, day_of(now), day_of(now)) for each in found])
+
+
+def _here(
+    stages: Sequence[StageEstimate], rate: str, fees: Spread | str, prices: Prices, currency: str
+) -> tuple[Spread | None, tuple[str, ...]]:
     why = [f"{stage.stage} by {stage.engine} {NEVER_MEASURED}" for stage in stages if stage.engine_ms is None]
     if not rate:
         why.append("what this machine costs an hour is not known: --node-rate '0.526 USD', or SEGUE_NODE_PRICE")
+    price = prices.hourly(rate, currency) if rate else None
+    if rate and price is None:
+        said = quote(rate)[1]
+        why.append(prices.why_none(f"the machine is priced in {said}", said, currency, "this estimate"))
     if isinstance(fees, str):
         why.append(fees)
-    if why or isinstance(fees, str):
-        return None, "", tuple(why)
-    price, currency = quote(rate)
+    if why or isinstance(fees, str) or price is None:
+        return None, tuple(why)
     total = fees
     for stage in stages:
         for part in (stage.engine_ms, stage.load_ms):
             if part is not None:
                 total = total + Spread(*(machine_cost(ms, price) for ms in (part.low, part.point, part.high)))
-    return total, currency, ()
+    return total, ()
 
 
 def _fees(
@@ -213,15 +230,17 @@ def _fees(
     files: Sequence[FileEstimate],
     texts: Sequence[TextEstimate],
     prices: Prices,
-    rate: str,
+    currency: str,
 ) -> Spread | str:
-    """What the job's own engines elsewhere charge for what is left, in the currency of the machine's ``rate``.
+    """What the job's own engines elsewhere charge for what is left, in ``currency``; empty: whatever they charge in.
 
     Why that cannot be told, in words.
     """
     total = Spread(0, 0, 0)
     for stage, spec in remote:
-        fee = _fee(stage, spec, files, next((text for text in texts if text.stage == stage.name), None), prices, rate)
+        fee = _fee(
+            stage, spec, files, next((text for text in texts if text.stage == stage.name), None), prices, currency
+        )
         if isinstance(fee, str):
             return fee
         total = total + fee
@@ -234,12 +253,12 @@ def _fee(
     files: Sequence[FileEstimate],
     text: TextEstimate | None,
     prices: Prices,
-    rate: str,
+    currency: str,
 ) -> Spread | str:
     whole, left, left_ms = (sum(file.of(stage.name)[place] for file in files) for place in range(3))
     if not left:
         return Spread(0, 0, 0)
-    meter, amounts = prices.meter(), []
+    meter, amounts = prices.meter(currency, "this estimate"), []
     for end in _ENDS:
         counts = {"audio_ms": left_ms}
         if text is not None:
@@ -251,22 +270,22 @@ def _fee(
         fees, unpriced = meter.charge(started)
         if unpriced:
             return unpriced[0]
-        strange = {fee.currency for fee in fees} - {quote(rate)[1]} if rate else set()
-        if strange:
-            return f"an API charges in {min(strange)}, the machine is priced in {quote(rate)[1]}"
         amounts.append(sum(fee.nano for fee in fees))
     return Spread(*amounts)
 
 
-def _apis(files: Sequence[FileEstimate], texts: Sequence[TextEstimate], book: PriceBook) -> tuple[ApiEstimate, ...]:
+def _apis(
+    files: Sequence[FileEstimate], texts: Sequence[TextEstimate], book: PriceBook, exchange: Exchange
+) -> tuple[ApiEstimate, ...]:
     """Each API's charge for all files: the sum over the files, at the low, likely and high end of the text."""
     sums: dict[tuple[str, ...], dict[str, Money | None]] = {}
     like: dict[tuple[str, ...], Counterfactual] = {}
     at = now_ms()
+    rates = exchange.valid(at)
     for file, end, stage in product(files, _ENDS, charged_stages()):
         if file.captions and stage.charged_by is ChargedBy.AUDIO:
             continue
-        for one in stage_counterfactuals(stage, _workload(file, stage, files, texts, end), book, at):
+        for one in stage_counterfactuals(stage, _workload(file, stage, files, texts, end), book, at, rates):
             key: tuple[str, ...] = (one.stage, one.basis.value, one.provider, one.model, one.price_row)
             ends = sums.setdefault(key, {})
             before = ends.get(end, one.amount and Money(0, one.amount.currency))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ledger.api import Counterfactual
+from ledger.exchange import Exchanged
 from ledger.speed import Spread
 
 
@@ -126,6 +127,8 @@ class Estimate:
     unpriced: tuple[str, ...]
     #: What will run it: a GPU's name, or ``cpu`` and which machine's.
     hardware: str = ""
+    #: The exchange rates that it rests on.
+    exchanged: Exchanged = field(default_factory=Exchanged)
 
     @property
     def usage(self) -> dict[str, Spread]:
@@ -183,4 +186,5 @@ class Estimate:
                 "without": list(self.without),
             },
             "apis": [api.as_json() for api in self.apis],
+            "exchange": self.exchanged.as_json(),
         }

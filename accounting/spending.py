@@ -86,12 +86,20 @@ class Spent:
 class FeeMeter:
     """What an API charges for attempts, by the rows of a price book."""
 
-    def __init__(self, book: PriceBook, own_engines: Collection[str] = (), exchange: Exchange = NATIVE) -> None:
+    def __init__(
+        self,
+        book: PriceBook,
+        own_engines: Collection[str] = (),
+        exchange: Exchange = NATIVE,
+        whose: str = "the budget",
+    ) -> None:
         """``own_engines``: lines of engines that machines of one's own serve over the network, for no fee.
 
-        ``exchange``: with a currency, amounts are in it, and what no rate leads to it from has no price.
+        ``exchange``: with a currency, amounts are in it, and what no rate leads to it from has no price; ``whose``
+        currency that is.
         """
         self._fees, self._own, self._exchange = Fees("", book, _NOBODY, None), frozenset(own_engines), exchange
+        self._whose = whose
 
     def charge(self, started: AttemptStarted, ended: AttemptEnded | None = None) -> tuple[list[Money], list[str]]:
         """The amounts, and what has no price; before its end the estimated usage counts."""
@@ -102,7 +110,8 @@ class FeeMeter:
         amounts = [self._exchange.money(Money(line.nano, line.currency), line.start) for line in charged]
         strange = {amount.currency: None for amount in amounts if into and amount.currency != into}
         unpriced = [line.why for line in lines if isinstance(line, Unpriced)]
-        unpriced += [_in_other(f"an API charges in {each}", each, self._exchange, started.at) for each in strange]
+        for each in strange:
+            unpriced.append(_in_other(f"an API charges in {each}, {self._whose}", each, self._exchange, started.at))
         return [amount for amount in amounts if amount.currency not in strange], unpriced
 
     def unpriced(self, stage: Stage, engine: EngineSpec) -> str:
@@ -134,9 +143,9 @@ class Prices:
             return cls(shipped_book().with_rows(read_rows(given, priced_names())), own, exchange)
         return cls(load_book(settings.home / PROJECT_FILE, priced_names()), own, exchange)
 
-    def meter(self, currency: str = "") -> FeeMeter:
-        """For the fees of attempts; with a currency, in that."""
-        return FeeMeter(self.book, self.own_engines, self.exchange.into(currency) if currency else NATIVE)
+    def meter(self, currency: str = "", whose: str = "the budget") -> FeeMeter:
+        """For the fees of attempts; with a currency, in that; ``whose`` it is."""
+        return FeeMeter(self.book, self.own_engines, self.exchange.into(currency) if currency else NATIVE, whose)
 
     def hourly(self, text: str, currency: str) -> Fraction | None:
         """A price an hour, ``0.526 USD``, in ``currency`` by today's rate; None where none leads there.
@@ -146,13 +155,13 @@ class Prices:
         price, said = quote(text)
         return self.exchange.into(currency).price(Fraction(price), said, now_ms())
 
-    def why_none(self, what: str, said: str, currency: str) -> str:
-        """In words, why ``what`` that is in one currency is not known in another."""
-        return _in_other(what, said, self.exchange.into(currency), now_ms())
+    def why_none(self, what: str, said: str, currency: str, whose: str = "the budget") -> str:
+        """In words, why ``what`` that is in one currency is not known in another; ``whose`` that one is."""
+        return _in_other(f"{what}, {whose}", said, self.exchange.into(currency), now_ms())
 
 
 def _in_other(what: str, said: str, exchange: Exchange, at: int) -> str:
-    return f"{what}, the budget in {exchange.currency}; {exchange.why_none(said, at)}"
+    return f"{what} in {exchange.currency}; {exchange.why_none(said, at)}"
 
 
 #: An amount's job, currency, and whether an API charged it.

@@ -8,6 +8,7 @@ import typer
 
 from cli.context import HomeFlag, JsonFlag, open_runtime, print_json
 from cli.exits import Exit
+from cli.money.exchange_lines import exchange_lines
 from cli.options import (
     MediaArgument,
     gather_media,
@@ -153,6 +154,8 @@ def _print_apis(found: Estimate) -> None:
             print(f"  {printable(f'{provider} {model}'):<36} {shown}  ({next(iter(ways.values())).like.remark})")
         if len(ordered) > _APIS:
             print(f"  and {len(ordered) - _APIS} dearer ones (--json has all)")
+    for line, _ in exchange_lines(found.exchanged):
+        print(printable(line))
     for text in found.texts:
         counts = ", ".join(f"{_count(spread)} {meter.replace('_', ' ')}" for meter, spread in text.usage.items())
         print(f"{stage_named(text.stage).noun} is taken to need {counts} ({printable(text.rests_on)})")

@@ -11,6 +11,7 @@ from spoken import SPEECH
 
 from accounting.estimate import estimate
 from accounting.estimate_report import Estimate
+from accounting.exchange_rates import parse_rates
 from accounting.measured_speeds import MeasuredSpeeds, hardware_here, measure_speeds
 from accounting.spending import Prices
 from cache.store import Store
@@ -20,6 +21,8 @@ from core.keys import Key
 from core.specs import EngineSpec
 from journals.attempts import AttemptJournal, ProcessOrigin
 from journals.node_session import NodeFacts, Opening, local_facts
+from ledger.api import Basis
+from ledger.exchange import NATIVE, Exchange
 from ledger.price_files import shipped_book
 from ledger.speed import Spread
 from pipeline.inputs.requests import RunOptions, gather
@@ -37,13 +40,19 @@ HERE = hardware_here()
 
 
 def made(
-    folder: Path, media: Path = SPEECH, *, to: tuple[str, ...] = ("es", "ja"), rate: str = "", on: str = ""
+    folder: Path,
+    media: Path = SPEECH,
+    *,
+    to: tuple[str, ...] = ("es", "ja"),
+    rate: str = "",
+    on: str = "",
+    exchange: Exchange = NATIVE,
 ) -> Estimate:
     """An estimate with engines that are known by name only: none of them is ever loaded."""
     runtime = Runtime(Settings(home=folder / "home", owner="tester", node_price=rate), lambda _line: None)
     runtime._specs.update(transcriber=WHISPER, translator=LLAMA)
     requests = gather([media], RunOptions(targets=to, source_language="en")).requests
-    return estimate(requests, runtime, Prices(shipped_book()), on)
+    return estimate(requests, runtime, Prices(shipped_book(), exchange=exchange), on)
 
 
 def measured(
@@ -68,6 +77,35 @@ def measured(
         usage = {"input_tokens": 4 * tokens, "output_tokens": tokens} if tokens else {}
         journal.end(begun.attempt, engine_ms / 1000, 1, usage)
     return measure_speeds(store)
+
+
+def test_an_estimate_is_in_the_currency_of_reports_or_says_which_rate_is_missing(tmp_path: Path) -> None:
+    measured(tmp_path, WHISPER, "transcribe", (1000, 250))
+    measured(tmp_path, LLAMA, "translate", (1000, 500))
+    dollars = made(tmp_path, rate="3.60 USD")
+    euros = Exchange("EUR", tuple(parse_rates("USD EUR 0.5 2020-01-01 ECB")))
+    found = made(tmp_path, rate="3.60 USD", exchange=euros)
+    assert dollars.here is not None
+    assert found.here is not None
+    assert (found.currency, found.here.point * 2) == ("EUR", dollars.here.point)
+    dear = {api.like.price_row: api for api in dollars.apis if api.like.basis is Basis.WHOLE_FILE}
+    halved = 0
+    for api in found.apis:
+        was = dear[api.like.price_row]
+        if api.like.basis is Basis.WHOLE_FILE and api.amount and was.amount and was.like.amount:
+            assert api.like.amount is not None
+            assert api.like.amount.currency == "EUR"
+            if was.like.amount.currency == "USD":
+                assert abs(2 * api.amount.point - was.amount.point) <= 1
+                halved += 1
+    assert halved > 3
+    (used,) = found.exchanged.rates
+    assert (used.conversion, len(found.exchanged.old)) == (euros.conversions[0], 1)
+    refused = made(tmp_path, rate="3.60 USD", exchange=Exchange("EUR"))
+    assert refused.here is None
+    assert (
+        "the machine is priced in USD, this estimate in EUR; no exchange rate from USD to EUR" in refused.unpriced[-1]
+    )
 
 
 def test_without_any_measure_it_says_so_and_gives_only_what_can_be_said(tmp_path: Path) -> None:
