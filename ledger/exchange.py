@@ -10,12 +10,13 @@ Idle and people are shared after that, in the report's currency, so that their p
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 
 from msgspec.structs import replace
 
@@ -29,6 +30,7 @@ STALE_DAYS = 7
 _MOST_LINES = 4
 #: Between an entry's price row and the words of the rate that it was converted by.
 _AT = " at "
+_WORDS = re.compile(r"\S+ [A-Z]{3} per (?P<currency>[A-Z]{3}) of (?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})")
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
@@ -177,7 +179,7 @@ class Exchange:
         seen: dict[tuple[str, str, date], Conversion] = {}
         for each in self.conversions:
             held = seen.setdefault((each.from_currency, each.to_currency, each.date), each)
-            if held.multiplier != each.multiplier:
+            if held is not each and held.multiplier != each.multiplier:
                 raise MoneyError(
                     f"there are two rates from {each.from_currency} to {each.to_currency} of {each.date}: "
                     f"{held.rate_text} ({held.source}) and {each.rate_text} ({each.source})",
@@ -198,7 +200,16 @@ class Exchange:
 
     def into(self, currency: str) -> Exchange:
         """The same rates, for a report in this currency."""
-        return Exchange(currency, self.conversions, self.stale_days)
+        if currency == self.currency:
+            return self
+        if currency not in self._others:
+            self._others[currency] = Exchange(currency, self.conversions, self.stale_days)
+        return self._others[currency]
+
+    @cached_property
+    def _others(self) -> dict[str, Exchange]:
+        """Made before, by currency: a history of rates is long."""
+        return {}
 
     @cached_property
     def _by_currency(self) -> Mapping[str, tuple[Sequence[int], Sequence[Conversion]]]:
@@ -211,10 +222,6 @@ class Exchange:
             name: (tuple(sorted(days)), tuple(days[day] for day in sorted(days)))
             for name, days in sorted(found.items())
         }
-
-    @cached_property
-    def _by_words(self) -> Mapping[str, Conversion]:
-        return {each.words: each for _, rates in self._by_currency.values() for each in rates}
 
     def find(self, currency: str, at: int) -> Conversion | None:
         """The latest rate on or before the day of an instant; None where there is none."""
@@ -265,10 +272,10 @@ class Exchange:
 
     def use_of(self, entries: Iterable[LedgerEntry]) -> ExchangeUse:
         """The rates that these entries have, and what of them has none."""
-        found = ExchangeUse()
+        found, named = ExchangeUse(), cache(self._named)
         for entry in entries if self.currency else ():
-            words, at = entry.price_row.rpartition(_AT)[2], last_instant(entry)
-            if words in self._by_words:
+            (_, converted, words), at = entry.price_row.rpartition(_AT), last_instant(entry)
+            if converted and named(words) is not None:
                 found.add_rate(words, at, at, entry.nano)
             if entry.currency != self.currency:
                 found.add_foreign(entry.currency, at, entry.nano)
@@ -277,7 +284,18 @@ class Exchange:
     def _used(self, use: ExchangeUse, now: int) -> Iterator[UsedRate]:
         """Of what ends after ``now``, the use is today's."""
         for words, (first, last, nano) in use.rates.items():
-            yield UsedRate(self._by_words[words], day_of(min(first, now)), day_of(min(last, now)), nano)
+            conversion = self._named(words)
+            if conversion is not None:
+                yield UsedRate(conversion, day_of(min(first, now)), day_of(min(last, now)), nano)
+
+    def _named(self, words: str) -> Conversion | None:
+        """The rate whose `Conversion.words` these are; None for the end of any other price row."""
+        match = _WORDS.fullmatch(words)
+        if match is None:
+            return None
+        days, rates = self._by_currency.get(match["currency"], ((), ()))
+        place = bisect_left(days, date.fromisoformat(match["day"]).toordinal())
+        return rates[place] if place < len(rates) and rates[place].words == words else None
 
     def _old(self, uses: Iterable[UsedRate]) -> Iterator[str]:
         """One line for each currency whose rates were old when they were used."""
