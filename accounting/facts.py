@@ -90,7 +90,7 @@ class FactReader:
         self.store, self._only = store, only
         self._limits = limits
         self._errors: list[str] = []
-        self._used_of: frozenset[str] = frozenset()
+        self._used_of: frozenset[str] | None = frozenset()
         #: Every process's journal.
         self.processes = read_processes(store, self._errors, limits, only.processes if only else None)
         self._nodes: dict[str, NodeJournal] = {}
@@ -128,9 +128,9 @@ class FactReader:
                 found.add(process.session)
         return sorted(found)
 
-    def keep_usage(self, keys: Collection[str]) -> None:
-        """Facts that are asked for from now on tell what the records with these keys say they used."""
-        self._used_of = frozenset(keys)
+    def keep_usage(self, keys: Collection[str] | None) -> None:
+        """Facts that are asked for from now on tell what the records with these keys (None: all) say they used."""
+        self._used_of = None if keys is None else frozenset(keys)
 
     def facts(self, sessions: Collection[str]) -> LedgerFacts:
         """Everything that the fold needs for these machines."""

@@ -9,6 +9,7 @@ from functools import cache, cached_property
 from accounting.charge import Charging, Weights
 from accounting.facts import JobOwner, LedgerFacts
 from accounting.in_progress import UnderWay, under_way_of
+from accounting.month_work import StageWork
 from accounting.periods import month_of, now_ms
 from accounting.report import Finality
 from journals.node_session import BEAT_SECONDS
@@ -117,6 +118,8 @@ class FleetLedger:
     by_month: Mapping[int, PeriodSums] | None = None
     #: Audio of finished units of real engines, in ms; None where it has to be counted from the lines.
     audio: Mapping[AudioPlace, int] | None = None
+    #: What real engines computed, by month and stage; None where it has to be counted from the lines.
+    work: Mapping[tuple[int, str], StageWork] | None = None
     #: Exchange rates that the entries have; None where they have to be found in the lines.
     exchange_use: ExchangeUse | None = None
     #: Digest over every entry; None where nobody took it.

@@ -16,6 +16,7 @@ from accounting.fleet_ledger import FleetLines, PricingRules, fold_lines
 from accounting.in_progress import UnderWay, under_way_of
 from accounting.job_demand import FleetDemand
 from accounting.machine_sums import KeptMachine, Sums, Units, packed
+from accounting.month_work import work_of
 from accounting.people import audio_of
 from accounting.periods import months_of
 from accounting.provenance import UnitRecords, WholeAttempt, read_records
@@ -145,7 +146,7 @@ def fold_machine(
     machine: MachineJournals, files: Mapping[str, Stamp], makers: Mapping[str, WholeAttempt], scope: FoldScope
 ) -> FoldedMachine:
     """The machine's sums. ``makers``: by key, whoever made a record that a purge took, of all machines' attempts."""
-    records = read_records(scope.store, machine.processes)
+    records = read_records(scope.store, machine.processes, None)
     keys = frozenset(unit.key for attempt in machine.started for unit in attempt.units)
     instants = [attempt.at for attempt in machine.started]
     span = (min(instants), max(instants)) if instants else None
@@ -171,6 +172,7 @@ def fold_machine(
         units=digest_units(units),
         began=min((bill.start for bill in whole.folded.bills), default=None),
         audio=tuple((*place, ms) for place, ms in audio_of(facts).items()),
+        work=work_of(facts),
         errors=tuple(sorted({*machine.errors, *whole.folded.errors})),
         sums=_sums(whole, scope.rules),
     )
@@ -227,7 +229,7 @@ def _facts(
         demand=tuple(want for job in jobs for want in _wants(machine, job, keys, languages, demand)),
         made_by={**records.made_by, **gone},
         made_at=records.made_at,
-        used={},
+        used=records.used,
         embedded={} if embedded is None else {machine.session: embedded},
         owners={},
         languages=languages,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 from msgspec import Struct, field
 
+from accounting.month_work import StageWork
 from cache.store import Stamp
 from core.keys import digest_bytes
 from ledger.entries import LedgerEntry, Period, Residual, Unpriced
@@ -34,6 +35,8 @@ class Sums(Struct, frozen=True, array_like=True):
     digest: str = ""
     #: Exchange rates that they rest on.
     exchange: ExchangeUse = field(default_factory=ExchangeUse)
+    #: What of the cells is estimated: bucket, stage, currency, fake; nano-units.
+    estimated: tuple[tuple[str, str, str, bool, int], ...] = ()
 
     @classmethod
     def of(
@@ -54,7 +57,8 @@ class Sums(Struct, frozen=True, array_like=True):
             for (bucket, stage, job, _, _, engine, meter, why, fake), quantity in without.cells.items()
         )
         digest = digest_bytes(msgspec.json.encode(entries)) if entries else ""
-        return cls(cells, unpriced_cells, tuple(residuals), digest, use)
+        estimated = tuple((*place, nano) for place, nano in totals.estimated.items())
+        return cls(cells, unpriced_cells, tuple(residuals), digest, use, estimated)
 
     def add_to(self, session: str, owner: Callable[[str], str], totals: LedgerTotals, unpriced: UnpricedTotals) -> None:
         """Counts these sums of a machine."""
@@ -63,6 +67,9 @@ class Sums(Struct, frozen=True, array_like=True):
             place = (bucket, stage, job, owners[job], session, language, engine, currency, fake)
             held = totals.cells.get(place, (0, 0))
             totals.cells[place] = held[0] + nano, held[1] + ms
+        for bucket, stage, currency, fake, nano in self.estimated:
+            part = bucket, stage, currency, fake
+            totals.estimated[part] = totals.estimated.get(part, 0) + nano
         for bucket, stage, job, engine, meter, why, fake, quantity in self.unpriced:
             line = (bucket, stage, job, owners[job], session, engine, meter, why, fake)
             unpriced.cells[line] = unpriced.cells.get(line, 0) + quantity
@@ -133,6 +140,8 @@ class KeptMachine(Struct, frozen=True):
     began: int | None
     #: Audio of its finished units, by month, job, stage and language.
     audio: tuple[tuple[int, str, str, str, int], ...]
+    #: What it computed, by month and stage.
+    work: tuple[StageWork, ...]
     #: What is wrong with its journals, one line each.
     errors: tuple[str, ...]
     #: Its whole life.

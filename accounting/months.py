@@ -62,6 +62,7 @@ def first_open(month: Period, taken: Collection[int]) -> Period:
 def _read_with_closed(store: Store, book: PriceBook, rules: PricingRules, period: Period) -> FleetLedger:
     """As `read_period`, of one with a closed month in it: everything is read and folded."""
     reader = FactReader(store)
+    reader.keep_usage(None)
     facts = reader.facts(reader.sessions())
     closed = all_closed(store)
     frozen = {each.period: each for each in closed}

@@ -7,7 +7,7 @@ Unset hours or an unset rate give no amount, which is not an amount of zero: a v
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -221,6 +221,31 @@ class PeopleShares:
             amount += share
         told = "; ".join(f"{each}: {'; '.join(months)}" for each, months in basis.items())
         return JobPeople(People(amount, told, shares), tuple(made))
+
+    def fleet(self, months: Sequence[Period]) -> People:
+        """The people that a fleet's verdict counts: all of them where a month is over, else what its work carries."""
+        ends, useful, basis = [0, 0, 0], dict[str, int](), list[str]()
+        for month in months:
+            rules, name = self._rules.of(month.start), month_text(month.start)
+            monthly = rules.monthly(self._currency)
+            if monthly is None:
+                return People(None, rules.why_none(self._currency))
+            over = self._now >= month.end
+            part = Fraction(1) if over else self.carried(month.start).part
+            if part is None:
+                return People(None, self.carried(month.start).basis)
+            low, high = (end.nano for end in monthly)
+            ends = [so_far + int(end * part) for so_far, end in zip(ends, (low, (low + high) // 2, high), strict=True)]
+            for (_, stage), ms in self._useful(month.start).items():
+                useful[stage] = useful.get(stage, 0) + ms
+            how = "all of them" if over else f"{percent_of(part)} of them so far ({self.carried(month.start).basis})"
+            basis.append(f"{_at_rate(rules)}: {how} in {name}, an estimate")
+        if not useful:
+            return People(None, "nothing was useful work of a real engine")
+        parts = zip(useful, *(split(end, list(useful.values())) for end in ends), strict=True)
+        shares = {stage: _share(low, point, high, self._currency) for stage, low, point, high in parts}
+        amounts = (Money(end, self._currency) for end in ends)
+        return People(Range(*amounts), "; ".join(basis), shares)
 
     def notes(self) -> Iterator[str]:
         """What a reader must know of a period's people, a line each. Raises MoneyError, UsageError."""

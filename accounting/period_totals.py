@@ -25,6 +25,7 @@ from accounting.machine_fold import (
     fold_machine,
 )
 from accounting.machine_sums import KeptMachine, Sums, Units
+from accounting.month_work import added_work
 from accounting.periods import month_of
 from accounting.provenance import WholeAttempt, whole_attempts
 from cache.store import Store
@@ -44,6 +45,7 @@ def read_totals(store: Store, book: PriceBook, rules: PricingRules, period: Peri
     @cache
     def lines() -> FleetLines:
         reader = FactReader(store)
+        reader.keep_usage(None)
         return fold_lines(reader.facts(reader.sessions()), book, rules, period)
 
     try:
@@ -179,6 +181,7 @@ class _PeriodReading:
         use = ExchangeUse()
         for machine in machines.values():
             use.merge(_within(machine, self._period).exchange)
+        work = added_work(one for machine in machines.values() for one in machine.work)
         residuals = (each for name in sorted(machines) for each in _within(machines[name], self._period).residuals)
         parts = [part for part in self._scope.periods[1:] or self._scope.periods if part is not None]
         return FleetLedger(
@@ -193,6 +196,7 @@ class _PeriodReading:
             period=self._period,
             by_month={month_of(part.start).start: sums[part] for part in parts} if parts else None,
             audio=audio,
+            work=work,
             exchange_use=use,
             digest=self._digest(machines, whole.totals),
             errors=tuple(sorted({line for each in machines.values() for line in each.errors} | {*self._demand.errors})),

@@ -27,8 +27,8 @@ class UnitRecords:
     missing: set[str] = field(default_factory=set)
 
 
-def read_records(store: Store, processes: Iterable[Process], used_of: Collection[str] = ()) -> UnitRecords:
-    """The records of every unit that these processes were given."""
+def read_records(store: Store, processes: Iterable[Process], used_of: Collection[str] | None = ()) -> UnitRecords:
+    """The records of every unit that these processes were given; ``used_of``: whose usage is kept, None is all."""
     found = UnitRecords()
     for attempt in (attempt for each in processes for attempt in each.started):
         for unit in attempt.units:
@@ -44,7 +44,7 @@ def read_records(store: Store, processes: Iterable[Process], used_of: Collection
             found.made_by[unit.key] = attempt.attempt if maker == attempt.attempt else maker
             if "at" in said:
                 found.made_at[unit.key] = parse_instant(str(said["at"]))
-            if unit.key in used_of:
+            if used_of is None or unit.key in used_of:
                 found.used[unit.key] = believable_counts(said)
     return found
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from core.errors import UsageError
 from core.money import Conversion, Money
-from ledger.api_terms import ApiCharge, bill_audio, bill_count
+from ledger.api_terms import ApiCharge, bill_audio, bill_count, bill_many
 from ledger.prices import Meter, PriceBook, PriceRow, model_remark
 from ledger.sources import verified
 from ledger.tiers import Tier
@@ -43,6 +43,8 @@ class Workload:
     segments: tuple[int, ...] = ()
     #: Length of the audio of each window that was transcribed.
     windows: tuple[int, ...] = ()
+    #: The same where there are very many: (length, how many windows have it). One of the two is given.
+    window_counts: tuple[tuple[int, int], ...] = ()
     #: Tokens that translation read, prompts included, over all target languages.
     input_tokens: int | None = None
     #: Tokens that translation wrote, over all target languages.
@@ -184,6 +186,8 @@ def _invoices_by_sound(workload: Workload, rows: Iterable[PriceRow]) -> list[Cou
         for basis, lengths in ways.items():
             if lengths:
                 made.append(_audio_invoice(bill_audio(row, lengths), basis))
+        if workload.window_counts:
+            made.append(_audio_invoice(bill_many(row, workload.window_counts), Basis.PER_WINDOW))
     return made
 
 

@@ -56,6 +56,20 @@ def bill_audio(row: PriceRow, sent_ms: Iterable[int]) -> ApiCharge:
     return ApiCharge(row, len(requests), cut, used, billed, row.nano(billed))
 
 
+def bill_many(row: PriceRow, counts: Iterable[tuple[int, int]]) -> ApiCharge:
+    """As `bill_audio`, for (length in ms, how many are so long)."""
+    parts = [(bill_audio(row, [length]), count) for length, count in counts]
+    billed = sum((part.billed * count for part, count in parts), Fraction(0))
+    return ApiCharge(
+        row,
+        sum(part.requests * count for part, count in parts),
+        any(part.cut for part, _ in parts),
+        sum((part.used * count for part, count in parts), Fraction(0)),
+        billed,
+        row.nano(billed),
+    )
+
+
 def _billed(row: PriceRow, requests: list[int]) -> Fraction:
     """Seconds that requests of these lengths in ms are billed as: the sum of `PriceRow.billed`, in integers if so."""
     step, least = Fraction(row.billing_increment) * 1000, Fraction(row.minimum_quantity) * 1000

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from ledger.entries import Bucket, LedgerEntry, Unpriced
+from ledger.entries import Bucket, LedgerEntry, Quality, Unpriced
 
 #: Bucket, stage, job, owner, session, language, engine, currency, fake.
 Cell = tuple[str, str, str, str, str, str, str, str, bool]
+#: Bucket, stage, currency, fake.
+EstimatedPlace = tuple[str, str, str, bool]
 #: Bucket, stage, job, owner, session, engine, meter, why, fake.
 UnpricedCell = tuple[str, str, str, str, str, str, str, str, bool]
 
@@ -54,6 +56,8 @@ class LedgerTotals:
 
     #: (nano-units, node ms) of each cell.
     cells: dict[Cell, tuple[int, int]] = field(default_factory=dict)
+    #: Nano-units of what is estimated, which the cells count as well: by bucket, stage, currency and fake.
+    estimated: dict[EstimatedPlace, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, entries: Iterable[LedgerEntry]) -> LedgerTotals:
@@ -78,12 +82,17 @@ class LedgerTotals:
         )
         nano, ms = self.cells.get(cell, (0, 0))
         self.cells[cell] = nano + entry.nano, ms + entry.unit_ms
+        if entry.quality is Quality.ESTIMATED:
+            place = entry.bucket.value, entry.stage, entry.currency, entry.fake
+            self.estimated[place] = self.estimated.get(place, 0) + entry.nano
 
     def merge(self, other: LedgerTotals) -> None:
         """Counts everything that another has counted."""
         for cell, (nano, ms) in other.cells.items():
             held = self.cells.get(cell, (0, 0))
             self.cells[cell] = held[0] + nano, held[1] + ms
+        for place, nano in other.estimated.items():
+            self.estimated[place] = self.estimated.get(place, 0) + nano
 
     def whole(self, *, fake: bool | None = None) -> dict[str, int]:
         """Nano-units by currency; with ``fake``, of the work that fake engines did or of the rest only."""

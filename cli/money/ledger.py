@@ -106,9 +106,7 @@ def show_command(
         return
     if html is not None:
         raise UsageError("--html draws one job's ledger", "name the job: segue ledger JOB --html FILE")
-    if against:
-        raise UsageError("--against is for one job's verdict", "name the job: segue ledger JOB --against ...")
-    _show_period(runtime, period_of(since, until), by, prices, _Form(json, csv, focus=focus))
+    _show_period(runtime, period_of(since, until), by, prices, against or [], _Form(json, csv, focus=focus))
 
 
 @dataclass(frozen=True)
@@ -174,20 +172,24 @@ def _write_page(path: Path, text: str) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}", "name a file in a folder of yours") from error
 
 
-def _show_period(runtime: Runtime, period: Period, by: str, prices: PriceFlags, form: _Form) -> None:
+def _show_period(
+    runtime: Runtime, period: Period, by: str, prices: PriceFlags, against: list[str], form: _Form
+) -> None:
     from accounting.exchange_rates import exchange_of
     from accounting.idle import IdleRule, with_shared_idle
+    from accounting.month_verdict import period_verdict
     from accounting.months import read_period, with_people
     from accounting.periods import now_ms
     from cli.money.ledger_export import fleet_json, print_csv
     from cli.money.ledger_fleet import print_fleet, table_of
-    from cli.money.ledger_options import currency_of, people_rules
+    from cli.money.ledger_options import checked_against, currency_of, people_rules
 
     book, rules = rules_of(runtime, prices)
     rules = replace(rules, now=now_ms(), exchange=exchange_of(runtime.settings))
     ledger = read_period(runtime.store, book, rules, period)
     people = people_rules(runtime)
     currency = rules.exchange.currency or currency_of(runtime, ledger.totals.whole())
+    verdict = period_verdict(ledger, people, currency, checked_against(book, against))
     ledger, notes = with_people(ledger, people, currency)
     ledger = with_shared_idle(ledger, IdleRule(runtime.settings.idle_rule))
     for line in notes:
@@ -207,11 +209,17 @@ def _show_period(runtime: Runtime, period: Period, by: str, prices: PriceFlags, 
     if form.json:
         from accounting.fleet_use import fleet_use
 
-        print_json({**fleet_json(ledger, table, by or "job"), "fleet": fleet_use(ledger, period).as_json()})
+        print_json(
+            {
+                **fleet_json(ledger, table, by or "job"),
+                "verdict": verdict.as_json(),
+                "fleet": fleet_use(ledger, period).as_json(),
+            }
+        )
     elif form.csv:
         print_csv(ledger.entries, ledger.unpriced)
     elif form.focus is None:
-        print_fleet(ledger, table, by or "job", _names(runtime.store, by or "job"))
+        print_fleet(ledger, table, by or "job", _names(runtime.store, by or "job"), verdict)
 
 
 def _names(store: Store, by: str) -> Callable[[Sequence[str]], Mapping[str, str]]:

@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from accounting.fleet_ledger import FleetLedger
-from accounting.report import unpriced_lines
+from accounting.report import JobVerdict, unpriced_lines
 from cli.money import ledger_tables as tables
 from cli.money.exchange_lines import exchange_lines
-from cli.money.ledger_screen import BUCKET_WORDS, under_way_text
+from cli.money.ledger_screen import BUCKET_WORDS, plain_lines, print_verdict, under_way_text
 from cli.wording import printable
 from core.errors import UsageError
 from core.money import Money
@@ -49,6 +49,7 @@ def print_fleet(
     table: dict[str, dict[str, Sum]],
     by: str,
     names: Callable[[Sequence[str]], Mapping[str, str]] = lambda _: {},
+    verdict: JobVerdict | None = None,
 ) -> None:
     """The period for people; ``names`` says what the first column's ids are called."""
     console = tables.wide_console()
@@ -74,6 +75,9 @@ def print_fleet(
         console.print(f"{said} of this are corrections of closed months")
     console.print("")
     tables.print_table(console, _table(table, by, unpriced_times(ledger, by), names))
+    if verdict is not None:
+        console.print("")
+        print_verdict(verdict, plain_lines(console))
     console.print("\nhow machines were used, and what being taken away cost: segue ledger fleet", soft_wrap=True)
 
 

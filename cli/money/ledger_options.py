@@ -119,9 +119,7 @@ def report_rules(runtime: Runtime, against: Sequence[str], book: PriceBook, rule
     from accounting.job import ReportRules
 
     settings = runtime.settings
-    for name in against:
-        if not all(name.partition("/")[::2]):
-            raise UsageError(f"'{name}' names no API", "write provider/model, such as openai/whisper-1")
+    checked_against(book, against)
     return ReportRules(
         pricing=replace(rules, exchange=exchange_of(settings)),
         people=people_rules(runtime),
@@ -130,6 +128,17 @@ def report_rules(runtime: Runtime, against: Sequence[str], book: PriceBook, rule
         closed=closed_months(runtime.store),
         reconciled=reconciled_sessions(runtime.store, node_rate=rules.said, book=book),
     )
+
+
+def checked_against(book: PriceBook, against: Sequence[str]) -> Sequence[str]:
+    """The names of APIs, as ``--against`` gives them. Raises UsageError for one that the price book does not know."""
+    known = {f"{row.provider}/{row.sku}" for row in book.rows if row.stage}
+    for name in against:
+        if not all(name.partition("/")[::2]):
+            raise UsageError(f"'{name}' names no API", "write provider/model, such as openai/whisper-1")
+        if name not in known:
+            raise UsageError(f"the price book knows no API '{name}'", "see its names: segue prices list")
+    return against
 
 
 def people_rules(runtime: Runtime) -> PeopleRules:

@@ -31,7 +31,7 @@ from pipeline.stages.stage import ChargedBy
 
 if TYPE_CHECKING:
     from accounting.in_progress import UnderWay
-    from accounting.report import Avoided, JobReport
+    from accounting.report import Avoided, JobReport, JobVerdict
 
 #: Buckets as people read them.
 BUCKET_WORDS = {
@@ -53,7 +53,7 @@ _AVOIDED_WORDS = {"silence": "silence skipped", "cache": "found in the cache", "
 def print_report(report: JobReport) -> None:
     """Everything that the ledger says of a job, for people."""
     console = wide_console()
-    say = _lines(console)
+    say = plain_lines(console)
     _print_head(report, say)
     print_table(console, _paid_table(report))
     _print_missing(report, say)
@@ -65,7 +65,9 @@ def print_report(report: JobReport) -> None:
     _print_verdict(report, say)
 
 
-def _lines(console: Console) -> Callable[..., None]:
+def plain_lines(console: Console) -> Callable[..., None]:
+    """A function that prints a line of text in a style."""
+
     def say(text: str, style: str = "") -> None:
         console.print(Text(printable(text), style=style), soft_wrap=True)
 
@@ -267,19 +269,10 @@ def _remark(one: Counterfactual) -> Text:
 
 
 def _print_verdict(report: JobReport, say: Callable[..., None]) -> None:
-    found = report.verdict.found
     say("")
-    if found is None:
-        say(f"Verdict  {report.verdict.line}", "bold")
+    print_verdict(report.verdict, say)
+    if report.verdict.found is None:
         return
-    _print_outcome("Verdict  ", found.job, say, "bold")
-    _print_outcome("  without people: ", found.without_people, say)
-    if len(found.by_stage) > 1:
-        for stage, one in found.by_stage.items():
-            if one.outcome is not CostOutcome.UNDECIDED:
-                _print_outcome(f"  {stage}: ", one, say)
-    for line in found.job.rests_on:
-        say(f"  rests on {line}", "dim")
     alike = report.verdict_same_class
     if alike.against != report.verdict.against:
         names = ", ".join(f"{one.provider} {one.model}" for one in alike.against.values())
@@ -291,6 +284,22 @@ def _print_verdict(report: JobReport, say: Callable[..., None]) -> None:
     whole = report.verdict_whole_file.found
     if whole is not None and whole.job.outcome is not CostOutcome.UNDECIDED:
         _print_outcome("Against the whole file sent as it is: ", whole.job, say)
+
+
+def print_verdict(verdict: JobVerdict, say: Callable[..., None]) -> None:
+    """With people and without them, by stage, and what it rests on."""
+    found = verdict.found
+    if found is None:
+        say(f"Verdict  {verdict.line}", "bold")
+        return
+    _print_outcome("Verdict  ", found.job, say, "bold")
+    _print_outcome("  without people: ", found.without_people, say)
+    if len(found.by_stage) > 1:
+        for stage, one in found.by_stage.items():
+            if one.outcome is not CostOutcome.UNDECIDED:
+                _print_outcome(f"  {stage}: ", one, say)
+    for line in found.job.rests_on:
+        say(f"  rests on {line}", "dim")
 
 
 def _print_outcome(title: str, one: CostVerdict, say: Callable[..., None], style: str = "") -> None:

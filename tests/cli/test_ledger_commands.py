@@ -139,7 +139,12 @@ def test_this_month_by_anything(kept: tuple[Segue, str]) -> None:
     assert segue("ledger", "--since", "2020-02-01", "--until", "2020-01-01").code == 2
     assert segue("ledger", "--since", "yesterday").code == 2
     assert segue("ledger", "--since", "2999-01-01").code == 2
-    assert segue("ledger", ran, "--against", "openai/nothing").code == 2
+    for which in ([ran], []):
+        assert segue("ledger", *which, "--against", "openai/nothing").code == 2
+    assert bare["verdict"]["outcome"] == "undecided"
+    assert "fake engines" in bare["verdict"]["undecided_because"][0]
+    assert {"without_people", "by_stage"} <= bare["verdict"].keys()
+    assert segue("ledger", "--against", "openai/whisper-1").stdout.count("Verdict  undecided") == 1
 
 
 def test_people_and_currency_come_from_settings(kept: tuple[Segue, str]) -> None:
