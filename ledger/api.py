@@ -43,8 +43,6 @@ class Workload:
     segments: tuple[int, ...] = ()
     #: Length of the audio of each window that was transcribed.
     windows: tuple[int, ...] = ()
-    #: The same where there are very many: (length, how many windows have it). One of the two is given.
-    window_counts: tuple[tuple[int, int], ...] = ()
     #: Tokens that translation read, prompts included, over all target languages.
     input_tokens: int | None = None
     #: Tokens that translation wrote, over all target languages.
@@ -53,6 +51,8 @@ class Workload:
     characters: int | None = None
     #: Requests in which the job was translated.
     requests: int = 0
+    #: Instead of ``windows`` where there are very many: (length, how many windows have it).
+    window_counts: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         counts = (self.file_ms, self.speech_ms, self.input_tokens, self.output_tokens, self.characters, self.requests)
