@@ -1,4 +1,4 @@
-"""Makes the frozen store again: ``unshare -u sh -c 'hostname studio; python tests/frozen/record.py'``.
+"""Makes the frozen store again: ``unshare -u sh -c 'hostname studio; python tests/frozen/freeze.py'``.
 
 It holds what a studio has after two months. October is closed: machines of a fleet worked for three jobs over its end,
 with an API's fees, idle, loading, a death and people. November is open, with a job that is done, one that was killed
