@@ -1,7 +1,7 @@
 """When each job wanted its units and whose it is, read again only where a file that says so has changed.
 
-What a job's files come to is kept beside its plan, so that a purge takes it as well. It counts only for files of the
-same names, sizes and times, and for the very Segue that made it.
+What a job's files come to is kept, and a purge takes it as well. It counts only for files of the same names, sizes and
+times, and for the very Segue that made it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ from journals.facts import parse_instant
 from journals.lines import DemandLine, JobEndedLine
 from journals.log_ends import COORDINATOR, DEMAND, JOURNAL
 from pipeline.job_summary import summary_of
-from pipeline.jobs import JobFolder, list_jobs
+from pipeline.jobs import JobFolder, demand_state, list_jobs
 
 #: A run that noted no end wants nothing any more so long after its last sign of life.
 _SILENT_MS = 10_000
-_KEPT = "demand.state"
 #: Jobs whose keys are in memory at once: as many as want something at the time that one machine lived.
 _JOBS_HELD = 512
 
@@ -210,7 +209,8 @@ class FleetDemand:
     def _read(self, folder: JobFolder) -> JobDemand:
         job, stamps = folder.job_id, self._store.file_stamps((JOBS, folder.job_id))
         files = {name: stamp for name, stamp in stamps.items() if _tells_demand(name)}
-        if _KEPT in stamps and (held := _held(self._store, job, files)) is not None:
+        held = _held(self._store, job, files)
+        if held is not None:
             return held
         errors: list[str] = []
         owner, labels = owner_and_labels(self._store, folder, errors)
@@ -226,12 +226,12 @@ class FleetDemand:
             # A disk that is full or only to be read from: the next one who looks reads it again.
             with suppress(StoreError):
                 kept = msgspec.json.encode(_Kept(code_digest(), files, demand))
-                self._store.replace_state((JOBS, job, _KEPT), kept, durable=False)
+                self._store.replace_state(demand_state(job), kept, durable=False)
         return demand
 
 
 def _held(store: Store, job: str, files: Mapping[str, Stamp]) -> JobDemand | None:
-    data = store.read_state((JOBS, job, _KEPT))
+    data = store.read_state(demand_state(job))
     try:
         kept = None if data is None else msgspec.json.decode(data, type=_Kept)
     except msgspec.DecodeError:
@@ -246,7 +246,7 @@ def misleads(store: Store, folder: JobFolder) -> str:
     held = _held(store, job, {name: stamp for name, stamp in stamps.items() if _tells_demand(name)})
     if held is None or (held.owner, held.labels) == owner_and_labels(store, folder, []):
         return ""
-    return f"{JOBS}/{job}/{_KEPT}"
+    return "/".join(demand_state(job))
 
 
 #: Instead of a digest, for a job whose folder is gone.

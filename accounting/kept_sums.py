@@ -21,9 +21,8 @@ from cache.survey import FileCount
 from core.errors import StoreError
 from core.keys import digest_bytes, digest_value
 from ledger.prices import PriceBook
+from pipeline.jobs import LEDGER_STATE
 
-#: Folder below home.
-FOLDER = ("state", "ledger")
 #: Instead of the time of a folder that may change once more without another time.
 JUST_NOW = -1
 _NAME_DIGITS = 32
@@ -51,7 +50,7 @@ class KeptSums:
         # Rates are not in the name: each machine says which it rests on.
         named = [book.digest, rules.said, sorted(rules.own_engines), rules.by_day, rules.exchange.currency]
         pricing = digest_value(named)
-        self._parts = (*FOLDER, f"sums-{pricing[:_NAME_DIGITS]}.state")
+        self._parts = (*LEDGER_STATE, f"sums-{pricing[:_NAME_DIGITS]}.state")
         self.units = cache(self._read_units)
 
     def read(self) -> SumsIndex:
@@ -87,9 +86,9 @@ class KeptSums:
 
 def count_kept_sums(store: Store) -> FileCount:
     """How many files they are, and how large."""
-    sizes = [size for size, _ in store.file_stamps(FOLDER).values()]
+    sizes = [size for size, _ in store.file_stamps(LEDGER_STATE).values()]
     return FileCount(len(sizes), sum(sizes))
 
 
 def _units_parts(session: str) -> tuple[str, ...]:
-    return (*FOLDER, f"units-{digest_bytes(session.encode())[:_NAME_DIGITS]}.state")
+    return (*LEDGER_STATE, f"units-{digest_bytes(session.encode())[:_NAME_DIGITS]}.state")

@@ -13,13 +13,13 @@ from msgspec import Struct
 
 from accounting.closing import CLOSED, LEDGER, all_closed, pricing_json, read_book, read_pricing, stands_for
 from accounting.code_digest import code_digest
-from accounting.kept_sums import FOLDER
 from accounting.period_totals import read_totals
 from accounting.periods import month_text
 from cache.store import Stamp, Store
 from core.errors import StoreError
 from ledger.closing import late_entries
 from ledger.entries import LedgerEntry, Period
+from pipeline.jobs import LEDGER_STATE
 
 
 class _KeptLate(Struct, frozen=True):
@@ -45,7 +45,7 @@ def read_late(store: Store, month: Period, following: Period, now: int) -> tuple
     """What must be entered into ``following`` of a closed month, as of ``now``. Raises StoreError."""
     name = month_text(month.start)
     stamps = {file: stamp for file, stamp in store.file_stamps((LEDGER,)).items() if file.startswith(CLOSED)}
-    parts = (*FOLDER, f"late-{name}.state")
+    parts = (*LEDGER_STATE, f"late-{name}.state")
     kept = _read(store, parts)
     known = kept is not None and (kept.code, kept.closings, kept.following) == (code_digest(), stamps, following.start)
     if kept is not None and known and kept.digest is not None:

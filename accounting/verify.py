@@ -15,7 +15,6 @@ from typing import Any
 
 from accounting.closing import LEDGER, ClosedMonth, all_closed
 from accounting.fleet_ledger import PricingRules
-from accounting.kept_sums import FOLDER as KEPT_SUMS
 from accounting.period_totals import changed_sums
 from accounting.periods import now_ms
 from accounting.verify_jobs import JobEvidence, plan_digests
@@ -33,6 +32,7 @@ from journals.node_session import FOLDER as NODES
 from journals.node_session import OPENED
 from journals.positions import SEEN, anchor_in, claims_of
 from ledger.prices import PriceBook
+from pipeline.jobs import LEDGER_STATE
 
 #: With which the paths of files of anchors begin.
 _OF_ANCHORS = "/".join((*ANCHORS, ""))
@@ -288,7 +288,7 @@ class _Survey:
 def _sum_problems(store: Store, prices: PricesNow) -> list[LogProblem]:
     """Kept sums that would be shown and are not what the facts come to."""
     words = "what is kept of machine {} is not what its facts come to; delete the folder, it is made anew"
-    place, rules = "/".join(KEPT_SUMS), replace(prices.rules, now=prices.rules.now or now_ms())
+    place, rules = "/".join(LEDGER_STATE), replace(prices.rules, now=prices.rules.now or now_ms())
     return [
         LogProblem(place, 0, Flaw.CHANGED, words.format(session)) for session in changed_sums(store, prices.book, rules)
     ]

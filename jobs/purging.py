@@ -19,7 +19,7 @@ from jobs.submissions import filed_orders, open_jobs, order_parts, orders_by_job
 from jobs.webhooks import OUTBOX
 from journals.log_ends import EndOfLogRecorder, process_name
 from pipeline.inputs.sources import digest_parts
-from pipeline.jobs import LAST, JobFolder, list_jobs
+from pipeline.jobs import LAST, JobFolder, demand_state, list_jobs
 from pipeline.outputs.delivery import is_ours, note_parts, outputs_of_media
 
 
@@ -121,6 +121,7 @@ def _find(store: Store, jobs: Collection[str], *, outputs: bool) -> _Found:
     delivered = _delivered(store, mine, others)
     there = {path: is_ours(path, of, store) for path, of in delivered.items() if path.is_file()}
     trees: list[tuple[str, ...]] = [(JOBS, folder.job_id) for folder in mine]
+    trees.extend(demand_state(folder.job_id) for folder in mine)
     trees.extend(order_parts(order) for orders in waiting.values() for order in orders)
     trees.extend(_events(store, asked))
     trees.extend(digest_parts(each) for each in sorted(media - elsewhere))

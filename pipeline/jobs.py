@@ -21,9 +21,17 @@ from pipeline.job import JOB_ID_LENGTH, Plan
 from pipeline.outputs.delivery import Delivery
 from pipeline.report import FileResult, JobCounts, JobState
 
+#: Folder of what the ledger keeps between two questions.
+LEDGER_STATE = ("state", "ledger")
 #: Where the jobs of the latest run are noted.
 LAST = ("state", "last.state")
 _HEX = frozenset("0123456789abcdef")
+
+
+def demand_state(job_id: str) -> tuple[str, ...]:
+    """Where the ledger keeps what a job's files say of its demand and its owner. Outside of the job's folder, so that
+    whoever writes it brings no purged job back; it goes with the job."""
+    return (*LEDGER_STATE, f"demand-{job_id}.state")
 
 
 class JobFolder:

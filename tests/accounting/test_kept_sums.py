@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from fleet_simulation import MONTH_EDGE, VLLM, Fleet, price_book, row, simulate
+from job_bench import Bench
 from journal_writer import JournalWriter, instant, job_of, key_of
 from ledger_journals import Journals, job
+from spoken import SPEECH
 
 from accounting import months
 from accounting.exchange_rates import parse_rates
@@ -28,10 +30,12 @@ from accounting.typed_facts import NodeJournal, read_node
 from cache.journal import Lines
 from cache.store import Store
 from cli.money.ledger_fleet import print_fleet, table_of
+from jobs.purging import purge
 from journals.facts import AttemptEnded, AttemptStarted, Fact, ProcessStarted, SessionOpened, UnitUse
 from ledger.entries import Period
 from ledger.exchange import Exchange
 from ledger.prices import Meter, PriceBook
+from pipeline.jobs import demand_state
 
 OLD = Period(MONTH_EDGE - 30 * 86_400_000, MONTH_EDGE)
 NEW = Period(MONTH_EDGE, MONTH_EDGE + 31 * 86_400_000)
@@ -373,13 +377,16 @@ def test_another_days_exchange_rate_folds_no_machine_that_was_over_before(counte
     assert read
 
 
-def test_a_purged_owner_is_in_no_kept_file(tmp_path: Path) -> None:
-    history = History(Store.open(tmp_path), simulate(5, minutes=25), random.Random(5))
-    history.grow(10**15)
-    check_same(history.store, BOOK, LATER, None)
-    files = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
-    assert files
-    assert not any(want.owner.encode() in path.read_bytes() for want in history.fleet.wants for path in files)
+def test_a_purge_takes_what_is_kept_of_a_job_and_no_sum_names_its_owner(bench: Bench) -> None:
+    done = bench.run_one(SPEECH, owner="zoe.of.somewhere", node_price="0.30 USD", fake_delay_ms=1)
+    store = Store.open(bench.folder / "home")
+    rules = replace(LATER, now=4_000_000_000_000)
+    check_same(store, BOOK, rules, None)
+    assert store.home.joinpath(*demand_state(str(done.job_id))).exists()
+    purge(store, [str(done.job_id)], outputs=True)
+    kept = [path for path in (store.home / "state" / "ledger").iterdir() if b"zoe" in path.read_bytes()]
+    assert kept == []
+    assert check_same(store, BOOK, rules, None).totals.whole()
 
 
 def test_journals_that_speak_of_each_others_attempts_are_folded_together(tmp_path: Path) -> None:
@@ -391,4 +398,4 @@ def test_journals_that_speak_of_each_others_attempts_are_folded_together(tmp_pat
     line |= {"engine_seconds": "0.005", "yielded": 0, "usage": {}}
     history.store.append(("attempts", f"{elsewhere.process}.jsonl"), [line])
     check_same(history.store, BOOK, LATER, None)
-    assert not (tmp_path / "state" / "ledger").exists()
+    assert not list((tmp_path / "state" / "ledger").glob("sums-*"))

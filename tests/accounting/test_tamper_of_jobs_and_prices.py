@@ -37,7 +37,7 @@ from journals.log_ends import EndOfLogRecorder, keep_price_rows, process_name
 from ledger.entries import Period
 from ledger.price_history import terms_digest
 from ledger.prices import Confidence, Meter, PriceBook, PriceRow
-from pipeline.jobs import JobFolder
+from pipeline.jobs import JobFolder, demand_state
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -191,15 +191,16 @@ def test_jobs_from_before_lines_knew_of_plans_are_unbound_and_not_wrong(
 
 def test_what_is_kept_of_a_jobs_owner_and_labels_to_spare_reading_them_is_compared_with_them(ran: Ran) -> None:
     read_totals(ran.store, BOOK, PricingRules(), None)
-    kept = ran.path / "demand.state"
+    parts = demand_state(ran.folder.job_id)
+    kept = ran.store.home.joinpath(*parts)
     assert kept.exists()
     assert ran.verify().problems == ()
     for before, after in ((b'"anna"', b'"bert"'), (b'"news"', b'"film"')):
         whole = kept.read_bytes()
-        value = ran.store.read_state((JOBS, ran.folder.job_id, "demand.state")) or b""
+        value = ran.store.read_state(parts) or b""
         assert before in value
-        ran.store.replace_state((JOBS, ran.folder.job_id, "demand.state"), value.replace(before, after))
-        assert flaws(ran.verify()) == {("demand.state", Flaw.CHANGED)}
+        ran.store.replace_state(parts, value.replace(before, after))
+        assert flaws(ran.verify()) == {(parts[-1], Flaw.CHANGED)}
         kept.write_bytes(whole)
     kept.unlink()
     assert ran.verify().problems == ()
