@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from accounting.facts import openings
 from accounting.fleet_ledger import FleetLedger
 from accounting.month_use import NODE_TIME
-from accounting.utilization import Queues
+from accounting.utilization import Queues, work_times
 from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, ProcessStarted, SessionOpened
 from ledger.entries import LedgerEntry, Period, Unpriced
 from ledger.preemption import FleetHistory, Line, Preemption, preemption_cost
@@ -56,7 +56,7 @@ def _history(ledger: FleetLedger, opened: Mapping[str, SessionOpened] | None = N
         started=started,
         ends={fact.attempt: fact for fact in facts.facts if isinstance(fact, AttemptEnded)},
         made_by=facts.made_by,
-        queued=Queues(ledger).fleet,
+        queued=Queues(ledger, work_times(ledger)).fleet,
         now=ledger.rules.now,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -10,12 +12,11 @@ from typing import Any
 from accounting.facts import openings
 from accounting.fleet_ledger import FleetLedger
 from accounting.month_use import NODE_TIME
-from journals.facts import DemandInterval, SessionOpened
-from ledger.entries import Bucket, LedgerEntry, Unpriced
+from journals.facts import AttemptStarted, DemandInterval, ProcessStarted, SessionOpened
+from ledger.entries import WORK_BUCKETS, Bucket, LedgerEntry, Unpriced
 from ledger.spans import Span, Spans, union
 from ledger.utilization import PaidTime, idle_amounts, time_use
 
-_WORK = frozenset({Bucket.BUSY, Bucket.LOAD, Bucket.LOST, Bucket.DUPLICATE})
 _FREE = frozenset({Bucket.IDLE, Bucket.BOOT})
 #: Kind of a machine that left no description.
 UNKNOWN = "a machine not described"
@@ -49,7 +50,8 @@ def utilization(ledger: FleetLedger) -> Utilization:
 
     A machine of the fleet may take any job's work; a run's own machine only that of its own jobs.
     """
-    work, queues = _work_times(ledger), Queues(ledger)
+    work = work_times(ledger)
+    queues = Queues(ledger, work)
     found = openings(ledger.facts.facts)
     by_kind: dict[str, PaidTime] = {}
     for bill in ledger.folded.bills:
@@ -103,7 +105,8 @@ def kind_of(opened: SessionOpened | None) -> str:
 class Queues:
     """When work was queued, for each machine of some books."""
 
-    def __init__(self, ledger: FleetLedger) -> None:
+    def __init__(self, ledger: FleetLedger, work: Mapping[str, Spans]) -> None:
+        """``work``: `work_times` of these books."""
         facts = ledger.facts
         now = ledger.rules.now
         self._runs = facts.embedded
@@ -123,7 +126,7 @@ class Queues:
                 self._own[session].append(span)
             if not runs:
                 fleet.append(span)
-        fleet += _purged_work(ledger)
+        fleet += _purged_work(ledger, work)
         self._fleet = union(fleet)
         self._own_spans = {session: union(spans) for session, spans in self._own.items()}
 
@@ -148,21 +151,30 @@ def queued_span(want: DemandInterval, made_at: Mapping[str, int], now: int | Non
     return want.at, max(want.at, last)
 
 
-def _purged_work(ledger: FleetLedger) -> Iterable[Span]:
+def _purged_work(ledger: FleetLedger, work: Mapping[str, Spans]) -> Iterable[Span]:
     """Of a job whose folder is gone nothing says when it wanted its units, but what it did was wanted."""
-    known = set(ledger.facts.owners)
-    for line in _lines(ledger):
-        if line.job and line.job not in known and line.attempt and line.bucket in _WORK:
-            yield line.start, line.end
+    facts, known = ledger.facts.facts, {*ledger.facts.owners, ""}
+    homes = {fact.process: fact.session or fact.process for fact in facts if isinstance(fact, ProcessStarted)}
+    for fact in facts:
+        if not isinstance(fact, AttemptStarted) or all(unit.job in known for unit in fact.units):
+            continue
+        spans = work.get(homes.get(fact.process, fact.process), ())
+        place = bisect_right(spans, (fact.at, math.inf)) - 1
+        if place >= 0 and fact.at < spans[place][1]:
+            yield spans[place]
 
 
-def _work_times(ledger: FleetLedger) -> dict[str, Spans]:
-    """When anything was active, by machine."""
+def work_times(ledger: FleetLedger) -> dict[str, Spans]:
+    """When anything was active, by machine.
+
+    As the fold found it; of closed months, which are not folded, as their entries say, in which an activity that had
+    less than half a millisecond of its own is not to be seen.
+    """
     found: dict[str, set[Span]] = {}
     for line in _lines(ledger):
-        if line.session and line.bucket in _WORK:
+        if line.session and line.bucket in WORK_BUCKETS and line.session not in ledger.folded.work:
             found.setdefault(line.session, set()).add((line.start, line.end))
-    return {session: union(spans) for session, spans in found.items()}
+    return {session: union(spans) for session, spans in found.items()} | dict(ledger.folded.work)
 
 
 def _lines(ledger: FleetLedger) -> Iterable[LedgerEntry | Unpriced]:

@@ -45,6 +45,10 @@ class Bucket(StrEnum):
     UNATTRIBUTED = "unattributed"
 
 
+#: What machines' time goes to while an attempt or a loading is active on them.
+WORK_BUCKETS = frozenset({Bucket.BUSY, Bucket.LOAD, Bucket.LOST, Bucket.DUPLICATE})
+
+
 class Quality(StrEnum):
     """How far a number can be trusted."""
 

@@ -20,6 +20,7 @@ from ledger.entries import Bucket, LedgerEntry, Period, Residual, Unpriced
 from ledger.fees import Fees
 from ledger.prices import PriceBook
 from ledger.progress import note_progress
+from ledger.spans import Spans, union
 from ledger.timeline import NodeTimeline, gather
 from ledger.totals import LedgerTotals
 
@@ -67,6 +68,8 @@ class Ledger:
     book: str = ""
     #: Attempts that had not ended and may still come to their end: their time counts as useful until more is known.
     under_way: frozenset[str] = frozenset()
+    #: When anything was active on each machine, of those that have a part in the period: whole, also for a period.
+    work: Mapping[str, Spans] = field(default_factory=dict)
 
     @classmethod
     def merge(cls, parts: Iterable[Ledger]) -> Ledger:
@@ -86,6 +89,7 @@ class Ledger:
             errors=tuple(sorted({line for part in found for line in part.errors})),
             book=found[0].book if found else "",
             under_way=frozenset().union(*(part.under_way for part in found)),
+            work={session: spans for part in found for session, spans in part.work.items()},
         )
 
 
@@ -162,6 +166,7 @@ def _fold_node(
     # What lies wholly outside of the period has no part in it, whatever was active when.
     outside = period is not None and (bill.billed_until <= period.start or period.end <= bill.start)
     found = [] if outside else activity.all(rules.beat_ms)
+    work = {} if outside else {timeline.session: union((each.start, each.end) for each in found)}
     allocation = Allocation(bill, found, _boot_end(timeline, end.at), demand, period, by_day=rules.by_day)
     for result in allocation.results():
         entries.append(result) if isinstance(result, LedgerEntry) else unpriced.append(result)
@@ -177,7 +182,13 @@ def _fold_node(
     unpriced.sort(key=_place)
     alive = [each.attempt for each in timeline.started if each.attempt not in ends and running(each.process)]
     return Ledger(
-        tuple(entries), LedgerTotals.of(entries), tuple(unpriced), residuals, (bill,), under_way=frozenset(alive)
+        tuple(entries),
+        LedgerTotals.of(entries),
+        tuple(unpriced),
+        residuals,
+        (bill,),
+        under_way=frozenset(alive),
+        work=work,
     )
 
 

@@ -16,7 +16,7 @@ from cli.money.ledger_screen import BUCKET_WORDS, plain_lines, print_verdict, un
 from cli.wording import printable
 from core.errors import UsageError
 from core.money import Money
-from ledger.entries import Bucket, Period
+from ledger.entries import WORK_BUCKETS, Bucket, Period
 from ledger.totals import Dimension, Sum, UnpricedSum
 
 _LABEL = "label"
@@ -78,7 +78,17 @@ def print_fleet(
     if verdict is not None:
         console.print("")
         print_verdict(verdict, plain_lines(console))
-    console.print("\nhow machines were used, and what being taken away cost: segue ledger fleet", soft_wrap=True)
+    console.print(f"\n{_use_text(ledger)}", soft_wrap=True)
+
+
+def _use_text(ledger: FleetLedger) -> str:
+    """How much of what was paid for was at work; the sums say that much, and whose idle the rest was only the lines."""
+    times = unpriced_times(ledger, "bucket")
+    for bucket, sums in ledger.by(Dimension.BUCKET).items():
+        times[bucket] = times.get(bucket, 0) + sum(one.ms for one in sums.values())
+    paid, work = sum(times.values()), sum(times.get(bucket.value, 0) for bucket in WORK_BUCKETS)
+    said = f"machines were at work {100 * work / paid:.1f} % of the time that was paid for; " if paid else ""
+    return f"{said}whose idle it was, and what being taken away cost: segue ledger fleet"
 
 
 def _sums(ledger: FleetLedger) -> dict[str, int]:

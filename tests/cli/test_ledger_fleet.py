@@ -43,6 +43,12 @@ def test_the_screen_says_whose_idle_it_is_and_what_spot_saved(segue: Segue) -> N
     assert "cost 0.005000 USD (2 of them, machines and fees); with people unknown" in done.stdout
 
 
+def test_the_months_screen_says_how_much_was_at_work_and_where_the_rest_is(segue: Segue) -> None:
+    # 40 s useful and 10 s lost of 100.
+    said = "machines were at work 50.0 % of the time that was paid for; whose idle it was"
+    assert said in segue("ledger", *IN_NOVEMBER).stdout
+
+
 def test_people_are_in_the_cost_of_a_request_where_they_are_known(segue: Segue) -> None:
     told = segue("ledger", "fleet", *IN_NOVEMBER, "--json", **PEOPLE).json
     # 180 USD and 0.01 for two.

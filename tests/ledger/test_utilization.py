@@ -5,8 +5,28 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
+import pytest
+from fleet_simulation import MONTH_EDGE, Fleet, price_book, simulate
+
+from accounting.facts import LedgerFacts
+from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
+from accounting.month_use import NODE_TIME
+from accounting.periods import month_of
+from accounting.utilization import ms_of, utilization
+from ledger.entries import Bucket, LedgerEntry, Period
 from ledger.spans import Spans, length, overlap, union, without
+from ledger.spot_saving import added
 from ledger.utilization import PaidTime, idle_amounts, time_use
+
+SEEDS, GROUP = 1000, 25
+BOOK = price_book()
+BEFORE, AFTER = month_of(MONTH_EDGE - 1), month_of(MONTH_EDGE)
+
+
+def books(fleet: Fleet, period: Period | None) -> FleetLedger:
+    embedded = {fact.session: () for fact in fleet.facts if getattr(fact, "session", "") == "embedded"}
+    facts = LedgerFacts(tuple(fleet.facts), tuple(fleet.wants), fleet.made_by, fleet.made_at, {}, embedded, {})
+    return fold_facts(facts, BOOK, PricingRules(), period)
 
 
 def test_demand_that_begins_and_ends_inside_idle_stretches_divides_them() -> None:
@@ -65,3 +85,35 @@ def test_every_millisecond_is_in_one_part() -> None:
         ]
         until = end + rng.randrange(10)
         assert time_use((start, end), until, *spans).paid_ms == until - start
+
+
+@pytest.mark.parametrize(
+    "group", [0, *(pytest.param(group, marks=pytest.mark.long) for group in range(1, SEEDS // GROUP))]
+)
+def test_a_thousand_fleets_are_used_for_what_their_bills_are_for(group: int) -> None:
+    """`make test` takes the first few. In every month and in all: paid time is billed time, and work is its buckets."""
+    seen: PaidTime = PaidTime()
+    for seed in range(group * GROUP, (group + 1) * GROUP):
+        fleet = simulate(seed)
+        whole, months = books(fleet, None), [books(fleet, month) for month in (BEFORE, AFTER)]
+        found = utilization(whole)
+        assert sum((utilization(each).whole for each in months), PaidTime()) == found.whole
+        assert found.whole == sum(found.by_kind.values(), PaidTime())
+        assert found.whole.paid_ms == sum(bill.billed_until - bill.start for bill in whole.folded.bills)
+        times: dict[Bucket, int] = {}
+        for line in (*whole.entries, *whole.unpriced):
+            if isinstance(line, LedgerEntry) or line.meter == NODE_TIME:
+                times[line.bucket] = times.get(line.bucket, 0) + ms_of(line)
+        assert found.whole.beyond_ms == times.get(Bucket.UNATTRIBUTED, 0)
+        free = times.get(Bucket.IDLE, 0) + times.get(Bucket.BOOT, 0)
+        assert found.whole.idle_queued_ms + found.whole.idle_unqueued_ms == free
+        for each in (whole, *months):
+            use, idle = utilization(each), dict[str, int]()
+            for entry in each.entries:
+                if entry.bucket in (Bucket.IDLE, Bucket.BOOT):
+                    idle[entry.currency] = idle.get(entry.currency, 0) + entry.nano
+            assert added(use.idle_queued, use.idle_unqueued) == dict(sorted(idle.items()))
+        seen = seen + found.whole
+    assert seen.work_queued_ms
+    assert seen.idle_queued_ms
+    assert seen.idle_unqueued_ms
