@@ -228,7 +228,7 @@ class Conversion:
         if self.from_currency == self.to_currency:
             raise MoneyError(f"a rate from {self.from_currency} to itself says nothing", "name two currencies")
         if not isinstance(self.rate, Decimal) or not self.rate.is_finite() or self.rate <= 0:
-            raise MoneyError(f"{self.rate!r} is not an exchange rate", "give a Decimal above 0")
+            raise MoneyError(f"{self.rate} is not an exchange rate", "give a number above 0")
         if not isinstance(self.date, date):
             raise MoneyError(f"{self.date!r} is not the date of a rate", "give the day the rate was published for")
         if not self.source:

@@ -127,8 +127,10 @@ def _figures(report: JobReport) -> list[tuple[str, str]]:
     skipped = report.duration_ms - report.speech_ms
     people = "unset" if report.people.amount is None else "included"
     found = report.resumability
-    paid = amount_with_currency(report.spent.total) if report.spent.by_bucket or not report.unpriced else "unpriced"
-    lacking = ", and unpriced usage" if report.unpriced and report.spent.by_bucket else ""
+    known, spent = bool(report.spent.by_bucket), report.spent
+    paid = amount_with_currency(spent.total) if known or not (report.unpriced or spent.elsewhere) else "unpriced"
+    lacking = ", and unpriced usage" if report.unpriced and known else ""
+    lacking += f", and {' and '.join(map(amount_with_currency, spent.elsewhere))}" if spent.elsewhere else ""
     deaths = f"{'death' if found.deaths == 1 else 'deaths'} of machines or workers"
     kept = f"; {found.saved_ms / 1000:,.1f} s of work kept by checkpoints" if found.deaths else ""
     return [
@@ -161,7 +163,7 @@ def _paid(report: JobReport) -> _PaidTable:
         rows.append(_PaidRow(_BUCKETS[bucket], tuple(cells), f"{ms / 1000:,.1f} s" if ms else ""))
     lacking = {stage for _, stage in missing}
     sums = [_paid_cell(text(spent.by_stage.get(one)), one in spent.by_stage, one in lacking) for one in stages]
-    sums.append(_paid_cell(text(spent.total), bool(spent.by_bucket), bool(missing)))
+    sums.append(_paid_cell(text(spent.total), bool(spent.by_bucket), bool(missing or spent.elsewhere)))
     exchanged = report.exchanged
     notes = [*exchanged.missing, *(f"exchange rate: {line}" for line in exchanged.lines), *exchanged.old]
     shared = _bill(report.shared_idle.amounts)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from fractions import Fraction
 
 from markupsafe import Markup
 
-from accounting.report import JobReport, NodeUse
+from accounting.report import JobReport
 from cli.money.break_even_chart import break_even_svg
 from cli.money.ledger_page_charts import Bar, amount_with_currency, bars_svg
 from core.money import NANO, Money
@@ -47,7 +46,9 @@ def _own_bar(report: JobReport, stage: str) -> list[Bar]:
         for name, amount in parts.items()
         if bucket != people and name in stages
     ]
-    missing = any(one.stage in stages for one in report.unpriced)
+    missing = any(one.stage in stages for one in report.unpriced) or any(
+        one.stage in stages and one.currency != report.currency for one in report.entries
+    )
     if missing and not known:
         return [Bar("paid here", "bar-paid", None, "unpriced", ours=True)]
     nano = sum(known)
@@ -86,7 +87,7 @@ def break_even_charts(report: JobReport) -> list[Markup]:
 
 def _chart(report: JobReport, stage: str, api: Counterfactual) -> Markup:
     """The machines of this job against the API it was compared with, at the speed that was measured on it."""
-    price = _hourly(report.nodes, report.currency)
+    price = _hourly(report)
     busy_ms = sum(one.unit_ms for one in report.entries if one.stage in _own(stage) and one.bucket is Bucket.BUSY)
     used = api.usage.get("audio_ms", 0)
     unit, count = WorkUnit.AUDIO_HOUR, Fraction(used, 1000)
@@ -109,8 +110,11 @@ def _chart(report: JobReport, stage: str, api: Counterfactual) -> Markup:
     return break_even_svg(sweep(inputs), title, "GPU" if all(node.gpus for node in report.nodes) else "machine")
 
 
-def _hourly(nodes: Iterable[NodeUse], currency: str) -> Fraction:
-    """What the job's machines cost an hour, on the mean; 0 where that is not known."""
-    priced = [node for node in nodes if currency in node.billed]
+def _hourly(report: JobReport) -> Fraction:
+    """What the job's machines cost an hour, on the mean, by the latest exchange rate used; 0 where it is not known."""
+    rates = {use.conversion.from_currency: use.conversion.multiplier for use in report.exchanged.rates}
+    rates[report.currency] = Fraction(1)
+    priced = [node for node in report.nodes if node.billed and node.billed.keys() <= rates.keys()]
+    nano = sum((rates[name] * each for node in priced for name, each in node.billed.items()), Fraction(0))
     ms = sum(node.end - node.start for node in priced)
-    return Fraction(sum(node.billed[currency] for node in priced), NANO) * 3_600_000 / ms if ms else Fraction(0)
+    return nano / NANO * 3_600_000 / ms if ms else Fraction(0)

@@ -194,6 +194,13 @@ def test_a_month_in_euros_converts_or_says_what_to_set(kept: tuple[Segue, str], 
     assert "1/1.25 EUR per USD of 2020-01-02 (ECB)" in page.read_text(encoding="utf-8")
     assert ",EUR," in focus.read_text(encoding="utf-8")
     assert segue("ledger", SEGUE_EXCHANGE_RATES_FILE=str(tmp_path / "nothing.csv")).code == 2
+    # Where no rate leads to euros nothing was paid "for 0 euros".
+    ahead = {"SEGUE_CURRENCY": "EUR", "SEGUE_EXCHANGE_RATE": "USD EUR 0.5 2999-01-01 ECB"}
+    assert segue("ledger", ran, "--html", str(page), **ahead).code == 0
+    drawn = page.read_text(encoding="utf-8")
+    assert re.search(r"unpriced.{1,200}paid, and 0\.\d+ USD, people unset", drawn, re.DOTALL)
+    assert "0.000000 EUR</" not in drawn
+    assert "the first is of 2999-01-01" in drawn
 
 
 def test_the_word_show_may_be_left_out_and_commands_stay_commands(kept: tuple[Segue, str]) -> None:

@@ -6,6 +6,8 @@ import itertools
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from html.parser import HTMLParser
 
 import pytest
@@ -15,8 +17,11 @@ from msgspec import structs
 from accounting.money import spent_of
 from accounting.report import MediaSpan, SpanStatus
 from cli.money.ledger_page import render_page
+from cli.money.ledger_page_apis import _hourly
 from cli.money.ledger_page_charts import Bar, bars_svg, timeline_svg
+from core.money import Conversion
 from ledger.entries import Bucket, Unpriced
+from ledger.exchange import Exchanged, UsedRate
 
 #: Elements without an end.
 _VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -216,3 +221,15 @@ def test_a_job_without_anything_still_has_a_page() -> None:
 
 def test_the_same_report_is_the_same_page() -> None:
     assert render_page(report()) == render_page(report())
+
+
+def test_the_break_even_charts_machine_costs_what_it_does_in_the_reports_currency() -> None:
+    dollars = report()
+    rate = Conversion("USD", "EUR", Decimal("0.5"), date(2026, 11, 20), "ECB")
+    used = UsedRate(rate, rate.date, rate.date)
+    assert all(node.billed.keys() == {"USD"} for node in dollars.nodes)
+    assert _hourly(dollars) > 0
+    euros = replace(dollars, currency="EUR", exchanged=Exchanged("EUR", (used,)))
+    assert _hourly(euros) * 2 == _hourly(dollars)
+    # Without a rate it costs nobody knows what.
+    assert _hourly(replace(euros, exchanged=Exchanged("EUR"))) == 0
