@@ -204,6 +204,43 @@ class FleetLedger:
         use = exchange.use_of(self.entries) if self.exchange_use is None else self.exchange_use
         return exchange.told_of(use, self.rules.now or now_ms())
 
+    def of_jobs(self, owner: str, labels: Mapping[str, str]) -> FleetLedger:
+        """What jobs of this owner (empty: any) and with these labels were charged; nothing that no job caused."""
+
+        @cache
+        def mine(job: str) -> bool:
+            whose = self.owners.get(job)
+            return (
+                whose is not None
+                and (not owner or whose.owner == owner)
+                and all(whose.labels.get(name) == text for name, text in labels.items())
+            )
+
+        lines = self.lines
+
+        @cache
+        def fewer() -> FleetLines:
+            found = lines()
+            return replace(
+                found,
+                entries=tuple(entry for entry in found.entries if mine(entry.job)),
+                unpriced=tuple(usage for usage in found.unpriced if mine(usage.job)),
+            )
+
+        # Cells have the job in their third place.
+        return replace(
+            self,
+            lines=fewer,
+            totals=LedgerTotals({cell: sums for cell, sums in self.totals.cells.items() if mine(cell[2])}),
+            unpriced_totals=UnpricedTotals(
+                {cell: sums for cell, sums in self.unpriced_totals.cells.items() if mine(cell[2])}
+            ),
+            residuals=(),
+            under_way=None,
+            late=tuple(entry for entry in self.late if mine(entry.job)),
+            by_month=None,
+        )
+
     def by(self, dimension: Dimension, *, fake: bool | None = None) -> dict[str, dict[str, Sum]]:
         """Value -> currency -> sum; what no job caused is under ``""``."""
         return self.totals.by(dimension, fake=fake)

@@ -25,9 +25,11 @@ from cli.money.ledger_options import (
     with_price_flags,
 )
 from cli.money.uncollected import uncollected
+from cli.queue.queue_options import parse_labels
 from core.errors import UsageError
 
 if TYPE_CHECKING:
+    from accounting.report import JobVerdict
     from cache.store import Store
     from ledger.entries import Period
     from pipeline.runtime import Runtime
@@ -70,14 +72,29 @@ def show_command(
     since: SinceFlag = "",
     until: UntilFlag = "",
     by: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             "--by",
             metavar="WHAT",
-            help="Sum a period by bucket, job, owner, label (or label:NAME), stage, node, language or engine.",
+            help=(
+                "Sum a period by bucket, job, owner, label (or label:NAME), stage, node, language or engine; twice for "
+                "one below the other."
+            ),
             show_default=False,
         ),
+    ] = None,
+    owner: Annotated[
+        str, typer.Option("--owner", help="Of a period only the jobs of this owner.", show_default=False)
     ] = "",
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label",
+            metavar="NAME=TEXT",
+            help="Of a period only the jobs with this label; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     prices: PriceFlags,
     against: AgainstFlag = None,
@@ -100,13 +117,43 @@ def show_command(
         raise UsageError("--json and --csv cannot both be printed", "choose one of them")
     runtime = open_runtime({"home": home}, in_place=True)
     if job:
-        if since or until or by:
-            raise UsageError("a job has one ledger, whatever the period", "leave out --since, --until and --by")
+        if since or until or by or owner or label:
+            raise UsageError(
+                "a job has one ledger, whatever the period", "leave out --since, --until, --by, --owner and --label"
+            )
         _show_job(runtime, job, prices, against or [], _Form(json, csv, html, focus))
         return
     if html is not None:
         raise UsageError("--html draws one job's ledger", "name the job: segue ledger JOB --html FILE")
-    _show_period(runtime, period_of(since, until), by, prices, against or [], _Form(json, csv, focus=focus))
+    asked = _Asked(period_of(since, until), by or ["job"], owner, parse_labels(label), against or [])
+    _show_period(runtime, asked, prices, _Form(json, csv, focus=focus))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What of a period is asked for."""
+
+    #: The period.
+    period: Period
+    #: What it is summed by: one thing, or two.
+    by: Sequence[str]
+    #: Only jobs of this owner; empty: everything.
+    owner: str
+    #: Only jobs with these labels.
+    labels: Mapping[str, str]
+    #: APIs for the verdict.
+    against: Sequence[str]
+
+    @property
+    def whose(self) -> str:
+        """Whose jobs they are, in words; empty for everything."""
+        words = [f"owner {self.owner}"] if self.owner else []
+        return ", ".join([*words, *(f"{name}={text}" for name, text in self.labels.items())])
+
+    @property
+    def is_part(self) -> bool:
+        """Whether only some jobs are asked for."""
+        return bool(self.owner or self.labels)
 
 
 @dataclass(frozen=True)
@@ -172,54 +219,62 @@ def _write_page(path: Path, text: str) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}", "name a file in a folder of yours") from error
 
 
-def _show_period(
-    runtime: Runtime, period: Period, by: str, prices: PriceFlags, against: list[str], form: _Form
-) -> None:
+def _show_period(runtime: Runtime, asked: _Asked, prices: PriceFlags, form: _Form) -> None:
     from accounting.exchange_rates import exchange_of
     from accounting.idle import IdleRule, with_shared_idle
     from accounting.month_verdict import period_verdict
     from accounting.months import read_period, with_people
     from accounting.periods import now_ms
     from cli.money.ledger_export import fleet_json, print_csv
-    from cli.money.ledger_fleet import print_fleet, table_of
+    from cli.money.ledger_fleet import print_fleet
+    from cli.money.ledger_groups import check_fields, table_of
     from cli.money.ledger_options import checked_against, currency_of, people_rules
 
+    check_fields(asked.by)
     book, rules = rules_of(runtime, prices)
     rules = replace(rules, now=now_ms(), exchange=exchange_of(runtime.settings))
-    ledger = read_period(runtime.store, book, rules, period)
+    ledger = read_period(runtime.store, book, rules, asked.period)
     people = people_rules(runtime)
     currency = rules.exchange.currency or currency_of(runtime, ledger.totals.whole())
-    verdict = period_verdict(ledger, people, currency, checked_against(book, against))
+    verdict: JobVerdict | None = period_verdict(ledger, people, currency, checked_against(book, asked.against))
     ledger, notes = with_people(ledger, people, currency)
-    ledger = with_shared_idle(ledger, IdleRule(runtime.settings.idle_rule))
+    idle = IdleRule(runtime.settings.idle_rule)
+    ledger = with_shared_idle(ledger, idle)
     for line in notes:
         note(line)
     for line in ledger.errors:
         note(line)
     if form.is_for_programs:
         note_exchange(ledger.exchanged())
-    table = table_of(ledger, by or "job")
+    if asked.is_part:
+        ledger = ledger.of_jobs(asked.owner, asked.labels)
+        verdict = None
+    table = table_of(ledger, asked.by)
     if form.focus is not None:
+        if asked.is_part:
+            raise UsageError("--focus is of everything in a period", "leave out --owner and --label")
         from cli.money.ledger_focus import period_focus, write_focus
 
         write_focus(
             form.focus,
-            period_focus(runtime.store, book, rules, (people, currency), IdleRule(runtime.settings.idle_rule), period),
+            period_focus(runtime.store, book, rules, (people, currency), idle, asked.period),
         )
     if form.json:
         from accounting.fleet_use import fleet_use
 
         print_json(
             {
-                **fleet_json(ledger, table, by or "job"),
-                "verdict": verdict.as_json(),
-                "fleet": fleet_use(ledger, period).as_json(),
+                **fleet_json(ledger, table, asked.by),
+                "owner": asked.owner or None,
+                "labels": dict(asked.labels),
+                "verdict": None if verdict is None else verdict.as_json(),
+                "fleet": None if verdict is None else fleet_use(ledger, asked.period).as_json(),
             }
         )
     elif form.csv:
         print_csv(ledger.entries, ledger.unpriced)
     elif form.focus is None:
-        print_fleet(ledger, table, by or "job", _names(runtime.store, by or "job"), verdict)
+        print_fleet(ledger, table, asked.by, _names(runtime.store, asked.by[0]), verdict, asked.whose)
 
 
 def _names(store: Store, by: str) -> Callable[[Sequence[str]], Mapping[str, str]]:

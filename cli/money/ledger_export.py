@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -12,6 +12,7 @@ from msgspec import to_builtins
 
 from accounting.fleet_ledger import FleetLedger
 from accounting.periods import instant_text
+from cli.money.ledger_groups import Group, table_json
 from core.money import Money
 from ledger.entries import LedgerEntry, Unpriced
 from ledger.totals import Sum
@@ -78,7 +79,7 @@ def safe_cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
-def fleet_json(ledger: FleetLedger, table: dict[str, dict[str, Sum]], by: str) -> dict[str, Any]:
+def fleet_json(ledger: FleetLedger, table: Mapping[Group, Mapping[str, Sum]], by: Sequence[str]) -> dict[str, Any]:
     """The object that ``segue ledger --json`` prints; amounts by currency, in nano-units."""
     period = ledger.period
     return {
@@ -90,11 +91,8 @@ def fleet_json(ledger: FleetLedger, table: dict[str, dict[str, Sum]], by: str) -
             "by_stage": _amounts(ledger.totals, "stage"),
             "fake": ledger.totals.whole(fake=True),
         },
-        "by": by,
-        "table": {
-            name: {currency: {"amount": sums.nano, "node_ms": sums.ms} for currency, sums in found.items()}
-            for name, found in table.items()
-        },
+        "by": by[0] if len(by) == 1 else list(by),
+        "table": table_json(table),
         "unpriced": [one.as_json() for one in ledger.unpriced],
         "residuals": to_builtins(ledger.residuals),
         "entries": [one.as_json() for one in ledger.entries],

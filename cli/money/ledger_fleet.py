@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -12,14 +13,13 @@ from accounting.fleet_ledger import FleetLedger
 from accounting.report import JobVerdict, unpriced_lines
 from cli.money import ledger_tables as tables
 from cli.money.exchange_lines import exchange_lines
+from cli.money.ledger_groups import Group, unpriced_times
 from cli.money.ledger_screen import BUCKET_WORDS, plain_lines, print_verdict, under_way_text
 from cli.wording import printable
-from core.errors import UsageError
 from core.money import Money
 from ledger.entries import WORK_BUCKETS, Bucket, Period
-from ledger.totals import Dimension, Sum, UnpricedSum
+from ledger.totals import Dimension, Sum
 
-_LABEL = "label"
 _MOST_ROWS = 30
 _NOBODY = {
     "job": "(no job caused it)",
@@ -30,32 +30,24 @@ _NOBODY = {
 }
 
 
-def table_of(ledger: FleetLedger, by: str) -> dict[str, dict[str, Sum]]:
-    """Sums of the period by ``by``. Raises UsageError for what it cannot be asked by."""
-    kind, _, name = by.partition(":")
-    if kind == _LABEL and name:
-        return ledger.by_label(name)
-    if by == _LABEL:
-        return ledger.by_labels()
-    try:
-        return ledger.by(Dimension(by))
-    except ValueError:
-        known = ", ".join([*(each.value for each in Dimension), _LABEL, "label:NAME"])
-        raise UsageError(f"the ledger cannot be summed by '{by}'", f"choose from {known}") from None
-
-
 def print_fleet(
     ledger: FleetLedger,
-    table: dict[str, dict[str, Sum]],
-    by: str,
+    table: Mapping[Group, Mapping[str, Sum]],
+    by: Sequence[str],
     names: Callable[[Sequence[str]], Mapping[str, str]] = lambda _: {},
     verdict: JobVerdict | None = None,
+    whose: str = "",
 ) -> None:
     """The period for people; ``names`` says what the first column's ids are called."""
     console = tables.wide_console()
-    console.print(Text(f"{period_text(ledger.period)}: {tables.FINALITY[ledger.standing]}", style="bold"))
+    of = f", only jobs of {printable(whose)}" if whose else ""
+    console.print(Text(f"{period_text(ledger.period)}{of}: {tables.FINALITY[ledger.standing]}", style="bold"))
     if not ledger.totals.cells and not ledger.unpriced_totals:
-        console.print("nothing was spent; machines and jobs of other months: --since 2026-01-01")
+        console.print(
+            "nothing was spent by them"
+            if whose
+            else "nothing was spent; machines and jobs of other months: --since 2026-01-01"
+        )
         return
     tables.print_table(console, _bucket_table(ledger))
     for line in unpriced_lines(ledger.unpriced_totals)[:_MOST_ROWS]:
@@ -106,28 +98,9 @@ def period_text(period: Period | None) -> str:
     return f"{first:%Y-%m-%d} up to {last:%Y-%m-%d}, UTC"
 
 
-def unpriced_times(ledger: FleetLedger, by: str) -> dict[str, int]:
-    """Node time without a price, in ms, by the value of what `table_of` sums by; 0 where only fees have none."""
-    kind, _, name = by.partition(":")
-    places: dict[str, Callable[[UnpricedSum], str]] = {
-        "bucket": lambda one: one.bucket.value,
-        "stage": lambda one: one.stage,
-        "job": lambda one: one.job,
-        "owner": lambda one: one.owner,
-        "node": lambda one: one.session,
-        "engine": lambda one: one.engine,
-        "language": lambda _: "",
-        _LABEL: lambda one: ledger.label_of(one.job, name),
-    }
-    found: dict[str, int] = {}
-    for one in ledger.unpriced_totals:
-        value = places[kind](one)
-        found[value] = found.get(value, 0) + (one.quantity if one.meter == "node_ms" else 0)
-    return found
-
-
 def _bucket_table(ledger: FleetLedger) -> Table:
-    found, missing = ledger.by(Dimension.BUCKET), unpriced_times(ledger, "bucket")
+    found = ledger.by(Dimension.BUCKET)
+    missing = {name: ms for (name,), ms in unpriced_times(ledger, [Dimension.BUCKET.value]).items()}
     whole = ledger.totals.whole()
     currencies = sorted(whole) or [""]
     table = Table(box=None, pad_edge=False, show_footer=True)
@@ -149,31 +122,34 @@ def _bucket_table(ledger: FleetLedger) -> Table:
 
 
 def _table(
-    table: dict[str, dict[str, Sum]],
-    by: str,
-    missing: Mapping[str, int],
+    table: Mapping[Group, Mapping[str, Sum]],
+    by: Sequence[str],
+    missing: Mapping[Group, int],
     names: Callable[[Sequence[str]], Mapping[str, str]],
 ) -> Table:
     currencies = sorted({currency for sums in table.values() for currency in sums}) or [""]
     texts = _texts(table, currencies, {})
     rows = {name: table.get(name, {}) for name in {*table, *missing}}
 
-    def place(name: str) -> tuple[int, int, str]:
+    def place(name: Group) -> tuple[int, int, Group]:
         return -max((sums.nano for sums in rows[name].values()), default=0), -missing.get(name, 0), name
 
     ordered = sorted(rows, key=place)
-    known = names([name for name in ordered[:_MOST_ROWS] if name])
+    known = names([name[0] for name in ordered[:_MOST_ROWS] if name[0]])
     shown = Table(box=None, pad_edge=False)
     # An id is copied: it is not broken.
-    shown.add_column(f"by {by}", overflow="fold", no_wrap=bool(known))
+    shown.add_column(f"by {by[0]}", overflow="fold", no_wrap=bool(known))
+    for field in by[1:]:
+        shown.add_column(field, overflow="fold")
     for currency in currencies:
         tables.number_column(shown, currency)
     tables.number_column(shown, "node time")
     if known:
         shown.add_column("", overflow="fold", min_width=10)
     for name in ordered[:_MOST_ROWS]:
-        cells = [Text(printable(_row_name(name, by))), *_cells(rows[name], texts, missing.get(name))]
-        shown.add_row(*cells, *([Text(printable(known.get(name, "")))] if known else []))
+        titles = [Text(printable(_row_name(value, field))) for value, field in zip(name, by, strict=True)]
+        cells = [*titles, *_cells(rows[name], texts, missing.get(name))]
+        shown.add_row(*cells, *([Text(printable(known.get(name[0], "")))] if known else []))
     if len(ordered) > _MOST_ROWS:
         shown.add_row(f"and {len(ordered) - _MOST_ROWS} more in --json")
     return shown
@@ -186,7 +162,7 @@ def _row_name(name: str, by: str) -> str:
 
 
 def _texts(
-    table: Mapping[str, Mapping[str, Sum]], currencies: Sequence[str], whole: Mapping[str, int]
+    table: Mapping[Any, Mapping[str, Sum]], currencies: Sequence[str], whole: Mapping[str, int]
 ) -> dict[str, Callable[[Money | None], str]]:
     """How amounts of each currency's column are written."""
     found = {}

@@ -29,7 +29,8 @@ from accounting.periods import month_of, month_text, months_of
 from accounting.typed_facts import NodeJournal, read_node
 from cache.journal import Lines
 from cache.store import Store
-from cli.money.ledger_fleet import print_fleet, table_of
+from cli.money.ledger_fleet import print_fleet
+from cli.money.ledger_groups import table_of
 from jobs.purging import purge
 from journals.facts import AttemptEnded, AttemptStarted, Fact, ProcessStarted, SessionOpened, UnitUse
 from ledger.entries import Period
@@ -358,7 +359,7 @@ def test_a_months_screen_folds_no_lines_of_machines_that_are_over(
             read_period(store, BOOK, euros(*RATES), OLD), PeopleRules("6", "90 EUR", "400 audio hours"), "EUR"
         )
         ledger = with_shared_idle(ledger, IdleRule.SHARED)
-        print_fleet(ledger, table_of(ledger, "job"), "job")
+        print_fleet(ledger, table_of(ledger, ["job"]), ["job"])
         screens.append(capsys.readouterr().out)
         monkeypatch.setattr("accounting.period_totals.FactReader", None)
     assert read == []

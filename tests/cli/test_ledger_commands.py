@@ -133,6 +133,15 @@ def test_this_month_by_anything(kept: tuple[Segue, str]) -> None:
         assert sum(each["USD"]["amount"] for each in told["table"].values()) == total
     assert re.search(rf"^{ran} .* sample.mp4", segue("ledger").stdout, re.MULTILINE)
     assert "cpu, " in segue("ledger", "--by", "node").stdout
+    both = segue("ledger", "--by", "owner", "--by", "language", "--owner", "tester", "--json").json
+    assert sum(each["USD"]["amount"] for each in both["table"]["tester"].values()) == total
+    assert (both["by"], both["owner"], both["verdict"]) == (["owner", "language"], "tester", None)
+    assert re.search(
+        r"(?s)by owner +language.*\ntester +es ", segue("ledger", "--by", "owner", "--by", "language").stdout
+    )
+    assert "nothing was spent by them" in segue("ledger", "--label", "show=sands").stdout
+    assert segue("ledger", "--label", "sands").code == 2
+    assert segue("ledger", ran, "--owner", "tester").code == 2
     assert segue("ledger", "--by", "colour").code == 2
     empty = segue("ledger", "--since", "2020-01-01", "--until", "2020-02-01")
     assert "nothing was spent" in empty.stdout
