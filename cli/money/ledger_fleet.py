@@ -70,12 +70,13 @@ def print_fleet(
     if verdict is not None:
         console.print("")
         print_verdict(verdict, plain_lines(console))
-    console.print(f"\n{_use_text(ledger)}", soft_wrap=True)
+    if not whose:
+        console.print(f"\n{_use_text(ledger)}", soft_wrap=True)
 
 
 def _use_text(ledger: FleetLedger) -> str:
     """How much of what was paid for was at work; the sums say that much, and whose idle the rest was only the lines."""
-    times = unpriced_times(ledger, "bucket")
+    times = _missing_by_bucket(ledger)
     for bucket, sums in ledger.by(Dimension.BUCKET).items():
         times[bucket] = times.get(bucket, 0) + sum(one.ms for one in sums.values())
     paid, work = sum(times.values()), sum(times.get(bucket.value, 0) for bucket in WORK_BUCKETS)
@@ -98,9 +99,13 @@ def period_text(period: Period | None) -> str:
     return f"{first:%Y-%m-%d} up to {last:%Y-%m-%d}, UTC"
 
 
+def _missing_by_bucket(ledger: FleetLedger) -> dict[str, int]:
+    return {name: ms for (name,), ms in unpriced_times(ledger, [Dimension.BUCKET.value]).items()}
+
+
 def _bucket_table(ledger: FleetLedger) -> Table:
     found = ledger.by(Dimension.BUCKET)
-    missing = {name: ms for (name,), ms in unpriced_times(ledger, [Dimension.BUCKET.value]).items()}
+    missing = _missing_by_bucket(ledger)
     whole = ledger.totals.whole()
     currencies = sorted(whole) or [""]
     table = Table(box=None, pad_edge=False, show_footer=True)
