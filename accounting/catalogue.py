@@ -31,7 +31,9 @@ from ledger.billing import machine_cost
 from ledger.catalogue import CatalogueWork, chosen_dub, dub_offers, machine_time, machines_needed
 from ledger.entries import Quality
 from ledger.exchange import Exchange
+from ledger.model_tiers import tier_of
 from ledger.speed import Spread
+from ledger.tiers import Tier
 from ledger.verdict import CostOutcome, Grounds, Range, verdict
 from pipeline.runtime import Runtime
 from pipeline.stages import charged_stages
@@ -75,7 +77,7 @@ def estimate_catalogue(work: CatalogueWork, runtime: Runtime, rules: CatalogueRu
         for stage, each in zip(stages, estimates, strict=True)
         if stage.charged_by is ChargedBy.TEXT
     )
-    offers = tuple(_offers(stage, work, texts, rules) for stage in stages)
+    offers = tuple(_offers(stage, runtime.engine_spec(stage.role), work, texts, rules) for stage in stages)
     here = _here(work, estimates, offers, runtime, rules, hardware)
     dubs = dub_offers(rules.prices.book, rules.now, work.dubbed_ms, rules.exchange) if work.dubbed_ms else []
     return Catalogue(
@@ -199,13 +201,15 @@ def _people(work: CatalogueWork, rules: CatalogueRules) -> tuple[Range | None, s
     if monthly is None:
         return None, people.why_none(rules.currency)
     low, high = (Money.of(Fraction(end.nano, NANO), work.months, end.currency) for end in monthly)
-    return Range.between(low, high), f"{people.hours} hours a month at {people.rate}, for {work.months} months"
+    return Range.between(low, high), f"{people.hours} hours a month at {people.rate}, months: {work.months}"
 
 
 # -- APIs ----------------------------------------------------------------------------------------------------
 
 
-def _offers(stage: Stage, work: CatalogueWork, texts: Sequence[TextEstimate], rules: CatalogueRules) -> StageOffers:
+def _offers(
+    stage: Stage, spec: EngineSpec, work: CatalogueWork, texts: Sequence[TextEstimate], rules: CatalogueRules
+) -> StageOffers:
     sums: dict[tuple[str, str, Basis, str], dict[str, Counterfactual]] = {}
     for end in _ENDS:
         load = _workload(stage, work, texts, end)
@@ -222,9 +226,10 @@ def _offers(stage: Stage, work: CatalogueWork, texts: Sequence[TextEstimate], ru
     skipped = [ways[Basis.SPEECH_ONLY] for ways in offers if Basis.SPEECH_ONLY in ways]
     priced = [one for one in skipped if one.amount is not None and _is_in(one, rules.currency)]
     sold = [one for one in priced if not one.like.retired]
-    verified = [one for one in sold if one.like.verified]
+    tier = tier_of(stage.name, spec.provider, spec.model, rules.prices.book)
+    alike = [one for one in sold if tier is not None and one.like.tier is tier]
     named = [one for one in priced if f"{one.like.provider}/{one.like.model}" in rules.against]
-    return StageOffers(stage.name, stage.noun, offers, _least(verified or sold), _least(named))
+    return StageOffers(stage.name, stage.noun, offers, _cheapest(sold), _least(named), tier, _cheapest(alike))
 
 
 def _workload(stage: Stage, work: CatalogueWork, texts: Sequence[TextEstimate], end: str) -> Workload:
@@ -237,6 +242,11 @@ def _workload(stage: Stage, work: CatalogueWork, texts: Sequence[TextEstimate], 
 
 def _is_in(one: ApiEstimate, currency: str) -> bool:
     return one.like.amount is not None and one.like.amount.currency == currency
+
+
+def _cheapest(offers: Sequence[ApiEstimate]) -> ApiEstimate | None:
+    """Of those whose price was read at its source, else of all."""
+    return _least([one for one in offers if one.like.verified] or offers)
 
 
 def _least(offers: Sequence[ApiEstimate]) -> ApiEstimate | None:
@@ -263,19 +273,28 @@ def _place(ways: Mapping[Basis, ApiEstimate]) -> tuple[bool, bool, int, str]:
 def _verdicts(here: CatalogueHere, offers: Sequence[StageOffers], work: CatalogueWork) -> Iterator[CatalogueVerdict]:
     least = [each.cheapest for each in offers]
     cheapest = "cheapest verified" if all(one is not None and one.like.verified for one in least) else "cheapest known"
-    yield _verdict(f"the {cheapest} API of each stage", here, least, work)
+    tiers = [each.tier for each in offers]
+    yield _verdict(f"the {cheapest} API of each stage", here, least, tiers, work)
+    alike = [each.alike for each in offers]
+    if all(alike) and alike != least:
+        yield _verdict("the cheapest APIs of the same class as the models here", here, alike, tiers, work)
     if any(each.named for each in offers):
         named = [each.named or each.cheapest for each in offers]
-        yield _verdict(f"the APIs that you name, else the {cheapest}", here, named, work)
+        yield _verdict(f"the APIs that you name, else the {cheapest}", here, named, tiers, work)
 
 
 def _verdict(
-    against: str, here: CatalogueHere, chosen: Sequence[ApiEstimate | None], work: CatalogueWork
+    against: str,
+    here: CatalogueHere,
+    chosen: Sequence[ApiEstimate | None],
+    tiers: Sequence[Tier | None],
+    work: CatalogueWork,
 ) -> CatalogueVerdict:
     known = [one for one in chosen if one is not None and one.amount is not None]
     api = sum((one.amount for one in known if one.amount), Spread(0, 0, 0)) if len(known) == len(chosen) else None
     paid, other = _range(here.paid, here.currency), None if api is None else _range(api, here.currency)
     rests_on = [f"{one.like.stage}: {one.like.provider} {one.like.model} ({one.like.remark})" for one in known]
+    classes = [line for one, tier in zip(chosen, tiers, strict=True) if one and (line := _other_class(one, tier))]
     rests_on += [f"useful share of paid machine time: {here.useful.basis}", f"people: {here.people_basis}"]
     rests_on += ["dubbing is on neither side: no stage here does it yet"] if work.dubbed_ms else []
     grounds = Grounds(
@@ -285,12 +304,19 @@ def _verdict(
         still_to_come=() if here.machine_ms is not None else ("idle, boot and loading, whose share is unknown",),
         fake=any(stage.fake for stage in here.stages),
         ran=_ran(here),
-        rests_on=tuple(rests_on),
+        rests_on=(*rests_on, *classes),
     )
-    without = verdict(paid, other, grounds)
-    if here.people is None:
-        return CatalogueVerdict(against, other, without, verdict(paid, other, replace(grounds, people_set=False)))
-    return CatalogueVerdict(against, other, without, verdict(paid + here.people, other, grounds))
+    ours = paid if here.people is None else paid + here.people
+    with_people = verdict(ours, other, replace(grounds, people_set=here.people is not None))
+    return CatalogueVerdict(against, other, verdict(paid, other, grounds), with_people, tuple(classes))
+
+
+def _other_class(one: ApiEstimate, tier: Tier | None) -> str:
+    """That an API's model is of another class than ours; empty where it is of the same."""
+    stage, theirs = one.like.stage, one.like.tier
+    if tier is None or theirs is None:
+        return f"{stage}: whether both models are of one class is not known"
+    return "" if tier is theirs else f"{stage}: NOT of the same class: here a {tier}, there a {theirs}"
 
 
 def _ran(here: CatalogueHere) -> CostOutcome:

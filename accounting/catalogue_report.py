@@ -12,6 +12,7 @@ from core.money import Money
 from ledger.api import Basis
 from ledger.catalogue import CatalogueWork, DubOffer
 from ledger.speed import Spread
+from ledger.tiers import Tier
 from ledger.verdict import CostVerdict, Range
 
 
@@ -62,6 +63,10 @@ class StageOffers:
     #: The cheapest whose price was read at its source, and the one that was named; silence skipped.
     cheapest: ApiEstimate | None
     named: ApiEstimate | None
+    #: The class of our own model; None where it is not known.
+    tier: Tier | None
+    #: The cheapest of that class.
+    alike: ApiEstimate | None
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ class CatalogueVerdict:
     api: Range | None
     without_people: CostVerdict
     with_people: CostVerdict
+    #: Where the models are of different classes, or it is not known whether they are; one line each.
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,8 @@ class Catalogue:
                     "offers": [api.as_json() for ways in each.offers for api in ways.values()],
                     "cheapest": None if each.cheapest is None else each.cheapest.as_json(),
                     "named": None if each.named is None else each.named.as_json(),
+                    "tier_here": each.tier,
+                    "same_class": None if each.alike is None else each.alike.as_json(),
                 }
                 for each in self.apis
             ],
@@ -143,6 +152,7 @@ class Catalogue:
                     "api": None if each.api is None else _range_json(each.api),
                     "without_people": each.without_people.as_json(),
                     "with_people": each.with_people.as_json(),
+                    "classes": list(each.classes),
                 }
                 for each in self.verdicts
             ],

@@ -24,7 +24,8 @@ class RequestCost:
     successful: int
     #: What was paid for machines and fees, fake work left out; nano-units by currency.
     paid: Mapping[str, int]
-    #: The same with the people; None where what they cost is unknown.
+    #: The same with the people: all of a month that is over, of one that is not what its work carries of them so far.
+    #: None where that is unknown.
     with_people: Mapping[str, int] | None
     #: Whether usage without a price is in neither.
     unpriced: bool
@@ -93,10 +94,14 @@ def request_cost(ledger: FleetLedger, period: Period) -> RequestCost:
     """See `RequestCost`."""
     paid, people = dict[str, int](), dict[str, int]()
     for entry in ledger.entries:
-        # What jobs carry of the fleet's idle is entered without a machine, and sums to zero.
-        sums = people if entry.bucket is Bucket.PEOPLE else paid if entry.session and not entry.fake else None
-        if sums is not None:
-            sums[entry.currency] = sums.get(entry.currency, 0) + entry.nano
+        sums = paid
+        if entry.bucket is Bucket.PEOPLE:
+            over = ledger.rules.now is None or entry.end <= ledger.rules.now
+            sums = people if entry.job or over else {}
+        elif not entry.session or entry.fake:
+            # What jobs carry of the fleet's idle is entered without a machine, and sums to zero.
+            sums = {}
+        sums[entry.currency] = sums.get(entry.currency, 0) + entry.nano
     unpriced = any(not usage.fake for usage in ledger.unpriced)
     return RequestCost(successful_units(ledger, period), paid, added(paid, people) if people else None, unpriced)
 

@@ -44,6 +44,8 @@ def print_catalogue(found: Catalogue) -> None:
         print(f"against {verdict.against}: {_api_total(found, verdict)}")
         print(f"  without people  {printable(verdict.without_people.line)}")
         print(f"  with people     {printable(verdict.with_people.line)}")
+        for line in verdict.classes:
+            print(f"  {printable(line)}")
 
 
 def _api_total(found: Catalogue, verdict: CatalogueVerdict) -> str:

@@ -144,6 +144,21 @@ def test_an_api_that_is_named_stands_beside_the_cheapest(tmp_path: Path) -> None
     assert (found.dubs, found.dub) == ((), None)
 
 
+def test_at_equal_quality_the_same_class_is_compared(tmp_path: Path) -> None:
+    # Whisper base is of the tiny class, and the translator a model that nobody has classed.
+    ears, dear = (each + f'tier = "{tier}"\n' for each, tier in ((EARS, "large-v3 class"), (DEAR_EARS, "tiny class")))
+    plain = CatalogueWork(Decimal(100), 0, Fraction(60, 100))
+    found = estimate(store(tmp_path, "transcribe"), plain, ears + dear)
+    first, same = found.verdicts
+    assert first.classes == ("transcribe: NOT of the same class: here a tiny class, there a large-v3 class",)
+    # 60 h at 0.50, and at 5 of the same class.
+    assert [each.api.point.nano for each in (first, same) if each.api] == [usd("30"), usd("300")]
+    assert same.classes == ()
+    unclassed = estimate(store(tmp_path / "words", "transcribe", "translate"), rows=ears + dear + WORDS)
+    assert len(unclassed.verdicts) == 1
+    assert unclassed.verdicts[0].classes[1] == "translate: whether both models are of one class is not known"
+
+
 def test_what_was_never_measured_is_not_guessed(tmp_path: Path) -> None:
     found = estimate(store(tmp_path, "transcribe"))
     assert found.here.stages[1].engine_ms is None

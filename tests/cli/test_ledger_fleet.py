@@ -10,14 +10,14 @@ from ledger_journals import Journals, job
 from segue_cli import Segue, SegueHere
 
 ANNA = job("anna")
-IN_NOVEMBER = ("--since", "2026-11-01", "--until", "2026-12-01")
+IN_OCTOBER = ("--since", "2026-10-01", "--until", "2026-11-01")
 PEOPLE = {"SEGUE_ENGINEERING_HOURS": "2", "SEGUE_ENGINEERING_RATE": "90 USD"}
 
 
 @pytest.fixture
 def segue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Segue:
     """A month in which a spot machine worked for 40 of its 100 s and lost 10 s, when Azure took it."""
-    journals = Journals(tmp_path / "home", datetime(2026, 11, 1, tzinfo=UTC))
+    journals = Journals(tmp_path / "home", datetime(2026, 10, 1, tzinfo=UTC))
     spot = {"cloud": "azure", "size": "Standard_NC4as_T4_v3", "region": "eastus", "spot": True}
     journals.node("node", 0, 100, "0.36 USD", reason="azure: Preempt", gpu_names=("Tesla T4",), **spot)
     journals.process("p", 0, "node")
@@ -29,7 +29,7 @@ def segue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 def test_the_screen_says_whose_idle_it_is_and_what_spot_saved(segue: Segue) -> None:
-    done = segue("ledger", "fleet", *IN_NOVEMBER)
+    done = segue("ledger", "fleet", *IN_OCTOBER)
     assert done.code == 0
     rows = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
     for name in ("1 x Tesla T4, azure Standard_NC4as_T4_v3 spot", "total"):
@@ -46,11 +46,11 @@ def test_the_screen_says_whose_idle_it_is_and_what_spot_saved(segue: Segue) -> N
 def test_the_months_screen_says_how_much_was_at_work_and_where_the_rest_is(segue: Segue) -> None:
     # 40 s useful and 10 s lost of 100.
     said = "machines were at work 50.0 % of the time that was paid for; whose idle it was"
-    assert said in segue("ledger", *IN_NOVEMBER).stdout
+    assert said in segue("ledger", *IN_OCTOBER).stdout
 
 
 def test_people_are_in_the_cost_of_a_request_where_they_are_known(segue: Segue) -> None:
-    told = segue("ledger", "fleet", *IN_NOVEMBER, "--json", **PEOPLE).json
+    told = segue("ledger", "fleet", *IN_OCTOBER, "--json", **PEOPLE).json
     # 180 USD and 0.01 for two.
     assert told["requests"] == {
         "successful": 2,
@@ -58,7 +58,7 @@ def test_people_are_in_the_cost_of_a_request_where_they_are_known(segue: Segue) 
         "cost_with_people": {"USD": 90_005_000_000},
         "unpriced": False,
     }
-    assert segue("ledger", *IN_NOVEMBER, "--json", **PEOPLE).json["fleet"] == told
+    assert segue("ledger", *IN_OCTOBER, "--json", **PEOPLE).json["fleet"] == told
 
 
 def test_a_month_without_a_machine_says_so(segue: Segue) -> None:
