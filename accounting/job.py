@@ -14,7 +14,7 @@ from accounting.in_progress import under_way_of
 from accounting.job_machines import machines_of
 from accounting.money import spent_of
 from accounting.month_use import MonthUse, month_uses
-from accounting.months import read_period
+from accounting.months import late_months, read_period
 from accounting.people import JobPeople, PeopleRules, PeopleShares
 from accounting.periods import month_after, month_of, month_text, now_ms
 from accounting.report import Avoided, Finality, JobReport, JobVerdict, NodeUse, SharedIdle
@@ -101,9 +101,8 @@ class _Builder:
         self._month_ledger: FleetLedger | None = None
         own = [entry for entry in ledger.entries if entry.job == job_id]
         unpriced = [usage for usage in ledger.unpriced if usage.job == job_id]
-        self._months = sorted(
-            {month for line in chain[LedgerEntry | Unpriced](own, unpriced) for month in _months(line)}
-        )
+        months = {month for line in chain[LedgerEntry | Unpriced](own, unpriced) for month in _months(line)}
+        self._months = sorted(months | late_months(reader.store, job_id, months))
         self._uses = self._read_uses(own, unpriced)
         idle, idle_unpriced = self._idle()
         self._shared = self._shared_idle(idle)

@@ -59,6 +59,24 @@ def first_open(month: Period, taken: Collection[int]) -> Period:
     return following
 
 
+def late_months(store: Store, job_id: str, months: Collection[int]) -> frozenset[int]:
+    """First instants of the months into which anything of a job was entered since those it ran in were closed."""
+    taken = closed_months(store)
+    frozen = sorted(taken & set(months))
+    if not frozen:
+        return frozenset()
+    found = {
+        each.period.start
+        for each in all_closed(store)
+        if each.period.start > frozen[0] and any(entry.job == job_id for entry in each.late)
+    }
+    for start in frozen:
+        following = first_open(month_of(start), taken)
+        if any(entry.job == job_id for entry in read_late(store, month_of(start), following, now_ms())):
+            found.add(following.start)
+    return frozenset(found)
+
+
 def _read_with_closed(store: Store, book: PriceBook, rules: PricingRules, period: Period) -> FleetLedger:
     """As `read_period`, of one with a closed month in it: everything is read and folded."""
     reader = FactReader(store)
@@ -99,8 +117,20 @@ def with_people(ledger: FleetLedger, rules: PeopleRules, currency: str) -> tuple
     months = [] if ledger.period is None else list(whole_months(ledger.period))
     said = any(rules.of(month.start).monthly(currency) is not None for month in months)
     shares = PeopleShares(ledger, rules, currency, month_uses(ledger) if said else {})
-    notes = tuple(shares.notes())
+    notes = (*shares.notes(), *_cut_notes(ledger.period))
     return ledger.adding(entry for month in months for entry in shares.month(month)) if said else ledger, notes
+
+
+def _cut_notes(period: Period | None) -> Iterator[str]:
+    """What a period that has a part of a month cannot say of it, a line each."""
+    if period is None:
+        return
+    for month in dict.fromkeys((month_of(period.start), month_of(period.end - 1))):
+        if period.start > month.start or period.end < month.end:
+            yield (
+                f"{month_text(month.start)} is here in part: its people are in no amount, and the fleet's idle is "
+                "shared by these days alone, not as in the whole month"
+            )
 
 
 def _pieces(period: Period, frozen: Mapping[Period, ClosedMonth]) -> Iterator[Period]:

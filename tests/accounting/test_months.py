@@ -343,6 +343,22 @@ def test_a_closed_months_people_stay_what_they_were_whatever_is_set_later(tmp_pa
         assert basis.startswith("4-8 hours a month at 90 USD: ")
 
 
+def test_a_period_that_cuts_a_month_says_what_it_does_not_have_of_it(tmp_path: Path) -> None:
+    journals = worked(tmp_path)
+
+    def said(period: Period) -> list[str]:
+        books = read_period(journals.store, NO_PRICES, RULES, period)
+        return [line for line in with_people(books, PeopleRules("6", "90 USD"), "USD")[1] if "in part" in line]
+
+    october, november = Period.month("2026-10"), Period.month("2026-11")
+    day = 24 * 3600 * 1000
+    assert said(october) == said(Period(october.start, november.end)) == []
+    (line,) = said(Period(october.start, november.start - day))
+    assert line.startswith("2026-10 is here in part: its people are in no amount")
+    both = said(Period(october.start + day, november.end - day))
+    assert [line[:7] for line in both] == ["2026-10", "2026-11"]
+
+
 def test_a_closing_without_hours_takes_those_of_today_and_says_so(tmp_path: Path) -> None:
     journals = worked(tmp_path)
     closed = close_month(journals.store, "2026-10", NO_PRICES, RULES, lambda _entries: PeopleRules("6").frozen("USD"))

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from ledger_journals import Journals, job
 
+from accounting.closing import closed_people
 from accounting.expected_use import ExpectedUse, UseUnit
 from accounting.fleet_ledger import FleetLedger, PricingRules
 from accounting.idle import IdleRule, with_shared_idle
 from accounting.job import ReportRules, job_report
-from accounting.months import read_period, with_people
+from accounting.months import close_month, read_period, with_people
 from accounting.people import PeopleRules
 from accounting.report import People
 from accounting.verdict import VerdictInputs, judge
@@ -25,7 +26,7 @@ from ledger.prices import PriceBook
 from ledger.totals import Dimension
 from ledger.verdict import CostOutcome
 
-ANNA, BERT = job("anna"), job("bert")
+ANNA, BERT, CID = job("anna"), job("bert"), job("cid")
 NO_PRICES = PriceBook(())
 RULES = PricingRules(now=4_000_000_000_000)
 NOVEMBER = Period.month("2026-11")
@@ -94,6 +95,36 @@ def test_a_job_says_what_its_months_say_of_it(tmp_path: Path, rule: IdleRule) ->
         months = sum(amounts(books, Dimension.JOB).get(whose, 0) for books in found)
         assert said.spent.total.nano == sum(entry.nano for entry in said.entries) == months
         assert bool(said.shared_idle.amounts) is (rule is IdleRule.SHARED)
+
+
+def test_a_job_that_is_learned_of_late_carries_what_the_open_months_screen_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("accounting.months.now_ms", lambda: RULES.now)
+    journals = fleet(tmp_path)
+    edge = (NOVEMBER.end - NOVEMBER.start) // 1000
+    close_month(journals.store, "2026-11", NO_PRICES, RULES)
+    # A machine's journals of November come after its closing: 300 s of Cid's and 300 s of idle at 0.001 USD, which
+    # December's books are given. There Anna had 100 s of a machine's 200 s at 0.002. Idle is 0.3 + 0.2 = 0.5:
+    # Cid carries 300 of 400 s of it, 0.375 beside his 0.3, and Anna 0.125 beside her 0.2.
+    journals.node("found", 1000, 1600, "3.60 USD")
+    journals.process("s", 1000, "found")
+    journals.record("d", journals.attempt("s", 1100, 300, [("d", 50_000, CID)]))
+    journals.node("next", edge, edge + 200, "7.20 USD")
+    journals.process("t", edge, "next")
+    journals.record("e", journals.attempt("t", edge + 10, 100, [("e", 50_000, ANNA)]))
+    december = month(journals, period=Period.month("2026-12"))
+    assert amounts(december, Dimension.JOB) == {"": 0, CID: 675_000_000, ANNA: 325_000_000}
+    # 540 USD a month: December's useful time is 300 s of Cid's and 100 s of Anna's.
+    people = PeopleRules("6", "90 USD", closed=closed_people(journals.store))
+    said = job_report(journals.store, CID, NO_PRICES, ReportRules(RULES, people=people))
+    assert said.shared_idle.amounts == {"USD": 375_000_000}
+    assert said.people.amount is not None
+    assert said.people.amount.point.nano == 405 * 10**9
+    assert said.spent.total.nano == 675_000_000 + 405 * 10**9
+    # Once December is closed as well, what was entered of it stays there.
+    close_month(journals.store, "2026-12", NO_PRICES, RULES)
+    assert job_report(journals.store, CID, NO_PRICES, ReportRules(RULES, people=people)).spent == said.spent
 
 
 def test_a_months_idle_without_any_work_is_nobodys(tmp_path: Path) -> None:
