@@ -266,3 +266,21 @@ def test_people_in_dollars_and_apis_are_converted_where_the_books_agree_on_euros
     assert "90 USD = 45 EUR (0.50 EUR per USD of 2020-01-01, ECB)" in " ".join(notes)
     assert mine.people.amount is not None
     assert mine.spent.by_bucket["people"].nano == by_job(books)[ANNA]["EUR"] - 100_000_000
+
+
+def test_a_correction_of_a_closed_month_has_the_rate_of_the_month_that_it_is_entered_in(tmp_path: Path) -> None:
+    journals = Journals(tmp_path, datetime(2025, 10, 10, tzinfo=UTC))
+    october, november = Period.month("2025-10"), Period.month("2025-11")
+    rules = euros("USD EUR 0.90 2025-10-01 ECB; USD EUR 0.80 2025-11-01 ECB")
+    work(journals, "known", 0, 100, ANNA)
+    close_month(journals.store, "2025-10", NO_PRICES, rules)
+    work(journals, "late", DAY, 100, ANNA)
+    # October stays 0.1 USD x 0.90; what was learned later is entered on the first of November: 0.1 x 0.80.
+    assert month(journals, rules, october).totals.whole() == {"EUR": 90_000_000}
+    assert month(journals, rules, november).totals.whole() == {"EUR": 80_000_000}
+    both = month(journals, rules, Period(october.start, november.end))
+    assert both.totals.whole() == {"EUR": 170_000_000}
+    assert [(use.conversion.rate, use.nano) for use in both.exchanged().rates] == [
+        (Decimal("0.90"), 90_000_000),
+        (Decimal("0.80"), 80_000_000),
+    ]
