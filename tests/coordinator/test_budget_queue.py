@@ -8,9 +8,13 @@ from dataclasses import replace
 import pytest
 from harness import CoordinatorHarness
 
+from accounting.exchange_rates import parse_rates
+from accounting.spending import Prices
 from jobs.submissions import OrderKind, Priority, give_order, open_jobs
 from journals.attempts import AttemptJournal, ProcessOrigin
 from journals.node_session import NodeFacts, NodeSession
+from ledger.exchange import Exchange
+from ledger.prices import PriceBook
 from pipeline.jobs import JobFolder
 from pipeline.lookup import UnitRef
 from pipeline.report import JobState
@@ -153,6 +157,20 @@ def test_a_budget_in_another_currency_is_never_taken_for_unspent(harness: Coordi
     ended(harness, job, JobState.BUDGET_STOPPED)
     assert "the budget in EUR" in harness.view(job).reason
     assert harness.take() is None
+
+
+def test_a_budget_in_another_currency_is_counted_by_the_days_rate(
+    harness: CoordinatorHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = Exchange(conversions=tuple(parse_rates("USD EUR 0.5 2020-01-01 ECB")))
+    prices = Prices(PriceBook(()), exchange=rates)
+    monkeypatch.setattr(Prices, "of", lambda *_: prices)
+    harness.show_worker()
+    # A machine of a dollar a millisecond is half a euro: 30 EUR are 60 ms of it.
+    job = submit(harness, 40, "30 EUR")
+    work(harness, next_message(harness), 70)
+    ended(harness, job, JobState.BUDGET_STOPPED)
+    assert "its budget of 30 EUR is spent" in harness.view(job).reason
 
 
 def test_a_job_without_a_budget_is_never_counted(harness: CoordinatorHarness) -> None:
