@@ -125,8 +125,8 @@ def _here(
 ) -> CatalogueHere:
     remote = {stage.name: stage for stage in charged_stages() if runtime.is_remote(stage.role)}
     unknown = [f"{each.stage} by {each.engine} {NEVER_MEASURED}" for each in stages if each.engine_ms is None]
-    local = [each.engine_ms for each in stages if each.engine_ms is not None and each.stage not in remote]
-    engine_ms = sum(local, Spread(0, 0, 0))
+    measured = {each.stage: each.engine_ms for each in stages if each.engine_ms is not None}
+    engine_ms = sum((time for name, time in measured.items() if name not in remote), Spread(0, 0, 0))
     useful = _useful(rules)
     machine_ms = None if useful.share is None else machine_time(engine_ms, useful.share)
     paid, idle = Spread(0, 0, 0), None
@@ -157,7 +157,9 @@ def _here(
         idle=idle,
         people=people,
         people_basis=basis,
-        machines=None if machine_ms is None else machines_needed(machine_ms.point, work.months),
+        machines=None
+        if machine_ms is None or len(measured) < len(stages)
+        else machines_needed(machine_ms.point, work.months),
         unknown=tuple(unknown),
     )
 

@@ -37,7 +37,7 @@ class CatalogueHere:
     currency: str
     #: Engine time of the stages that were measured and run here, in ms.
     engine_ms: Spread
-    #: Paid machine time for it; None where the share of useful time is not known.
+    #: Paid machine time for that; None where the share of useful time is not known.
     machine_ms: Spread | None
     #: What the machines cost, idle included where it is known, and fees of our own engines elsewhere; as far as known.
     paid: Spread
@@ -46,10 +46,15 @@ class CatalogueHere:
     #: What the people cost; None where ``people_basis`` says why.
     people: Range | None
     people_basis: str
-    #: Machines that do it in time; None where machine time is not known.
+    #: Machines that do it in time; None where not all of its machine time is known.
     machines: int | None
     #: What is in no amount, one line each.
     unknown: tuple[str, ...]
+
+    @property
+    def all_measured(self) -> bool:
+        """Whether the engine of each stage was measured here."""
+        return all(stage.engine_ms is not None for stage in self.stages)
 
 
 @dataclass(frozen=True)

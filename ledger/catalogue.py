@@ -38,13 +38,17 @@ class CatalogueWork:
     months: Decimal = Decimal(1)
 
     def __post_init__(self) -> None:
-        for name, value in (("hours", self.hours), ("months", self.months)):
-            if not value.is_finite() or not 0 < value <= 10**9:
-                raise UsageError(f"{value} {name} are no work", f"give {name} above 0")
+        limits = (
+            ("hours", self.hours, Decimal("0.01"), Decimal(10**9)),
+            ("months", self.months, Decimal("0.01"), Decimal(1200)),
+        )
+        for name, value, least, most in limits:
+            if not value.is_finite() or not least <= value <= most:
+                raise UsageError(f"{value} {name} are no work", f"give {name} from {least} to {most}")
         if not 0 <= self.languages <= 10_000:
             raise UsageError(f"{self.languages} languages are no work", "give 0 or more")
-        if not 0 < self.speech <= 1:
-            raise UsageError(f"{float(self.speech):.0%} speech is no work", "give percents above 0, up to 100")
+        if not Fraction(1, 10_000) <= self.speech <= 1:
+            raise UsageError(f"{float(self.speech):.0%} speech is no work", "give percents from 0.01 to 100")
         if not 0 <= self.dubbed <= 1:
             raise UsageError(f"{float(self.dubbed):.0%} dubbed is no share", "give percents from 0 to 100")
 

@@ -65,11 +65,15 @@ def _print_here(here: CatalogueHere, *, dubbed: bool) -> None:
         print(f"  {stage.stage:<11} {printable(_stage_text(stage))}")
     if dubbed:
         print(f"  {'dub':<11} not measured here: no stage does it yet")
+    measured = "" if here.all_measured else "as far as it was measured, "
     if here.machine_ms is None or here.useful.share is None:
-        print(f"  machines    {_time(here.engine_ms)} of useful time; idle is {_UNKNOWN}: {here.useful.basis}")
+        print(
+            f"  machines    {measured}{_time(here.engine_ms)} of useful time; idle is {_UNKNOWN}: {here.useful.basis}"
+        )
     else:
         share = f"{float(here.useful.share):.1%} of it useful, {here.useful.basis}"
-        print(f"  machines    {_time(here.machine_ms)} of paid time ({share}): {here.machines} of them do it in time")
+        enough = "" if here.machines is None else f"; machines that do it in time: {here.machines}"
+        print(f"  machines    {measured}{_time(here.machine_ms)} of paid time ({share}){enough}")
     rate = f" at {here.node_rate} an hour" if here.node_rate else ""
     idle = "" if here.idle is None else f", {Money(here.idle, here.currency).amount(2)} of it idle, boot and loading"
     known = "as far as it is known " if here.unknown or here.machine_ms is None else ""

@@ -163,6 +163,8 @@ def test_what_was_never_measured_is_not_guessed(tmp_path: Path) -> None:
     found = estimate(store(tmp_path, "transcribe"))
     assert found.here.stages[1].engine_ms is None
     assert found.here.unknown == ("translate by llama small was never measured here",)
+    # How many machines that takes is not known either.
+    assert found.here.machines is None
     # 6 h at 60 % and 1.20: what is known is 12 USD, and what is not could turn the verdict.
     assert found.here.paid == Spread(usd("6"), usd("12"), usd("24"))
     (said,) = found.verdicts

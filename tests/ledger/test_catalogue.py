@@ -43,6 +43,7 @@ def test_machines_work_all_the_time_that_there_is() -> None:
     [
         (Decimal(0), 8),
         (Decimal(-1), 8),
+        (Decimal("0.001"), 8),
         (Decimal("NaN"), 8),
         (Decimal("Infinity"), 8),
         (Decimal(1), -1),
@@ -50,6 +51,7 @@ def test_machines_work_all_the_time_that_there_is() -> None:
         (Decimal(1), 1, Fraction(11, 10)),
         (Decimal(1), 1, Fraction(1), Fraction(-1, 10)),
         (Decimal(1), 1, Fraction(1), Fraction(0), Decimal(0)),
+        (Decimal(1), 1, Fraction(1, 10**9)),
     ],
 )
 def test_what_is_no_work_is_refused(planned: tuple[object, ...]) -> None:
