@@ -22,6 +22,8 @@ class Exit(IntEnum):
     USAGE = 2
     #: Finished, but something failed or is partial.
     INCOMPLETE = 3
+    #: A budget's alert share was reached; `segue ledger --check` says so.
+    OVER_BUDGET = 4
     #: Interrupted; the same command continues.
     INTERRUPTED = 75
 

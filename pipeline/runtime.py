@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, SecretStr, ValidationError, create_model
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, create_model, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.errors import SettingsError, StoreError, summed_up
 from core.keys import Digest, canonical_json, digest_bytes, digest_value
@@ -154,6 +154,17 @@ class CoreSettings(BaseSettings):
         pattern="^(shared|fleet)$",
         description="who pays for a fleet's idle: shared (the month's jobs, by node time) or fleet (no job)",
     )
+    budgets: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        description="what owners may spend a month: [budgets] with anna = '200 USD', or anna=200 USD; bert=50 USD",
+    )
+    budget_alert: int = Field(
+        default=80, ge=1, le=100, description="per cent of an owner's budget from which `segue ledger` says so"
+    )
+    budget_refuse: bool = Field(
+        default=False,
+        description="`segue submit` refuses an owner whose budget of the month is spent; else it says so",
+    )
     own_engines: str = Field(
         default="", description="engines on servers of your own, as the ledger names them; they charge no fee"
     )
@@ -164,6 +175,15 @@ class CoreSettings(BaseSettings):
     )
     fake_delay_ms: int = Field(default=0, ge=0, description="fake engines only: time a unit takes")
     fake_faults: str = Field(default="", description="fake engines only: faults to inject, e.g. fail:7")
+
+    @field_validator("budgets", mode="before")
+    @classmethod
+    def _read_budgets(cls, said: object) -> object:
+        """``anna=200 USD; bert=50 USD``, as the environment says it; a table of a file is one already."""
+        if not isinstance(said, str):
+            return said
+        parts = [part.partition("=") for part in said.split(";") if part.strip()]
+        return {owner.strip(): amount.strip() for owner, _, amount in parts}
 
     @classmethod
     def settings_customise_sources(

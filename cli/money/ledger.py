@@ -12,7 +12,9 @@ import typer
 from cli.completion import complete_job
 from cli.context import HomeFlag, JsonFlag, note, open_runtime, print_json
 from cli.default_command import DefaultCommandGroup
+from cli.exits import Exit
 from cli.money import ledger_care, ledger_fleet_use, ledger_forecast
+from cli.money.budgets import exit_of
 from cli.money.exchange_lines import note_exchange
 from cli.money.ledger_options import (
     AgainstFlag,
@@ -26,9 +28,11 @@ from cli.money.ledger_options import (
 )
 from cli.money.uncollected import uncollected
 from cli.queue.queue_options import parse_labels
+from cli.wording import printable
 from core.errors import UsageError
 
 if TYPE_CHECKING:
+    from accounting.owner_budgets import OwnerBudget
     from accounting.report import JobVerdict
     from cache.store import Store
     from ledger.entries import Period
@@ -106,9 +110,16 @@ def show_command(
         typer.Option("--html", metavar="FILE", help="Write a job's ledger as one page.", show_default=False),
     ] = None,
     focus: FocusFlag = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Exit with 4 where an owner's budget is at its alert or over it, with 3 where nobody can say.",
+        ),
+    ] = False,
     home: HomeFlag = None,
     json: JsonFlag = False,
-) -> None:
+) -> int:
     """Show what a job cost, what it avoided, what APIs would charge and which was cheaper; or what a period cost.
 
     The word 'show' may be left out, unless a job is called like one of the other commands.
@@ -121,12 +132,15 @@ def show_command(
             raise UsageError(
                 "a job has one ledger, whatever the period", "leave out --since, --until, --by, --owner and --label"
             )
+        if check:
+            raise UsageError("--check is of the owners' budgets of a month", "leave out the job")
         _show_job(runtime, job, prices, against or [], _Form(json, csv, html, focus))
-        return
+        return Exit.DONE
     if html is not None:
         raise UsageError("--html draws one job's ledger", "name the job: segue ledger JOB --html FILE")
     asked = _Asked(period_of(since, until), by or ["job"], owner, parse_labels(label), against or [])
-    _show_period(runtime, asked, prices, _Form(json, csv, focus=focus))
+    budgets = _show_period(runtime, asked, prices, _Form(json, csv, focus=focus))
+    return exit_of(budgets) if check else Exit.DONE
 
 
 @dataclass(frozen=True)
@@ -219,12 +233,14 @@ def _write_page(path: Path, text: str) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}", "name a file in a folder of yours") from error
 
 
-def _show_period(runtime: Runtime, asked: _Asked, prices: PriceFlags, form: _Form) -> None:
+def _show_period(runtime: Runtime, asked: _Asked, prices: PriceFlags, form: _Form) -> Sequence[OwnerBudget]:
     from accounting.exchange_rates import exchange_of
     from accounting.idle import IdleRule, with_shared_idle
     from accounting.month_verdict import period_verdict
     from accounting.months import read_period, with_people
+    from accounting.owner_budgets import BudgetState
     from accounting.periods import now_ms
+    from cli.money.budgets import month_budgets
     from cli.money.ledger_export import fleet_json, print_csv
     from cli.money.ledger_fleet import print_fleet
     from cli.money.ledger_groups import check_fields, table_of
@@ -246,6 +262,10 @@ def _show_period(runtime: Runtime, asked: _Asked, prices: PriceFlags, form: _For
         note(line)
     if form.is_for_programs:
         note_exchange(ledger.exchanged())
+    budgets = month_budgets(runtime.settings, ledger)
+    for budget in budgets:
+        if budget.state is not BudgetState.WITHIN and (form.is_for_programs or asked.is_part):
+            note(budget.line)
     if asked.is_part:
         ledger = ledger.of_jobs(asked.owner, asked.labels)
         verdict = None
@@ -265,6 +285,7 @@ def _show_period(runtime: Runtime, asked: _Asked, prices: PriceFlags, form: _For
         print_json(
             {
                 **fleet_json(ledger, table, asked.by),
+                "budgets": {one.owner: one.as_json() for one in budgets},
                 "owner": asked.owner or None,
                 "labels": dict(asked.labels),
                 "verdict": None if verdict is None else verdict.as_json(),
@@ -275,6 +296,10 @@ def _show_period(runtime: Runtime, asked: _Asked, prices: PriceFlags, form: _For
         print_csv(ledger.entries, ledger.unpriced)
     elif form.focus is None:
         print_fleet(ledger, table, asked.by, _names(runtime.store, asked.by[0]), verdict, asked.whose)
+        if not asked.is_part:
+            for budget in budgets:
+                print(printable(budget.line))
+    return budgets
 
 
 def _names(store: Store, by: str) -> Callable[[Sequence[str]], Mapping[str, str]]:

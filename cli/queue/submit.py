@@ -64,7 +64,7 @@ def submit_command(
     Examples: [bold]segue submit talk.mp4 --to es,ja --watch[/bold] - [bold]segue submit season1/ --to pt-BR --out subs/
     --label show=sands --priority rush[/bold] - [bold]segue submit list.csv --notify https://example.org/segue[/bold]
     """
-    from cli.money.budgets import submitted_budget
+    from cli.money.budgets import check_owner, submitted_budget
     from jobs.submissions import Priority
     from jobs.submitting import Submitter
     from jobs.webhooks import check_webhook
@@ -73,6 +73,7 @@ def submit_command(
     labels = parse_labels(label)
     if notify:
         check_webhook(notify)
+    check_owner(runtime)
     cap = submitted_budget(budget, node_rate, runtime)
     submitter = Submitter(runtime, Priority(priority.value), labels, notify, cap, node_rate if cap else "")
     requests = gather_media(media, runtime, transcript, force=force)

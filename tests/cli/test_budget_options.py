@@ -144,3 +144,29 @@ def test_an_estimate_is_json_for_programs_and_a_screen_for_people(segue: Segue) 
     assert "; measured on " in other.stdout
     assert " (fake: says nothing of real engines)" in other.stdout
     assert "cost at 0.5 USD an hour" in other.stdout
+
+
+def test_an_owners_budget_is_shown_checked_and_said_at_submit(segue: Segue) -> None:
+    run = segue("run", SAMPLE, "--owner", "anna", "--out", segue.folder / "out", "--node-rate", DEAR)
+    assert run.code == 0
+    little = {"SEGUE_BUDGETS": "anna=0.000001 USD; bert=5"}
+    told = segue("ledger", "--json", **little).json["budgets"]
+    assert (told["anna"]["state"], told["bert"]["state"]) == ("spent", "within")
+    assert "budget of anna: " in segue("ledger", **little).stdout
+    assert segue("ledger", **little).code == 0
+    checked = segue("ledger", "--check", **little)
+    assert checked.code == 4
+    assert (checked.stdout + checked.stderr).count("budget of anna") == 1
+    assert segue("ledger", "--check", "--csv", **little).stderr.count("budget of anna") == 1
+    assert segue("ledger", "--check", SEGUE_BUDGETS="bert=5 USD").code == 0
+    assert segue("ledger", "--check", SEGUE_BUDGETS="anna=5 EUR").code == 3
+    assert segue("ledger", "--check", SEGUE_BUDGETS="anna=much").code == 2
+    assert segue("ledger", "--check", "last").code == 2
+    (segue.folder / "own.toml").write_text('budget_refuse = true\n[budgets]\nanna = "0.000001 USD"\n', encoding="utf-8")
+    file = {"SEGUE_CONFIG": str(segue.folder / "own.toml")}
+    given = ("submit", SAMPLE, "--out", segue.folder / "out")
+    warned = segue(*given, "--owner", "anna", **little)
+    assert (warned.code, "budget of anna" in warned.stderr) == (0, True)
+    refused = segue(*given, "--owner", "anna", **file)
+    assert (refused.code, "SEGUE_BUDGET_REFUSE" in refused.stderr) == (2, True)
+    assert segue(*given, "--owner", "bert", **file).code == 0
