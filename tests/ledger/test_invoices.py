@@ -144,7 +144,7 @@ def invoices(
 
 def of_both_days(before: Iterable[tuple[str, str]], later: Collection[tuple[str, str]]) -> list[Any]:
     """Each API with the days on which it has the amount written here."""
-    days = [(api, AT) for api in before] + [(api, LATER) for api in {*before, *later}]
+    days = [(api, AT) for api in before] + [(api, LATER) for api in dict.fromkeys([*before, *later])]
     return [pytest.param(api, at, id=f"{'-'.join(api)}-{'later' if at == LATER else 'first'}") for api, at in days]
 
 
