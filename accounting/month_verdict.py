@@ -7,7 +7,7 @@ whatever the rule of sharing says, and so is work that a death took.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from msgspec import structs
@@ -21,7 +21,7 @@ from accounting.periods import now_ms
 from accounting.report import JobVerdict
 from accounting.verdict import VerdictInputs, judge
 from accounting.workload import stage_counterfactuals
-from core.money import Money
+from core.money import Money, split
 from ledger.api import Counterfactual
 from ledger.entries import Bucket, LedgerEntry, Period, Quality, Unpriced
 from ledger.model_tiers import tier_of
@@ -45,12 +45,18 @@ def period_verdict(ledger: FleetLedger, rules: PeopleRules, currency: str, again
     work = _work(ledger, months)
     at = min(ledger.rules.now or now_ms(), period.end - 1)
     invoices = _invoices(books, work, at)
+    entries = _entries(books, period)
+    stages = _weights(entries)
+    if not stages:
+        paid = ": what was paid is for no work" if entries else ""
+        return JobVerdict(None, f"nothing was computed in this period{paid}")
+    entries = [each for entry in entries for each in _in_stages(entry, stages)]
     found = judge(
         VerdictInputs(
             invoices=invoices,
             computed=invoices,
-            entries=_entries(books, period),
-            unpriced=[_usage(one, period) for one in books.unpriced_totals],
+            entries=entries,
+            unpriced=[_usage(one, period, stages) for one in books.unpriced_totals],
             elsewhere=[Money(nano, name) for name, nano in books.totals.whole().items() if name != currency],
             currency=currency,
             people=people,
@@ -60,7 +66,7 @@ def period_verdict(ledger: FleetLedger, rules: PeopleRules, currency: str, again
             tiers=_tiers(books),
         )
     )
-    return _with_open_batches(found, books, currency)
+    return _with_unmatched(found, books, currency)
 
 
 def _work(ledger: FleetLedger, months: Sequence[Period]) -> dict[str, StageWork]:
@@ -92,8 +98,13 @@ def _entries(ledger: FleetLedger, period: Period) -> list[LedgerEntry]:
         measured[place] = measured.get(place, 0) + nano
     for place, nano in totals.estimated.items():
         measured[place] -= nano
+    estimated = dict(totals.estimated)
+    for place in [place for place in measured if not place[1]]:
+        # Idle and its reversal are one amount here: in an open month the reversal alone is an estimate.
+        whole = measured.pop(place) + (given := estimated.pop(place, 0))
+        (estimated if given else measured)[place] = whole
     parts = [(place, nano, Quality.MEASURED) for place, nano in measured.items() if nano]
-    parts += [(place, nano, Quality.ESTIMATED) for place, nano in totals.estimated.items() if nano]
+    parts += [(place, nano, Quality.ESTIMATED) for place, nano in estimated.items() if nano]
     return [
         LedgerEntry(
             id="",
@@ -118,13 +129,31 @@ def _entries(ledger: FleetLedger, period: Period) -> list[LedgerEntry]:
     ]
 
 
-def _usage(one: UnpricedSum, period: Period) -> Unpriced:
+def _weights(entries: Sequence[LedgerEntry]) -> dict[str, int]:
+    """What the useful work of each stage cost, by which stages share what was paid for none."""
+    names = {entry.stage for entry in entries if entry.stage}
+    useful = dict.fromkeys(sorted(names), 0)
+    for entry in entries:
+        if entry.stage and entry.bucket is Bucket.BUSY:
+            useful[entry.stage] += entry.nano
+    return useful if any(nano > 0 for nano in useful.values()) else dict.fromkeys(useful, 1)
+
+
+def _in_stages(entry: LedgerEntry, weights: dict[str, int]) -> list[LedgerEntry]:
+    """The entry; idle that no job carries (none had time on the fleet) in parts, so that no stage leaves it out."""
+    if entry.stage or not weights:
+        return [entry]
+    parts = split(entry.nano, [max(weight, 0) for weight in weights.values()])
+    return [structs.replace(entry, stage=stage, nano=nano) for stage, nano in zip(weights, parts, strict=True)]
+
+
+def _usage(one: UnpricedSum, period: Period, stages: Iterable[str]) -> Unpriced:
     return Unpriced(
         id="",
         session=one.session,
         attempt="",
         bucket=one.bucket,
-        stage=one.stage,
+        stage=one.stage or next(iter(stages), ""),
         engine=one.engine,
         job=one.job,
         owner=one.owner,
@@ -148,18 +177,30 @@ def _tiers(ledger: FleetLedger) -> dict[str, Tier]:
     return {stage: tier for stage, tier in known.items() if tier is not None}
 
 
-def _with_open_batches(found: JobVerdict, ledger: FleetLedger, currency: str) -> JobVerdict:
-    """Undecided where the API wins only by what batches under way cost, whose work is not on its bill yet."""
+def _with_unmatched(found: JobVerdict, ledger: FleetLedger, currency: str) -> JobVerdict:
+    """Undecided where it is decided only by amounts whose work is not on the API's bill: what batches under way cost,
+    and what was entered late of months that are closed.
+    """
     costs = found.found
     open_now = 0 if ledger.under_way is None else ledger.under_way.amounts.get(currency, 0)
-    if costs is None or not open_now:
+    late = sum(entry.nano for entry in ledger.late if entry.currency == currency and not entry.fake)
+    reasons = []
+    if open_now:
+        said = f"batches under way cost {Money(open_now, currency)} so far"
+        reasons.append(f"{said}, and the API's bill has nothing for them")
+    if late:
+        said = f"{Money(late, currency)} of what was paid were entered late for closed months"
+        reasons.append(f"{said}, whose work is not on the API's bill")
+    if costs is None or not reasons:
         return found
 
     def judged(one: CostVerdict) -> CostVerdict:
-        if one.outcome is not CostOutcome.API or one.difference is None or one.difference.high.nano + open_now <= 0:
+        if one.outcome is CostOutcome.UNDECIDED or one.difference is None:
             return one
-        why = f"batches under way cost {Money(open_now, currency)} so far, and the API's bill has nothing for them"
-        return replace(one, outcome=CostOutcome.UNDECIDED, undecided_because=(why,))
+        low, high = one.difference.low.nano + min(late, 0), one.difference.high.nano + open_now + max(late, 0)
+        if high <= 0 if one.outcome is CostOutcome.API else low > 0:
+            return one
+        return replace(one, outcome=CostOutcome.UNDECIDED, undecided_because=tuple(reasons))
 
     return replace(
         found,

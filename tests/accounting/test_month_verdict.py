@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ from ledger_journals import Journals, job, key
 from accounting.fleet_ledger import FleetLedger, PricingRules
 from accounting.idle import IdleRule, with_shared_idle
 from accounting.month_verdict import period_verdict
-from accounting.months import read_period
+from accounting.months import close_month, read_period
 from accounting.people import PeopleRules
 from accounting.report import JobVerdict
 from cache.envelope import Record
@@ -80,6 +81,56 @@ def test_the_fleets_idle_is_in_a_months_verdict_and_the_minimum_of_a_request_is_
     # The month is over: 10 h at 90 USD are all its own.
     assert nano(found.job.difference) == (-900_133_500_000, -900_093_500_000, -900_053_000_000)
     assert found.job.outcome is CostOutcome.API
+
+
+def test_idle_that_no_job_of_the_month_carries_is_in_its_verdict_all_the_same(tmp_path: Path) -> None:
+    # A run of 100 s at 0.001 USD, 20 s of them work; a fleet's machine at 0.002 waits for 400 s for nobody.
+    journals = Journals(tmp_path, datetime(2026, 11, 1, tzinfo=UTC))
+    journals.node("run", 0, 100, "3.60 USD")
+    journals.process("run", 0)
+    journals.record("a", journals.attempt("run", 20, 20, [("a", 65_000, ANNA)]))
+    journals.wanted(ANNA, 1, 90, ["a"])
+    journals.node("waits", 0, 400, "7.20 USD")
+    journals.process("q", 0, "waits")
+    # 0.65 at the API. The run alone is 0.10 and would win; with 0.80 of idle it is 0.90, half of 0.88 either way.
+    found = judged(journals, DEAR, hours="0").found
+    assert found is not None
+    assert nano(found.without_people.difference) == (-690_000_000, -250_000_000, 190_000_000)
+    assert found.job.outcome is CostOutcome.UNDECIDED
+    # As long as the month is open, too; and a machine without a price leaves it unknown.
+    now = replace(RULES, now=NOVEMBER.start + 86_400_000)
+    still = period_verdict(read_period(journals.store, PriceBook(((DEAR,),)), now, NOVEMBER), PeopleRules(), "USD")
+    assert still.found is not None
+    assert nano(still.found.without_people.difference) == (-690_000_000, -250_000_000, 190_000_000)
+    journals.node("free", 0, 400)
+    journals.process("r", 0, "free")
+    unknown = judged(journals, DEAR, hours="0").found
+    assert unknown is not None
+    assert "400.0 s of node time" in " ".join(unknown.job.undecided_because)
+
+
+def test_a_month_without_work_says_so(tmp_path: Path) -> None:
+    journals = Journals(tmp_path, datetime(2026, 11, 1, tzinfo=UTC))
+    journals.node("waits", 0, 400, "7.20 USD")
+    journals.process("q", 0, "waits")
+    assert judged(journals, DEAR).why_none == "nothing was computed in this period: what was paid is for no work"
+
+
+def test_what_was_entered_late_of_a_closed_month_decides_nothing(tmp_path: Path) -> None:
+    journals = fleet(tmp_path)
+    close_month(journals.store, "2026-10", PriceBook(((DEAR,),)), RULES)
+    # November alone: 0.65 to 0.70 at the API, 0.06 to 0.14 here. Then 1000 s of October come late, at 0.001: 1 USD,
+    # whose audio is October's.
+    journals.node("late", -80_000, -79_000, "3.60 USD")
+    journals.process("l", -80_000, "late")
+    journals.record("l", journals.attempt("l", -80_000, 1000, [("l", 900_000, ANNA)]))
+    found = judged(journals, DEAR, hours="0").found
+    assert found is not None
+    # 0.65 - 1.14, 0.65 - 1.10, 0.70 - 1.06: the API would win, but by that alone.
+    assert nano(found.job.difference) == (-490_000_000, -450_000_000, -360_000_000)
+    assert found.job.outcome is CostOutcome.UNDECIDED
+    said = "1 USD of what was paid were entered late for closed months, whose work is not on the API's bill"
+    assert found.job.undecided_because == (said,)
 
 
 def test_people_turn_a_months_verdict_and_both_stand_side_by_side(tmp_path: Path) -> None:
