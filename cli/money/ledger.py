@@ -107,7 +107,12 @@ def show_command(
     ] = False,
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Write a job's ledger as one page.", show_default=False),
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write the ledger of the job, or of the period, as one page.",
+            show_default=False,
+        ),
     ] = None,
     focus: FocusFlag = None,
     check: Annotated[
@@ -136,10 +141,8 @@ def show_command(
             raise UsageError("--check is of the owners' budgets of a month", "leave out the job")
         _show_job(runtime, job, prices, against or [], _Form(json, csv, html, focus))
         return Exit.DONE
-    if html is not None:
-        raise UsageError("--html draws one job's ledger", "name the job: segue ledger JOB --html FILE")
     asked = _Asked(period_of(since, until), by or ["job"], owner, parse_labels(label), against or [])
-    budgets = _show_period(runtime, asked, prices, _Form(json, csv, focus=focus))
+    budgets = _show_period(runtime, asked, prices, _Form(json, csv, html, focus))
     return exit_of(budgets) if check else Exit.DONE
 
 
@@ -279,6 +282,14 @@ def _show_period(runtime: Runtime, asked: _Asked, prices: PriceFlags, form: _For
             form.focus,
             period_focus(runtime.store, book, rules, (people, currency), idle, asked.period),
         )
+    if form.page is not None:
+        if verdict is None:
+            raise UsageError("--html draws everything in a period", "leave out --owner and --label")
+        from cli.money.month_page import PeriodPage, render_period
+
+        page = PeriodPage(ledger, verdict, budgets, notes, _names(runtime.store, "job"))
+        _write_page(form.page, render_period(page))
+        note(f"wrote {form.page}")
     if form.json:
         from accounting.fleet_use import fleet_use
 
@@ -294,7 +305,7 @@ def _show_period(runtime: Runtime, asked: _Asked, prices: PriceFlags, form: _For
         )
     elif form.csv:
         print_csv(ledger.entries, ledger.unpriced)
-    elif form.focus is None:
+    elif form.page is None and form.focus is None:
         print_fleet(ledger, table, asked.by, _names(runtime.store, asked.by[0]), verdict, asked.whose)
         if not asked.is_part:
             for budget in budgets:

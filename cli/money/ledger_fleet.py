@@ -152,7 +152,7 @@ def _table(
     if known:
         shown.add_column("", overflow="fold", min_width=10)
     for name in ordered[:_MOST_ROWS]:
-        titles = [Text(printable(_row_name(value, field))) for value, field in zip(name, by, strict=True)]
+        titles = [Text(printable(row_name(value, field))) for value, field in zip(name, by, strict=True)]
         cells = [*titles, *_cells(rows[name], texts, missing.get(name))]
         shown.add_row(*cells, *([Text(printable(known.get(name[0], "")))] if known else []))
     if len(ordered) > _MOST_ROWS:
@@ -160,7 +160,8 @@ def _table(
     return shown
 
 
-def _row_name(name: str, by: str) -> str:
+def row_name(name: str, by: str) -> str:
+    """What a row of a table is called, by what it sums."""
     if by == Dimension.BUCKET.value and name:
         return BUCKET_WORDS[Bucket(name)]
     return name or _NOBODY.get(by.partition(":")[0], "(none)")

@@ -354,7 +354,15 @@ def test_a_page_is_written_where_it_was_asked_for(kept: tuple[Segue, str], tmp_p
     assert segue("ledger", ran, "--html", page).code == 0
     assert ran in page.read_text(encoding="utf-8")
     assert segue("ledger", ran, "--html", tmp_path).code == 2
-    assert segue("ledger", "--html", page).code == 2
+    # The period's page: the same amounts, the verdict, and nothing that is fetched or run.
+    assert segue("ledger", "--html", page, "--owner", "tester").code == 2
+    assert segue("ledger", "--html", page).code == 0
+    month, told = page.read_text(encoding="utf-8"), segue("ledger", "--json").json
+    amount = Decimal(told["spent"]["total"]["USD"]) / 10**9
+    assert f'<td>together</td><td class="n">{amount:.6f}</td>' in month
+    for words in ("Verdict", "Undecided", "fake engines", "By owner", "tester", "By job", "sample.mp4", ran):
+        assert words in month
+    assert not re.search(r"<(script|link|img|iframe|object)|https?://", month)
 
 
 def test_a_purged_job_is_still_found_by_its_id(segue: Segue) -> None:
