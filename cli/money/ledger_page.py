@@ -11,7 +11,7 @@ from accounting.report import Avoided, JobReport, NodeUse
 from cli.money.ledger_page_apis import api_bars, break_even_charts
 from cli.money.ledger_page_charts import amount_with_currency, legend, timeline_svg
 from cli.money.ledger_screen import missing_times
-from cli.money.ledger_tables import FINALITY, aligned, price_hints
+from cli.money.ledger_tables import FINALITY, aligned, price_hints, sides_line
 from cli.rendering import render
 from cli.wording import clock, percent
 from core.money import Money
@@ -105,6 +105,7 @@ def _verdict(report: JobReport) -> dict[str, Any]:
         "line": line[:1].upper() + line[1:],
         "undecided_because": job.undecided_because if job is not None else (),
         "against": ", ".join(f"{stage}: {one.provider} {one.model}" for stage, one in verdict.against.items()),
+        "sides": sides_line(verdict),
         "by_stage": [f"{stage}: {one.line}" for stage, one in by_stage.items()] if len(by_stage) > 1 else [],
         "without_people": verdict.found.without_people.line if verdict.found is not None else "",
         "rests_on": job.rests_on if job is not None else (),

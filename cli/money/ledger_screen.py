@@ -19,6 +19,7 @@ from cli.money.ledger_tables import (
     priced_cell,
     print_table,
     seconds_text,
+    sides_line,
     wide_console,
 )
 from cli.wording import clock, one_line, percent, printable
@@ -294,6 +295,8 @@ def print_verdict(verdict: JobVerdict, say: Callable[..., None]) -> None:
         return
     _print_outcome("Verdict  ", found.job, say, "bold")
     _print_outcome("  without people: ", found.without_people, say)
+    if sides := sides_line(verdict):
+        say(f"  compared: {sides}")
     if len(found.by_stage) > 1:
         for stage, one in found.by_stage.items():
             if one.outcome is not CostOutcome.UNDECIDED:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from accounting.month_use import NODE_TIME
-from accounting.report import Finality
+from accounting.report import Finality, JobVerdict
 from core.money import Money
 from ledger.entries import Bucket, Unpriced
 from ledger.totals import UnpricedSum
@@ -57,6 +57,19 @@ def places_of(nano: int) -> int:
 def amount_text(money: Money | None) -> str:
     """With `places_of`; ``-`` for none."""
     return "-" if money is None else money.amount(places_of(money.nano))
+
+
+def sides_line(verdict: JobVerdict) -> str:
+    """The two amounts that a verdict compares, people not in them; empty where one of them is not known."""
+    without = None if verdict.found is None else verdict.found.without_people
+    if without is None or without.difference is None:
+        return ""
+    ours = [found.point for found in verdict.paid.values()]
+    paid = sum(ours[1:], start=ours[0])
+    unpriced = without.even_without or any(why.startswith("unpriced") for why in without.undecided_because)
+    least = "at least " if unpriced else ""
+    there = amount_text(paid + without.difference.point)
+    return f"{least}{amount_text(paid)} here, people not included; {there} {paid.currency} by the API"
 
 
 def aligned(amounts: Iterable[Money | None]) -> Callable[[Money | None], str]:

@@ -19,6 +19,7 @@ from accounting.report import MediaSpan, SpanStatus
 from cli.money.ledger_page import render_page
 from cli.money.ledger_page_apis import _hourly
 from cli.money.ledger_page_charts import Bar, bars_svg, timeline_svg
+from cli.money.ledger_tables import sides_line
 from core.money import Conversion
 from ledger.entries import Bucket, Unpriced
 from ledger.exchange import Exchanged, UsedRate
@@ -60,6 +61,15 @@ class Page(HTMLParser):
 
     def classes(self, tag: str) -> list[str]:
         return [each for name, attrs in self.tags if name == tag for each in (attrs.get("class") or "").split()]
+
+
+def test_both_amounts_that_the_verdict_compares_stand_beside_it() -> None:
+    # Paid for the two stages 0.008340722 + 0.005297221 = 0.013637943, and the API 0.0196 + 0.0606 = 0.0802.
+    said = "0.013638 here, people not included; 0.080200 USD by the API"
+    made = report()
+    assert sides_line(made.verdict) == said
+    assert f"Compared: {said}" in Page(render_page(made)).text
+    assert sides_line(replace(made.verdict, found=None)) == ""
 
 
 def test_the_page_is_well_formed_and_says_everything() -> None:
