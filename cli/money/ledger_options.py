@@ -152,9 +152,13 @@ def people_rules(runtime: Runtime) -> PeopleRules:
     if settings.expected_use:
         ExpectedUse.parse(settings.expected_use)
     frozen = closed_people(runtime.store)
+    rate = settings.engineering_rate
+    if len(rate.split()) == 1:
+        # One setting is one amount: not euros in a month whose machines were priced in euros, and dollars in the next.
+        rate = f"{rate} {settings.currency}"
     return PeopleRules(
         settings.engineering_hours,
-        settings.engineering_rate,
+        rate,
         settings.expected_use,
         frozen,
         exchange_of(settings),

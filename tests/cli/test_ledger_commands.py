@@ -372,3 +372,22 @@ def test_a_purged_job_is_still_found_by_its_id(segue: Segue) -> None:
     after = segue("ledger", ran[:10], "--json").json
     assert (after["job"], after["state"], after["owner"]) == (ran, "purged", "")
     assert after["spent"]["total"] == before
+
+
+def test_a_rate_without_a_currency_is_of_one_currency_in_every_month(segue: Segue) -> None:
+    year = time.gmtime().tm_year - 1
+    journals, anna = Journals(segue.folder / "home", datetime(year, 5, 10, tzinfo=UTC)), job("anna")
+    months = (("05", 0, "3.60 USD"), ("06", 31 * 86_400, "3.60 EUR"))
+    for name, began, price in months:
+        journals.node(name, began, began + 100, price)
+        journals.process(f"p{name}", began, name)
+        journals.record(name, journals.attempt(f"p{name}", began, 100, [(name, 60_000, anna)]))
+    people = {"SEGUE_ENGINEERING_HOURS": "6", "SEGUE_ENGINEERING_RATE": "90"}
+    may, june = (
+        segue("ledger", "--since", f"{year}-0{month}-01", "--until", f"{year}-0{month + 1}-01", "--json", **people)
+        for month in (5, 6)
+    )
+    # 100 s at 0.001, and 6 h at 90 USD.
+    assert may.json["spent"]["total"] == {"USD": 540_100_000_000}
+    assert june.json["spent"]["total"] == {"EUR": 100_000_000}
+    assert "the engineering rate is in USD, this ledger in EUR" in june.stderr
