@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from accounting.api_bill import ApiBill, api_bill
 from accounting.in_progress import UnderWay
+from accounting.media_spans import MediaSpan
+from accounting.unit_costs import MinuteCosts, minute_costs
 from core.money import Money
-from ledger.api import Counterfactual
+from ledger.api import Basis, Counterfactual
 from ledger.entries import SHARED_IDLE, Bucket, LedgerEntry, Unpriced
 from ledger.exchange import Exchanged
 from ledger.loss import Resumability
@@ -29,39 +32,6 @@ class Finality(StrEnum):
     CLOSED = "closed"
     #: Every machine that it paid for was checked against the provider's bill.
     RECONCILED = "reconciled"
-
-
-class SpanStatus(StrEnum):
-    """What became of a stretch of the media."""
-
-    #: No speech in it: no engine was given it.
-    SKIPPED = "skipped"
-    #: Computed before, for another job.
-    CACHED = "cached"
-    #: Computed for this job.
-    COMPUTED = "computed"
-    #: Computed for this job, and a death took some of it at least once.
-    LOST = "lost"
-    #: An engine could not do it.
-    FAILED = "failed"
-    #: Not computed yet.
-    MISSING = "missing"
-
-
-@dataclass(frozen=True)
-class MediaSpan:
-    """A stretch of the media and what became of it; spans follow each other without gaps."""
-
-    #: First millisecond of the media.
-    start_ms: int
-    #: First millisecond after it.
-    end_ms: int
-    #: What became of it.
-    status: SpanStatus
-
-    def as_json(self) -> list[int | str]:
-        """``[start_ms, end_ms, status]``."""
-        return [self.start_ms, self.end_ms, self.status.value]
 
 
 @dataclass(frozen=True)
@@ -311,6 +281,30 @@ class JobReport:
         return Money(sum(counted), self.currency)
 
     @property
+    def api_bills(self) -> dict[str, ApiBill]:
+        """All stages at the APIs compared with, by form of sending: silence skipped, and the whole file."""
+        forms = ((Basis.SPEECH_ONLY, self.verdict), (Basis.WHOLE_FILE, self.verdict_whole_file))
+        return {
+            basis.value: api_bill(self.counterfactuals, one.against or self.verdict.against, basis, self.currency)
+            for basis, one in forms
+        }
+
+    @property
+    def minute_costs(self) -> MinuteCosts:
+        """What a finished minute of its media cost."""
+        people = self.spent.by_bucket.get(Bucket.PEOPLE.value, Money(0, self.currency))
+        languages: dict[str, int] = {}
+        for entry in self.entries:
+            languages[entry.language] = languages.get(entry.language, 0) + entry.nano
+        known = self.state == "done" and not self.unpriced and not self.spent.elsewhere
+        return minute_costs(
+            self.duration_ms if known else None,
+            self.spent.total - people,
+            None if self.people.amount is None else people,
+            languages,
+        )
+
+    @property
     def unpriced_lines(self) -> tuple[str, ...]:
         """Each kind of unpriced usage once, in words."""
         return unpriced_lines(self.unpriced)
@@ -327,6 +321,8 @@ class JobReport:
             "standing": self.standing.value,
             "fake": self.fake,
             "currency": self.currency,
+            "cost_of_finished_minute": self.minute_costs.as_json(),
+            "api_bill": {form: bill.as_json() for form, bill in self.api_bills.items()},
             "duration_ms": self.duration_ms,
             "speech_ms": self.speech_ms,
             "spent": self.spent.as_json(),

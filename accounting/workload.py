@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from accounting.report import MediaSpan, SpanStatus
+from accounting.media_spans import MediaSpan, SpanStatus
 from core.keys import Key
 from core.money import Conversion
 from ledger.api import Counterfactual, Workload, counterfactuals

@@ -10,7 +10,7 @@ from typing import Any
 from accounting.report import Avoided, JobReport, NodeUse
 from cli.money.ledger_page_apis import api_bars, break_even_charts
 from cli.money.ledger_page_charts import amount_with_currency, legend, timeline_svg
-from cli.money.ledger_screen import missing_times
+from cli.money.ledger_screen import bill_lines, missing_times
 from cli.money.ledger_tables import FINALITY, aligned, price_hints, sides_line
 from cli.rendering import render
 from cli.wording import clock, percent
@@ -81,6 +81,7 @@ def render_page(report: JobReport) -> str:
         finality=FINALITY[report.standing],
         price_hints=price_hints(report.unpriced),
         verdict=_verdict(report),
+        bills=list(bill_lines(report)),
         figures=_figures(report),
         timeline=timeline_svg(report.timeline),
         legend=legend(report.timeline),

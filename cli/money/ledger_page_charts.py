@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from accounting.report import MediaSpan, SpanStatus
+from accounting.media_spans import MediaSpan, SpanStatus
 from cli.money.ledger_tables import amount_text
 from cli.rendering import render
 from cli.wording import clock

@@ -271,6 +271,8 @@ def _remark(one: Counterfactual) -> Text:
 
 def _print_verdict(report: JobReport, say: Callable[..., None]) -> None:
     say("")
+    for line in bill_lines(report):
+        say(line)
     print_verdict(report.verdict, say)
     if report.verdict.found is None:
         return
@@ -285,6 +287,23 @@ def _print_verdict(report: JobReport, say: Callable[..., None]) -> None:
     whole = report.verdict_whole_file.found
     if whole is not None and whole.job.outcome is not CostOutcome.UNDECIDED:
         _print_outcome("Against the whole file sent as it is: ", whole.job, say)
+
+
+def bill_lines(report: JobReport) -> Iterable[str]:
+    """What the whole job would cost at APIs, and what a finished minute of it cost here."""
+    for form, words in (("speech_only", "silence skipped"), ("whole_file", "the whole file")):
+        bill = report.api_bills[form]
+        if bill.amount is not None:
+            yield f"API bill for the job, {words}: {amount_text(bill.amount)} {report.currency} ({bill.names})"
+        elif bill.parts:
+            yield f"API bill for the job, {words}: unknown, {' and '.join(bill.missing)} has no price ({bill.names})"
+    costs = report.minute_costs
+    with_people, alone = costs.with_people, costs.without_people
+    if alone is not None:
+        people = "people unknown" if with_people is None else f"{amount_text(with_people)} with people"
+        yield f"a finished minute of media cost {amount_text(alone)} {report.currency} without people, {people}"
+    for language, amount in costs.by_language.items():
+        yield f"  {language}: {amount_text(amount)} of it"
 
 
 def print_verdict(verdict: JobVerdict, say: Callable[..., None]) -> None:

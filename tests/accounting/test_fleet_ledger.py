@@ -17,8 +17,9 @@ from whole_ledger import read_fleet_ledger
 from accounting.fleet_ledger import FleetLedger, PricingRules
 from accounting.idle import IdleRule
 from accounting.job import ReportRules, job_report
+from accounting.media_spans import SpanStatus
 from accounting.people import PeopleRules
-from accounting.report import Finality, JobReport, SpanStatus
+from accounting.report import Finality, JobReport
 from accounting.verify import verify_store
 from cache.store import Store
 from core.money import Conversion, Money, total

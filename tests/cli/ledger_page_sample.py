@@ -5,18 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from accounting.report import (
-    Avoided,
-    Finality,
-    JobReport,
-    JobSpending,
-    JobVerdict,
-    MediaSpan,
-    NodeUse,
-    People,
-    SharedIdle,
-    SpanStatus,
-)
+from accounting.media_spans import MediaSpan, SpanStatus
+from accounting.report import Avoided, Finality, JobReport, JobSpending, JobVerdict, NodeUse, People, SharedIdle
 from core.money import Money
 from ledger.api import Basis, Counterfactual, Workload, counterfactuals
 from ledger.entries import Bucket, LedgerEntry, Quality, Unpriced

@@ -8,6 +8,7 @@ import re
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,14 @@ def test_the_json_document_keeps_its_contract(kept: tuple[Segue, str]) -> None:
         assert {"stage", "provider", "model", "basis", "usage", "amount", "price_row"} <= set(one)
     assert {"whole_file", "speech_only"} <= {one["basis"] for one in told["counterfactuals"]}
     assert told["verdict"]["outcome"] == "undecided"
+    whole = told["api_bill"]["whole_file"]
+    assert whole["amount"] == sum(one["amount"] for one in whole["by_stage"].values())
+    assert set(whole["by_stage"]) == {"transcribe", "translate"} - set(whole["without_price"])
+    # The length in ms over a minute's: rounded once.
+    minute = told["cost_of_finished_minute"]
+    assert minute["without_people"] == round(Fraction(spent["total"] * 60_000, told["duration_ms"]))
+    assert minute["with_people"] is None
+    assert set(minute["by_language"]) == {"es", "ja"}
     assert told["unpriced"] == []
     assert told["fake"] is True
     assert all(type(entry["amount"]) is int for entry in told["entries"])

@@ -14,8 +14,8 @@ import pytest
 from ledger_page_sample import report
 from msgspec import structs
 
+from accounting.media_spans import MediaSpan, SpanStatus
 from accounting.money import spent_of
-from accounting.report import MediaSpan, SpanStatus
 from cli.money.ledger_page import render_page
 from cli.money.ledger_page_apis import _hourly
 from cli.money.ledger_page_charts import Bar, bars_svg, timeline_svg

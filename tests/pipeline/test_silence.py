@@ -11,7 +11,8 @@ from job_bench import Bench
 from long_speech import SAMPLE
 
 from accounting.job import job_report
-from accounting.report import Avoided, SpanStatus
+from accounting.media_spans import SpanStatus
+from accounting.report import Avoided
 from cache.store import Store
 from core.money import Money
 from engines.transcribe.fake import FakeTranscriber
