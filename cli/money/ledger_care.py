@@ -242,7 +242,8 @@ def _print_replay(found: Replay, *, own: bool) -> None:
         print(f"{found.month.month} came out the same to the byte: {_amounts(now)}; digest {found.digest}")
         return
     if own:
-        print(f"{found.month.month} came out otherwise: closed as {_amounts(before)}, now {_amounts(now)}")
+        other = "the same sum in other buckets or of other jobs" if now == before else _amounts(now)
+        print(f"{found.month.month} came out otherwise: closed as {_amounts(before)}, now {other}")
         print("records or jobs that it rests on were removed or changed since; the closing stays as it is")
         return
     print(f"{found.month.month} under the price book {found.book[:16]}: {_amounts(now)}, closed as {_amounts(before)}")

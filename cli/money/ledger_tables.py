@@ -69,7 +69,7 @@ def sides_line(verdict: JobVerdict) -> str:
     unpriced = without.even_without or any(why.startswith("unpriced") for why in without.undecided_because)
     least = "at least " if unpriced else ""
     there = amount_text(paid + without.difference.point)
-    return f"{least}{amount_text(paid)} here, people not included; {there} {paid.currency} by the API"
+    return f"{least}{amount_text(paid)} {paid.currency} here, people not included; {there} {paid.currency} by the API"
 
 
 def aligned(amounts: Iterable[Money | None]) -> Callable[[Money | None], str]:

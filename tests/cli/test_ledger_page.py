@@ -65,7 +65,7 @@ class Page(HTMLParser):
 
 def test_both_amounts_that_the_verdict_compares_stand_beside_it() -> None:
     # Paid for the two stages 0.008340722 + 0.005297221 = 0.013637943, and the API 0.0196 + 0.0606 = 0.0802.
-    said = "0.013638 here, people not included; 0.080200 USD by the API"
+    said = "0.013638 USD here, people not included; 0.080200 USD by the API"
     made = report()
     assert sides_line(made.verdict) == said
     assert f"Compared: {said}" in Page(render_page(made)).text
