@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ledger.api import Counterfactual
+from ledger.api import Basis, Counterfactual
 from ledger.exchange import Exchanged
 from ledger.speed import Spread
 
@@ -109,6 +109,38 @@ class ApiEstimate:
 
 
 @dataclass(frozen=True)
+class ApiSum:
+    """All stages at the cheapest API each, sent in one way."""
+
+    #: Stage -> its charge, in one currency.
+    parts: Mapping[str, ApiEstimate]
+    #: The currency.
+    currency: str
+    #: Stages of which no API has a price in it: the sum is then unknown.
+    missing: tuple[str, ...]
+
+    @property
+    def amount(self) -> Spread | None:
+        """The sum, end by end; None where a stage has no price."""
+        known = [one.amount for one in self.parts.values() if one.amount is not None]
+        return None if self.missing or not known else sum(known[1:], known[0])
+
+    @property
+    def names(self) -> str:
+        """``transcribe: openai whisper-1, translate: deepl v2``."""
+        return ", ".join(f"{stage}: {one.like.provider} {one.like.model}" for stage, one in self.parts.items())
+
+    def as_json(self) -> dict[str, Any]:
+        """The amount in nano-units; null where it is unknown."""
+        return {
+            "amount": None if self.amount is None else self.amount.as_json(),
+            "currency": self.currency,
+            "by_stage": {stage: f"{one.like.provider}/{one.like.model}" for stage, one in self.parts.items()},
+            "without_price": list(self.missing),
+        }
+
+
+@dataclass(frozen=True)
 class Estimate:
     """Everything that can be said before anything is spent."""
 
@@ -154,6 +186,22 @@ class Estimate:
         """Engines whose loading was never measured, so that `here` is without it."""
         return tuple(each.engine for each in self.stages if each.engine_ms is not None and each.load_ms is None)
 
+    def api_bill(self, basis: Basis, currency: str = "USD") -> ApiSum:
+        """One API bill for everything: of each stage the cheapest whose price was read at its source, and is sold."""
+        currency = self.currency or currency
+        offered = [api for api in self.apis if api.like.basis is basis]
+        parts: dict[str, ApiEstimate] = {}
+        for api in offered:
+            amount, stage = api.like.amount, api.like.stage
+            if api.amount is None or amount is None or amount.currency != currency:
+                continue
+            if api.like.verified and not api.like.retired:
+                held = parts.get(stage)
+                if held is None or held.amount is None or api.amount.point < held.amount.point:
+                    parts[stage] = api
+        stages = dict.fromkeys(api.like.stage for api in offered)
+        return ApiSum(parts, currency, tuple(stage for stage in stages if stage not in parts))
+
     @property
     def done(self) -> bool:
         """Whether nothing is left to compute."""
@@ -186,5 +234,8 @@ class Estimate:
                 "without": list(self.without),
             },
             "apis": [api.as_json() for api in self.apis],
+            "api_bill": {
+                basis.value: self.api_bill(basis).as_json() for basis in (Basis.SPEECH_ONLY, Basis.WHOLE_FILE)
+            },
             "exchange": self.exchanged.as_json(),
         }

@@ -15,6 +15,7 @@ from cli.options import (
 )
 from cli.wording import clock, one_line, percent, printable
 from core.errors import summed_up
+from ledger.api import Basis
 from pipeline.stages import charged_stages, stage_named
 from pipeline.stages.stage import ChargedBy
 
@@ -156,6 +157,11 @@ def _print_apis(found: Estimate) -> None:
             print(f"  and {len(ordered) - _APIS} dearer ones (--json has all)")
     for line, _ in exchange_lines(found.exchanged):
         print(printable(line))
+    for basis, words in ((Basis.SPEECH_ONLY, "silence skipped"), (Basis.WHOLE_FILE, "the whole file")):
+        bill = found.api_bill(basis)
+        if bill.amount is not None:
+            amount = _amount(bill.amount, bill.currency)
+            print(f"all of it by API, {words}: {amount} ({printable(bill.names)})")
     for text in found.texts:
         counts = ", ".join(f"{_count(spread)} {meter.replace('_', ' ')}" for meter, spread in text.usage.items())
         print(f"{stage_named(text.stage).noun} is taken to need {counts} ({printable(text.rests_on)})")

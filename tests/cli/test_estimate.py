@@ -192,6 +192,25 @@ def test_an_api_is_as_fast_from_any_machine(tmp_path: Path) -> None:
     assert translate.load_ms == Spread(0, 0, 0)
 
 
+def test_all_stages_are_added_up_to_one_api_bill(tmp_path: Path) -> None:
+    found = made(tmp_path, to=("es",))
+    bill = found.api_bill(Basis.SPEECH_ONLY)
+    assert set(bill.parts) == {"transcribe", "translate"}
+    ends = [each.amount for each in bill.parts.values() if each.amount is not None]
+    assert bill.amount == Spread(sum(e.low for e in ends), sum(e.point for e in ends), sum(e.high for e in ends))
+    for stage, part in bill.parts.items():
+        others = [
+            api.amount.point
+            for api in found.apis
+            if api.amount and api.like.amount and (api.like.stage, api.like.basis) == (stage, Basis.SPEECH_ONLY)
+            if api.like.verified and not api.like.retired and api.like.amount.currency == "USD"
+        ]
+        assert part.amount is not None
+        assert part.amount.point == min(others)
+    # Nobody charges in this currency: unknown, and not nothing.
+    assert found.api_bill(Basis.SPEECH_ONLY, "CHF").amount is None
+
+
 def test_without_a_node_rate_the_cost_is_unpriced_and_not_nothing(tmp_path: Path) -> None:
     measured(tmp_path, WHISPER, "transcribe", (10_000, 1_000))
     found = made(tmp_path, to=())
