@@ -81,6 +81,8 @@ def test_the_store_that_is_named_is_the_one_that_is_read(home: Path, tmp_path: P
 def test_groups_offer_their_commands_and_what_the_one_left_out_takes(home: Path) -> None:
     assert offered("ledger", "", home=home) == [
         "show",
+        "forecast",
+        "fleet",
         "verify",
         "replay",
         "close",
