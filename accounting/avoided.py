@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from accounting.report import Avoided
-from accounting.workload import Fates, JobContent
+from accounting.verdicts.workload import Fates, JobContent
 from core.money import Money
 from journals.facts import AttemptEnded, AttemptStarted, UnitUse
 from ledger.entries import Bucket, LedgerEntry

@@ -15,15 +15,15 @@ from typing import Any
 from msgspec import convert
 
 from accounting.fleet_ledger import PricingRules
-from accounting.people import PeopleRules
 from accounting.periods import month_text
+from accounting.sharing.people import PeopleRules
 from cache.store import Store
 from core.errors import StoreError
 from core.keys import canonical_json
 from ledger.closing import Closing, close_period
 from ledger.entries import LedgerEntry, Period, Unpriced
-from ledger.price_files import parse_toml, toml_of
-from ledger.prices import PriceBook
+from ledger.price_book.price_files import parse_toml, toml_of
+from ledger.price_book.prices import PriceBook
 
 LEDGER = "ledger"
 #: With which the names of closings begin.

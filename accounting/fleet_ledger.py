@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 
-from accounting.charge import Charging, Weights
 from accounting.facts import JobOwner, LedgerFacts
 from accounting.in_progress import UnderWay, under_way_of
-from accounting.month_work import StageWork
 from accounting.periods import month_of, now_ms
 from accounting.report import Finality
+from accounting.sharing.charge import Charging, Weights
+from accounting.verdicts.month_work import StageWork
 from journals.node_session import BEAT_SECONDS
 from ledger.activity import Provenance
 from ledger.demand import Demand
 from ledger.entries import LedgerEntry, Period, Residual, Unpriced
 from ledger.exchange import NATIVE, Exchange, Exchanged, ExchangeUse
 from ledger.fold import FoldRules, Ledger, fold_with
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 from ledger.totals import Dimension, LedgerTotals, Sum, UnpricedTotals
 
 #: Name under which all labels of a job are one.

@@ -9,18 +9,18 @@ from itertools import chain
 from accounting.avoided import Computed, avoided_by
 from accounting.facts import FactReader, openings
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
-from accounting.idle import IdleRule, shared_entries, shared_unpriced
 from accounting.in_progress import under_way_of
 from accounting.job_machines import machines_of
 from accounting.money import spent_of
-from accounting.month_use import MonthUse, month_uses
 from accounting.months import late_months, read_period
-from accounting.people import JobPeople, PeopleRules, PeopleShares
 from accounting.periods import month_after, month_of, month_text, now_ms
 from accounting.report import Avoided, Finality, JobReport, JobVerdict, NodeUse, SharedIdle
+from accounting.sharing.idle import IdleRule, shared_entries, shared_unpriced
+from accounting.sharing.month_use import MonthUse, month_uses
+from accounting.sharing.people import JobPeople, PeopleRules, PeopleShares
 from accounting.typed_facts import describe_node
-from accounting.verdict import VerdictInputs, judge
-from accounting.workload import (
+from accounting.verdicts.verdict import VerdictInputs, judge
+from accounting.verdicts.workload import (
     Fates,
     JobContent,
     compared_stages,
@@ -39,9 +39,9 @@ from ledger.demand import Demand
 from ledger.entries import LedgerEntry, Unpriced
 from ledger.exchange import Exchanged, UsedRate, day_of
 from ledger.loss import units_lost, value_of_resumability
-from ledger.model_tiers import tier_of
-from ledger.prices import PriceBook
-from ledger.tiers import Tier
+from ledger.price_book.model_tiers import tier_of
+from ledger.price_book.prices import PriceBook
+from ledger.price_book.tiers import Tier
 from pipeline.jobs import JobFolder
 from pipeline.stages import is_done_in_turn
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 import msgspec
 from msgspec import Struct
 
-from accounting.code_digest import code_digest
+from accounting.kept.code_digest import code_digest
 from cache.names import JOBS
 from cache.store import Stamp, Store
 from core.errors import StoreError

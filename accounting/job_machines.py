@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from accounting.fleet_ledger import PricingRules
 from accounting.job_demand import WriterLife, demand_journals, planned_keys, spans_of
-from accounting.kept_sums import KeptSums
-from accounting.machine_files import MachineFiles
-from accounting.machine_fold import digest_units
-from accounting.machine_sums import KeptMachine, unpacked
+from accounting.kept.kept_sums import KeptSums
+from accounting.kept.machine_files import MachineFiles
+from accounting.kept.machine_fold import digest_units
+from accounting.kept.machine_sums import KeptMachine, unpacked
 from cache.store import Store
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 from pipeline.jobs import JobFolder
 
 

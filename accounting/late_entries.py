@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from accounting.closing import CLOSED, LEDGER, all_closed, pricing_json, read_book, read_pricing, stands_for
-from accounting.code_digest import code_digest
-from accounting.period_totals import read_totals
+from accounting.kept.code_digest import code_digest
+from accounting.kept.period_totals import read_totals
 from accounting.periods import month_text
 from cache.store import Stamp, Store
 from core.errors import StoreError

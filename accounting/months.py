@@ -9,24 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from accounting.bill import reconciled_sessions
+from accounting.bills.bill import reconciled_sessions
+from accounting.checks.verify import verify_store
 from accounting.closing import ClosedMonth, all_closed, closed_months, read_book, read_closed, stands_for, write_closed
 from accounting.facts import FactReader, LedgerFacts
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts, ledger_of
+from accounting.kept.period_totals import read_totals
 from accounting.late_entries import read_late
-from accounting.month_use import month_uses
-from accounting.people import PeopleRules, PeopleShares, whole_months
-from accounting.period_totals import read_totals
 from accounting.periods import instant_text, month_after, month_of, month_text, now_ms
 from accounting.report import Finality
-from accounting.verify import verify_store
+from accounting.sharing.month_use import month_uses
+from accounting.sharing.people import PeopleRules, PeopleShares, whole_months
 from cache.store import Store
 from core.errors import StoreError, UsageError
 from journals.facts import parse_instant
 from journals.log_ends import keep_documents
 from ledger.closing import Closing, close_period, extended, late_entries
 from ledger.entries import LedgerEntry, Period
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 from ledger.totals import Dimension
 
 # -- reading a period ----------------------------------------------------------------------------------------

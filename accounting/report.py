@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from accounting.api_bill import ApiBill, api_bill
 from accounting.in_progress import UnderWay
 from accounting.media_spans import MediaSpan
-from accounting.unit_costs import MinuteCosts, minute_costs
+from accounting.verdicts.api_bill import ApiBill, api_bill
+from accounting.verdicts.unit_costs import MinuteCosts, minute_costs
 from core.money import Money
 from ledger.api import Basis, Counterfactual
 from ledger.entries import SHARED_IDLE, Bucket, LedgerEntry, Unpriced

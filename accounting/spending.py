@@ -16,8 +16,8 @@ from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from accounting.charge import Charging, Weights
 from accounting.exchange_rates import exchange_of
+from accounting.sharing.charge import Charging, Weights
 from cache.store import Store
 from core.money import Money, quote
 from engines.roles import is_remote
@@ -42,8 +42,8 @@ from ledger.entries import Bucket, LedgerEntry, Unpriced
 from ledger.exchange import NATIVE, Exchange
 from ledger.fees import Fees
 from ledger.fold import FoldRules, fold_with
-from ledger.price_files import PROJECT_FILE, load_book, read_rows, shipped_book
-from ledger.prices import PriceBook
+from ledger.price_book.price_files import PROJECT_FILE, load_book, read_rows, shipped_book
+from ledger.price_book.prices import PriceBook
 from ledger.speed import RECENT, Speeds, measured_ms
 from pipeline.stages import priced_names, stage_named
 from pipeline.stages.stage import Stage

@@ -53,7 +53,7 @@ from journals.node_session import Opening, parse_opening
 from ledger.activity import Provenance
 from ledger.demand import Demand
 from ledger.fold import FoldRules, fold_with
-from ledger.prices import Confidence, Meter, PriceBook, PriceRow
+from ledger.price_book.prices import Confidence, Meter, PriceBook, PriceRow
 from ledger.totals import Dimension, LedgerTotals
 
 SECONDS_LIMIT, MEMORY_LIMIT_MIB = 20.0, 1024

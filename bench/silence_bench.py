@@ -51,7 +51,7 @@ from engines.engine import Result, Stopping, never  # noqa: E402
 from journals.attempts import AttemptJournal  # noqa: E402
 from journals.demand import DemandLog  # noqa: E402
 from journals.log_ends import EndOfLogRecorder  # noqa: E402
-from ledger.prices import PriceBook  # noqa: E402
+from ledger.price_book.prices import PriceBook  # noqa: E402
 from pipeline.batches import Outcome, run_units  # noqa: E402
 from pipeline.inputs.requests import RunOptions, gather, make_entries  # noqa: E402
 from pipeline.job import Plan  # noqa: E402

@@ -37,7 +37,7 @@ LIST_AT_MOST = 40
 @app.command("stats")
 def stats_command(home: HomeFlag = None, json: JsonFlag = False) -> None:
     """Show how many records, how much audio and how large models there are, and how much room."""
-    from accounting.kept_sums import count_kept_sums
+    from accounting.kept.kept_sums import count_kept_sums
     from jobs.blob_counts import count_blobs
     from jobs.model_counts import count_models
 

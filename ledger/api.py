@@ -13,9 +13,9 @@ from enum import StrEnum
 from core.errors import UsageError
 from core.money import Conversion, Money
 from ledger.api_terms import ApiCharge, bill_audio, bill_count, bill_many
-from ledger.prices import Meter, PriceBook, PriceRow, model_remark
-from ledger.sources import verified
-from ledger.tiers import Tier
+from ledger.price_book.prices import Meter, PriceBook, PriceRow, model_remark
+from ledger.price_book.sources import verified
+from ledger.price_book.tiers import Tier
 
 
 class Basis(StrEnum):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from core.errors import UsageError
-from ledger.prices import Meter, PriceRow, Rounding
+from ledger.price_book.prices import Meter, PriceRow, Rounding
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from core.money import Exact, quote, settle
 from journals.facts import PriceChanged, SessionOpened
-from ledger.prices import Meter, PriceBook, PriceRow
+from ledger.price_book.prices import Meter, PriceBook, PriceRow
 
 HOUR_MS = 3_600_000
 

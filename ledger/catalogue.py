@@ -11,8 +11,8 @@ from fractions import Fraction
 from core.errors import UsageError
 from core.money import Money
 from ledger.exchange import Exchange
-from ledger.prices import Meter, PriceBook, PriceRow
-from ledger.sources import verified
+from ledger.price_book.prices import Meter, PriceBook, PriceRow
+from ledger.price_book.sources import verified
 from ledger.speed import Spread
 
 #: Stage of the price book's rows for a whole dub; no stage of ours does it yet.

@@ -18,7 +18,7 @@ from ledger.activity import Share
 from ledger.allocation import entry_id
 from ledger.demand import Demand
 from ledger.entries import Bucket, LedgerEntry, Period, Quality, Unpriced
-from ledger.prices import Meter, PriceBook, PriceRow
+from ledger.price_book.prices import Meter, PriceBook, PriceRow
 
 #: How usage is named in the journals, what prices count it by, and how many of the journal's units one of them is.
 _METERS: tuple[tuple[str, Meter, int], ...] = (

@@ -18,7 +18,7 @@ from ledger.billing import BilledSession, Rate, bill_session, find_rates, find_t
 from ledger.demand import Demand
 from ledger.entries import Bucket, LedgerEntry, Period, Residual, Unpriced
 from ledger.fees import Fees
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 from ledger.progress import note_progress
 from ledger.spans import Spans, union
 from ledger.timeline import NodeTimeline, gather

@@ -15,7 +15,7 @@ from ledger.billing import BilledSession, find_rates, machine_cost
 from ledger.entries import DAY_MS, Bucket, LedgerEntry, Period, Unpriced
 from ledger.exchange import NATIVE, Exchange
 from ledger.preemption import FleetHistory, Line, Preemption
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 from ledger.spans import Span
 
 #: Buckets that are no part of a machine's own bill.

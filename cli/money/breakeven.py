@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from core.money import Exact, Money
-    from ledger.breakeven import Sweep, SweepCell
-    from ledger.compare import WorkUnit
-    from ledger.prices import PriceBook
-    from ledger.workload import StageWorkload, WorkloadProfile
+    from ledger.decision.breakeven import Sweep, SweepCell
+    from ledger.decision.compare import WorkUnit
+    from ledger.decision.workload import StageWorkload, WorkloadProfile
+    from ledger.price_book.prices import PriceBook
 
 #: The machine that is compared when none is named; shown in the output with its source.
 _USUAL_NODE = "azure/Standard_NC4as_T4_v3"
@@ -95,8 +95,8 @@ def breakeven_command(
     [bold]segue breakeven --gpu-price 0.149 --api-price-per-hour 0.36 --rtfx 30[/bold]
     [bold]segue breakeven --stage translate --api openai/gpt-4o-mini --output-share 0.4 --speed 1500[/bold]
     """
-    from cli.money.break_even_chart import break_even_svg
-    from ledger.breakeven import sweep
+    from cli.money.pages.break_even_chart import break_even_svg
+    from ledger.decision.breakeven import sweep
 
     question = _question(given, worksheet)
     found = sweep(question.inputs())
@@ -132,8 +132,8 @@ class _Question:
     infrastructure: Money
 
     def inputs(self) -> Any:
-        """For `ledger.breakeven.sweep`."""
-        from ledger.breakeven import USUAL_UTILIZATIONS, SweepInputs
+        """For `ledger.decision.breakeven.sweep`."""
+        from ledger.decision.breakeven import USUAL_UTILIZATIONS, SweepInputs
 
         typed = self.given.utilization
         return SweepInputs(
@@ -220,7 +220,7 @@ def _gpu_prices(
 ) -> tuple[tuple[Fraction, ...], str]:
     from fractions import Fraction
 
-    from ledger.breakeven import node_prices
+    from ledger.decision.breakeven import node_prices
 
     if given.gpu_price and given.node:
         raise UsageError("the GPU's price is given twice", "give --gpu-price or --node, not both")
@@ -246,8 +246,8 @@ def _as_json(found: Sweep, question: _Question) -> dict[str, Any]:
     """Ratios as decimal text: JSON's numbers are floats to most who read them."""
     from functools import partial
 
-    from cli.money.break_even_chart import number
     from cli.money.comparison_text import break_even_json
+    from cli.money.pages.break_even_chart import number
 
     def text(value: Fraction | None) -> str | None:
         return None if value is None else number(value, 9).replace(",", "")
@@ -295,7 +295,7 @@ def _as_json(found: Sweep, question: _Question) -> dict[str, Any]:
 def _print(found: Sweep, question: _Question, svg: Path | None) -> None:
     from rich.console import Console
 
-    from cli.money.break_even_chart import break_even_text, number, speed_text
+    from cli.money.pages.break_even_chart import break_even_text, number, speed_text
     from cli.wording import one_line, printable
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
@@ -313,7 +313,7 @@ def _print(found: Sweep, question: _Question, svg: Path | None) -> None:
 
 
 def _print_table(console: Console, found: Sweep, question: _Question) -> None:
-    from cli.money.break_even_chart import number, percent_of
+    from cli.money.pages.break_even_chart import number, percent_of
 
     heads = "".join(f"{number(price) + ' ' + question.currency + '/h':>20}" for price in question.gpu_prices)
     console.print(f"{question.unit.speed_name + ' needed':<20}{heads}")
@@ -331,8 +331,8 @@ def _print_needs(console: Console, found: Sweep, question: _Question) -> None:
     """The last lines: how busy at the measured speed, and how much work pays the people."""
     from functools import partial
 
-    from cli.money.break_even_chart import number, percent_of
     from cli.money.comparison_text import break_even_text, usage_text
+    from cli.money.pages.break_even_chart import number, percent_of
 
     units, who = question.unit.plural, "people and infrastructure" if question.infrastructure else "people"
     peak = "" if question.peak == 1 else f", peak {number(question.peak)} times the average"

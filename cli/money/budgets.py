@@ -78,10 +78,10 @@ def check_owner(runtime: Runtime) -> None:
     from dataclasses import replace
 
     from accounting.exchange_rates import exchange_of
-    from accounting.idle import IdleRule, with_shared_idle
     from accounting.months import read_period, with_people
     from accounting.owner_budgets import BudgetState
     from accounting.periods import month_of, now_ms
+    from accounting.sharing.idle import IdleRule, with_shared_idle
     from cli.money.ledger_options import PriceFlags, currency_of, people_rules, rules_of
 
     book, rules = rules_of(runtime, PriceFlags())

@@ -16,8 +16,8 @@ from cli.signatures import with_fields
 from core.errors import UsageError
 
 if TYPE_CHECKING:
-    from accounting.catalogue import CatalogueRules
-    from accounting.catalogue_report import Catalogue
+    from accounting.estimates.catalogue import CatalogueRules
+    from accounting.estimates.catalogue_report import Catalogue
     from ledger.catalogue import CatalogueWork
     from pipeline.runtime import Runtime
 
@@ -83,7 +83,7 @@ def catalogue_command(
 
     Example: [bold]segue catalogue --hours 400 --languages 8 --speech 60 --dubbed 30 --node-rate '0.149 USD'[/bold]
     """
-    from accounting.catalogue import estimate_catalogue
+    from accounting.estimates.catalogue import estimate_catalogue
     from cli.money.catalogue_screen import print_catalogue
 
     work = planned.work()
@@ -98,7 +98,7 @@ def catalogue_command(
 
 
 def _rules(runtime: Runtime, planned: CatalogueFlags, against: list[str], on: str) -> CatalogueRules:
-    from accounting.catalogue import CatalogueRules
+    from accounting.estimates.catalogue import CatalogueRules
     from accounting.exchange_rates import exchange_of
     from accounting.periods import now_ms
     from accounting.spending import Prices
@@ -124,9 +124,9 @@ def _rules(runtime: Runtime, planned: CatalogueFlags, against: list[str], on: st
 
 
 def _measured(runtime: Runtime, prices: Any, now: int) -> Fraction | None:
+    from accounting.fleet.utilization import useful_share
     from accounting.fleet_ledger import PricingRules
     from accounting.months import read_period
-    from accounting.utilization import useful_share
     from ledger.entries import DAY_MS, Period
 
     rules = replace(PricingRules("", prices.own_engines), now=now)

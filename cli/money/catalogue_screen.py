@@ -10,8 +10,8 @@ from ledger.api import Basis
 from ledger.speed import Spread
 
 if TYPE_CHECKING:
-    from accounting.catalogue_report import Catalogue, CatalogueHere, CatalogueVerdict, StageOffers
-    from accounting.estimate_report import ApiEstimate, StageEstimate
+    from accounting.estimates.catalogue_report import Catalogue, CatalogueHere, CatalogueVerdict, StageOffers
+    from accounting.estimates.estimate_report import ApiEstimate, StageEstimate
 
 _HOUR_MS = 3_600_000
 #: APIs with a line, of each kind of work.

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from core.money import Money
-    from ledger.compare import Cheaper
-    from ledger.inference_cost import InferenceCostComparison
-    from ledger.redflags import RedFlag
-    from ledger.workload import StageWorkload, WorkloadProfile
+    from ledger.decision.compare import Cheaper
+    from ledger.decision.inference_cost import InferenceCostComparison
+    from ledger.decision.redflags import RedFlag
+    from ledger.decision.workload import StageWorkload, WorkloadProfile
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,10 @@ def _answer(
 ) -> ComparedMonth:
     from fractions import Fraction
 
-    from ledger.decide import comparison_basis
-    from ledger.inference_cost import compare_inference_cost
-    from ledger.redflags import people_flags, stage_flags
-    from ledger.workload import inference_cost_inputs
+    from ledger.decision.decide import comparison_basis
+    from ledger.decision.inference_cost import compare_inference_cost
+    from ledger.decision.redflags import people_flags, stage_flags
+    from ledger.decision.workload import inference_cost_inputs
 
     of_stage = said.overrides()
     if worksheet is None and not of_stage:
@@ -122,7 +122,7 @@ def _answer(
 def _as_json(answer: ComparedMonth) -> dict[str, Any]:
     """Amounts in nano-units, usage and shares as decimal text: JSON's numbers are floats to most who read them."""
     from cli.money.comparison_text import break_even_json, exact_text, nano_ends, per_request_nano
-    from ledger.compare import Cheaper
+    from ledger.decision.compare import Cheaper
 
     found, profile, stage = answer.found, answer.profile, answer.stage
     requests, people = profile.successful_requests, profile.engineering.monthly()

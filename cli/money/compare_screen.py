@@ -8,7 +8,6 @@ from fractions import Fraction
 from rich import box
 from rich.table import Table
 
-from cli.money.break_even_chart import number, percent_of, speed_text
 from cli.money.compare import ComparedMonth
 from cli.money.comparison_text import (
     WAYS,
@@ -21,10 +20,11 @@ from cli.money.comparison_text import (
     usage_text,
 )
 from cli.money.ledger_tables import number_column, print_table, wide_console
+from cli.money.pages.break_even_chart import number, percent_of, speed_text
 from cli.wording import printable
 from core.money import Money
-from ledger.compare import Cheaper
-from ledger.inference_cost import Bounds
+from ledger.decision.compare import Cheaper
+from ledger.decision.inference_cost import Bounds
 
 
 def print_compared(answer: ComparedMonth) -> None:

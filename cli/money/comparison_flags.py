@@ -16,10 +16,10 @@ from pipeline.stages.stage import ChargedBy
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from ledger.breakeven import Quote
-    from ledger.compare import WorkUnit
-    from ledger.prices import PriceBook
-    from ledger.workload import StageWorkload, WorkloadProfile
+    from ledger.decision.breakeven import Quote
+    from ledger.decision.compare import WorkUnit
+    from ledger.decision.workload import StageWorkload, WorkloadProfile
+    from ledger.price_book.prices import PriceBook
 
 _API, _GPU, _PEOPLE = "The API", "Own GPUs", "People and money"
 #: What flags alone start from; the help of the flags says so.
@@ -239,14 +239,14 @@ def numbers(text: str, flag: str) -> tuple[Fraction, ...]:
 
 def usual_unit(stage: str) -> WorkUnit:
     """What APIs charge for, where nothing else is said."""
-    from ledger.compare import WorkUnit
+    from ledger.decision.compare import WorkUnit
 
     return WorkUnit.AUDIO_HOUR if charged_by(stage) is ChargedBy.AUDIO else WorkUnit.MILLION_TOKENS
 
 
 def load_prices(prices: Path | None) -> PriceBook:
     """The price book, with rows of one's own over the shipped ones."""
-    from ledger.price_files import load_book
+    from ledger.price_book.price_files import load_book
 
     return load_book(prices, priced_names())
 
@@ -257,7 +257,7 @@ def quoted(
     """The API's price of today, and its source in words. Raises UsageError where there is none in this currency."""
     import time
 
-    from ledger.breakeven import api_quote
+    from ledger.decision.breakeven import api_quote
 
     now = time.time_ns() // 1_000_000
     quote = api_quote(book, api, unit, now, output_share)
@@ -299,7 +299,7 @@ def read_plan(
     needs_stage: bool = False,
 ) -> Planned:
     """The workload of a worksheet with flags over it, or of flags alone. Raises UsageError."""
-    from ledger.worksheet import parse_worksheet, read_worksheet, with_overrides
+    from ledger.decision.worksheet import parse_worksheet, read_worksheet, with_overrides
 
     tables: dict[str, Any] = dict(_START) if worksheet is None else read_worksheet(worksheet)
     if worksheet is not None and deployment.currency not in (None, tables.get("currency")):
@@ -354,7 +354,7 @@ def _with_quote(
     """The stage at an API's price, and its source. Output that is counted apart has its own price."""
     from fractions import Fraction
 
-    from ledger.compare import Counted
+    from ledger.decision.compare import Counted
 
     if not stage.output_usage or stage.unit.counted is not Counted.TOKENS:
         quote, source = quoted(book, api, stage.unit, currency, output_share)

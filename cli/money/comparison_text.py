@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from cli.money.break_even_chart import number
+from cli.money.pages.break_even_chart import number
 from cli.wording import printable
 
 if TYPE_CHECKING:
     from core.money import Exact, Money
-    from ledger.compare import MonthlyUsage, WholeGpuBreakEven
-    from ledger.inference_cost import Bounds
-    from ledger.redflags import RedFlag
-    from ledger.tax import EngineeringTax
+    from ledger.decision.compare import MonthlyUsage, WholeGpuBreakEven
+    from ledger.decision.inference_cost import Bounds
+    from ledger.decision.redflags import RedFlag
+    from ledger.decision.tax import EngineeringTax
 
 WAYS = {"self_hosted": "self-hosted", "api": "API"}
 
@@ -96,7 +96,7 @@ def people_lines(engineering: EngineeringTax) -> Iterator[str]:
 
 def per_request(bounds: Bounds | None, requests: int) -> str:
     """What one request that succeeded costs; a word where there is no such cost."""
-    from ledger.compare import effective_inference_cost
+    from ledger.decision.compare import effective_inference_cost
 
     if bounds is None:
         return "unknown"
@@ -108,7 +108,7 @@ def per_request(bounds: Bounds | None, requests: int) -> str:
 
 def per_request_nano(bounds: Bounds | None, requests: int | None) -> list[int | None] | None:
     """As `per_request`, for programs; None where nobody counted or none succeeded."""
-    from ledger.compare import effective_inference_cost
+    from ledger.decision.compare import effective_inference_cost
 
     if bounds is None or not requests:
         return None

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from core.money import Money
-    from ledger.decide import Recommendation
-    from ledger.inference_cost import Bounds
-    from ledger.workload import StageCosts, WorkloadProfile
+    from ledger.decision.decide import Recommendation
+    from ledger.decision.inference_cost import Bounds
+    from ledger.decision.workload import StageCosts, WorkloadProfile
 
 _NEEDS, _RULES, _PEOPLE = "What the work needs", "What rules the API out", "People and money"
 
@@ -104,8 +104,8 @@ def decide_command(
     [bold]segue decide --usage 20000 --certain --peak 2 --predictable --api-price 0.36 --gpu-price 0.526 --rtfx 30
     --always-on --engineering-hours 26-43 --engineering-rate 90 --operations-owner Ada[/bold]
     """
-    from ledger.decide import recommend_deployment
-    from ledger.worksheet import EXAMPLE
+    from ledger.decision.decide import recommend_deployment
+    from ledger.decision.worksheet import EXAMPLE
 
     if example:
         print(EXAMPLE, end="")
@@ -130,9 +130,9 @@ def decide_command(
 
 
 def _as_json(found: Recommendation, profile: WorkloadProfile) -> dict[str, Any]:
-    from cli.money.break_even_chart import number
     from cli.money.comparison_text import nano_ends, per_request_nano
-    from ledger.decide import State
+    from cli.money.pages.break_even_chart import number
+    from ledger.decision.decide import State
 
     def nano(amount: Money | None) -> int | None:
         return None if amount is None else amount.nano
@@ -181,8 +181,8 @@ def _as_json(found: Recommendation, profile: WorkloadProfile) -> dict[str, Any]:
 
 def _wholes(found: Recommendation, profile: WorkloadProfile) -> dict[str, Bounds | None]:
     """The month of all stages: by API, on own GPUs, and as they are placed here."""
-    from ledger.decide import Arm
-    from ledger.deployment_cost import deployment_cost
+    from ledger.decision.decide import Arm
+    from ledger.decision.deployment_cost import deployment_cost
 
     return {
         "api": deployment_cost(profile, found.costs, dict.fromkeys(found.per_stage, Arm.API)),
@@ -215,8 +215,8 @@ def _print(found: Recommendation, profile: WorkloadProfile) -> None:
 
 
 def _print_costs(console: Console, found: Recommendation, profile: WorkloadProfile) -> None:
-    from cli.money.break_even_chart import percent_of
     from cli.money.comparison_text import amount, people_lines, per_request, span
+    from cli.money.pages.break_even_chart import percent_of
     from cli.wording import printable
 
     console.print(f"a month, {profile.currency:<14}{'API':>14}{'machines':>14}  ")

@@ -20,7 +20,7 @@ from pipeline.stages import charged_stages, stage_named
 from pipeline.stages.stage import ChargedBy
 
 if TYPE_CHECKING:
-    from accounting.estimate_report import ApiEstimate, Estimate, StageEstimate
+    from accounting.estimates.estimate_report import ApiEstimate, Estimate, StageEstimate
     from ledger.speed import Spread
 
 OnFlag = Annotated[
@@ -58,7 +58,7 @@ def estimate_command(
 
     Example: [bold]segue estimate season1/ --to es,ja --node-rate '0.149 USD'[/bold]
     """
-    from accounting.estimate import estimate
+    from accounting.estimates.estimate import estimate
     from accounting.spending import Prices
 
     runtime = open_runtime({**said, "home": home})
@@ -103,7 +103,7 @@ def _print(found: Estimate) -> None:
 
 
 def _print_here(found: Estimate) -> None:
-    from accounting.estimate import NEVER_MEASURED
+    from accounting.estimates.estimate import NEVER_MEASURED
 
     print(f"here, on {printable(found.hardware)}")
     for stage in found.stages:

@@ -208,7 +208,7 @@ def _show_job(runtime: Runtime, wanted: str, prices: PriceFlags, against: list[s
         if offered and name not in offered:
             raise UsageError(f"there is no price for this job at '{name}'", f"choose from {', '.join(sorted(offered))}")
     if form.page is not None:
-        from cli.money.ledger_page import render_page
+        from cli.money.pages.ledger_page import render_page
 
         _write_page(form.page, render_page(report))
         note(f"wrote {form.page}")
@@ -238,11 +238,11 @@ def _write_page(path: Path, text: str) -> None:
 
 def _show_period(runtime: Runtime, asked: _Asked, prices: PriceFlags, form: _Form) -> Sequence[OwnerBudget]:
     from accounting.exchange_rates import exchange_of
-    from accounting.idle import IdleRule, with_shared_idle
-    from accounting.month_verdict import period_verdict
     from accounting.months import read_period, with_people
     from accounting.owner_budgets import BudgetState
     from accounting.periods import now_ms
+    from accounting.sharing.idle import IdleRule, with_shared_idle
+    from accounting.verdicts.month_verdict import period_verdict
     from cli.money.budgets import month_budgets
     from cli.money.ledger_export import fleet_json, print_csv
     from cli.money.ledger_fleet import print_fleet
@@ -285,13 +285,13 @@ def _show_period(runtime: Runtime, asked: _Asked, prices: PriceFlags, form: _For
     if form.page is not None:
         if verdict is None:
             raise UsageError("--html draws everything in a period", "leave out --owner and --label")
-        from cli.money.month_page import PeriodPage, render_period
+        from cli.money.pages.month_page import PeriodPage, render_period
 
         page = PeriodPage(ledger, verdict, budgets, notes, _names(runtime.store, "job"))
         _write_page(form.page, render_period(page))
         note(f"wrote {form.page}")
     if form.json:
-        from accounting.fleet_use import fleet_use
+        from accounting.fleet.fleet_use import fleet_use
 
         print_json(
             {

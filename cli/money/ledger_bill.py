@@ -15,8 +15,8 @@ from core.money import Money, settle
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from accounting.bill import MachineCheck, Reconciliation
-    from accounting.bill_file import OtherCost
+    from accounting.bills.bill import MachineCheck, Reconciliation
+    from accounting.bills.bill_file import OtherCost
 
 
 def print_reconciliation(found: Reconciliation) -> None:

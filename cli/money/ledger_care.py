@@ -17,8 +17,8 @@ from cli.wording import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from accounting.checks.verify import PricesNow
     from accounting.months import Replay
-    from accounting.verify import PricesNow
     from ledger.entries import LedgerEntry
     from ledger.exchange import Exchanged
     from pipeline.runtime import Runtime, Settings
@@ -34,10 +34,10 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
     attempts made, and with what closed months knew of it; jobs' plans and orders (owners, labels) with who wanted them;
     price rows with how they were used or imported. Nothing is changed.
     """
-    from accounting.verify import verify_store
+    from accounting.checks.verify import verify_store
     from cache.store import Store
     from journals.chain import Flaw, LogProblem
-    from ledger.prices import PriceBookError
+    from ledger.price_book.prices import PriceBookError
 
     runtime = open_runtime({"home": home})
     settings = runtime.settings
@@ -96,15 +96,15 @@ def verify_command(home: HomeFlag = None, json: JsonFlag = False) -> int:
 
 def _price_file(settings: Settings) -> str:
     """Where people keep their own price rows."""
-    from ledger.price_files import PROJECT_FILE
+    from ledger.price_book.price_files import PROJECT_FILE
 
     return str(settings.price_file or PROJECT_FILE)
 
 
 def _prices_now(runtime: Runtime) -> PricesNow:
     """The price book that the settings name, and the rules by which a period is shown. Raises PriceBookError."""
+    from accounting.checks.verify import PricesNow
     from accounting.exchange_rates import exchange_of
-    from accounting.verify import PricesNow
 
     book, rules = rules_of(runtime, PriceFlags())
     rules = replace(rules, exchange=exchange_of(runtime.settings))
@@ -202,7 +202,7 @@ def replay_command(
 
 def _show_what_if(runtime: Runtime, month: str, prices: PriceFlags, *, json: bool) -> int:
     from accounting.exchange_rates import exchange_of
-    from accounting.what_if import SupposedPrice, what_if
+    from accounting.fleet.what_if import SupposedPrice, what_if
     from cli.money.ledger_what_if import print_what_if, what_if_json
 
     book, rules = rules_of(runtime, PriceFlags())
@@ -257,8 +257,8 @@ def reconcile_command(
     json: JsonFlag = False,
 ) -> int:
     """Compare a provider's bill with the ledger, machine by machine. A difference is shown, and never shared out."""
-    from accounting.bill import keep_reconciliation, reconcile
-    from accounting.bill_file import read_bill
+    from accounting.bills.bill import keep_reconciliation, reconcile
+    from accounting.bills.bill_file import read_bill
 
     runtime, book, rules = open_books(home, prices)
     found = reconcile(runtime.store, read_bill(file), book, rules)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from accounting.fleet_use import FleetUse, RequestCost
-    from accounting.preemption import SpotUse
-    from accounting.utilization import Utilization
+    from accounting.fleet.fleet_use import FleetUse, RequestCost
+    from accounting.fleet.preemption import SpotUse
+    from accounting.fleet.utilization import Utilization
     from ledger.entries import Period
     from ledger.utilization import PaidTime
     from pipeline.runtime import Runtime
@@ -49,7 +49,7 @@ def fleet_command(
 
 def _read(runtime: Runtime, period: Period, prices: PriceFlags) -> FleetUse:
     from accounting.exchange_rates import exchange_of
-    from accounting.fleet_use import fleet_use
+    from accounting.fleet.fleet_use import fleet_use
     from accounting.months import read_period, with_people
     from accounting.periods import now_ms
     from cli.money.ledger_options import currency_of, people_rules

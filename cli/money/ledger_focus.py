@@ -14,12 +14,12 @@ from core.errors import UsageError
 if TYPE_CHECKING:
     from accounting.fleet_ledger import FleetLedger, PricingRules
     from accounting.focus import FocusSource
-    from accounting.idle import IdleRule
-    from accounting.people import PeopleRules
     from accounting.report import JobReport
+    from accounting.sharing.idle import IdleRule
+    from accounting.sharing.people import PeopleRules
     from cache.store import Store
     from ledger.entries import Period
-    from ledger.prices import PriceBook
+    from ledger.price_book.prices import PriceBook
 
 
 def write_focus(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
@@ -68,10 +68,10 @@ def period_focus(
 ) -> Iterator[dict[str, str]]:
     """The rows of a period, month by month: a charge belongs to one month's bill. ``people``: rules and currency."""
     from accounting.focus import focus_rows
-    from accounting.idle import with_shared_idle
     from accounting.months import read_period, with_people
     from accounting.names import media_names
     from accounting.periods import months_of
+    from accounting.sharing.idle import with_shared_idle
 
     for piece in months_of(period):
         ledger, _ = with_people(read_period(store, book, rules, piece), *people)

@@ -12,7 +12,7 @@ from cli.wording import printable
 from core.money import Money
 
 if TYPE_CHECKING:
-    from accounting.forecast import CurrencyForecast, MonthForecast
+    from accounting.estimates.forecast import CurrencyForecast, MonthForecast
     from ledger.speed import Spread
 
 
@@ -22,8 +22,8 @@ def forecast_command(*, prices: PriceFlags, home: HomeFlag = None, json: JsonFla
 
     It rests on the last 28 whole days, or as many as there are since the first machine; from less than 7 there is none.
     """
+    from accounting.estimates.forecast import forecast_month, people_of_month
     from accounting.exchange_rates import exchange_of
-    from accounting.forecast import forecast_month, people_of_month
     from accounting.periods import now_ms
 
     runtime = open_runtime({"home": home}, in_place=True)

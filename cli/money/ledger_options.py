@@ -17,10 +17,10 @@ from core.errors import UsageError
 if TYPE_CHECKING:
     from accounting.fleet_ledger import PricingRules
     from accounting.job import ReportRules
-    from accounting.people import PeopleRules
+    from accounting.sharing.people import PeopleRules
     from cache.store import Store
     from ledger.entries import Period
-    from ledger.prices import PriceBook
+    from ledger.price_book.prices import PriceBook
     from pipeline.runtime import Runtime
 
 NodeRateFlag = Annotated[
@@ -112,11 +112,11 @@ def open_books(home: Path | None, said: PriceFlags) -> tuple[Runtime, PriceBook,
 
 def report_rules(runtime: Runtime, against: Sequence[str], book: PriceBook, rules: PricingRules) -> ReportRules:
     """How a job's report is made. Raises UsageError."""
-    from accounting.bill import reconciled_sessions
+    from accounting.bills.bill import reconciled_sessions
     from accounting.closing import closed_months
     from accounting.exchange_rates import exchange_of
-    from accounting.idle import IdleRule
     from accounting.job import ReportRules
+    from accounting.sharing.idle import IdleRule
 
     settings = runtime.settings
     checked_against(book, against)
@@ -145,8 +145,8 @@ def people_rules(runtime: Runtime) -> PeopleRules:
     """Hours and rate of the people: of closed months as their closings have them."""
     from accounting.closing import closed_people
     from accounting.exchange_rates import exchange_of
-    from accounting.expected_use import ExpectedUse
-    from accounting.people import PeopleRules
+    from accounting.sharing.expected_use import ExpectedUse
+    from accounting.sharing.people import PeopleRules
 
     settings = runtime.settings
     if settings.expected_use:
@@ -195,7 +195,7 @@ def find_ledger_job(store: Store, wanted: str) -> str:
 def period_of(since: str, until: str) -> Period:
     """From the first day to the day after the last, UTC; without days, this month. Raises UsageError."""
     from ledger.entries import Period
-    from ledger.price_files import instant
+    from ledger.price_book.price_files import instant
 
     try:
         now = datetime.now(UTC)

@@ -9,8 +9,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from accounting.month_use import NODE_TIME
 from accounting.report import Finality, JobVerdict
+from accounting.sharing.month_use import NODE_TIME
 from core.money import Money
 from ledger.entries import Bucket, Unpriced
 from ledger.totals import UnpricedSum

@@ -14,12 +14,12 @@ from ledger.entries import Bucket
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from accounting.what_if import WhatIf
+    from accounting.fleet.what_if import WhatIf
 
 
 def what_if_json(found: WhatIf) -> dict[str, Any]:
     """The object that ``--json`` prints; amounts in integer nano-units by currency."""
-    from accounting.what_if import totals
+    from accounting.fleet.what_if import totals
 
     paid, supposed = totals(found.paid), totals(found.supposed)
     return {
@@ -45,7 +45,7 @@ def what_if_json(found: WhatIf) -> dict[str, Any]:
 
 def print_what_if(found: WhatIf, supposed: str) -> None:
     """For people. ``supposed`` says what machines are supposed to have cost."""
-    from accounting.what_if import totals
+    from accounting.fleet.what_if import totals
 
     console = wide_console()
     state = "closed" if found.closed else "not closed, as it stands now"

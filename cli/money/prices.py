@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
-    from ledger.prices import PriceBook, PriceRow
+    from ledger.price_book.prices import PriceBook, PriceRow
 
 
 class PricesGroup(DefaultCommandGroup):
@@ -58,7 +58,7 @@ def list_command(
     json: JsonFlag = False,
 ) -> None:
     """List the prices that hold now, with the day each was seen."""
-    from ledger.price_files import load_book
+    from ledger.price_book.price_files import load_book
 
     found = load_book(_project_file(book, home), priced_names())
     held = found.rows if history else found.current(_now())
@@ -77,9 +77,9 @@ def check_command(book: BookFlag = None, home: HomeFlag = None, json: JsonFlag =
 
     Old prices and models that end soon are named.
     """
-    from ledger.price_checks import check_book, ending_models, stale_rows
-    from ledger.price_files import load_book
-    from ledger.prices import PriceBookError
+    from ledger.price_book.price_checks import check_book, ending_models, stale_rows
+    from ledger.price_book.price_files import load_book
+    from ledger.price_book.prices import PriceBookError
 
     try:
         found = load_book(_project_file(book, home), priced_names())
@@ -121,9 +121,9 @@ def import_command(
 ) -> int:
     """Check a file of rows and append the new ones to your own prices. Nothing is overwritten."""
     from core.errors import UsageError
-    from ledger.price_checks import check_book
-    from ledger.price_files import append_rows, read_rows, with_imported
-    from ledger.prices import PriceBookError
+    from ledger.price_book.price_checks import check_book
+    from ledger.price_book.price_files import append_rows, read_rows, with_imported
+    from ledger.price_book.prices import PriceBookError
 
     target = _project_file(book, home)
     if target.suffix.lower() == ".csv":
@@ -160,7 +160,7 @@ def _note_rows(target: Path, rows: Iterable[PriceRow], home: Path | None) -> Non
     """Notes in the ledger what was imported into the price file that it uses, so that a change of it is seen."""
     from cli.context import open_runtime
     from journals.log_ends import keep_price_rows
-    from ledger.price_history import terms_digest
+    from ledger.price_book.price_history import terms_digest
 
     runtime = open_runtime({"home": home})
     if target == _project_file(None, home):
@@ -169,7 +169,7 @@ def _note_rows(target: Path, rows: Iterable[PriceRow], home: Path | None) -> Non
 
 def _project_file(given: Path | None, home: Path | None) -> Path:
     from core.errors import UsageError
-    from ledger.price_files import PROJECT_FILE
+    from ledger.price_book.price_files import PROJECT_FILE
     from pipeline.runtime import load_settings
 
     if given is None:
@@ -185,7 +185,7 @@ def _history(given: Path | None, home: Path | None, book: PriceBook) -> list[str
 
     A file that was named is compared with the store that was named, and with none where none was.
     """
-    from accounting.verify_prices import price_problems
+    from accounting.checks.verify_prices import price_problems
     from cache.store import Store
     from pipeline.runtime import load_settings
 
@@ -202,8 +202,8 @@ def _catalogue(book: PriceBook) -> tuple[list[str], list[str]]:
 
     One's own rows may be as far from a public catalogue as one has negotiated.
     """
-    from ledger.price_crosscheck import crosscheck
-    from ledger.prices import PriceBook
+    from ledger.price_book.price_crosscheck import crosscheck
+    from ledger.price_book.prices import PriceBook
 
     try:
         return crosscheck(PriceBook(book.layers[:1]), _now())
@@ -225,7 +225,7 @@ def _report_problems(problems: list[str], warnings: list[str], *, as_json: bool)
 
 
 def _line(row: PriceRow) -> str:
-    from ledger.sources import verified
+    from ledger.price_book.sources import verified
 
     unit = row.meter.value.replace("_", " ")
     price = f"{row.unit_price} {row.currency} per {unit if row.per == 1 else f'{row.per} {unit}s'}"

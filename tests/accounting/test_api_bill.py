@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from accounting.api_bill import api_bill
+from accounting.verdicts.api_bill import api_bill
 from core.money import Money
 from ledger.api import Basis, Counterfactual
 

@@ -11,7 +11,7 @@ from accounting.job import job_report
 from cache.store import Store
 from core.money import Money
 from journals.facts import AttemptEnded, AttemptStarted, UnitUse
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 from pipeline.stages.silence import encoder_pass, windows_without_skipping
 from pipeline.stages.stage import StageUsage
 

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from ledger_journals import Journals
 
-from accounting.bill import MachineCheck, Reconciliation, keep_reconciliation, reconcile, reconciled_sessions
-from accounting.bill_file import ProviderBill, read_bill
-from accounting.bill_lines import Machine
+from accounting.bills.bill import MachineCheck, Reconciliation, keep_reconciliation, reconcile, reconciled_sessions
+from accounting.bills.bill_file import ProviderBill, read_bill
+from accounting.bills.bill_lines import Machine
 from accounting.fleet_ledger import PricingRules
 from accounting.months import close_month, read_period
 from accounting.report import Finality
 from core.errors import UsageError
 from ledger.entries import Period
-from ledger.price_files import parse_toml
-from ledger.prices import PriceBook
+from ledger.price_book.price_files import parse_toml
+from ledger.price_book.prices import PriceBook
 
 OCTOBER = datetime(2026, 10, 10, tzinfo=UTC)
 NO_PRICES = PriceBook(())

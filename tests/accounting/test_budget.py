@@ -24,8 +24,8 @@ from journals.attempts import AttemptJournal, read_attempts
 from journals.facts import AttemptEnded, AttemptStarted, UnitUse
 from journals.lines import AttemptEndedLine, AttemptLine, AttemptStartedLine, UnitLine
 from ledger.exchange import Exchange
-from ledger.price_files import parse_toml, shipped_book
-from ledger.prices import PriceBook
+from ledger.price_book.price_files import parse_toml, shipped_book
+from ledger.price_book.prices import PriceBook
 from pipeline.budget import BudgetEnd, BudgetGate
 from pipeline.executor import Executor
 from pipeline.inputs.requests import RunOptions, gather, make_entries

@@ -11,20 +11,20 @@ from typing import Any
 
 from ledger_journals import Journals, job
 
-from accounting.catalogue import CatalogueRules, estimate_catalogue
-from accounting.catalogue_report import Catalogue
+from accounting.estimates.catalogue import CatalogueRules, estimate_catalogue
+from accounting.estimates.catalogue_report import Catalogue
+from accounting.fleet.utilization import useful_share
 from accounting.fleet_ledger import PricingRules
 from accounting.months import read_period
-from accounting.people import PeopleRules
+from accounting.sharing.people import PeopleRules
 from accounting.spending import Prices
-from accounting.utilization import useful_share
 from core.money import Conversion, Money
 from core.specs import EngineSpec
 from ledger.catalogue import CatalogueWork
 from ledger.entries import Period
 from ledger.exchange import NATIVE, Exchange
-from ledger.price_files import parse_toml
-from ledger.prices import PriceBook
+from ledger.price_book.price_files import parse_toml
+from ledger.price_book.prices import PriceBook
 from ledger.speed import Spread
 from ledger.verdict import CostOutcome
 from pipeline.runtime import Runtime, Settings

@@ -8,13 +8,13 @@ import pytest
 from job_bench import Bench
 from spoken import SPEECH
 
-from accounting.estimate import estimate
+from accounting.estimates.estimate import estimate
 from accounting.job import job_report
 from accounting.spending import Prices
-from accounting.workload import read_content
+from accounting.verdicts.workload import read_content
 from cache.store import Store
 from cli.money.estimate import _print_apis
-from ledger.price_files import parse_toml, shipped_book
+from ledger.price_book.price_files import parse_toml, shipped_book
 from pipeline import stages
 from pipeline.inputs.requests import RunOptions, gather
 from pipeline.jobs import JobFolder

@@ -12,15 +12,15 @@ from ledger_journals import Journals, job
 from accounting.exchange_rates import parse_rates
 from accounting.fleet_ledger import FleetLedger, PricingRules
 from accounting.focus import FocusSource, focus_rows
-from accounting.idle import IdleRule, with_shared_idle
 from accounting.job import ReportRules, job_report
 from accounting.months import close_month, read_period, replay_month, with_people
-from accounting.people import PeopleRules
 from accounting.report import JobReport
+from accounting.sharing.idle import IdleRule, with_shared_idle
+from accounting.sharing.people import PeopleRules
 from core.money import Money
 from ledger.entries import Period
 from ledger.exchange import Exchange
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 from ledger.totals import Dimension
 
 ANNA, BERT = job("anna"), job("bert")

@@ -14,20 +14,20 @@ from segue_process import FAKES, Place, run_segue
 from spoken import SAMPLE, SPEECH, many_windows
 from whole_ledger import read_fleet_ledger
 
+from accounting.checks.verify import verify_store
 from accounting.fleet_ledger import FleetLedger, PricingRules
-from accounting.idle import IdleRule
 from accounting.job import ReportRules, job_report
 from accounting.media_spans import SpanStatus
-from accounting.people import PeopleRules
 from accounting.report import Finality, JobReport
-from accounting.verify import verify_store
+from accounting.sharing.idle import IdleRule
+from accounting.sharing.people import PeopleRules
 from cache.store import Store
 from core.money import Conversion, Money, total
 from jobs.purging import purge
 from ledger.entries import Bucket, LedgerEntry, Period
 from ledger.exchange import Exchange
-from ledger.price_files import shipped_book
-from ledger.prices import PriceBook
+from ledger.price_book.price_files import shipped_book
+from ledger.price_book.prices import PriceBook
 from ledger.totals import Dimension
 from pipeline.jobs import JobFolder
 from pipeline.stages.silence import ENCODER_PART

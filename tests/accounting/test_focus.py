@@ -13,14 +13,14 @@ from ledger_journals import Journals, job
 
 from accounting.fleet_ledger import FleetLedger, PricingRules
 from accounting.focus import COLUMNS, FOCUS_COLUMNS, OWN_COLUMNS, FocusSource, focus_rows
-from accounting.idle import IdleRule, with_shared_idle
 from accounting.job import ReportRules, job_report
 from accounting.months import read_period, with_people
-from accounting.people import PeopleRules
+from accounting.sharing.idle import IdleRule, with_shared_idle
+from accounting.sharing.people import PeopleRules
 from cli.money.ledger_focus import job_focus, period_focus, write_focus
 from core.money import Money
 from ledger.entries import Period
-from ledger.price_files import shipped_book
+from ledger.price_book.price_files import shipped_book
 
 ANNA, BERT = job("anna"), job("bert")
 RULES = PricingRules(now=4_000_000_000_000)

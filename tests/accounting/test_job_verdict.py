@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from accounting.report import JobVerdict, People
-from accounting.verdict import VerdictInputs, judge
+from accounting.verdicts.verdict import VerdictInputs, judge
 from core.money import Money
 from ledger.api import Basis, Counterfactual
 from ledger.entries import Bucket, LedgerEntry, Quality, Unpriced
-from ledger.tiers import Tier
+from ledger.price_book.tiers import Tier
 from ledger.verdict import CostOutcome, Range
 
 CENT = 10_000_000

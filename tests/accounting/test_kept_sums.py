@@ -19,13 +19,13 @@ from accounting import months
 from accounting.exchange_rates import parse_rates
 from accounting.facts import FactReader
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
-from accounting.idle import IdleRule, with_shared_idle
 from accounting.job import ReportRules, job_report
-from accounting.month_use import MonthUse, month_uses
+from accounting.kept.period_totals import read_totals
 from accounting.months import close_month, read_period, with_people
-from accounting.people import PeopleRules, audio_of
-from accounting.period_totals import read_totals
 from accounting.periods import month_of, month_text, months_of
+from accounting.sharing.idle import IdleRule, with_shared_idle
+from accounting.sharing.month_use import MonthUse, month_uses
+from accounting.sharing.people import PeopleRules, audio_of
 from accounting.typed_facts import NodeJournal, read_node
 from cache.journal import Lines
 from cache.store import Store
@@ -35,7 +35,7 @@ from jobs.purging import purge
 from journals.facts import AttemptEnded, AttemptStarted, Fact, ProcessStarted, SessionOpened, UnitUse
 from ledger.entries import Period
 from ledger.exchange import Exchange
-from ledger.prices import Meter, PriceBook
+from ledger.price_book.prices import Meter, PriceBook
 from pipeline.jobs import demand_state
 
 OLD = Period(MONTH_EDGE - 30 * 86_400_000, MONTH_EDGE)
@@ -283,7 +283,7 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Store, lis
         read.append(session)
         return read_node(store, session, errors)
 
-    monkeypatch.setattr("accounting.machine_fold.read_node", noting)
+    monkeypatch.setattr("accounting.kept.machine_fold.read_node", noting)
     return history.store, read
 
 
@@ -342,7 +342,7 @@ def test_sums_of_another_segue_are_not_taken(counted: tuple[Store, list[str]], m
     store, read = counted
     check_same(store, BOOK, LATER, None)
     read.clear()
-    monkeypatch.setattr("accounting.kept_sums.code_digest", lambda: "other")
+    monkeypatch.setattr("accounting.kept.kept_sums.code_digest", lambda: "other")
     check_same(store, BOOK, LATER, None)
     assert len(read) == 3
 
@@ -361,7 +361,7 @@ def test_a_months_screen_folds_no_lines_of_machines_that_are_over(
         ledger = with_shared_idle(ledger, IdleRule.SHARED)
         print_fleet(ledger, table_of(ledger, ["job"]), ["job"])
         screens.append(capsys.readouterr().out)
-        monkeypatch.setattr("accounting.period_totals.FactReader", None)
+        monkeypatch.setattr("accounting.kept.period_totals.FactReader", None)
     assert read == []
     assert screens[0] == screens[1]
     assert "people" in screens[0]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from ledger_journals import Journals, job
 
+from accounting.fleet.utilization import Utilization, utilization
 from accounting.fleet_ledger import PricingRules
 from accounting.months import read_period
-from accounting.utilization import Utilization, utilization
 from ledger.entries import Period
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 from ledger.utilization import PaidTime
 
 ANNA, BERT = job("anna"), job("bert")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from ledger_journals import Journals, job
 
+from accounting.estimates.forecast import MonthForecast, forecast_month
 from accounting.fleet_ledger import PricingRules
-from accounting.forecast import MonthForecast, forecast_month
 from accounting.months import close_month
 from core.money import Money
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 from ledger.speed import Spread
 
 ANNA = job("anna")

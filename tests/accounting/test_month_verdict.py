@@ -11,14 +11,14 @@ from fleet_simulation import row
 from ledger_journals import Journals, job, key
 
 from accounting.fleet_ledger import FleetLedger, PricingRules
-from accounting.idle import IdleRule, with_shared_idle
-from accounting.month_verdict import period_verdict
 from accounting.months import close_month, read_period
-from accounting.people import PeopleRules
 from accounting.report import JobVerdict
+from accounting.sharing.idle import IdleRule, with_shared_idle
+from accounting.sharing.people import PeopleRules
+from accounting.verdicts.month_verdict import period_verdict
 from cache.envelope import Record
 from ledger.entries import Period
-from ledger.prices import Meter, PriceBook
+from ledger.price_book.prices import Meter, PriceBook
 from ledger.verdict import CostOutcome, Range
 
 ANNA = job("anna")

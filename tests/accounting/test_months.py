@@ -11,22 +11,22 @@ from job_bench import Bench
 from ledger_journals import Journals, job
 from whole_ledger import read_fleet_ledger
 
-from accounting.bill import keep_reconciliation, reconcile, reconciled_sessions
-from accounting.bill_file import read_bill
+from accounting.bills.bill import keep_reconciliation, reconcile, reconciled_sessions
+from accounting.bills.bill_file import read_bill
+from accounting.checks.verify import verify_store
 from accounting.closing import closed_months, closed_people, read_closed
 from accounting.fleet_ledger import PricingRules
 from accounting.job import ReportRules, job_report
 from accounting.months import close_month, read_period, replay_month, with_people
-from accounting.people import PeopleRules
 from accounting.report import Finality
-from accounting.verify import verify_store
+from accounting.sharing.people import PeopleRules
 from cache.store import Store
 from core.errors import UsageError
 from journals.chain import Flaw
 from journals.facts import parse_instant
 from ledger.entries import Bucket, Period
 from ledger.exchange import Exchange
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 
 NO_PRICES = PriceBook(())
 ANNA = job("anna")

@@ -13,7 +13,7 @@ from accounting.owner_budgets import BudgetState, OwnerBudget, caps_of, owner_bu
 from core.errors import UsageError
 from core.money import Money
 from ledger.entries import Bucket, LedgerEntry, Period, Quality, Unpriced
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 
 NOVEMBER = Period.month("2026-11")
 ABOUT = {"session": "s", "attempt": "", "bucket": Bucket.BUSY, "stage": "transcribe", "engine": "e", "job": "j"}

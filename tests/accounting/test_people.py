@@ -8,11 +8,11 @@ from msgspec import structs
 from spoken import SPEECH
 
 from accounting.job import ReportRules, job_report
-from accounting.people import PeopleRules
+from accounting.sharing.people import PeopleRules
 from cache.store import Store
 from journals.facts import AttemptStarted
 from journals.lines import AttemptStartedLine
-from ledger.price_files import shipped_book
+from ledger.price_book.price_files import shipped_book
 
 
 def test_stage_table_job_total_and_verdict_agree_on_people_to_the_nano_unit(bench: Bench) -> None:

@@ -11,12 +11,12 @@ from ledger_journals import Journals, job
 
 from accounting.facts import JobOwner
 from accounting.fleet_ledger import FleetLedger, PricingRules
-from accounting.idle import IdleRule, with_shared_idle
 from accounting.months import read_period
+from accounting.sharing.idle import IdleRule, with_shared_idle
 from cli.money.ledger_groups import check_fields, table_json, table_of, unpriced_times
 from core.errors import UsageError
 from ledger.entries import Period
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 
 ANNA, BERT = job("anna"), job("bert")
 OWNERS = {ANNA: JobOwner("anna", {"show": "sands"}), BERT: JobOwner("bert", {"show": "sands", "season": "2"})}

@@ -9,15 +9,15 @@ from typing import Any
 
 from ledger_journals import Journals, job
 
+from accounting.fleet.preemption import SpotUse, spot_use
+from accounting.fleet.what_if import SupposedPrice, totals, what_if
 from accounting.fleet_ledger import PricingRules
 from accounting.months import read_period
-from accounting.preemption import SpotUse, spot_use
-from accounting.what_if import SupposedPrice, totals, what_if
 from core.money import Conversion
 from ledger.entries import Bucket, Period
 from ledger.exchange import NATIVE, Exchange
-from ledger.price_files import parse_toml
-from ledger.prices import PriceBook
+from ledger.price_book.price_files import parse_toml
+from ledger.price_book.prices import PriceBook
 
 ANNA = job("anna")
 NOVEMBER = Period.month("2026-11")

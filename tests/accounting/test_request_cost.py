@@ -7,13 +7,13 @@ from pathlib import Path
 
 from ledger_journals import Journals, job
 
+from accounting.fleet.fleet_use import RequestCost, request_cost
 from accounting.fleet_ledger import PricingRules
-from accounting.fleet_use import RequestCost, request_cost
 from accounting.months import read_period, with_people
-from accounting.people import PeopleRules
+from accounting.sharing.people import PeopleRules
 from core.money import Money
 from ledger.entries import Period
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 
 ANNA = job("anna")
 NOVEMBER = Period.month("2026-11")

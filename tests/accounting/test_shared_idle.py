@@ -9,20 +9,20 @@ import pytest
 from ledger_journals import Journals, job
 
 from accounting.closing import closed_people
-from accounting.expected_use import ExpectedUse, UseUnit
 from accounting.fleet_ledger import FleetLedger, PricingRules
-from accounting.idle import IdleRule, with_shared_idle
 from accounting.job import ReportRules, job_report
 from accounting.months import close_month, read_period, with_people
-from accounting.people import PeopleRules
 from accounting.report import People
-from accounting.verdict import VerdictInputs, judge
+from accounting.sharing.expected_use import ExpectedUse, UseUnit
+from accounting.sharing.idle import IdleRule, with_shared_idle
+from accounting.sharing.people import PeopleRules
+from accounting.verdicts.verdict import VerdictInputs, judge
 from core.errors import UsageError
 from core.money import Money
 from ledger.api import Basis, Counterfactual
 from ledger.entries import Bucket, Period
 from ledger.exchange import Exchange
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 from ledger.totals import Dimension
 from ledger.verdict import CostOutcome
 

@@ -16,8 +16,8 @@ from accounting.spending import Prices, Spending, Spent
 from cache.store import Store
 from core.keys import digest_value
 from ledger.exchange import Exchange
-from ledger.price_files import parse_toml
-from ledger.prices import PriceBook
+from ledger.price_book.price_files import parse_toml
+from ledger.price_book.prices import PriceBook
 from ledger.totals import Dimension
 
 #: 3.60 an hour is a thousandth of a unit a second: 1,000 nano-units a millisecond.

@@ -14,7 +14,7 @@ from accounting.job import ReportRules, job_report
 from accounting.spending import Prices
 from cache.store import Store
 from journals.lines import BeatLine
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 from pipeline.executor import Executor
 from pipeline.inputs.requests import RunOptions, gather, make_entries
 from pipeline.progress import Silence

@@ -14,11 +14,11 @@ import pytest
 from dying_runs import BEAT_S, attempts
 from job_bench import Bench
 
+from accounting.checks.verify import verify_store
 from accounting.facts import FactReader
 from accounting.fleet_ledger import PricingRules
 from accounting.months import close_month
 from accounting.typed_facts import Process
-from accounting.verify import verify_store
 from cache.names import JOBS
 from cache.store import Store
 from coordinator import death_watch
@@ -28,7 +28,7 @@ from jobs.purging import jobs_of_owner, purge
 from journals.facts import ProcessEnded, ProcessStarted
 from journals.log_ends import JOURNAL, LOG_ENDS, EndOfLogRecorder, process_name
 from journals.node_session import NodeFacts, NodeSession
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 
 HERE = Path(__file__).resolve().parent
 #: Flipped bytes in each line.

@@ -17,12 +17,12 @@ from job_bench import Bench
 from ledger_journals import Journals
 from msgspec.structs import replace as changed_struct
 
+from accounting.checks.verify import PricesNow, Verification, verify_store
 from accounting.closing import read_closed
 from accounting.fleet_ledger import PricingRules
-from accounting.kept_sums import KeptSums
+from accounting.kept.kept_sums import KeptSums
+from accounting.kept.period_totals import read_totals
 from accounting.months import close_month
-from accounting.period_totals import read_totals
-from accounting.verify import PricesNow, Verification, verify_store
 from cache.envelope import encode_document
 from cache.journal import encode_line
 from cache.names import JOBS
@@ -35,8 +35,8 @@ from journals.demand import DemandLog
 from journals.facts import parse_instant
 from journals.log_ends import EndOfLogRecorder, keep_price_rows, process_name
 from ledger.entries import Period
-from ledger.price_history import terms_digest
-from ledger.prices import Confidence, Meter, PriceBook, PriceRow
+from ledger.price_book.price_history import terms_digest
+from ledger.price_book.prices import Confidence, Meter, PriceBook, PriceRow
 from pipeline.jobs import JobFolder, demand_state
 
 Change = Callable[[dict[str, Any]], None]

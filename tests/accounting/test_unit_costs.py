@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from accounting.unit_costs import MinuteCosts, minute_costs
+from accounting.verdicts.unit_costs import MinuteCosts, minute_costs
 from core.money import Money
 
 USD = "USD"

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from ledger_journals import Journals
 
-from accounting.bill import keep_reconciliation, reconcile
-from accounting.bill_file import read_bill
+from accounting.bills.bill import keep_reconciliation, reconcile
+from accounting.bills.bill_file import read_bill
+from accounting.checks.verify_prices import price_problems
 from accounting.fleet_ledger import PricingRules
 from accounting.months import close_month
-from accounting.verify_prices import price_problems
 from cache.envelope import encode_document
 from cache.store import Store
 from cli.money.prices import app
-from ledger.price_files import instant, toml_of
-from ledger.prices import Confidence, Meter, PriceBook, PriceRow, Rounding
+from ledger.price_book.price_files import instant, toml_of
+from ledger.price_book.prices import Confidence, Meter, PriceBook, PriceRow, Rounding
 
 RULES = PricingRules()
 #: 3.60 USD an hour: 0.10 USD for the 100 s of the machine below.

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from ledger_journals import Journals, job
 
+from accounting.fleet.what_if import SupposedPrice, WhatIf, totals, what_if
 from accounting.fleet_ledger import PricingRules
 from accounting.months import close_month
-from accounting.what_if import SupposedPrice, WhatIf, totals, what_if
 from core.errors import UsageError
 from journals.facts import parse_instant
 from ledger.billing import BilledSession, SessionEnd
 from ledger.entries import Bucket
 from ledger.preemption import NOTICE_MS, replacements
-from ledger.prices import Confidence, Meter, PriceBook, PriceRow
+from ledger.price_book.prices import Confidence, Meter, PriceBook, PriceRow
 
 ANNA = job("anna")
 RULES = PricingRules()

@@ -11,7 +11,7 @@ from core.money import Money
 from ledger.api import Basis, Counterfactual, Workload, counterfactuals
 from ledger.entries import Bucket, LedgerEntry, Quality, Unpriced
 from ledger.loss import value_of_resumability
-from ledger.price_files import instant, shipped_book
+from ledger.price_book.price_files import instant, shipped_book
 from ledger.verdict import Grounds, Range, StageFigures, Uncertainty, paid_range, verdicts
 
 AT = instant("2026-11-20T08:00:00Z")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cli.money.compare import compare_command
 from core.errors import SegueError
-from ledger.worksheet import EXAMPLE
+from ledger.decision.worksheet import EXAMPLE
 
 app = typer.Typer()
 app.command()(compare_command)

@@ -9,10 +9,10 @@ import pytest
 from msgspec import structs
 from spoken import SPEECH
 
-from accounting.estimate import estimate
-from accounting.estimate_report import Estimate
+from accounting.estimates.estimate import estimate
+from accounting.estimates.estimate_report import Estimate
+from accounting.estimates.measured_speeds import MeasuredSpeeds, hardware_here, measure_speeds
 from accounting.exchange_rates import parse_rates
-from accounting.measured_speeds import MeasuredSpeeds, hardware_here, measure_speeds
 from accounting.spending import Prices
 from cache.store import Store
 from cli.money.estimate import _amount, _print_here, _time
@@ -23,7 +23,7 @@ from journals.attempts import AttemptJournal, ProcessOrigin
 from journals.node_session import NodeFacts, Opening, local_facts
 from ledger.api import Basis
 from ledger.exchange import NATIVE, Exchange
-from ledger.price_files import shipped_book
+from ledger.price_book.price_files import shipped_book
 from ledger.speed import Spread
 from pipeline.inputs.requests import RunOptions, gather
 from pipeline.runtime import Runtime, Settings

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from accounting.bill import MachineCheck, Reconciliation
-from accounting.bill_file import OtherCost
+from accounting.bills.bill import MachineCheck, Reconciliation
+from accounting.bills.bill_file import OtherCost
 from cli.money.ledger_bill import print_reconciliation
 from ledger.entries import Period
 

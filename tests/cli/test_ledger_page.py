@@ -16,10 +16,10 @@ from msgspec import structs
 
 from accounting.media_spans import MediaSpan, SpanStatus
 from accounting.money import spent_of
-from cli.money.ledger_page import render_page
-from cli.money.ledger_page_apis import _hourly
-from cli.money.ledger_page_charts import Bar, bars_svg, timeline_svg
 from cli.money.ledger_tables import sides_line
+from cli.money.pages.ledger_page import render_page
+from cli.money.pages.ledger_page_apis import _hourly
+from cli.money.pages.ledger_page_charts import Bar, bars_svg, timeline_svg
 from core.money import Conversion
 from ledger.entries import Bucket, Unpriced
 from ledger.exchange import Exchanged, UsedRate

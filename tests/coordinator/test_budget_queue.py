@@ -14,7 +14,7 @@ from jobs.submissions import OrderKind, Priority, give_order, open_jobs
 from journals.attempts import AttemptJournal, ProcessOrigin
 from journals.node_session import NodeFacts, NodeSession
 from ledger.exchange import Exchange
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 from pipeline.jobs import JobFolder
 from pipeline.lookup import UnitRef
 from pipeline.report import JobState

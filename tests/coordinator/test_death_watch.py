@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from accounting.verify import verify_store
+from accounting.checks.verify import verify_store
 from cache.store import Store
 from coordinator import death_watch
 from coordinator.death_watch import DeathWatch

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from accounting.verify import verify_store
+from accounting.checks.verify import verify_store
 from cache.journal import encode_line
 from cache.store import Store
 from coordinator import death_watch

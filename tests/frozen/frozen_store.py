@@ -8,12 +8,12 @@ from typing import Any
 
 from accounting.facts import FactReader
 from accounting.fleet_ledger import PricingRules
-from accounting.idle import IdleRule, with_shared_idle
 from accounting.job import ReportRules, job_report
 from accounting.months import read_period, replay_month
+from accounting.sharing.idle import IdleRule, with_shared_idle
 from cache.store import Store
 from ledger.entries import Period
-from ledger.price_files import shipped_book
+from ledger.price_book.price_files import shipped_book
 from ledger.totals import Dimension
 
 HERE = Path(__file__).resolve().parent

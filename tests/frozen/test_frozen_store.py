@@ -10,8 +10,8 @@ import pytest
 from frozen_store import EXPECTED, amounts_of, unpack
 from segue_process import FAKES, ROOT, Place, run_segue
 
+from accounting.checks.verify import verify_store
 from accounting.months import replay_month
-from accounting.verify import verify_store
 from cache.store import Store
 
 

@@ -35,8 +35,8 @@ from journals.lines import (
 )
 from ledger.api import Workload, counterfactuals
 from ledger.entries import LedgerEntry, Period, Unpriced
-from ledger.price_files import read_rows
-from ledger.prices import PriceBook
+from ledger.price_book.price_files import read_rows
+from ledger.price_book.prices import PriceBook
 from pipeline.job import PLAN_VERSION
 
 Fleet = dict[str, Any]

@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from ledger.decide import Arm, Condition
-from ledger.redflags import RedFlagKind
+from ledger.decision.decide import Arm, Condition
+from ledger.decision.redflags import RedFlagKind
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "decide.md"
 FORMULAS = {

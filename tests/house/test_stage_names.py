@@ -31,7 +31,7 @@ OWN_NAMES = {
 EXCEPTIONS = {
     ("core/specs.py", "fake"): "the one mark of engines that only pretend",
     ("accounting/report.py", "fake"): "a field of JSON",
-    ("accounting/estimate_report.py", "fake"): "a field of JSON",
+    ("accounting/estimates/estimate_report.py", "fake"): "a field of JSON",
     ("cli/money/ledger_export.py", "fake"): "a field of CSV and JSON",
     ("cli/options.py", "transcriber"): "a setting's name; families of settings come with the engines by API",
     ("cli/options.py", "translator"): "a setting's name; families of settings come with the engines by API",
@@ -39,8 +39,8 @@ EXCEPTIONS = {
     ("pipeline/runtime.py", "translator"): "a setting's name",
     ("jobs/checkup.py", "faster-whisper"): "a package whose version is shown",
     ("engines/transcribe/decoding.py", "transcribe"): "Whisper's own word for what it is to do",
-    ("ledger/tiers.py", "transcribe"): "a column of the price book: whose work a class of models does",
-    ("ledger/tiers.py", "translate"): "a column of the price book: whose work a class of models does",
+    ("ledger/price_book/tiers.py", "transcribe"): "a column of the price book: whose work a class of models does",
+    ("ledger/price_book/tiers.py", "translate"): "a column of the price book: whose work a class of models does",
 }
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from msgspec import to_builtins
 
-from accounting import verify as books_verify
-from accounting.verify import verify_store
+from accounting.checks import verify as books_verify
+from accounting.checks.verify import verify_store
 from cache.journal import decode_body
 from cache.names import JOBS
 from cache.store import Store

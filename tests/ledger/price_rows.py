@@ -7,12 +7,12 @@ from datetime import date
 
 from hypothesis import strategies as st
 
-from ledger.price_files import (
+from ledger.price_book.price_files import (
     instant,
     parse_toml,
 )
-from ledger.prices import Confidence, Meter, PriceRow
-from ledger.tiers import Tier
+from ledger.price_book.prices import Confidence, Meter, PriceRow
+from ledger.price_book.tiers import Tier
 
 TODAY = date(2026, 11, 22)
 

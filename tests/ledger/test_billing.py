@@ -11,7 +11,7 @@ from fleet_simulation import HOUR, MINUTE, MONTH_EDGE, price_book, row
 from core.money import NANO, MoneyError
 from journals.facts import PriceChanged, SessionOpened
 from ledger.billing import BilledSession, NodeTerms, SessionEnd, bill_session, find_rates, find_terms
-from ledger.prices import Meter, PriceBook
+from ledger.price_book.prices import Meter, PriceBook
 
 START = MONTH_EDGE + 1000 * HOUR
 BOOK = price_book()

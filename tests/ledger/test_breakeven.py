@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from cli.money.break_even_chart import break_even_svg, break_even_text, number
 from cli.money.breakeven import breakeven_command
+from cli.money.pages.break_even_chart import break_even_svg, break_even_text, number
 from core.errors import SegueError, UsageError
 from core.money import Exact, Money
-from ledger.breakeven import (
+from ledger.decision.breakeven import (
     Sweep,
     SweepInputs,
     WholeGpus,
@@ -29,10 +29,10 @@ from ledger.breakeven import (
     sweep,
     utilization_needed,
 )
-from ledger.compare import Cheaper, MonthlyUsage, WholeGpuBreakEven, WorkUnit
-from ledger.price_files import parse_toml
-from ledger.prices import PriceBook
-from ledger.worksheet import EXAMPLE
+from ledger.decision.compare import Cheaper, MonthlyUsage, WholeGpuBreakEven, WorkUnit
+from ledger.decision.worksheet import EXAMPLE
+from ledger.price_book.price_files import parse_toml
+from ledger.price_book.prices import PriceBook
 
 SPOT, API = Decimal("0.149"), Decimal("0.36")
 positive = st.fractions(Fraction(1, 10**6), 10**6)

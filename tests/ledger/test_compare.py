@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from core.errors import UsageError
 from core.money import Money
-from ledger.compare import api_monthly_cost, exact, gpus_for
-from ledger.tax import EngineeringTax, Hours, TaxCategory
+from ledger.decision.compare import api_monthly_cost, exact, gpus_for
+from ledger.decision.tax import EngineeringTax, Hours, TaxCategory
 
 
 def usd(text: str) -> Money:

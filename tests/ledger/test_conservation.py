@@ -16,7 +16,7 @@ from fleet_simulation import MONTH_EDGE, VLLM, Fleet, price_book, row, simulate
 from journals.facts import AttemptEnded, AttemptStarted, EngineLoaded, EngineTried, Fact, ProcessStarted
 from ledger.entries import Bucket, Period
 from ledger.fold import FoldRules, Ledger, fold
-from ledger.prices import Meter
+from ledger.price_book.prices import Meter
 from ledger.timeline import gather
 from ledger.totals import Dimension, LedgerTotals
 

@@ -19,13 +19,13 @@ from typer.testing import CliRunner
 from cli.money.decide import decide_command
 from core.errors import SegueError, UsageError
 from core.money import Money
-from ledger.compare import WorkUnit
-from ledger.decide import Arm, Condition, Recommendation, State, overall, recommend_deployment
-from ledger.deployment_cost import deployment_cost
-from ledger.redflags import ApiExtra, ComparisonBasis, RedFlagKind, people_flags, stage_flags
-from ledger.tax import EngineeringTax, Hours, TaxCategory
-from ledger.workload import StageWorkload, WorkloadProfile, stage_costs
-from ledger.worksheet import EXAMPLE
+from ledger.decision.compare import WorkUnit
+from ledger.decision.decide import Arm, Condition, Recommendation, State, overall, recommend_deployment
+from ledger.decision.deployment_cost import deployment_cost
+from ledger.decision.redflags import ApiExtra, ComparisonBasis, RedFlagKind, people_flags, stage_flags
+from ledger.decision.tax import EngineeringTax, Hours, TaxCategory
+from ledger.decision.workload import StageWorkload, WorkloadProfile, stage_costs
+from ledger.decision.worksheet import EXAMPLE
 
 #: 730 hours.
 MONTH = 2_628_000

@@ -15,8 +15,8 @@ from fleet_simulation import MONTH_EDGE, VLLM, Fleet, price_book, simulate
 
 from accounting.facts import LedgerFacts
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
-from accounting.idle import IdleRule, with_shared_idle
 from accounting.periods import month_of
+from accounting.sharing.idle import IdleRule, with_shared_idle
 from core.money import Conversion
 from ledger.entries import LedgerEntry, Period
 from ledger.exchange import Exchange, day_of

@@ -12,9 +12,9 @@ from fleet_simulation import MONTH_EDGE, VLLM, Fleet, price_book, simulate
 
 from accounting.facts import LedgerFacts
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
-from accounting.idle import IdleRule, with_shared_idle
-from accounting.month_use import month_uses
 from accounting.periods import month_of
+from accounting.sharing.idle import IdleRule, with_shared_idle
+from accounting.sharing.month_use import month_uses
 from ledger.entries import Bucket, Period
 from ledger.totals import Dimension, LedgerTotals
 

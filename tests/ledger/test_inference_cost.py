@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.errors import UsageError
 from core.money import Money
-from ledger.compare import (
+from ledger.decision.compare import (
     ApiUse,
     Cheaper,
     MonthlyUsage,
@@ -25,7 +25,7 @@ from ledger.compare import (
     self_hosted_monthly_cost,
     whole_gpu_break_even,
 )
-from ledger.inference_cost import InferenceCostInputs, compare_inference_cost
+from ledger.decision.inference_cost import InferenceCostInputs, compare_inference_cost
 
 
 def usd(text: str) -> Money:

@@ -18,8 +18,8 @@ from core.errors import UsageError
 from core.money import Conversion, CurrencyError, Money
 from ledger.api import Basis, Counterfactual, Workload, counterfactuals
 from ledger.api_terms import bill_audio, bill_count, chunks
-from ledger.price_files import instant, shipped_book
-from ledger.prices import Confidence, Meter, PriceBook, PriceRow, Rounding
+from ledger.price_book.price_files import instant, shipped_book
+from ledger.price_book.prices import Confidence, Meter, PriceBook, PriceRow, Rounding
 
 BOOK = shipped_book()
 #: The invoices of the stages that ship.

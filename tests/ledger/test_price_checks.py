@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from price_rows import EARS, NOW, TODAY, ears
 
-from ledger.price_checks import check_book, ending_models, stale_rows
-from ledger.price_crosscheck import catalogue_price, crosscheck
-from ledger.price_files import (
+from ledger.price_book.price_checks import check_book, ending_models, stale_rows
+from ledger.price_book.price_crosscheck import catalogue_price, crosscheck
+from ledger.price_book.price_files import (
     instant,
     shipped_book,
 )
-from ledger.prices import TERMS, Meter, PriceBook, PriceRow
-from ledger.tiers import PRICED_AHEAD, Tier
+from ledger.price_book.prices import TERMS, Meter, PriceBook, PriceRow
+from ledger.price_book.tiers import PRICED_AHEAD, Tier
 from pipeline.stages import priced_names
 
 #: When the shipped rows were looked at last.

@@ -12,11 +12,11 @@ from price_rows import ROW
 
 from cli.money.prices import app
 from core.errors import UsageError
-from ledger.price_files import (
+from ledger.price_book.price_files import (
     shipped_book,
     toml_of,
 )
-from ledger.prices import PriceBookError
+from ledger.price_book.prices import PriceBookError
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from price_rows import EARS, NOW, ROW, ears, rows
 
 from core.money import Money
-from ledger.price_files import (
+from ledger.price_book.price_files import (
     append_rows,
     load_book,
     parse_csv,
@@ -21,7 +21,7 @@ from ledger.price_files import (
     toml_of,
     with_imported,
 )
-from ledger.prices import Confidence, Meter, PriceBookError, PriceRow, instant_text
+from ledger.price_book.prices import Confidence, Meter, PriceBookError, PriceRow, instant_text
 
 
 def test_a_row_is_read_as_it_is_written() -> None:

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from price_rows import EARS, NOW, TODAY, ears, rows
 
-from ledger.price_checks import check_book
-from ledger.price_files import (
+from ledger.price_book.price_checks import check_book
+from ledger.price_book.price_files import (
     instant,
 )
-from ledger.prices import Meter, PriceBook, PriceBookError, PriceRow, instant_text
-from ledger.tiers import Tier
+from ledger.price_book.prices import Meter, PriceBook, PriceBookError, PriceRow, instant_text
+from ledger.price_book.tiers import Tier
 
 
 def test_the_row_of_an_instant_is_found_and_what_is_unknown_is_none() -> None:

@@ -8,9 +8,9 @@ from datetime import date
 import pytest
 from price_rows import EARS
 
-from ledger.price_files import shipped_book
-from ledger.prices import Confidence
-from ledger.sources import unsourced, verified
+from ledger.price_book.price_files import shipped_book
+from ledger.price_book.prices import Confidence
+from ledger.price_book.sources import unsourced, verified
 
 
 @pytest.mark.parametrize(

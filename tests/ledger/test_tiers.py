@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from price_rows import EARS, ears
 
-from ledger.model_tiers import tier_of
-from ledger.price_files import shipped_book
-from ledger.prices import PriceBook
-from ledger.tiers import PRICED_AHEAD, Tier
+from ledger.price_book.model_tiers import tier_of
+from ledger.price_book.price_files import shipped_book
+from ledger.price_book.prices import PriceBook
+from ledger.price_book.tiers import PRICED_AHEAD, Tier
 from pipeline.stages import priced_names
 
 BOOK = shipped_book()

@@ -9,10 +9,10 @@ import pytest
 from fleet_simulation import MONTH_EDGE, Fleet, price_book, simulate
 
 from accounting.facts import LedgerFacts
+from accounting.fleet.utilization import ms_of, utilization
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
-from accounting.month_use import NODE_TIME
 from accounting.periods import month_of
-from accounting.utilization import ms_of, utilization
+from accounting.sharing.month_use import NODE_TIME
 from ledger.entries import Bucket, LedgerEntry, Period
 from ledger.spans import Spans, length, overlap, union, without
 from ledger.spot_saving import added

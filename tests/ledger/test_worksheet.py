@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.money import Money
-from ledger.compare import WorkUnit
-from ledger.redflags import ApiExtra
-from ledger.tax import Hours, TaxCategory
-from ledger.workload import WorkloadProfile
-from ledger.worksheet import (
+from ledger.decision.compare import WorkUnit
+from ledger.decision.redflags import ApiExtra
+from ledger.decision.tax import Hours, TaxCategory
+from ledger.decision.workload import WorkloadProfile
+from ledger.decision.worksheet import (
     EXAMPLE,
     WorksheetError,
     load_worksheet,
@@ -55,7 +55,7 @@ def test_the_example_reads_as_it_is_written() -> None:
 
 
 def test_the_example_explains_every_field_there_is() -> None:
-    from ledger.worksheet import _SELF_HOSTING, _STAGE, _TOP
+    from ledger.decision.worksheet import _SELF_HOSTING, _STAGE, _TOP
 
     for name in (*_TOP, *_SELF_HOSTING, *_STAGE, *TaxCategory):
         assert name in EXAMPLE

@@ -16,7 +16,7 @@ from accounting.report import Avoided
 from cache.store import Store
 from core.money import Money
 from engines.transcribe.fake import FakeTranscriber
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 from pipeline.stages.silence import Effort, Heard, hearing_ms, measured_effort, tokens_within
 
 SHAPE = {"workers": 2, "batch_clips": 4, "call_clips": 16}

@@ -25,7 +25,7 @@ from journals.facts import (
     SessionOpened,
     UnitUse,
 )
-from ledger.prices import Confidence, Meter, PriceBook, PriceRow
+from ledger.price_book.prices import Confidence, Meter, PriceBook, PriceRow
 
 #: 2026-12-01T00:00:00Z, where prices change.
 MONTH_EDGE = 1_796_083_200_000

@@ -13,7 +13,7 @@ from typing import Any
 from fleet_machines import KINDS
 
 from cache.store import Store
-from ledger.prices import Confidence, Meter, PriceBook, PriceRow
+from ledger.price_book.prices import Confidence, Meter, PriceBook, PriceRow
 from worker.notices.metadata import Cloud
 
 CURRENCY = "USD"

@@ -10,13 +10,13 @@ from own_model_server import ENGINE
 from storm_bills import BEAT_MS, CURRENCY, MachinePapers, expected_bill, read_papers, storm_prices
 from whole_ledger import read_fleet_ledger
 
+from accounting.checks.verify import verify_store
 from accounting.fleet_ledger import FleetLedger, PricingRules
-from accounting.verify import verify_store
 from cache.store import Store
 from journals.facts import AttemptEnded, AttemptStarted, ProcessStarted
 from ledger.entries import Bucket, LedgerEntry, Period
 from ledger.loss import value_of_resumability
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 from ledger.totals import Dimension
 
 _RULES = PricingRules(own_engines=frozenset({ENGINE}))

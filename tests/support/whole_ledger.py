@@ -6,7 +6,7 @@ from accounting.facts import FactReader
 from accounting.fleet_ledger import FleetLedger, PricingRules, fold_facts
 from cache.store import Store
 from ledger.closing import Period
-from ledger.prices import PriceBook
+from ledger.price_book.prices import PriceBook
 
 
 def read_fleet_ledger(

@@ -11,8 +11,8 @@ import pytest
 from own_model_server import OwnModelServer
 from worker_bench import WorkerBench, keys_of, struck, wait_until
 
+from accounting.checks.verify import verify_store
 from accounting.facts import FactReader
-from accounting.verify import verify_store
 from engines.transcribe.fake import DEATH_STATUS
 from journals.facts import ProcessEnded
 from journals.lines import EngineTriedLine

@@ -31,8 +31,8 @@ from ledger.activity import Share
 from ledger.demand import Demand
 from ledger.entries import Bucket, LedgerEntry, Quality
 from ledger.fees import Fees
-from ledger.price_files import parse_toml
-from ledger.prices import PriceBook
+from ledger.price_book.price_files import parse_toml
+from ledger.price_book.prices import PriceBook
 from pipeline.batches import Outcome, run_units
 from pipeline.job import JobSettings, MediaFacts, Plan
 from pipeline.stages.cues import cues_slot
