@@ -22,8 +22,8 @@ from ledger.totals import Dimension, Sum
 
 _MOST_ROWS = 30
 _NOBODY = {
-    "job": "(no job caused it)",
-    "owner": "(no job caused it)",
+    "job": "(no job)",
+    "owner": "(no job)",
     "stage": "(no stage)",
     "language": "(no target language)",
     "engine": "(no engine)",
