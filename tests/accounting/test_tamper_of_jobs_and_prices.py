@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from job_bench import Bench
 from ledger_journals import Journals
+from machine_rows import machine_row
 from msgspec.structs import replace as changed_struct
 
 from accounting.checks.verify import PricesNow, Verification, verify_store
@@ -36,7 +37,7 @@ from journals.facts import parse_instant
 from journals.log_ends import EndOfLogRecorder, keep_price_rows, process_name
 from ledger.entries import Period
 from ledger.price_book.price_history import terms_digest
-from ledger.price_book.prices import Confidence, Meter, PriceBook, PriceRow
+from ledger.price_book.prices import PriceBook, PriceRow
 from pipeline.jobs import JobFolder, demand_state
 
 Change = Callable[[dict[str, Any]], None]
@@ -209,20 +210,7 @@ def test_what_is_kept_of_a_jobs_owner_and_labels_to_spare_reading_them_is_compar
 # -- price rows ----------------------------------------------------------------------------------------------
 
 OCTOBER = datetime(2026, 10, 10, tzinfo=UTC)
-ROW = PriceRow(
-    id="azure/x/2026-05",
-    provider="azure",
-    meter=Meter.NODE_HOUR,
-    sku="Standard_X",
-    unit_price=Decimal("3.60"),
-    per=1,
-    currency="USD",
-    effective_from=parse_instant("2026-05-01T00:00:00Z"),
-    effective_to=None,
-    observed_at=date(2026, 5, 1),
-    source_url="https://example.com/prices",
-    confidence=Confidence.LIST,
-)
+ROW = machine_row("azure/x/2026-05", "3.60", "2026-05-01")
 BOOK = PriceBook(((ROW,),))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from ledger_journals import Journals
+from machine_rows import machine_row
 
 from accounting.bills.bill import keep_reconciliation, reconcile
 from accounting.bills.bill_file import read_bill
@@ -24,20 +25,7 @@ from ledger.price_book.prices import Confidence, Meter, PriceBook, PriceRow, Rou
 
 RULES = PricingRules()
 #: 3.60 USD an hour: 0.10 USD for the 100 s of the machine below.
-ROW = PriceRow(
-    id="azure/x/2026-10",
-    provider="azure",
-    meter=Meter.NODE_HOUR,
-    sku="Standard_X",
-    unit_price=Decimal("3.60"),
-    per=1,
-    currency="USD",
-    effective_from=instant("2026-10-01"),
-    effective_to=None,
-    observed_at=date(2026, 10, 1),
-    source_url="https://prices.azure.com/x",
-    confidence=Confidence.LIST,
-)
+ROW = machine_row("azure/x/2026-10", "3.60", "2026-10-01", "https://prices.azure.com/x")
 VM = "/subscriptions/S1/resourceGroups/Speech/providers/Microsoft.Compute/virtualMachines/vm-1"
 BILL = (
     "SubscriptionId,ResourceGroup,Date,MeterCategory,CostInBillingCurrency,ResourceId,ChargeType,PricingModel,"

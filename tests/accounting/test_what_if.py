@@ -3,41 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from ledger_journals import Journals, job
+from machine_rows import machine_row
 
 from accounting.fleet.what_if import SupposedPrice, WhatIf, totals, what_if
 from accounting.fleet_ledger import PricingRules
 from accounting.months import close_month
 from core.errors import UsageError
-from journals.facts import parse_instant
 from ledger.billing import BilledSession, SessionEnd
 from ledger.entries import Bucket
 from ledger.preemption import NOTICE_MS, replacements
-from ledger.price_book.prices import Confidence, Meter, PriceBook, PriceRow
+from ledger.price_book.prices import PriceBook
 
 ANNA = job("anna")
 RULES = PricingRules()
 NO_PRICES = PriceBook(())
 #: On demand 0.90 USD an hour: 250,000 nano-units a second. The spot machines say 0.36 USD: 100,000 a second.
-ON_DEMAND = PriceRow(
-    id="azure/x/2026-05",
-    provider="azure",
-    meter=Meter.NODE_HOUR,
-    sku="Standard_X",
-    unit_price=Decimal("0.90"),
-    per=1,
-    currency="USD",
-    effective_from=parse_instant("2026-05-01T00:00:00Z"),
-    effective_to=None,
-    observed_at=date(2026, 5, 1),
-    source_url="https://example.com/prices",
-    confidence=Confidence.LIST,
-)
+ON_DEMAND = machine_row("azure/x/2026-05", "0.90", "2026-05-01")
 BOOK = PriceBook(((ON_DEMAND,),))
 
 

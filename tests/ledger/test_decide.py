@@ -1,4 +1,4 @@
-"""Every arm of the decision, each condition, every red flag, and the command."""
+"""Every arm of the decision, each condition, and the command. Red flags: test_redflags."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
+from decision_samples import MONTH, TRANSCRIBE, TRANSLATE, UNSET, decide, profile
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -20,66 +20,11 @@ from cli.money.decide import decide_command
 from core.errors import SegueError, UsageError
 from core.money import Money
 from ledger.decision.compare import WorkUnit
-from ledger.decision.decide import Arm, Condition, Recommendation, State, overall, recommend_deployment
+from ledger.decision.decide import Arm, Condition, State, overall, recommend_deployment
 from ledger.decision.deployment_cost import deployment_cost
-from ledger.decision.redflags import ApiExtra, ComparisonBasis, RedFlagKind, people_flags, stage_flags
 from ledger.decision.tax import EngineeringTax, Hours, TaxCategory
-from ledger.decision.workload import StageWorkload, WorkloadProfile, stage_costs
+from ledger.decision.workload import StageWorkload, stage_costs
 from ledger.decision.worksheet import EXAMPLE
-
-#: 730 hours.
-MONTH = 2_628_000
-#: 20,000 hours of audio: 7,200 USD by API. Two always-on T4 for the peak (40,000 h; one does 30 x 730 = 21,900 h):
-#: 2 x 730 x 0.526 = 767.96 USD. Machines save 6,432.04 USD.
-TRANSCRIBE = StageWorkload(
-    "transcribe",
-    WorkUnit.AUDIO_HOUR,
-    usage=20_000,
-    usage_is_certain=True,
-    peak_to_average=2,
-    predictable=True,
-    api_price=Decimal("0.36"),
-    api_counts=frozenset({ApiExtra.RETRIES}),
-    gpu_price_per_hour=Decimal("0.526"),
-    speed=30,
-    always_on=True,
-)
-#: 60 million tokens in at 0.15 and 40 out at 0.60: 33 USD by API; one GPU of 0.80 costs 584 USD.
-TRANSLATE = StageWorkload(
-    "translate",
-    WorkUnit.MILLION_TOKENS,
-    usage=60,
-    usage_is_certain=True,
-    peak_to_average=2,
-    predictable=True,
-    api_price=Decimal("0.15"),
-    output_usage=40,
-    output_price=Decimal("0.60"),
-    api_counts=frozenset(ApiExtra),
-    gpu_price_per_hour=Decimal("0.80"),
-    speed=1500,
-    always_on=True,
-)
-HOURS = {category: Hours.parse("5") for category in TaxCategory}
-#: 30 hours at 90: 2,700 USD.
-PEOPLE = EngineeringTax("USD", Decimal(90), HOURS)
-UNSET = EngineeringTax("USD")
-
-
-def profile(*stages: StageWorkload, **changes: object) -> WorkloadProfile:
-    given: dict[str, Any] = {
-        "currency": "USD",
-        "stages": stages or (TRANSCRIBE,),
-        "seconds_per_month": MONTH,
-        "extreme_ratio": 5,
-        "engineering": PEOPLE,
-        "operations_owner": "Ada",
-    }
-    return WorkloadProfile(**{**given, **changes})
-
-
-def decide(stage: StageWorkload = TRANSCRIBE, **changes: object) -> Recommendation:
-    return recommend_deployment(profile(stage, **changes))
 
 
 def test_the_costs_of_a_stage_worked_out_by_hand() -> None:
@@ -287,79 +232,6 @@ def test_the_order_of_stages_changes_nothing(one: StageWorkload, two: StageWorkl
 def test_a_workload_that_contradicts_itself_is_refused(changes: Mapping[str, object]) -> None:
     with pytest.raises(UsageError):
         profile(**changes)
-
-
-# Red flags.
-
-CLEAN = ComparisonBasis(WorkUnit.MILLION_TOKENS, peak_to_average=2, api_counts=frozenset(ApiExtra), idle_counted=True)
-
-
-def test_a_complete_comparison_has_no_red_flag() -> None:
-    assert stage_flags(CLEAN) == []
-    assert people_flags(PEOPLE) == []
-
-
-def without(category: TaxCategory) -> EngineeringTax:
-    return EngineeringTax("USD", Decimal(90), {one: hours for one, hours in HOURS.items() if one is not category})
-
-
-@pytest.mark.parametrize(
-    ("changes", "kind"),
-    [
-        ({"peak_to_average": None}, RedFlagKind.AVERAGE_WITHOUT_PEAK),
-        ({"api_counts": frozenset(ApiExtra) - {ApiExtra.LONG_OUTPUTS}}, RedFlagKind.LONG_OUTPUTS_IGNORED),
-        ({"api_counts": frozenset(ApiExtra) - {ApiExtra.RETRIES}}, RedFlagKind.RETRIES_IGNORED),
-        ({"api_counts": frozenset(ApiExtra) - {ApiExtra.TOOL_CALLS}}, RedFlagKind.TOOL_CALLS_IGNORED),
-        ({"api_counts": frozenset(ApiExtra) - {ApiExtra.MULTI_STEP}}, RedFlagKind.MULTI_STEP_IGNORED),
-        ({"idle_counted": False}, RedFlagKind.IDLE_IGNORED),
-    ],
-)
-def test_each_thing_forgotten_raises_its_own_flag(changes: dict[str, Any], kind: RedFlagKind) -> None:
-    assert [flag.kind for flag in stage_flags(replace(CLEAN, **changes))] == [kind]
-
-
-@pytest.mark.parametrize(
-    ("engineering", "kind"),
-    [
-        (without(TaxCategory.ON_CALL), RedFlagKind.NO_ON_CALL),
-        (without(TaxCategory.MODEL_UPDATES), RedFlagKind.NO_UPGRADES),
-        (without(TaxCategory.FAILURE_RESPONSE), RedFlagKind.NO_MONITORING),
-        (without(TaxCategory.FAILED_DEPLOYMENTS), RedFlagKind.NO_FAILED_DEPLOYMENTS),
-        (replace(PEOPLE, hours={**HOURS, TaxCategory.ON_CALL: Hours.parse("0")}), RedFlagKind.NO_ON_CALL),
-    ],
-)
-def test_people_who_are_forgotten_raise_a_flag(engineering: EngineeringTax, kind: RedFlagKind) -> None:
-    assert [flag.kind for flag in people_flags(engineering)] == [kind]
-
-
-def test_sound_has_no_long_outputs_or_tool_calls_to_forget() -> None:
-    basis = ComparisonBasis(WorkUnit.AUDIO_HOUR, peak_to_average=1, idle_counted=True)
-    assert [flag.kind for flag in stage_flags(basis)] == [RedFlagKind.RETRIES_IGNORED]
-
-
-PEOPLE_FLAGS = [
-    RedFlagKind.NO_ON_CALL,
-    RedFlagKind.NO_UPGRADES,
-    RedFlagKind.NO_MONITORING,
-    RedFlagKind.NO_FAILED_DEPLOYMENTS,
-]
-
-
-def people_flags_of(hours: str, *includes: TaxCategory) -> list[RedFlagKind]:
-    tax = EngineeringTax("USD", Decimal(90), lump=Hours.parse(hours), lump_includes=frozenset(includes))
-    return [flag.kind for flag in decide(engineering=tax).red_flags]
-
-
-def test_one_sum_of_hours_silences_no_flag_but_those_that_it_includes_by_name() -> None:
-    assert people_flags_of("30") == PEOPLE_FLAGS
-    assert people_flags_of("30", TaxCategory.ON_CALL, TaxCategory.MODEL_UPDATES) == PEOPLE_FLAGS[2:]
-    assert people_flags_of("30", *TaxCategory) == []
-    assert people_flags_of("0", *TaxCategory) == PEOPLE_FLAGS
-
-
-def test_a_list_of_what_a_sum_includes_needs_the_sum() -> None:
-    with pytest.raises(UsageError, match="no such sum"):
-        EngineeringTax("USD", Decimal(90), HOURS, lump_includes=frozenset({TaxCategory.ON_CALL}))
 
 
 # The command.
